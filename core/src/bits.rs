@@ -1,0 +1,99 @@
+//! Lengths in bits.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+
+/// A length in bits that a request may ask for: a multiple of 8 from 8 to 65536.
+///
+/// The draft (4.2, 4.3) names lengths in bits everywhere and gives no limits; these keep a whole number of bytes and a reply that
+/// fits the client's body limit.
+///
+/// ```
+/// use skip_client::BitLength;
+/// assert_eq!(BitLength::new(256)?.bytes(), 32);
+/// assert!(BitLength::new(250).is_err());
+/// # Ok::<(), skip_client::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BitLength(u32);
+
+impl BitLength {
+    /// The largest length, 65536 bits.
+    pub const MAX: BitLength = BitLength(65_536);
+    /// The draft's default for keys (4.2.2) and entropy (4.3), 256 bits.
+    pub const DEFAULT: BitLength = BitLength(256);
+
+    /// Takes a number of bits.
+    ///
+    /// # Errors
+    /// `invalid_argument` unless `bits` is a multiple of 8 from 8 to 65536.
+    pub fn new(bits: u64) -> Result<Self> {
+        match u32::try_from(bits) {
+            Ok(n @ 8..=65_536) if n % 8 == 0 => Ok(Self(n)),
+            _ => Err(Error::bit_length(bits)),
+        }
+    }
+
+    /// The number of bits.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The number of bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        (self.0 / 8) as usize
+    }
+}
+
+impl fmt::Display for BitLength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for BitLength {
+    type Err = Error;
+
+    /// Reads decimal digits.
+    fn from_str(text: &str) -> Result<Self> {
+        let plain = !text.is_empty() && text.len() <= 6 && text.bytes().all(|b| b.is_ascii_digit());
+        let bits = if plain { text.parse().ok() } else { None };
+        bits.map_or_else(
+            || {
+                Err(Error::invalid_argument(
+                    "size",
+                    "must be a number of bits",
+                    "for example 256",
+                ))
+            },
+            Self::new,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BitLength;
+
+    #[test]
+    fn whole_bytes_within_the_limits_are_lengths() {
+        for good in [8, 16, 128, 192, 256, 384, 512, 4096, 65_536] {
+            assert_eq!(u64::from(BitLength::new(good).expect("valid").bits()), good);
+        }
+        for bad in [0, 1, 7, 9, 255, 257, 65_537, 65_544, u64::MAX, 1 << 32 | 256] {
+            assert!(BitLength::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn text_is_plain_decimal_digits() {
+        assert_eq!("256".parse(), BitLength::new(256));
+        for bad in ["", " 256", "+256", "0x100", "256.0", "-8", "99999999999999999999"] {
+            assert!(bad.parse::<BitLength>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! keyId: the public name of a key.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+
+/// A key identifier (draft 4.2.1): opaque text, kept exactly as it was received.
+///
+/// Strict form: hexadecimal of either case, of even length, 2 to 512 digits. Some Key Providers use other identifiers; see
+/// [`KeyId::lenient`]. A keyId is public: it travels between the encryptors in clear.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KeyId(Box<str>);
+
+impl KeyId {
+    /// Takes a keyId in the strict form (hexadecimal, even length, 2 to 512 digits).
+    ///
+    /// # Errors
+    /// `invalid_argument` for anything else.
+    pub fn new(text: &str) -> Result<Self> {
+        if is_strict(text) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Error::key_id(false))
+        }
+    }
+
+    /// Takes a keyId of 1 to 255 characters of `A-Z a-z 0-9 . _ ~ -` as well as every strict one.
+    ///
+    /// # Errors
+    /// `invalid_argument` for anything else, and for `.` and `..`, which a path cannot carry.
+    pub fn lenient(text: &str) -> Result<Self> {
+        if is_lenient(text) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Error::key_id(true))
+        }
+    }
+
+    /// The text as it was received.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The octets that the hexadecimal digits stand for; `None` when this keyId is not hexadecimal.
+    #[must_use]
+    pub fn octets(&self) -> Option<Vec<u8>> {
+        base16ct::mixed::decode_vec(self.0.as_bytes()).ok()
+    }
+
+    /// Whether two keyIds name the same key: equal but for the case of letters.
+    #[must_use]
+    pub fn matches(&self, other: &str) -> bool {
+        self.0.eq_ignore_ascii_case(other)
+    }
+}
+
+/// draft 4.2.1: a hexadecimal-encoded string.
+pub(crate) fn is_strict(text: &str) -> bool {
+    (2..=512).contains(&text.len()) && text.len() % 2 == 0 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+pub(crate) fn is_lenient(text: &str) -> bool {
+    let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"._~-".contains(&b);
+    is_strict(text) || ((1..=255).contains(&text.len()) && text.bytes().all(unreserved) && text != "." && text != "..")
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for KeyId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = Error;
+
+    /// The strict form; see [`KeyId::new`].
+    fn from_str(text: &str) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KeyId;
+
+    #[test]
+    fn strict_takes_even_hexadecimal_only() {
+        for good in [
+            "00",
+            "1726e9AE76234FB1dd1283d4dca1911e1f93864d70f3069e",
+            &"ab".repeat(256),
+        ] {
+            assert!(KeyId::new(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "0",
+            "0g",
+            "abc",
+            " 00",
+            "00\n",
+            "..",
+            "SKIP-SAE-A",
+            &"ab".repeat(257),
+        ] {
+            assert!(KeyId::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lenient_takes_unreserved_characters_but_no_path_steps() {
+        for good in [
+            "0",
+            "SKIP-SAE-A-SAE-B-QKD-000001",
+            "a.b~c_d",
+            "...",
+            &"x".repeat(255),
+            &"ab".repeat(256),
+        ] {
+            assert!(KeyId::lenient(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "a b", "a/b", "a%20", "ä", &"x".repeat(256)] {
+            assert!(KeyId::lenient(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn case_is_kept_and_does_not_matter_for_matching() {
+        let id = KeyId::new("aBcD").expect("valid");
+        assert_eq!(id.as_str(), "aBcD");
+        assert!(id.matches("AbCd"));
+        assert!(!id.matches("AbCe"));
+    }
+}
