@@ -1,6 +1,6 @@
 """Licences, sources and banned crates of everything that Cargo.lock brings in, by the rules of deny.toml.
 
-`cargo deny check licenses bans sources` says the same from the same file and more; this needs nothing but cargo and Python.
+`cargo deny check licenses bans sources` reads the same file and says more; this needs nothing but cargo and Python.
 """
 
 import json
@@ -61,7 +61,7 @@ def cargo(*arguments: str) -> str:
 
 
 def in_use() -> list[dict]:
-    """The packages that are built for some target: `cargo metadata` also names optional ones that no feature asks for."""
+    """The packages that are built for some target; `cargo metadata` also names ones that no feature asks for."""
     tree = cargo("tree", "--locked", "--workspace", "--target", "all", "--prefix", "none", "--format", "{p}")
     built = {tuple(line.split()[:2]) for line in tree.splitlines() if line}
     packages = json.loads(cargo("metadata", "--format-version", "1", "--locked"))["packages"]
