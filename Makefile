@@ -1,4 +1,4 @@
-# The one door: `make` lists what there is. Everything that a target needs is set up by the target itself, inside this folder.
+# The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python check check-rust check-python fmt wheel clean setup-ci
 
@@ -22,7 +22,7 @@ test-rust: ## core, Key Provider, command line, examples, Rust blocks of the doc
 	@scripts/need cargo cc
 	cargo test --locked
 
-test-python: $(VENV)/installed ## the wheel as users get it, servers of other people, load, Python and shell blocks of the documents
+test-python: $(VENV)/installed ## the wheel as users get it, other servers, load, blocks of the documents
 	@scripts/need openssl nginx
 	$(BIN)/pytest python/tests
 
