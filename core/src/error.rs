@@ -257,6 +257,7 @@ impl Error {
         self
     }
 
+    #[cfg(feature = "https")]
     pub(crate) fn with_advice(mut self, advice: Advice) -> Self {
         self.0.advice = advice;
         self
@@ -359,6 +360,7 @@ impl Error {
 }
 
 /// What the capabilities say.
+#[cfg(feature = "https")]
 impl Error {
     pub(crate) fn unknown_remote() -> Self {
         Self::new(
@@ -901,8 +903,6 @@ mod tests {
             Error::export_size("wireguard", "wants a key of 256 bits"),
             Error::export_key_id("libreswan", "wants a keyId of at most 64 bytes"),
             Error::ikev2("is too short"),
-            Error::unknown_remote(),
-            Error::not_supported("keys"),
             Error::status_rejected(400, "a new key", Advice::No),
             Error::status_rejected(400, "a key by its keyId", Advice::NewKey),
             Error::status_unauthorized(403),
@@ -926,6 +926,8 @@ mod tests {
         ];
         #[cfg(feature = "https")]
         all.extend([
+            Error::unknown_remote(),
+            Error::not_supported("keys"),
             Error::url("must begin with https://, because SKIP runs over TLS only"),
             Error::proxy("must begin with http://"),
             Error::timeout("timeout"),

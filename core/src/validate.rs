@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use crate::error::Error;
-use crate::json::{Reader, Syntax, Text, Value, line_and_column};
+use crate::json::{Reader, Text, Value, line_and_column};
 use crate::key_id;
 use crate::system_id::{SystemId, is_ambiguous, is_pattern, rule_broken_by};
 
@@ -264,7 +264,7 @@ pub(crate) fn is_cut_off(text: &[u8]) -> bool {
     match std::str::from_utf8(text) {
         Ok(text) => matches!(
             Reader::new(text).document(&mut |_, _| {}),
-            Err(Syntax { cut_off: true, .. })
+            Err(crate::json::Syntax { cut_off: true, .. })
         ),
         // in the middle of a character
         Err(error) => error.error_len().is_none(),
