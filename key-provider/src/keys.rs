@@ -1,7 +1,8 @@
 //! Keys: derived at both ends from one secret and the keyId, given once to each side.
 //!
-//! A keyId has 16 bytes: 6 random, 4 of issue time (seconds since 1970), 2 of size (in bytes), and a tag of 4 over these and both ids. So
-//! the peer learns size and age from the keyId alone, and knows a keyId that was never issued, or for somebody else, by its tag.
+//! A keyId has 16 bytes: 6 random, 4 of issue time (seconds since 1970), 2 of size (in bytes), and a tag of 4 over
+//! these and both ids. So the peer learns size and age from the keyId alone, and knows a keyId that was never issued,
+//! or for somebody else, by its tag.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -100,7 +101,8 @@ impl KeyBook {
         }
     }
 
-    /// Makes a key with a keyId that was never used before. The issuer keeps neither: its encryptor gets them here, once.
+    /// Makes a key with a keyId that was never used before. The issuer keeps neither: its encryptor gets them here,
+    /// once.
     pub(crate) fn issue(
         &self,
         secret: &SharedSecret,

@@ -1,8 +1,8 @@
 //! A pair of SKIP Key Providers for development and tests.
 //!
-//! [`KeyProviderPair`] starts two Key Providers in this process, Alice and Bob. They speak HTTPS over TLS 1.2 and 1.3 with certificates
-//! of a fresh test authority, serve all six methods of Table 2 of draft-cisco-skip-02, and can be told at any time to behave like the odd
-//! Key Providers of the field ([`Quirk`]) or like broken ones ([`Fault`]).
+//! [`KeyProviderPair`] starts two Key Providers in this process, Alice and Bob. They speak HTTPS over TLS 1.2 and 1.3
+//! with certificates of a fresh test authority, serve all six methods of Table 2 of draft-cisco-skip-02, and can be
+//! told at any time to behave like the odd Key Providers of the field ([`Quirk`]) or like broken ones ([`Fault`]).
 //!
 //! ```
 //! use skip_key_provider::{Fault, KeyProviderPair, PairOptions};
@@ -15,13 +15,14 @@
 //! ```
 //!
 //! # Keys
-//! There is no network between the two: both ends derive a key with HKDF-SHA384 from a secret that is made at start, the keyId, both ids and
-//! the size. Neither keeps a key. The issuer gives it in the answer that makes it, the peer once by its keyId within
-//! [`PairOptions::key_lifetime`]; what is remembered is the keyId.
+//! There is no network between the two: both ends derive a key with HKDF-SHA384 from a secret that is made at start,
+//! the keyId, both ids and the size. Neither keeps a key. The issuer gives it in the answer that makes it, the peer
+//! once by its keyId within [`PairOptions::key_lifetime`]; what is remembered is the keyId.
 //!
-//! Buffers with a key (the bytes, the digits, the body) are wiped when they are dropped, the body once hyper has handed its last
-//! byte to TLS. hyper passes bodies on without a copy of its own; TLS encrypts a copy in place, so what it leaves is ciphertext.
-//! The shared secret stays in memory that aws-lc owns until the pair is dropped.
+//! Buffers with a key (the bytes, the digits, the body) are wiped when they are dropped, the body once hyper has handed
+//! its last byte to TLS. By their sources (nothing was measured), hyper queues a body without a copy of its own, and rustls
+//! encrypts its copy in place, so that what these leave is ciphertext. The shared secret stays in memory that aws-lc owns
+//! until the pair is dropped.
 //!
 //! Not for production: whoever can read this process has every key, and idle connections are never closed.
 

@@ -11,10 +11,12 @@ use skip_client::SystemId;
 
 use crate::switches::{Fault, Quirk};
 
-/// What a pair is started with. The default: ids `Alice` and `Bob`, free ports of 127.0.0.1, a temporary folder, no switches.
+/// What a pair is started with. The default: ids `Alice` and `Bob`, free ports of 127.0.0.1, a temporary folder, no
+/// switches.
 #[derive(Debug, Clone)]
 pub struct PairOptions {
-    /// Where the certificates and `endpoints.json` go; made when missing. `None`: a temporary folder that goes when the pair does.
+    /// Where the certificates and `endpoints.json` go; made when missing. `None`: a temporary folder that goes when the
+    /// pair does.
     pub dir: Option<PathBuf>,
     /// The first Key Provider.
     pub alice: SideOptions,
@@ -26,7 +28,8 @@ pub struct PairOptions {
     pub faults: Vec<Fault>,
     /// Whether only clients with a certificate of this pair's authority (`client.pem`) are served.
     pub require_client_cert: bool,
-    /// How long the peer's end of a key can be fetched, in whole seconds (a part counts as one; up to a second more is given).
+    /// How long the peer's end of a key can be fetched, in whole seconds (a part counts as one; up to a second more is
+    /// given).
     pub key_lifetime: Duration,
 }
 

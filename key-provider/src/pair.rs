@@ -24,7 +24,8 @@ use crate::pki::{self, Authority};
 use crate::service::{Counters, Provider};
 use crate::switches::{Fault, Quirk, Switches};
 
-/// Two running Key Providers. Dropping it stops them: their threads have ended and their sockets are closed when `drop` returns.
+/// Two running Key Providers. Dropping it stops them: their threads have ended and their sockets are closed when `drop`
+/// returns.
 #[derive(Debug)]
 pub struct KeyProviderPair {
     alice: Endpoint,
@@ -72,8 +73,8 @@ struct Side {
 impl KeyProviderPair {
     /// Starts both; they accept connections, and `endpoints.json` is there, when this returns.
     ///
-    /// A folder that does not exist is made for the owner only (0700); one that does keeps its permissions. Private keys in it are
-    /// always 0600.
+    /// A folder that does not exist is made for the owner only (0700); one that does keeps its permissions. Private
+    /// keys in it are always 0600.
     ///
     /// # Errors
     /// An id or remote that cannot be, an address that is taken, a folder that cannot be written.
@@ -211,8 +212,8 @@ impl Drop for KeyProviderPair {
 
 const ENDPOINTS: &str = "endpoints.json";
 
-/// Runs both sides until told to stop. The runtime lives on its own thread, so that a pair can be started and dropped anywhere, also
-/// inside another runtime.
+/// Runs both sides until told to stop. The runtime lives on its own thread, so that a pair can be started and dropped
+/// anywhere, also inside another runtime.
 fn run(sides: [Side; 2]) -> Result<(oneshot::Sender<()>, JoinHandle<()>), StartError> {
     let failed = |error: io::Error| StartError::because("cannot start the threads of the Key Providers", error);
     let (stop, stopped) = oneshot::channel::<()>();

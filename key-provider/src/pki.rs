@@ -49,7 +49,8 @@ impl Authority {
         })
     }
 
-    /// Makes `NAME.pem` and `NAME.key` of a server that is known as kp-NAME, localhost, by the loopback addresses and by `address`.
+    /// Makes `NAME.pem` and `NAME.key` of a server that is known as kp-NAME, localhost, by the loopback addresses and
+    /// by `address`.
     pub(crate) fn server(&self, dir: &Path, name: &str, address: IpAddr) -> Result<ServerIdentity, StartError> {
         let mut params = params(&format!("kp-{name}"))?;
         for host in ["localhost", &format!("kp-{name}")] {

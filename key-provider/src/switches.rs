@@ -97,10 +97,11 @@ switches! {
 }
 
 switches! {
-    /// Something that no Key Provider should do. Faults act on `/key` and `/entropy` only, so that a client that asks for the
-    /// capabilities first still gets to them; [`Fault::OnCapabilities`] lifts that.
+    /// Something that no Key Provider should do. Faults act on `/key` and `/entropy` only, so that a client that asks
+    /// for the capabilities first still gets to them; [`Fault::OnCapabilities`] lifts that.
     ///
-    /// The key of a faulty answer is spent all the same, except with [`Fault::Stall`] and [`Fault::Redirect`], which never get that far.
+    /// The key of a faulty answer is spent all the same, except with [`Fault::Stall`] and [`Fault::Redirect`], which
+    /// never get that far.
     Fault, "fault", {
         /// Handles the request, then closes the connection instead of answering.
         DropBeforeResponse = "drop-before-response",
@@ -108,7 +109,8 @@ switches! {
         DropMidBody = "drop-mid-body",
         /// Answers a request by keyId with another keyId.
         WrongKeyId = "wrong-key-id",
-        /// Gives a key (64 bits, or 128 where 64 were asked for) or randomStr (64 bits or less) of another length than asked for.
+        /// Gives a key (64 bits, or 128 where 64 were asked for) or randomStr (64 bits or less) of another length than
+        /// asked for.
         WrongSize = "wrong-size",
         /// Puts a letter that is no hexadecimal digit into key or randomStr.
         NotHex = "not-hex",

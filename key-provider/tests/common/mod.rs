@@ -1,4 +1,5 @@
-//! A raw HTTPS client that shows what goes over the wire: the status line, every header, the body bytes, and how it ended.
+//! A raw HTTPS client that shows what goes over the wire: the status line, every header, the body bytes, and how it
+//! ended.
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
