@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from skip_client import Client, SkipError
 from skip_client.testing import KeyProviderPair
 

@@ -13,12 +13,12 @@ import ssl
 import subprocess
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
 from skip_client import Client, SkipError
 
 KEY_ID = "0123456789abcdef0123456789ABCDEF"
@@ -50,8 +50,7 @@ def needs(tool: str) -> str:
         return found
     if os.environ.get("CI"):
         pytest.fail(f"{tool} is missing: `make setup-ci` installs it")
-    warnings.warn(f"{tool} is missing: interoperability with it was not tested", stacklevel=2)
-    pytest.skip(f"{tool} is missing")
+    pytest.skip(f"{tool} is missing: interoperability with it was NOT tested")
 
 
 def openssl(*arguments: str | Path, directory: Path) -> None:
@@ -63,7 +62,7 @@ def openssl(*arguments: str | Path, directory: Path) -> None:
 class Pki:
     """Certificates made with the openssl command: one CA, and leaves as a test wants them."""
 
-    def __init__(self, directory: Path) -> None:  # noqa: D107
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.made = 0
         self.ca = directory / "ca.pem"

@@ -12,7 +12,7 @@ const AT_ONCE: usize = 100;
 const EACH: usize = 200;
 
 fn client(url: &str, ca: &[u8]) -> Client {
-    let patience = Duration::from_secs(60);
+    let patience = Duration::from_mins(1);
     let builder = Client::builder(url).expect("a URL").ca_pem(ca);
     builder
         .timeout(patience)
