@@ -16,7 +16,11 @@ pub fn text(field: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
         return Err(PyTypeError::new_err(format!("{field} must be a str")));
     };
     let Ok(text) = text.to_str() else {
-        let error = Error::invalid_argument(field, "has characters that UTF-8 cannot carry", "remove lone surrogates");
+        let error = Error::invalid_argument(
+            field,
+            "has characters that UTF-8 cannot carry",
+            "remove lone surrogates",
+        );
         return Err(raise(value.py(), &error));
     };
     Ok(text.to_owned())
@@ -38,7 +42,11 @@ pub fn seconds(py: Python<'_>, field: &str, value: f64, zero: bool) -> PyResult<
     match Duration::try_from_secs_f64(value) {
         Ok(time) if zero || !time.is_zero() => Ok(time),
         _ => {
-            let rule = if zero { "must be seconds, not negative" } else { "must be seconds, more than zero" };
+            let rule = if zero {
+                "must be seconds, not negative"
+            } else {
+                "must be seconds, more than zero"
+            };
             Err(raise(py, &Error::invalid_argument(field, rule, "for example 10.0")))
         }
     }
@@ -54,6 +62,9 @@ pub fn pem(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
         .map_err(|_| PyTypeError::new_err(format!("{field} must be a path, or PEM as bytes")))?;
     std::fs::read(&path).map_err(|error| {
         let rule = format!("cannot read {}: {}", path.display(), error.kind());
-        raise(value.py(), &Error::invalid_argument(field, rule, "give a file in PEM form, or its bytes"))
+        raise(
+            value.py(),
+            &Error::invalid_argument(field, rule, "give a file in PEM form, or its bytes"),
+        )
     })
 }

@@ -68,12 +68,19 @@ impl Client {
             .lenient(!strict)
             .check_remote(check_remote);
         if let Some(ca) = ca {
-            let system = ca.cast::<PyString>().is_ok_and(|name| name.to_str().is_ok_and(|name| name == "system"));
-            builder = if system { builder.ca_system() } else { builder.ca_pem(pem("ca", ca)?) };
+            let system = ca
+                .cast::<PyString>()
+                .is_ok_and(|name| name.to_str().is_ok_and(|name| name == "system"));
+            builder = if system {
+                builder.ca_system()
+            } else {
+                builder.ca_pem(pem("ca", ca)?)
+            };
         }
         if let Some(cert) = cert {
-            let (cert, key): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
-                cert.extract().map_err(|_| PyTypeError::new_err("cert must be a pair: certificate and private key"))?;
+            let (cert, key): (Bound<'_, PyAny>, Bound<'_, PyAny>) = cert
+                .extract()
+                .map_err(|_| PyTypeError::new_err("cert must be a pair: certificate and private key"))?;
             builder = builder.client_cert_pem(pem("cert", &cert)?, pem("key", &key)?);
         }
         if let Some(name) = server_name {
@@ -91,7 +98,14 @@ impl Client {
 
     #[pyo3(signature = (*, refresh=false, cancel=None))]
     fn capabilities(&self, py: Python<'_>, refresh: bool, cancel: Option<&CancelToken>) -> PyResult<Capabilities> {
-        self.run(py, cancel, |call| if refresh { call.refresh_capabilities() } else { call.capabilities() }).map(Capabilities)
+        self.run(py, cancel, |call| {
+            if refresh {
+                call.refresh_capabilities()
+            } else {
+                call.capabilities()
+            }
+        })
+        .map(Capabilities)
     }
 
     #[pyo3(signature = (remote, size=None, *, cancel=None))]
@@ -121,12 +135,22 @@ impl Client {
     ) -> PyResult<Key> {
         let remote = system_id(remote)?;
         let id = text("key_id", key_id)?;
-        let id = if self.0.is_lenient() { KeyId::lenient(&id) } else { KeyId::new(&id) }.or_raise(py)?;
+        let id = if self.0.is_lenient() {
+            KeyId::lenient(&id)
+        } else {
+            KeyId::new(&id)
+        }
+        .or_raise(py)?;
         self.run(py, cancel, |call| call.key_by_id(&id, &remote)).map(Key::from)
     }
 
     #[pyo3(signature = (bits=None, *, cancel=None))]
-    fn entropy(&self, py: Python<'_>, bits: Option<&Bound<'_, PyAny>>, cancel: Option<&CancelToken>) -> PyResult<Entropy> {
+    fn entropy(
+        &self,
+        py: Python<'_>,
+        bits: Option<&Bound<'_, PyAny>>,
+        cancel: Option<&CancelToken>,
+    ) -> PyResult<Entropy> {
         let bits = crate::arguments::bits(bits)?;
         self.run(py, cancel, |call| call.entropy(bits)).map(Entropy::from)
     }
@@ -187,9 +211,15 @@ fn urls(url: &Bound<'_, PyAny>) -> PyResult<ClientBuilder> {
     if url.is_instance_of::<PyString>() {
         return skip_client::Client::builder(&text("url", url)?).or_raise(py);
     }
-    let list: Vec<Bound<'_, PyAny>> = url.extract().map_err(|_| PyTypeError::new_err("url must be a str, or a list of them"))?;
+    let list: Vec<Bound<'_, PyAny>> = url
+        .extract()
+        .map_err(|_| PyTypeError::new_err("url must be a str, or a list of them"))?;
     let Some((first, others)) = list.split_first() else {
-        let error = Error::invalid_argument("url", "must name at least one key provider", "for example https://kp-alice:8443");
+        let error = Error::invalid_argument(
+            "url",
+            "must name at least one key provider",
+            "for example https://kp-alice:8443",
+        );
         return Err(raise(py, &error));
     };
     let mut builder = skip_client::Client::builder(&text("url", first)?).or_raise(py)?;

@@ -45,5 +45,7 @@ fn error_codes() -> Vec<&'static str> {
 /// The formats of `Key.export`.
 #[pyfunction]
 fn export_formats() -> Vec<&'static str> {
-    skip_client::ExportFormat::ALL.map(skip_client::ExportFormat::as_str).to_vec()
+    skip_client::ExportFormat::ALL
+        .map(skip_client::ExportFormat::as_str)
+        .to_vec()
 }

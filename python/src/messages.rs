@@ -169,7 +169,9 @@ fn kind(py: Python<'_>, name: &str) -> PyResult<MessageKind> {
 #[pyo3(name = "validate", signature = (kind, data, *, strict=true))]
 pub fn validate(py: Python<'_>, kind: &str, data: &Bound<'_, PyAny>, strict: bool) -> PyResult<Vec<Problem>> {
     let kind = self::kind(py, kind)?;
-    with_bytes(data, |bytes| problems(&skip_client::validate(kind, bytes, rules(strict))))
+    with_bytes(data, |bytes| {
+        problems(&skip_client::validate(kind, bytes, rules(strict)))
+    })
 }
 
 #[pyfunction]
@@ -181,7 +183,10 @@ pub fn is_valid(py: Python<'_>, kind: &str, data: &Bound<'_, PyAny>, strict: boo
 
 #[pyfunction]
 pub fn matches_remote(remote_system_ids: Vec<Bound<'_, PyAny>>, id: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let entries = remote_system_ids.iter().map(|entry| text("remote_system_ids", entry)).collect::<PyResult<Vec<_>>>()?;
+    let entries = remote_system_ids
+        .iter()
+        .map(|entry| text("remote_system_ids", entry))
+        .collect::<PyResult<Vec<_>>>()?;
     Ok(skip_client::matches_remote(&entries, &text("id", id)?))
 }
 
@@ -192,7 +197,11 @@ pub fn schema_text(py: Python<'_>, kind: &str, style: &str) -> PyResult<&'static
         "strict" => SchemaStyle::Strict,
         "as-published" => SchemaStyle::AsPublished,
         _ => {
-            let error = skip_client::Error::invalid_argument("style", "must be strict or as-published", "strict is the default");
+            let error = skip_client::Error::invalid_argument(
+                "style",
+                "must be strict or as-published",
+                "strict is the default",
+            );
             return Err(raise(py, &error));
         }
     };

@@ -62,12 +62,23 @@ impl KeyProviderPair {
             key_lifetime: seconds(py, "key_lifetime", key_lifetime, false)?,
             ..PairOptions::default()
         };
-        options.alice = SideOptions { id: alice_id.into(), remotes: alice_remotes, ..options.alice };
-        options.bob = SideOptions { id: bob_id.into(), remotes: bob_remotes, ..options.bob };
+        options.alice = SideOptions {
+            id: alice_id.into(),
+            remotes: alice_remotes,
+            ..options.alice
+        };
+        options.bob = SideOptions {
+            id: bob_id.into(),
+            remotes: bob_remotes,
+            ..options.bob
+        };
         let pair = py
             .detach(|| skip_key_provider::KeyProviderPair::start(options))
             .map_err(|error| PyOSError::new_err(error.to_string()))?;
-        let side = |endpoint: &skip_key_provider::Endpoint| Endpoint { id: endpoint.id.clone(), url: endpoint.url.clone() };
+        let side = |endpoint: &skip_key_provider::Endpoint| Endpoint {
+            id: endpoint.id.clone(),
+            url: endpoint.url.clone(),
+        };
         let shown = |path: &Path| path.to_string_lossy().into_owned();
         Ok(Self {
             alice: side(pair.alice()),
@@ -136,9 +147,18 @@ impl KeyProviderPair {
     }
 }
 
-fn named<T: std::str::FromStr<Err: std::fmt::Display>>(py: Python<'_>, field: &str, names: &[String]) -> PyResult<Vec<T>> {
+fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
+    py: Python<'_>,
+    field: &str,
+    names: &[String],
+) -> PyResult<Vec<T>> {
     let parse = |name: &String| {
-        name.parse().map_err(|error: T::Err| raise(py, &Error::invalid_argument(field, error, "see skip-client serve --help")))
+        name.parse().map_err(|error: T::Err| {
+            raise(
+                py,
+                &Error::invalid_argument(field, error, "see skip-client serve --help"),
+            )
+        })
     };
     names.iter().map(parse).collect()
 }

@@ -11,9 +11,9 @@ use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
-use pyo3::ffi;
 use skip_client::{ExportFormat, Secret};
 
 use crate::errors::OrRaise;
@@ -109,11 +109,17 @@ impl Key {
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = other.py();
-        let Ok(other) = other.cast::<Self>() else { return Ok(py.NotImplemented()) };
+        let Ok(other) = other.cast::<Self>() else {
+            return Ok(py.NotImplemented());
+        };
         let other = other.get();
         let equal = ptr::eq(self, other) || {
             // two locks, in the order of addresses, so that two threads cannot wait for each other
-            let (first, second) = if ptr::from_ref(self) < ptr::from_ref(other) { (self, other) } else { (other, self) };
+            let (first, second) = if ptr::from_ref(self) < ptr::from_ref(other) {
+                (self, other)
+            } else {
+                (other, self)
+            };
             let (first, second) = (first.lock(), second.lock());
             *first == *second
         };
@@ -125,7 +131,11 @@ impl Key {
 
     fn __repr__(&self) -> String {
         let key = self.lock();
-        format!("Key(key_id={:?}, bits={}, [redacted])", key.key_id().as_str(), key.bits())
+        format!(
+            "Key(key_id={:?}, bits={}, [redacted])",
+            key.key_id().as_str(),
+            key.bits()
+        )
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -140,7 +150,6 @@ impl Key {
     fn __reduce__(&self) -> PyResult<()> {
         Err(PyTypeError::new_err("a Key cannot be copied or pickled"))
     }
-
 
     /// # Safety
     /// Called by Python with a view to fill.
@@ -165,11 +174,15 @@ impl Entropy {
 
     fn hex(&self) -> String {
         use std::fmt::Write as _;
-        self.lock().secret().expose().iter().fold(String::new(), |mut text, byte| {
-            // writing to a String cannot fail
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        self.lock()
+            .secret()
+            .expose()
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                // writing to a String cannot fail
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
     }
 
     fn wipe(&self) {
@@ -186,10 +199,16 @@ impl Entropy {
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = other.py();
-        let Ok(other) = other.cast::<Self>() else { return Ok(py.NotImplemented()) };
+        let Ok(other) = other.cast::<Self>() else {
+            return Ok(py.NotImplemented());
+        };
         let other = other.get();
         let equal = ptr::eq(self, other) || {
-            let (first, second) = if ptr::from_ref(self) < ptr::from_ref(other) { (self, other) } else { (other, self) };
+            let (first, second) = if ptr::from_ref(self) < ptr::from_ref(other) {
+                (self, other)
+            } else {
+                (other, self)
+            };
             let (first, second) = (first.lock(), second.lock());
             *first == *second
         };
@@ -233,14 +252,25 @@ fn span(secret: &Secret) -> (*const u8, usize) {
 ///
 /// # Safety
 /// `start` and `len` name memory that lives as long as `owner`; `view` is null or may be written.
-unsafe fn fill(owner: Bound<'_, PyAny>, view: *mut ffi::Py_buffer, flags: c_int, start: *const u8, len: usize) -> PyResult<()> {
+unsafe fn fill(
+    owner: Bound<'_, PyAny>,
+    view: *mut ffi::Py_buffer,
+    flags: c_int,
+    start: *const u8,
+    len: usize,
+) -> PyResult<()> {
     if flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE {
         return Err(PyBufferError::new_err("a secret is read-only"));
     }
     let len = ffi::Py_ssize_t::try_from(len).map_err(|_| PyBufferError::new_err("too long"))?;
     // SAFETY: promised by the caller; PyBuffer_FillInfo checks for null and takes its own reference to owner
-    let filled = unsafe { ffi::PyBuffer_FillInfo(view, owner.as_ptr(), start.cast::<c_void>().cast_mut(), len, 1, flags) };
-    if filled == 0 { Ok(()) } else { Err(PyErr::fetch(owner.py())) }
+    let filled =
+        unsafe { ffi::PyBuffer_FillInfo(view, owner.as_ptr(), start.cast::<c_void>().cast_mut(), len, 1, flags) };
+    if filled == 0 {
+        Ok(())
+    } else {
+        Err(PyErr::fetch(owner.py()))
+    }
 }
 
 /// Writes everything to a descriptor that stays open and belongs to the caller.
