@@ -189,6 +189,8 @@ impl Client {
         let (answer, raised) = py.detach(|| {
             let raised = RefCell::new(None);
             let interrupted = || {
+                // the method itself is not general enough in its lifetime for attach
+                #[allow(clippy::redundant_closure_for_method_calls)]
                 let signal = Python::attach(|py| py.check_signals());
                 signal.map_err(|error| *raised.borrow_mut() = Some(error)).is_err()
             };

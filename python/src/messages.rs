@@ -68,7 +68,7 @@ impl Capabilities {
 }
 
 /// One thing that is wrong with a message.
-#[pyclass(frozen, eq, hash, module = "skip_client", get_all, skip_from_py_object)]
+#[pyclass(frozen, eq, hash, module = "skip_client", get_all)]
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     path: String,

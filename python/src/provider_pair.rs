@@ -12,7 +12,7 @@ use crate::arguments::seconds;
 use crate::errors::raise;
 
 /// One of the two Key Providers.
-#[pyclass(frozen, module = "skip_client.testing", get_all, skip_from_py_object)]
+#[pyclass(frozen, module = "skip_client.testing", get_all)]
 #[derive(Clone)]
 pub struct Endpoint {
     id: String,

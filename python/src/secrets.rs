@@ -11,9 +11,10 @@ use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyBufferError, PyTypeError};
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::pyclass::boolean_struct::True;
+use pyo3::types::{PyBool, PyBytes, PyString};
+use pyo3::{PyClass, ffi};
 use skip_client::{ExportFormat, Secret};
 
 use crate::errors::OrRaise;
@@ -107,23 +108,8 @@ impl Key {
         self.lock().secret().len()
     }
 
-    fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let py = other.py();
-        let Ok(other) = other.cast::<Self>() else {
-            return Ok(py.NotImplemented());
-        };
-        let other = other.get();
-        let equal = ptr::eq(self, other) || {
-            // two locks, in the order of addresses, so that two threads cannot wait for each other
-            let (first, second) = if ptr::from_ref(self) < ptr::from_ref(other) {
-                (self, other)
-            } else {
-                (other, self)
-            };
-            let (first, second) = (first.lock(), second.lock());
-            *first == *second
-        };
-        Ok(pyo3::types::PyBool::new(py, equal).to_owned().into_any().unbind())
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> Py<PyAny> {
+        compare(other, |other: &Self| are_equal(&self.0, &other.0))
     }
 
     #[classattr]
@@ -147,6 +133,7 @@ impl Key {
         self.wipe();
     }
 
+    #[allow(clippy::unused_self)]
     fn __reduce__(&self) -> PyResult<()> {
         Err(PyTypeError::new_err("a Key cannot be copied or pickled"))
     }
@@ -197,22 +184,8 @@ impl Entropy {
         self.lock().secret().len()
     }
 
-    fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let py = other.py();
-        let Ok(other) = other.cast::<Self>() else {
-            return Ok(py.NotImplemented());
-        };
-        let other = other.get();
-        let equal = ptr::eq(self, other) || {
-            let (first, second) = if ptr::from_ref(self) < ptr::from_ref(other) {
-                (self, other)
-            } else {
-                (other, self)
-            };
-            let (first, second) = (first.lock(), second.lock());
-            *first == *second
-        };
-        Ok(pyo3::types::PyBool::new(py, equal).to_owned().into_any().unbind())
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> Py<PyAny> {
+        compare(other, |other: &Self| are_equal(&self.0, &other.0))
     }
 
     #[classattr]
@@ -231,6 +204,7 @@ impl Entropy {
         self.wipe();
     }
 
+    #[allow(clippy::unused_self)]
     fn __reduce__(&self) -> PyResult<()> {
         Err(PyTypeError::new_err("an Entropy cannot be copied or pickled"))
     }
@@ -242,6 +216,32 @@ impl Entropy {
         // SAFETY: the bytes are on the heap and live, at one place, as long as the Entropy that the view refers to
         unsafe { fill(slf.into_any(), view, flags, start, len) }
     }
+}
+
+/// What `==` gives: `NotImplemented` for another type.
+fn compare<T: PyClass<Frozen = True> + Sync>(other: &Bound<'_, PyAny>, equal: impl FnOnce(&T) -> bool) -> Py<PyAny> {
+    match other.cast::<T>() {
+        Ok(other) => PyBool::new(other.py(), equal(other.get()))
+            .to_owned()
+            .into_any()
+            .unbind(),
+        Err(_) => other.py().NotImplemented(),
+    }
+}
+
+/// Compares in constant time. The locks are taken in the order of addresses, so that two threads cannot wait for each other.
+fn are_equal<T: PartialEq>(one: &Mutex<T>, other: &Mutex<T>) -> bool {
+    if ptr::eq(one, other) {
+        return true;
+    }
+    let (first, second) = if ptr::from_ref(one) < ptr::from_ref(other) {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    let first = first.lock().unwrap_or_else(PoisonError::into_inner);
+    let second = second.lock().unwrap_or_else(PoisonError::into_inner);
+    *first == *second
 }
 
 fn span(secret: &Secret) -> (*const u8, usize) {
