@@ -257,6 +257,7 @@ impl Error {
         self
     }
 
+    #[cfg(feature = "https")]
     pub(crate) fn with_advice(mut self, advice: Advice) -> Self {
         self.0.advice = advice;
         self
@@ -359,6 +360,7 @@ impl Error {
 }
 
 /// What the capabilities say.
+#[cfg(feature = "https")]
 impl Error {
     pub(crate) fn unknown_remote() -> Self {
         Self::new(
@@ -555,5 +557,465 @@ impl Error {
             "ask for fewer bits at a time",
         )
         .with_status(200)
+    }
+}
+
+/// Arguments of a client, and what happens on the way to the Key Provider.
+#[cfg(feature = "https")]
+impl Error {
+    pub(crate) fn url(rule: &'static str) -> Self {
+        Self::invalid_argument("url", rule, "for example https://kp-alice:8443")
+    }
+
+    pub(crate) fn proxy(rule: &'static str) -> Self {
+        Self::invalid_argument(
+            "proxy",
+            rule,
+            "for example http://proxy:3128; it must understand CONNECT",
+        )
+    }
+
+    pub(crate) fn timeout(field: &'static str) -> Self {
+        Self::invalid_argument(
+            field,
+            "must be more than zero and not endless",
+            "give seconds, for example 10",
+        )
+    }
+
+    pub(crate) fn bad_pem(field: &'static str, rule: &'static str) -> Self {
+        Self::invalid_argument(field, rule, "PEM is text with a line -----BEGIN ...-----")
+    }
+
+    pub(crate) fn client_cert_does_not_fit() -> Self {
+        Self::invalid_argument(
+            "cert",
+            "and key do not belong together",
+            "give the private key of the first certificate in the file",
+        )
+    }
+
+    pub(crate) fn bad_pin() -> Self {
+        Self::invalid_argument(
+            "pin",
+            "must be sha256/ and the base64 of 32 bytes",
+            "it is the SHA-256 of the certificate's public key (SubjectPublicKeyInfo in DER)",
+        )
+    }
+
+    pub(crate) fn server_name() -> Self {
+        Self::invalid_argument(
+            "server_name",
+            "must be a DNS name or an IP address",
+            "give one that the certificate has",
+        )
+    }
+
+    pub(crate) fn no_trust() -> Self {
+        Self::invalid_argument(
+            "ca",
+            "nothing says which key provider to trust",
+            "give the CA's certificate (ca), the key provider's public key (pin), or ca=system for the system's store",
+        )
+    }
+
+    pub(crate) fn no_system_store() -> Self {
+        Self::invalid_argument(
+            "ca",
+            "the system has no certificate store that can be read",
+            "give the CA's certificate instead",
+        )
+    }
+
+    pub(crate) fn tls_setup() -> Self {
+        Self::invalid_argument("tls", "these options do not go together", "use tls=auto")
+    }
+
+    pub(crate) fn client_closed() -> Self {
+        Self::invalid_argument("client", "is closed", "make a new client")
+    }
+
+    pub(crate) fn cancelled(advice: Advice) -> Self {
+        Self::new(
+            ErrorCode::ConnectionLost,
+            advice,
+            "the call was cancelled before its reply came",
+            lost_hint(advice),
+        )
+    }
+
+    pub(crate) fn connection_lost(advice: Advice) -> Self {
+        Self::new(
+            ErrorCode::ConnectionLost,
+            advice,
+            "the connection was lost before the whole reply came",
+            lost_hint(advice),
+        )
+    }
+
+    pub(crate) fn timed_out(what: &'static str, advice: Advice) -> Self {
+        let hint = match advice {
+            Advice::NewKey => lost_hint(advice),
+            _ => "check address, port and firewalls, or allow more time",
+        };
+        Self::new(
+            ErrorCode::TimedOut,
+            advice,
+            format!("{what} did not come in time"),
+            hint,
+        )
+    }
+
+    pub(crate) fn name_not_found(name: &str) -> Self {
+        Self::new(
+            ErrorCode::ConnectFailed,
+            Advice::SameRequest,
+            format!("the name {name} has no address"),
+            "check the spelling and the name server, or give the address and server_name",
+        )
+    }
+
+    pub(crate) fn connect_failed(to: &str, kind: Option<std::io::ErrorKind>) -> Self {
+        use std::io::ErrorKind;
+        let (reason, hint) = match kind {
+            Some(ErrorKind::ConnectionRefused) => (
+                "nothing listens there",
+                "check the port, and that the key provider runs",
+            ),
+            Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => {
+                ("there is no route to it", "check the address and the routes")
+            }
+            Some(ErrorKind::PermissionDenied) => ("the system forbids it", "check firewall and sandbox rules"),
+            Some(ErrorKind::AddrNotAvailable) => (
+                "no local port or address is free",
+                "fewer connections at a time, or wait a little",
+            ),
+            _ => (
+                "the connection did not come up",
+                "check the address, the port and the network",
+            ),
+        };
+        Self::new(
+            ErrorCode::ConnectFailed,
+            Advice::SameRequest,
+            format!("cannot connect to {to}: {reason}"),
+            hint,
+        )
+    }
+
+    pub(crate) fn proxy_failed(status: Option<u16>) -> Self {
+        let (message, hint) = match status {
+            Some(407) => (
+                "the proxy wants a user name and password".into(),
+                "put them into the proxy's URL",
+            ),
+            Some(status) => (
+                format!("the proxy refused the tunnel (its status is {status})"),
+                "check what the proxy allows",
+            ),
+            None => (
+                "the proxy did not open a tunnel".into(),
+                "check that it is an HTTP proxy that understands CONNECT",
+            ),
+        };
+        Self::new(ErrorCode::ConnectFailed, Advice::SameRequest, message, hint)
+    }
+
+    pub(crate) fn headers_too_large() -> Self {
+        Self::new(
+            ErrorCode::ResponseTooLarge,
+            Advice::No,
+            "the reply has more than 16 KiB or 128 lines of headers",
+            "this may not be a SKIP key provider: check the URL and any proxy on the way",
+        )
+    }
+
+    pub(crate) fn body_too_large() -> Self {
+        Self::new(
+            ErrorCode::ResponseTooLarge,
+            Advice::No,
+            "the reply has a body of more than 64 KiB",
+            "this may not be a SKIP key provider: check the URL and any proxy on the way",
+        )
+    }
+
+    pub(crate) fn not_http(reason: &'static str) -> Self {
+        Self::new(
+            ErrorCode::MalformedResponse,
+            Advice::No,
+            format!("the reply is not HTTP that can be read: {reason}"),
+            "this may not be a SKIP key provider: check the URL and any proxy on the way",
+        )
+    }
+}
+
+#[cfg(feature = "https")]
+fn lost_hint(advice: Advice) -> &'static str {
+    match advice {
+        Advice::NewKey => "the key of this request may be used up: ask for a new key",
+        _ => "nothing is used up: ask again",
+    }
+}
+
+/// What can go wrong in TLS with certificates.
+#[cfg(feature = "https")]
+impl Error {
+    fn tls(message: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::TlsFailed, Advice::No, message, hint)
+    }
+
+    pub(crate) fn tls_unknown_issuer() -> Self {
+        Self::tls(
+            "the key provider's certificate does not come from a CA that was given",
+            "give the certificate of the CA that issued it (ca), or pin its public key (pin)",
+        )
+    }
+
+    pub(crate) fn tls_wrong_name(presented: &[String]) -> Self {
+        if presented.is_empty() {
+            return Self::tls(
+                "the key provider's certificate does not name the host",
+                "it may only have a common name, which does not count: have it issued with a subjectAltName, say which name it has \
+                 (server_name), or pin its public key (pin)",
+            );
+        }
+        let names: Vec<&str> = presented.iter().take(5).map(String::as_str).collect();
+        Self::tls(
+            format!(
+                "the key provider's certificate is for another name: {}",
+                names.join(", ")
+            ),
+            "check the URL; if this is the right key provider, give one of these names (server_name) or pin its public key (pin)",
+        )
+    }
+
+    pub(crate) fn tls_expired() -> Self {
+        Self::tls(
+            "the key provider's certificate has expired",
+            "have it renewed; check the clock of this machine",
+        )
+    }
+
+    pub(crate) fn tls_not_yet_valid() -> Self {
+        Self::tls(
+            "the key provider's certificate is not valid yet",
+            "check the clocks of both machines",
+        )
+    }
+
+    pub(crate) fn tls_other_key() -> Self {
+        Self::tls(
+            "the key provider has another public key than the pinned one",
+            "check the pin (pin); if nobody changed the key provider's key, somebody else answers",
+        )
+    }
+
+    pub(crate) fn tls_ca_as_server() -> Self {
+        Self::tls(
+            "the key provider uses a CA's certificate as its own",
+            "have a server certificate issued, or pin its public key (pin, without ca)",
+        )
+    }
+
+    pub(crate) fn tls_bad_certificate() -> Self {
+        Self::tls(
+            "the key provider's certificate cannot be accepted",
+            "check it with openssl x509 -text; version 3 is needed",
+        )
+    }
+
+    pub(crate) fn tls_client_cert_wanted() -> Self {
+        Self::tls(
+            "the key provider wants a client certificate",
+            "give one with its private key (cert and key)",
+        )
+    }
+
+    pub(crate) fn tls_client_cert_refused() -> Self {
+        Self::tls(
+            "the key provider does not accept the client certificate, or its absence",
+            "give a certificate (cert and key) of a CA that the key provider trusts",
+        )
+    }
+
+    pub(crate) fn tls_version() -> Self {
+        Self::tls(
+            "the key provider does not offer the version of TLS asked for",
+            "SKIP uses 1.2 or 1.3: use tls=auto, or update the key provider",
+        )
+    }
+
+    pub(crate) fn tls_no_shared_suite() -> Self {
+        Self::tls(
+            "the key provider and this client share no cipher suite",
+            "certificates need TLS_AES_256_GCM_SHA384 or ECDHE with AES-256-GCM-SHA384; a key provider with pre-shared keys only answers like this too",
+        )
+    }
+
+    pub(crate) fn tls_unrecognised_name() -> Self {
+        Self::tls(
+            "the key provider does not know the name it was called by",
+            "check the URL, or give server_name",
+        )
+    }
+
+    pub(crate) fn tls_alert(alert: &str) -> Self {
+        Self::tls(
+            format!("the key provider ended the TLS handshake: {alert}"),
+            "look into the key provider's log",
+        )
+    }
+
+    pub(crate) fn tls_not_tls() -> Self {
+        Self::tls(
+            "the server does not speak TLS on this port",
+            "check the port: it may be plain HTTP or another service",
+        )
+    }
+
+    pub(crate) fn tls_broken() -> Self {
+        Self::tls(
+            "the TLS connection broke a rule of the protocol",
+            "check for devices between here and the key provider that change traffic",
+        )
+    }
+
+    pub(crate) fn tls_closed() -> Self {
+        Self::tls(
+            "the key provider closed the connection during the TLS handshake",
+            "it may want a client certificate or a pre-shared key, or the port may not be TLS: look into its log",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Advice, Error, ErrorCode};
+
+    /// Every error that the core can make, once.
+    fn all() -> Vec<Error> {
+        let mut all = vec![
+            Error::system_id("must not be empty"),
+            Error::remote_is_pattern(),
+            Error::key_id(false),
+            Error::key_id(true),
+            Error::bit_length(250),
+            Error::export_size("wireguard", "wants a key of 256 bits"),
+            Error::export_key_id("libreswan", "wants a keyId of at most 64 bytes"),
+            Error::ikev2("is too short"),
+            Error::status_rejected(400, "a new key", Advice::No),
+            Error::status_rejected(400, "a key by its keyId", Advice::NewKey),
+            Error::status_unauthorized(403),
+            Error::status_not_found(Advice::No),
+            Error::status_not_found(Advice::NewKey),
+            Error::status_method_not_allowed(),
+            Error::status_busy(503),
+            Error::status_provider_failed(500, Advice::NewKey),
+            Error::status_provider_failed(500, Advice::SameRequest),
+            Error::status_unexpected(204),
+            Error::status_unexpected(302),
+            Error::malformed("key", "/key", "is not hexadecimal"),
+            Error::malformed("key", "", "line 1, column 2: unexpected end"),
+            Error::malformed_media_type("key", "text/html"),
+            Error::malformed_content_encoding(),
+            Error::weak_key(200, "the key is all zeros"),
+            Error::key_id_mismatch(),
+            Error::key_size_mismatch(Some(256), 128),
+            Error::key_size_mismatch(None, 64),
+            Error::entropy_size_mismatch(256, 128),
+        ];
+        #[cfg(feature = "https")]
+        all.extend([
+            Error::unknown_remote(),
+            Error::not_supported("keys"),
+            Error::url("must begin with https://, because SKIP runs over TLS only"),
+            Error::proxy("must begin with http://"),
+            Error::timeout("timeout"),
+            Error::bad_pem("ca", "must hold at least one certificate in PEM form"),
+            Error::client_cert_does_not_fit(),
+            Error::bad_pin(),
+            Error::server_name(),
+            Error::no_trust(),
+            Error::no_system_store(),
+            Error::tls_setup(),
+            Error::client_closed(),
+            Error::cancelled(Advice::NewKey),
+            Error::connection_lost(Advice::NewKey),
+            Error::connection_lost(Advice::SameRequest),
+            Error::timed_out("the reply", Advice::NewKey),
+            Error::timed_out("a connection", Advice::SameRequest),
+            Error::name_not_found("kp-alice"),
+            Error::connect_failed("127.0.0.1:1", Some(std::io::ErrorKind::ConnectionRefused)),
+            Error::connect_failed("127.0.0.1:1", Some(std::io::ErrorKind::HostUnreachable)),
+            Error::connect_failed("127.0.0.1:1", Some(std::io::ErrorKind::PermissionDenied)),
+            Error::connect_failed("127.0.0.1:1", Some(std::io::ErrorKind::AddrNotAvailable)),
+            Error::connect_failed("127.0.0.1:1", None),
+            Error::proxy_failed(None),
+            Error::proxy_failed(Some(403)),
+            Error::proxy_failed(Some(407)),
+            Error::headers_too_large(),
+            Error::body_too_large(),
+            Error::not_http("it has no HTTP/1 head"),
+            Error::tls_unknown_issuer(),
+            Error::tls_wrong_name(&[]),
+            Error::tls_wrong_name(&["localhost".into()]),
+            Error::tls_expired(),
+            Error::tls_not_yet_valid(),
+            Error::tls_other_key(),
+            Error::tls_ca_as_server(),
+            Error::tls_bad_certificate(),
+            Error::tls_client_cert_wanted(),
+            Error::tls_client_cert_refused(),
+            Error::tls_version(),
+            Error::tls_no_shared_suite(),
+            Error::tls_unrecognised_name(),
+            Error::tls_alert("InternalError"),
+            Error::tls_not_tls(),
+            Error::tls_broken(),
+            Error::tls_closed(),
+        ]);
+        all
+    }
+
+    /// The texts may change, but only on purpose: `INSTA_UPDATE=always cargo test` writes them anew.
+    #[cfg(feature = "https")]
+    #[test]
+    fn texts_are_as_recorded() {
+        let lines: Vec<String> = all()
+            .iter()
+            .map(|e| format!("{} ({})\n  {}\n  hint: {}", e.code(), e.advice(), e.message(), e.hint()))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn messages_are_one_line_in_lower_case_without_a_full_stop_and_have_a_hint() {
+        for error in all() {
+            let message = error.to_string();
+            assert!(
+                !message.is_empty() && !message.contains('\n') && !message.ends_with('.'),
+                "{message}"
+            );
+            assert!(!message.starts_with(|c: char| c.is_uppercase()), "{message}");
+            assert!(
+                !error.hint().is_empty() && !error.hint().contains('\n') && !error.hint().ends_with('.'),
+                "{message}"
+            );
+        }
+    }
+
+    #[cfg(feature = "https")]
+    #[test]
+    fn every_code_is_made_somewhere() {
+        for code in ErrorCode::ALL {
+            assert!(all().iter().any(|e| e.code() == code), "{code}");
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_what_the_provider_wrote() {
+        let error = Error::status_busy(503).with_provider_text(Some("marker".into()));
+        assert_eq!(error.provider_text(), Some("marker"));
+        assert!(!format!("{error:?} {error}").contains("marker"));
     }
 }

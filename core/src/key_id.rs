@@ -58,7 +58,7 @@ impl KeyId {
 
 /// draft 4.2.1: a hexadecimal-encoded string.
 pub(crate) fn is_strict(text: &str) -> bool {
-    (2..=512).contains(&text.len()) && text.len() % 2 == 0 && text.bytes().all(|b| b.is_ascii_hexdigit())
+    (2..=512).contains(&text.len()) && text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 pub(crate) fn is_lenient(text: &str) -> bool {

@@ -50,13 +50,6 @@ impl Secret {
     pub fn wipe(&mut self) {
         self.0.zeroize();
     }
-
-    /// Whether every byte is 0x00 or every byte is 0xFF, looked at in constant time.
-    pub(crate) fn is_uniform(&self) -> bool {
-        let or = self.0.iter().fold(0u8, |acc, byte| acc | byte);
-        let and = self.0.iter().fold(0xFFu8, |acc, byte| acc & byte);
-        bool::from(or.ct_eq(&0) | and.ct_eq(&0xFF))
-    }
 }
 
 impl Clone for Secret {
@@ -109,14 +102,6 @@ mod tests {
         assert_eq!(a, a.clone());
         assert_ne!(a, Secret::copy_of(b"abd"));
         assert_ne!(a, Secret::copy_of(b"abcd"));
-    }
-
-    #[test]
-    fn uniform_bytes_are_found() {
-        assert!(Secret::copy_of(&[0; 8]).is_uniform());
-        assert!(Secret::copy_of(&[0xFF; 8]).is_uniform());
-        assert!(!Secret::copy_of(&[0, 0xFF]).is_uniform());
-        assert!(!Secret::copy_of(&[0x55; 8]).is_uniform());
     }
 
     #[test]

@@ -1,0 +1,69 @@
+# The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-python check check-rust check-python fmt wheel clean setup-ci
+
+PROFILE ?= release
+VENV := .venv
+BIN := $(VENV)/bin
+WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src key-provider/src cli/src python -type f \
+	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
+PYTHON_CODE := $(wildcard python examples/python scripts)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/installed ## play the whole exchange on two development Key Providers: Python, then the command line
+	$(BIN)/python scripts/demo.py
+	$(BIN)/skip-client demo
+
+test: test-rust test-python ## every test of every language
+
+test-rust: ## core, Key Provider, command line, examples, Rust blocks of the documents
+	@scripts/need cargo cc
+	cargo test --locked
+
+test-python: $(VENV)/installed ## the wheel as users get it, other servers, load, blocks of the documents
+	@scripts/need openssl nginx
+	$(BIN)/pytest python/tests
+
+check: check-rust check-python ## formatters, linters, types, wasm purity, licences
+
+check-rust:
+	@scripts/need cargo cc wasm32-unknown-unknown
+	scripts/check-rust
+
+check-python: $(VENV)/installed
+	$(BIN)/ruff check $(PYTHON_CODE)
+	$(BIN)/ruff format --check $(PYTHON_CODE)
+	$(BIN)/mypy --strict --config-file python/pyproject.toml python/skip_client
+	$(BIN)/stubtest --mypy-config-file python/pyproject.toml skip_client
+
+fmt: $(VENV)/tools ## format everything
+	cargo fmt --all
+	$(BIN)/ruff format $(PYTHON_CODE)
+
+wheel: $(VENV)/wheel ## the Python package, in dist/
+	@ls dist/*.whl
+
+clean: ## remove everything that was built here
+	rm -rf target dist $(VENV)
+
+setup-ci: ## what a new Debian 12 machine lacks (needs root or sudo)
+	scripts/setup-ci
+
+# A stamp for each step, so that nothing is done twice: virtual environment and tools, wheel, wheel installed.
+$(VENV)/tools: scripts/requirements-dev.txt
+	@scripts/need python3
+	python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement scripts/requirements-dev.txt
+	@touch $@
+
+$(VENV)/wheel: $(VENV)/tools $(WHEEL_SOURCES)
+	@scripts/need cargo cc
+	rm -f dist/*.whl
+	$(BIN)/maturin build --locked --profile $(PROFILE) --manifest-path python/Cargo.toml --out dist
+	@touch $@
+
+$(VENV)/installed: $(VENV)/wheel
+	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall dist/skip_client-*.whl
+	@touch $@

@@ -1,0 +1,59 @@
+//! What a Key Provider says of itself (draft 4.1).
+
+use crate::system_id::matches_remote;
+use crate::validate::Problem;
+
+/// The capabilities of a Key Provider (draft 4.1, Table 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    pub(crate) entropy: bool,
+    pub(crate) key: bool,
+    pub(crate) algorithm: String,
+    pub(crate) local_system_id: String,
+    pub(crate) remote_system_ids: Vec<String>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+impl Capabilities {
+    /// Whether the KP offers `GET /key`.
+    #[must_use]
+    pub fn supports_key(&self) -> bool {
+        self.key
+    }
+
+    /// Whether the KP offers `GET /entropy`.
+    #[must_use]
+    pub fn supports_entropy(&self) -> bool {
+        self.entropy
+    }
+
+    /// How the KP makes and synchronises keys, in its own words (up to 1024 bytes); empty when a lenient reading found none.
+    #[must_use]
+    pub fn algorithm(&self) -> &str {
+        &self.algorithm
+    }
+
+    /// The id of the KP itself (draft 4.1.1); empty when a lenient reading found none.
+    #[must_use]
+    pub fn local_system_id(&self) -> &str {
+        &self.local_system_id
+    }
+
+    /// The ids, or patterns of ids, of the KPs that share keys with this one (draft 4.1.2).
+    #[must_use]
+    pub fn remote_system_ids(&self) -> &[String] {
+        &self.remote_system_ids
+    }
+
+    /// Whether the KP says that it shares keys with the KP `id`; see [`matches_remote`].
+    #[must_use]
+    pub fn matches_remote(&self, id: &str) -> bool {
+        matches_remote(&self.remote_system_ids, id)
+    }
+
+    /// What is odd in the message though it is valid.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+}

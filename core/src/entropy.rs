@@ -1,0 +1,59 @@
+//! Random bytes from a Key Provider (draft 4.3).
+
+use std::fmt;
+
+use crate::secret::Secret;
+use crate::validate::Problem;
+
+/// Random bytes that a Key Provider gave out (draft 4.3); wiped on drop, shown by nothing but [`Entropy::secret`].
+pub struct Entropy {
+    bits: u32,
+    secret: Secret,
+    warnings: Vec<Problem>,
+}
+
+impl Entropy {
+    pub(crate) fn new(bits: u32, secret: Secret, warnings: Vec<Problem>) -> Self {
+        Self { bits, secret, warnings }
+    }
+
+    /// How many bits of entropy the KP says there are (`minentropy`), at least as many as were asked for.
+    #[must_use]
+    pub fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    /// The random bytes (`randomStr`), at least [`Entropy::bits`] bits.
+    #[must_use]
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// Overwrites the bytes with zeros now.
+    pub fn wipe(&mut self) {
+        self.secret.wipe();
+    }
+
+    /// What is odd in the reply though it is valid.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+}
+
+impl PartialEq for Entropy {
+    fn eq(&self, other: &Self) -> bool {
+        self.secret == other.secret
+    }
+}
+
+impl Eq for Entropy {}
+
+impl fmt::Debug for Entropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entropy")
+            .field("bits", &self.bits)
+            .field("secret", &self.secret)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,154 @@
+//! From a host to a connected socket: name, address, proxy.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::error::{Advice, Error};
+use crate::transport::{Control, Ended};
+
+use super::connection::{Stop, Wire};
+use super::url::{Host, Proxy, Url};
+
+/// How often waiting looks whether it should go on.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// The addresses of a host, in the order of the system.
+pub(super) fn resolve(host: &Host, port: u16, control: &Control<'_>) -> Result<Vec<SocketAddr>, Error> {
+    let name = match host {
+        Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
+        Host::Name(name) => name.clone(),
+    };
+    // the system's resolver has no deadline, so it gets a thread that may be left behind
+    let (sender, receiver) = mpsc::channel();
+    let asked = name.clone();
+    let spawned = thread::Builder::new()
+        .name("skip-client-dns".into())
+        .stack_size(256 * 1024)
+        .spawn(move || {
+            let _ = sender.send(
+                (asked.as_str(), port)
+                    .to_socket_addrs()
+                    .map(Iterator::collect::<Vec<_>>),
+            );
+        });
+    spawned.map_err(|_| Error::name_not_found(&name))?;
+    loop {
+        match receiver.recv_timeout(SLICE) {
+            Ok(Ok(addresses)) if !addresses.is_empty() => return Ok(addresses),
+            Ok(_) | Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Error::name_not_found(&name)),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                control.check().map_err(|ended| not_connected(ended, "the name"))?;
+            }
+        }
+    }
+}
+
+/// Connects to the first address that answers; each gets its share of the time that is left.
+pub(super) fn connect(addresses: &[SocketAddr], control: &Control<'_>) -> Result<(TcpStream, SocketAddr), Error> {
+    let mut last = None;
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = control.deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(addresses.len() - tried).unwrap_or(1);
+        match connect_one(
+            *address,
+            &Control {
+                deadline: Instant::now() + share,
+                ..*control
+            },
+        ) {
+            Ok(stream) => return Ok((stream, *address)),
+            Err(error) if control.check() == Err(Ended::Cancelled) => return Err(error),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| Error::connect_failed("the host", None)))
+}
+
+fn connect_one(address: SocketAddr, control: &Control<'_>) -> Result<TcpStream, Error> {
+    let failed = |error: std::io::Error| Error::connect_failed(&address.to_string(), Some(error.kind()));
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).map_err(failed)?;
+    socket.set_nonblocking(true).map_err(failed)?;
+    if let Err(error) = socket.connect(&address.into()) {
+        let in_progress = rustix::io::Errno::INPROGRESS.raw_os_error();
+        if error.raw_os_error() != Some(in_progress) && error.kind() != std::io::ErrorKind::WouldBlock {
+            return Err(failed(error));
+        }
+        loop {
+            let slice = SLICE.min(control.deadline.saturating_duration_since(Instant::now()));
+            let timeout = Timespec {
+                tv_sec: 0,
+                tv_nsec: slice.subsec_nanos().into(),
+            };
+            let mut waiting = [PollFd::new(&socket, PollFlags::OUT)];
+            match rustix::event::poll(&mut waiting, Some(&timeout)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {
+                    control.check().map_err(|ended| not_connected(ended, "a connection"))?;
+                }
+                Ok(_) => break,
+                Err(error) => return Err(failed(error.into())),
+            }
+        }
+        if let Some(error) = socket.take_error().map_err(failed)? {
+            return Err(failed(error));
+        }
+    }
+    socket.set_nonblocking(false).map_err(failed)?;
+    // a request is one small write that must not wait for anything
+    socket.set_tcp_nodelay(true).map_err(failed)?;
+    Ok(socket.into())
+}
+
+/// Asks a proxy for a tunnel to the Key Provider.
+pub(super) fn tunnel(socket: &Arc<TcpStream>, proxy: &Proxy, url: &Url, control: &Control<'_>) -> Result<(), Error> {
+    const LIMIT: usize = 8 * 1024;
+    let to = url.host_and_port();
+    let authorization = proxy
+        .authorization
+        .as_deref()
+        .map_or_else(String::new, |a| format!("Proxy-Authorization: {a}\r\n"));
+    let request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{authorization}\r\n");
+    let mut wire = Wire::new(Arc::clone(socket));
+    let stopped = |stop: Stop| match stop {
+        Stop::Ended(ended) => not_connected(ended, "the proxy"),
+        _ => Error::proxy_failed(None),
+    };
+    let mut rest = request.as_bytes();
+    while !rest.is_empty() {
+        let n = wire.wait(control, || socket.as_ref().write(rest)).map_err(stopped)?;
+        rest = &rest[n..];
+    }
+    let mut reply = Vec::with_capacity(256);
+    let mut byte = [0];
+    // byte by byte, so that nothing of the TLS stream behind the head is taken
+    while !reply.ends_with(b"\r\n\r\n") {
+        if reply.len() >= LIMIT
+            || wire
+                .wait(control, || socket.as_ref().read(&mut byte))
+                .map_err(stopped)?
+                == 0
+        {
+            return Err(Error::proxy_failed(None));
+        }
+        reply.push(byte[0]);
+    }
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut parsed = httparse::Response::new(&mut headers);
+    match (parsed.parse(&reply), parsed.code) {
+        (Ok(_), Some(200..=299)) => Ok(()),
+        (Ok(_), code) => Err(Error::proxy_failed(code)),
+        (Err(_), _) => Err(Error::proxy_failed(None)),
+    }
+}
+
+pub(super) fn not_connected(ended: Ended, what: &'static str) -> Error {
+    match ended {
+        Ended::Deadline => Error::timed_out(what, Advice::SameRequest),
+        Ended::Cancelled => Error::cancelled(Advice::SameRequest),
+    }
+}

@@ -1,0 +1,254 @@
+//! The shipped transport: HTTP over TLS to one Key Provider. The only code that opens sockets.
+
+mod connection;
+mod dial;
+mod http1;
+mod rustls;
+mod url;
+
+use std::collections::HashMap;
+use std::net::{Shutdown, TcpStream};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+use crate::request::Request;
+use crate::transport::{ConnectionInfo, Control, Response, Transport, TransportError};
+
+use connection::{Connection, Wire};
+use http1::{Target, exchange};
+use url::{Proxy, Url};
+
+/// How many idle connections are kept for the next requests.
+const IDLE_LIMIT: usize = 128;
+/// How long one is kept.
+const IDLE_TIME: Duration = Duration::from_mins(1);
+
+/// Which versions of TLS to offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsVersion {
+    /// 1.3 and 1.2.
+    #[default]
+    Auto,
+    /// Only 1.2.
+    Tls12,
+    /// Only 1.3.
+    Tls13,
+}
+
+impl FromStr for TlsVersion {
+    type Err = Error;
+
+    /// `auto`, `1.2` or `1.3`.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "1.2" => Ok(Self::Tls12),
+            "1.3" => Ok(Self::Tls13),
+            _ => Err(Error::invalid_argument(
+                "tls",
+                "must be auto, 1.2 or 1.3",
+                "auto takes what the key provider offers",
+            )),
+        }
+    }
+}
+
+/// How the Key Provider proves itself, and we to it.
+#[derive(Default)]
+pub(crate) struct TlsOptions {
+    pub ca_pem: Vec<Vec<u8>>,
+    pub ca_system: bool,
+    pub pin: Option<String>,
+    pub client_cert: Option<ClientCert>,
+    pub server_name: Option<String>,
+    pub versions: TlsVersion,
+    pub proxy: Option<String>,
+}
+
+/// A certificate (with its chain) and its private key.
+pub(crate) struct ClientCert {
+    pub cert_pem: Vec<u8>,
+    pub key_pem: Zeroizing<Vec<u8>>,
+}
+
+/// Connections to one Key Provider, kept for reuse.
+pub(crate) struct Https {
+    url: Url,
+    target: Target,
+    proxy: Option<Proxy>,
+    tls: rustls::Rustls,
+    pool: Mutex<Pool>,
+}
+
+#[derive(Default)]
+struct Pool {
+    idle: Vec<Connection>,
+    /// The sockets of running calls, so that `close` can end them.
+    busy: HashMap<usize, Arc<TcpStream>>,
+    last: Option<ConnectionInfo>,
+    closed: bool,
+}
+
+impl Https {
+    pub fn new(url: &str, options: &TlsOptions) -> Result<Self> {
+        let url = Url::parse(url)?;
+        let proxy = options.proxy.as_deref().map(Proxy::parse).transpose()?;
+        let tls = rustls::Rustls::new(options, &url)?;
+        let target = Target {
+            base_path: url.path.clone(),
+            authority: url.authority.clone(),
+        };
+        Ok(Self {
+            url,
+            target,
+            proxy,
+            tls,
+            pool: Mutex::default(),
+        })
+    }
+
+    /// The URL in its normal form.
+    pub fn check_url(url: &str) -> Result<String> {
+        Url::parse(url).map(|url| url.text)
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An idle connection that is still open. The last one used comes first, so that a quiet time lets the others go.
+    fn take_idle(&self) -> Option<Connection> {
+        loop {
+            let mut connection = self.pool().idle.pop()?;
+            if connection.idle_since.elapsed() < IDLE_TIME && connection.is_usable() {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn put_idle(&self, mut connection: Connection) {
+        let mut pool = self.pool();
+        if !pool.closed && pool.idle.len() < IDLE_LIMIT {
+            connection.idle_since = Instant::now();
+            pool.idle.push(connection);
+            let stale = pool
+                .idle
+                .iter()
+                .take_while(|c| c.idle_since.elapsed() >= IDLE_TIME)
+                .count();
+            let dropped: Vec<_> = pool.idle.drain(..stale).collect();
+            // their goodbyes are sent without the lock
+            drop(pool);
+            drop(dropped);
+        }
+    }
+
+    /// Name, TCP, proxy and TLS, within the connect deadline.
+    fn connect(&self, control: &Control<'_>) -> Result<Connection> {
+        let connecting = control.while_connecting();
+        let (host, port) = self
+            .proxy
+            .as_ref()
+            .map_or((&self.url.host, self.url.port), |p| (&p.host, p.port));
+        let addresses = dial::resolve(host, port, &connecting)?;
+        let (socket, address) = dial::connect(&addresses, &connecting)?;
+        let socket = Arc::new(socket);
+        let _busy = self.busy(&socket)?;
+        let _watch = control.cancel.watch(&socket);
+        if let Some(proxy) = &self.proxy {
+            dial::tunnel(&socket, proxy, &self.url, &connecting)?;
+        }
+        let (tls, info) = self.tls.connect(&socket, &connecting)?;
+        let info = ConnectionInfo {
+            url: self.url.text.clone(),
+            address: address.to_string(),
+            ..info
+        };
+        self.pool().last = Some(info.clone());
+        Ok(Connection::new(tls, Wire::new(socket), info))
+    }
+
+    /// Has `close` shut this socket down for as long as the guard lives.
+    fn busy(&self, socket: &Arc<TcpStream>) -> Result<Busy<'_>> {
+        let mut pool = self.pool();
+        if pool.closed {
+            return Err(Error::client_closed());
+        }
+        let id = Arc::as_ptr(socket).addr();
+        pool.busy.insert(id, Arc::clone(socket));
+        Ok(Busy { https: self, id })
+    }
+}
+
+struct Busy<'a> {
+    https: &'a Https,
+    id: usize,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.https.pool().busy.remove(&self.id);
+    }
+}
+
+impl Transport for Https {
+    fn exchange(&self, request: &Request, control: &Control<'_>) -> std::result::Result<Response, TransportError> {
+        let unsent = |error| TransportError { error, sent: false };
+        if self.pool().closed {
+            return Err(unsent(Error::client_closed()));
+        }
+        loop {
+            let (mut connection, reused) = match self.take_idle() {
+                Some(connection) => (connection, true),
+                None => (self.connect(control).map_err(unsent)?, false),
+            };
+            let socket = Arc::clone(connection.socket());
+            let busy = self.busy(&socket).map_err(unsent)?;
+            let watch = control.cancel.watch(&socket);
+            let result = exchange(&mut connection, &self.target, request, control);
+            drop((busy, watch));
+            match result {
+                Ok(done) => {
+                    self.pool().last = Some(connection.info.clone());
+                    if done.reusable && !control.cancel.is_cancelled() {
+                        self.put_idle(connection);
+                    }
+                    return Ok(done.response);
+                }
+                // closed between the look at it and the first byte: nothing was sent, so a fresh one takes its place
+                Err(error) if reused && !error.sent && control.check().is_ok() && !self.pool().closed => {}
+                Err(error) if self.pool().closed => {
+                    return Err(TransportError {
+                        error: Error::client_closed().with_advice(error.error.advice()),
+                        ..error
+                    });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn url(&self) -> &str {
+        &self.url.text
+    }
+
+    fn connection(&self) -> Option<ConnectionInfo> {
+        self.pool().last.clone()
+    }
+
+    fn close(&self) {
+        let mut pool = self.pool();
+        pool.closed = true;
+        for socket in pool.busy.values() {
+            // a socket that is closed already needs no waking
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        let idle = std::mem::take(&mut pool.idle);
+        drop(pool);
+        drop(idle);
+    }
+}

@@ -1,0 +1,401 @@
+//! TLS with certificates, by rustls and aws-lc-rs.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use base64ct::{Base64, Encoding};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs as provider};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, PeerIncompatible,
+    RootCertStore, SignatureScheme,
+};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::error::{Error, Result};
+use crate::transport::{ConnectionInfo, Control};
+
+use super::connection::{Stop, TlsStream, Wire};
+use super::dial::not_connected;
+use super::url::{Host, Url};
+use super::{TlsOptions, TlsVersion};
+
+/// What is the same for all connections to one Key Provider.
+pub(super) struct Rustls {
+    config: Arc<ClientConfig>,
+    server_name: ServerName<'static>,
+}
+
+impl Rustls {
+    pub fn new(options: &TlsOptions, url: &Url) -> Result<Self> {
+        let versions: &[&rustls::SupportedProtocolVersion] = match options.versions {
+            TlsVersion::Auto => &[&rustls::version::TLS13, &rustls::version::TLS12],
+            TlsVersion::Tls12 => &[&rustls::version::TLS12],
+            TlsVersion::Tls13 => &[&rustls::version::TLS13],
+        };
+        let provider = Arc::new(skip_provider());
+        let verifier = verifier(options, &provider)?;
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .map_err(|_| Error::tls_setup())?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match &options.client_cert {
+            None => config.with_no_client_auth(),
+            Some(client) => config
+                .with_client_auth_cert(certificates(&client.cert_pem, "cert")?, private_key(&client.key_pem)?)
+                .map_err(|_| Error::client_cert_does_not_fit())?,
+        };
+        // draft 4.2.2: a key is given once, so a request must not be replayable: never early data
+        config.enable_early_data = false;
+        let server_name = match (&options.server_name, &url.host) {
+            (Some(name), _) => ServerName::try_from(name.clone()).map_err(|_| Error::server_name())?,
+            (None, Host::Address(address)) => ServerName::IpAddress((*address).into()),
+            (None, Host::Name(name)) => {
+                let name = name.strip_suffix('.').unwrap_or(name).to_owned();
+                ServerName::try_from(name).map_err(|_| Error::server_name())?
+            }
+        };
+        Ok(Self {
+            config: Arc::new(config),
+            server_name,
+        })
+    }
+
+    /// Does the handshake on a connected socket.
+    pub fn connect(
+        &self,
+        socket: &Arc<TcpStream>,
+        control: &Control<'_>,
+    ) -> Result<(Box<dyn TlsStream>, ConnectionInfo)> {
+        let session =
+            ClientConnection::new(Arc::clone(&self.config), self.server_name.clone()).map_err(|e| explain(&e))?;
+        let mut stream = Stream {
+            session,
+            socket: Arc::clone(socket),
+        };
+        let mut wire = Wire::new(Arc::clone(socket));
+        while stream.session.is_handshaking() {
+            wire.wait(control, || stream.handshake_step())
+                .map_err(|stop| match stop {
+                    Stop::Ended(ended) => not_connected(ended, "the TLS handshake"),
+                    Stop::Tls(error) => error,
+                    Stop::Io(error) => stream.explain(&error).unwrap_or_else(Error::tls_closed),
+                })?;
+        }
+        let info = stream.info();
+        Ok((Box::new(stream), info))
+    }
+}
+
+/// Table 1 for certificates: `TLS_AES_256_GCM_SHA384` and `TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384`; last the RSA sister of the latter,
+/// because Key Providers with RSA certificates exist. Post-quantum key exchange (draft 8: MAY) comes first.
+fn skip_provider() -> CryptoProvider {
+    CryptoProvider {
+        cipher_suites: vec![
+            provider::cipher_suite::TLS13_AES_256_GCM_SHA384,
+            provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            provider::cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        ],
+        kx_groups: vec![
+            provider::kx_group::X25519MLKEM768,
+            provider::kx_group::X25519,
+            provider::kx_group::SECP256R1,
+            provider::kx_group::SECP384R1,
+        ],
+        ..provider::default_provider()
+    }
+}
+
+fn verifier(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+    let pin = options.pin.as_deref().map(parse_pin).transpose()?;
+    let mut roots = RootCertStore::empty();
+    for pem in &options.ca_pem {
+        for certificate in certificates(pem, "ca")? {
+            roots
+                .add(certificate)
+                .map_err(|_| Error::bad_pem("ca", "holds something that is not an X.509 certificate"))?;
+        }
+    }
+    if options.ca_system {
+        let found = rustls_native_certs::load_native_certs();
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added == 0 {
+            return Err(Error::no_system_store());
+        }
+    }
+    let chain = if roots.is_empty() {
+        None
+    } else {
+        let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+        Some(built.map_err(|_| Error::tls_setup())?)
+    };
+    match (chain, pin) {
+        (None, None) => Err(Error::no_trust()),
+        (Some(chain), None) => Ok(chain),
+        (chain, Some(pin)) => Ok(Arc::new(Pinned {
+            pin,
+            chain,
+            algorithms: provider.signature_verification_algorithms,
+        })),
+    }
+}
+
+fn parse_pin(text: &str) -> Result<[u8; 32]> {
+    let mut pin = [0; 32];
+    let decoded = text
+        .strip_prefix("sha256/")
+        .and_then(|digest| Base64::decode(digest, &mut pin).ok());
+    match decoded {
+        Some(bytes) if bytes.len() == 32 => Ok(pin),
+        _ => Err(Error::bad_pin()),
+    }
+}
+
+fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'static>>> {
+    let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match read {
+        Ok(list) if !list.is_empty() => Ok(list),
+        _ => Err(Error::bad_pem(field, "must hold at least one certificate in PEM form")),
+    }
+}
+
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_slice(pem)
+        .map_err(|_| Error::bad_pem("key", "must hold one private key in PEM form, not encrypted"))
+}
+
+/// Trusts one public key; if there are CAs too, both must hold.
+struct Pinned {
+    pin: [u8; 32],
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl fmt::Debug for Pinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pinned")
+    }
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let parsed = webpki::EndEntityCert::try_from(end_entity)
+            .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let digest = Sha256::digest(parsed.subject_public_key_info());
+        if !bool::from(digest.as_slice().ct_eq(&self.pin)) {
+            return Err(rustls::Error::InvalidCertificate(
+                CertificateError::ApplicationVerificationFailure,
+            ));
+        }
+        match &self.chain {
+            Some(chain) => chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
+            None => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+struct Stream {
+    session: ClientConnection,
+    socket: Arc<TcpStream>,
+}
+
+impl Stream {
+    fn handshake_step(&mut self) -> io::Result<()> {
+        while self.session.wants_write() {
+            self.session.write_tls(&mut self.socket.as_ref())?;
+        }
+        if self.session.is_handshaking() {
+            self.receive().map(drop)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Takes what the socket has; 0 at its end.
+    fn receive(&mut self) -> io::Result<usize> {
+        let n = self.session.read_tls(&mut self.socket.as_ref())?;
+        if let Err(error) = self.session.process_new_packets() {
+            // the alert that says why; the error is what counts
+            let _ = self.session.write_tls(&mut self.socket.as_ref());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+        }
+        if n == 0 && self.session.is_handshaking() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(n)
+    }
+
+    fn info(&self) -> ConnectionInfo {
+        let suite = self.session.negotiated_cipher_suite().map(|s| s.suite());
+        let mut warnings = Vec::new();
+        if suite == Some(rustls::CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384) {
+            warnings.push(
+                "the cipher suite is not in Table 1 of the draft: the key provider has an RSA certificate".into(),
+            );
+        }
+        ConnectionInfo {
+            url: String::new(),
+            address: String::new(),
+            tls_version: match self.session.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3".into(),
+                _ => "TLS 1.2".into(),
+            },
+            cipher_suite: suite
+                .and_then(|s| s.as_str())
+                .unwrap_or_default()
+                .replace("TLS13_", "TLS_"),
+            group: self
+                .session
+                .negotiated_key_exchange_group()
+                .and_then(|g| g.name().as_str())
+                .map(iana_group),
+            warnings,
+        }
+    }
+}
+
+fn iana_group(name: &str) -> String {
+    match name {
+        "X25519" => "x25519".into(),
+        other => other.into(),
+    }
+}
+
+impl TlsStream for Stream {
+    fn write_all(&mut self, data: &[u8], sent: &mut bool) -> io::Result<()> {
+        self.session.writer().write_all(data)?;
+        self.flush(sent)
+    }
+
+    fn flush(&mut self, sent: &mut bool) -> io::Result<()> {
+        while self.session.wants_write() {
+            if self.session.write_tls(&mut self.socket.as_ref())? > 0 {
+                *sent = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.session.reader().read(buffer) {
+                Ok(n) => return Ok(n),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // no close_notify: whether something is missing is for HTTP to say
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                Err(error) => return Err(error),
+            }
+            self.receive()?;
+            while self.session.wants_write() {
+                self.session.write_tls(&mut self.socket.as_ref())?;
+            }
+        }
+    }
+
+    fn is_quiet(&mut self) -> bool {
+        use rustix::net::{RecvFlags, recv};
+        loop {
+            let mut byte = [0u8; 1];
+            match recv(self.socket.as_ref(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+                Err(rustix::io::Errno::WOULDBLOCK) => return true,
+                Ok((0, _)) | Err(_) => return false,
+                Ok(_) => {}
+            }
+            // something came: a session ticket is fine, a goodbye or data nobody asked for is not
+            if self.session.read_tls(&mut self.socket.as_ref()).is_err() {
+                return false;
+            }
+            match self.session.process_new_packets() {
+                Ok(state) if !state.peer_has_closed() && state.plaintext_bytes_to_read() == 0 => {}
+                _ => return false,
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.session.send_close_notify();
+        // best effort: nothing is waited for
+        let _ = self.socket.set_nonblocking(true);
+        let _ = self.session.write_tls(&mut self.socket.as_ref());
+    }
+
+    fn explain(&self, error: &io::Error) -> Option<Error> {
+        error.get_ref()?.downcast_ref::<rustls::Error>().map(explain)
+    }
+}
+
+/// What a failure of rustls means to the user. Names of certificates are shown, nothing else of the peer's.
+fn explain(error: &rustls::Error) -> Error {
+    match error {
+        rustls::Error::InvalidCertificate(reason) => match reason {
+            CertificateError::UnknownIssuer => Error::tls_unknown_issuer(),
+            CertificateError::NotValidForName => Error::tls_wrong_name(&[]),
+            CertificateError::NotValidForNameContext { presented, .. } => Error::tls_wrong_name(presented),
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Error::tls_expired(),
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Error::tls_not_yet_valid(),
+            CertificateError::ApplicationVerificationFailure => Error::tls_other_key(),
+            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                Error::tls_ca_as_server()
+            }
+            _ => Error::tls_bad_certificate(),
+        },
+        rustls::Error::AlertReceived(alert) => match alert {
+            AlertDescription::CertificateRequired => Error::tls_client_cert_wanted(),
+            AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied => Error::tls_client_cert_refused(),
+            AlertDescription::ProtocolVersion => Error::tls_version(),
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => Error::tls_no_shared_suite(),
+            AlertDescription::UnrecognisedName => Error::tls_unrecognised_name(),
+            _ => Error::tls_alert(alert.as_str().unwrap_or("unknown")),
+        },
+        rustls::Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => Error::tls_version(),
+        rustls::Error::PeerIncompatible(_) => Error::tls_no_shared_suite(),
+        rustls::Error::InvalidMessage(_)
+        | rustls::Error::InappropriateMessage { .. }
+        | rustls::Error::InappropriateHandshakeMessage { .. } => Error::tls_not_tls(),
+        _ => Error::tls_broken(),
+    }
+}

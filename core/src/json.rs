@@ -1,0 +1,505 @@
+//! A strict JSON reader (RFC 8259) that borrows.
+//!
+//! Why not a JSON library: strings stay slices of the caller's buffer, so that no copy of a key is left behind and no message can
+//! quote one; members that come twice are found at every depth; numbers and surrogates that Rust cannot hold are no error in members
+//! that SKIP does not know; and a document that is cut off is told from one that is wrong.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// The deepest nesting that is read.
+const DEPTH_LIMIT: usize = 128;
+/// Up to so many names of one object are compared one by one; beyond, a set takes over, so that time stays linear.
+const FEW: usize = 8;
+
+/// Why a text is not JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Syntax {
+    /// Where, in bytes.
+    pub at: usize,
+    pub reason: &'static str,
+    /// Whether the text only ends too early.
+    pub cut_off: bool,
+}
+
+/// A value; containers are given as their text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Value<'a> {
+    Null,
+    Bool(bool),
+    Number(&'a str),
+    String(Text<'a>),
+    Array(&'a str),
+    Object,
+}
+
+/// A string as it stands between its quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Text<'a> {
+    pub raw: &'a str,
+    pub escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    /// The text without escapes; a lone surrogate becomes U+FFFD.
+    pub fn unescape(self) -> Cow<'a, str> {
+        if self.escaped {
+            Cow::Owned(
+                char::decode_utf16(self.units())
+                    .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+                    .collect(),
+            )
+        } else {
+            Cow::Borrowed(self.raw)
+        }
+    }
+
+    /// UTF-16 code units, in which also a lone surrogate has its place.
+    fn units(self) -> Vec<u16> {
+        let mut units = Vec::with_capacity(self.raw.len());
+        let mut chars = self.raw.chars();
+        let mut buffer = [0; 2];
+        while let Some(c) = chars.next() {
+            if c != '\\' {
+                units.extend_from_slice(c.encode_utf16(&mut buffer));
+                continue;
+            }
+            units.push(match chars.next() {
+                Some('b') => 0x08,
+                Some('f') => 0x0C,
+                Some('n') => 0x0A,
+                Some('r') => 0x0D,
+                Some('t') => 0x09,
+                Some('u') => {
+                    let digits = chars.as_str().get(..4).unwrap_or_default();
+                    chars = chars.as_str().get(4..).unwrap_or_default().chars();
+                    u16::from_str_radix(digits, 16).unwrap_or(0xFFFD)
+                }
+                // a quote, a backslash or a slash
+                Some(other) => u16::try_from(u32::from(other)).unwrap_or(0xFFFD),
+                None => 0xFFFD,
+            });
+        }
+        units
+    }
+
+    pub fn is_same_as(self, other: Text<'_>) -> bool {
+        if self.escaped || other.escaped {
+            self.units() == other.units()
+        } else {
+            self.raw == other.raw
+        }
+    }
+}
+
+/// One step from a container to what is in it.
+#[derive(Debug, Clone, Copy)]
+enum Step<'a> {
+    Member(Text<'a>),
+    Item(usize),
+}
+
+pub(crate) struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    path: Vec<Step<'a>>,
+    /// JSON Pointers of the members that came more than once.
+    pub doubled: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            path: Vec::new(),
+            doubled: Vec::new(),
+        }
+    }
+
+    /// Reads the whole document. For an object, each member's name and value are given to `member`; otherwise the value is returned.
+    pub fn document(&mut self, member: &mut dyn FnMut(Text<'a>, Value<'a>)) -> Result<Option<Value<'a>>, Syntax> {
+        if self.text.starts_with('\u{FEFF}') {
+            return Err(self.wrong("a byte order mark is not JSON"));
+        }
+        self.space();
+        let value = if self.peek() == Some(b'{') {
+            self.object(Some(member))?;
+            None
+        } else {
+            Some(self.value()?)
+        };
+        self.space();
+        if self.at < self.text.len() {
+            Err(self.wrong("there is something behind the JSON document"))
+        } else {
+            Ok(value)
+        }
+    }
+
+    /// The items of an array that was read before.
+    pub fn items(array: &'a str) -> Result<Vec<Value<'a>>, Syntax> {
+        let mut reader = Self::new(array);
+        let mut items = Vec::new();
+        reader.array(&mut |item| items.push(item))?;
+        Ok(items)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn wrong(&self, reason: &'static str) -> Syntax {
+        let cut_off = self.at >= self.text.len();
+        Syntax {
+            at: self.at,
+            reason: if cut_off { "the document ends too early" } else { reason },
+            cut_off,
+        }
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8, reason: &'static str) -> Result<(), Syntax> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(self.wrong(reason))
+        }
+    }
+
+    fn value(&mut self) -> Result<Value<'a>, Syntax> {
+        match self.peek() {
+            Some(b'{') => self.object(None).map(|()| Value::Object),
+            Some(b'[') => {
+                let start = self.at;
+                self.array(&mut |_| {})?;
+                Ok(Value::Array(&self.text[start..self.at]))
+            }
+            Some(b'"') => self.string().map(Value::String),
+            Some(b't') => self.word("true", Value::Bool(true)),
+            Some(b'f') => self.word("false", Value::Bool(false)),
+            Some(b'n') => self.word("null", Value::Null),
+            Some(b'-' | b'0'..=b'9') => self.number().map(Value::Number),
+            _ => Err(self.wrong("a value is missing here")),
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>, Syntax> {
+        for byte in word.bytes() {
+            self.expect(byte, "this is no JSON value")?;
+        }
+        Ok(value)
+    }
+
+    fn enter(&mut self, step: Step<'a>) -> Result<(), Syntax> {
+        // the document itself is the first level
+        if self.path.len() + 1 >= DEPTH_LIMIT && matches!(self.peek(), Some(b'{' | b'[')) {
+            return Err(self.wrong("the document is nested more than 128 levels deep"));
+        }
+        self.path.push(step);
+        Ok(())
+    }
+
+    fn object(&mut self, mut member: Option<&mut dyn FnMut(Text<'a>, Value<'a>)>) -> Result<(), Syntax> {
+        self.at += 1;
+        self.space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        let mut names = Names::default();
+        loop {
+            if self.peek() != Some(b'"') {
+                return Err(self.wrong("the name of a member is missing here"));
+            }
+            let name = self.string()?;
+            self.space();
+            self.expect(b':', "a colon is missing here")?;
+            self.space();
+            self.enter(Step::Member(name))?;
+            if !names.insert(name) {
+                let pointer = self.pointer();
+                self.doubled.push(pointer);
+            }
+            let value = self.value()?;
+            self.path.pop();
+            if let Some(member) = &mut member {
+                member(name, value);
+            }
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(self.wrong("a comma or a closing brace is missing here")),
+            }
+            self.space();
+        }
+    }
+
+    fn array(&mut self, item: &mut dyn FnMut(Value<'a>)) -> Result<(), Syntax> {
+        self.at += 1;
+        self.space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(());
+        }
+        for index in 0.. {
+            self.enter(Step::Item(index))?;
+            item(self.value()?);
+            self.path.pop();
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => break,
+                _ => return Err(self.wrong("a comma or a closing bracket is missing here")),
+            }
+            self.space();
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<Text<'a>, Syntax> {
+        self.at += 1;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    let raw = &self.text[start..self.at];
+                    self.at += 1;
+                    return Ok(Text { raw, escaped });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.at += 1;
+                    match self.peek() {
+                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+                        Some(b'u') => {
+                            self.at += 1;
+                            for _ in 0..4 {
+                                if !self.peek().is_some_and(|b| b.is_ascii_hexdigit()) {
+                                    return Err(self.wrong("four hexadecimal digits are missing behind \\u"));
+                                }
+                                self.at += 1;
+                            }
+                        }
+                        _ => return Err(self.wrong("JSON has no such escape")),
+                    }
+                }
+                Some(0..=0x1F) => return Err(self.wrong("a string has a control character that is not escaped")),
+                Some(_) => self.at += 1,
+                None => return Err(self.wrong("")),
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<&'a str, Syntax> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(&self.text[start..self.at])
+    }
+
+    fn digits(&mut self) -> Result<(), Syntax> {
+        if !matches!(self.peek(), Some(b'0'..=b'9')) {
+            return Err(self.wrong("a digit is missing here"));
+        }
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    /// Where the reader is, as a JSON Pointer (RFC 6901). Names that could be a key are hidden.
+    fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        for step in &self.path {
+            pointer.push('/');
+            match step {
+                Step::Member(name) => pointer.push_str(&pointer_step(&name.unescape())),
+                Step::Item(index) => pointer.push_str(&index.to_string()),
+            }
+        }
+        pointer
+    }
+}
+
+/// A member's name as a step of a JSON Pointer.
+fn pointer_step(name: &str) -> String {
+    crate::redact::redact(name).replace('~', "~0").replace('/', "~1")
+}
+
+/// The names of one object so far.
+#[derive(Default)]
+struct Names<'a> {
+    few: [Option<Text<'a>>; FEW],
+    count: usize,
+    many: HashSet<Vec<u16>>,
+}
+
+impl<'a> Names<'a> {
+    /// `false` when the name is there already.
+    fn insert(&mut self, name: Text<'a>) -> bool {
+        if self.many.is_empty() && self.count < FEW {
+            if self.few.iter().flatten().any(|n| n.is_same_as(name)) {
+                return false;
+            }
+            self.few[self.count] = Some(name);
+            self.count += 1;
+            return true;
+        }
+        if self.many.is_empty() {
+            self.many = self.few.iter().flatten().map(|n| n.units()).collect();
+        }
+        self.many.insert(name.units())
+    }
+}
+
+/// Line and column (both from 1, the column in characters) of a place in a text.
+pub(crate) fn line_and_column(text: &[u8], at: usize) -> (usize, usize) {
+    let before = &text[..at.min(text.len())];
+    let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |nl| nl + 1);
+    let line = before.split(|b| *b == b'\n').count();
+    // continuation bytes of UTF-8 begin no character
+    let column = before[line_start..].iter().filter(|b| **b & 0xC0 != 0x80).count() + 1;
+    (line, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reader, Value, line_and_column};
+
+    fn read(text: &str) -> Result<Vec<String>, super::Syntax> {
+        let mut reader = Reader::new(text);
+        reader.document(&mut |_, _| {})?;
+        Ok(reader.doubled)
+    }
+
+    #[test]
+    fn json_is_read_and_other_texts_are_not() {
+        let deepest = "[".repeat(128) + &"]".repeat(128);
+        let too_deep = "[".repeat(129) + &"]".repeat(129);
+        for good in [
+            "{}",
+            "[]",
+            " {\"a\" : [ 1 , -0.5e+3 , 1e400 , \"\\ud800\" , null , true , false ] } ",
+            "\"x\"",
+            "0",
+            &deepest,
+        ] {
+            assert_eq!(read(good), Ok(vec![]), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            "{",
+            "[",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":1",
+            "{\"a\":1,",
+            "{\"a\":1,}",
+            "[1,]",
+            "{a:1}",
+            "{} {}",
+            "nul",
+            "NaN",
+            "Infinity",
+            "01",
+            "1.",
+            "-",
+            "1e",
+            "+1",
+            "'x'",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"\n\"",
+            "\u{FEFF}{}",
+            "[1 2]",
+            "{\"a\" 1}",
+            &too_deep,
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_cut_off_is_told_from_a_wrong_one() {
+        let whole = r#"{"keyId": "00", "key": ["\u00e4", 1.5e3, true]}"#;
+        for end in 0..whole.len() {
+            assert!(read(&whole[..end]).expect_err("cut").cut_off, "{}", &whole[..end]);
+        }
+        assert!(!read("{]").expect_err("wrong").cut_off);
+    }
+
+    #[test]
+    fn doubled_names_are_found_at_every_depth_and_behind_escapes() {
+        assert_eq!(read(r#"{"a":1,"\u0061":2}"#), Ok(vec!["/a".to_owned()]));
+        assert_eq!(
+            read(r#"{"x":[0,{"a/b":1,"a\/b":2}]}"#),
+            Ok(vec!["/x/1/a~1b".to_owned()])
+        );
+        assert_eq!(read(r#"{"\ud800":1,"\udc00":2}"#), Ok(vec![]));
+        assert_eq!(
+            read(r#"{"0123456789abcdef":1,"0123456789abcdef":2}"#),
+            Ok(vec!["/[redacted]".to_owned()])
+        );
+        let many: Vec<String> = (0..100).map(|n| format!("\"{n}\":0")).collect();
+        assert_eq!(
+            read(&format!("{{{},\"7\":1}}", many.join(","))),
+            Ok(vec!["/7".to_owned()])
+        );
+    }
+
+    #[test]
+    fn items_are_given_in_order() {
+        assert_eq!(Reader::items("[1, null]"), Ok(vec![Value::Number("1"), Value::Null]));
+    }
+
+    #[test]
+    fn places_have_lines_and_columns() {
+        assert_eq!(line_and_column("a\nüb".as_bytes(), 4), (2, 2));
+        assert_eq!(line_and_column(b"", 0), (1, 1));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_verdict_is_that_of_serde_json(text in "[\\[\\]{}\",:0-9eE+. a\\\\u-]{0,24}") {
+            let ours = read(&text).is_ok();
+            let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+            proptest::prop_assert_eq!(ours, theirs);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,64}") {
+            let _ = read(&text);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What a reply means: the status tables of the draft (3, 7, 9), then the message.
+
+use crate::bits::BitLength;
+use crate::capabilities::Capabilities;
+use crate::entropy::Entropy;
+use crate::error::{Advice, Error, Result};
+use crate::key::Key;
+use crate::key_id::KeyId;
+use crate::redact::redact;
+use crate::request::{Request, RequestKind};
+use crate::secret::Secret;
+use crate::validate::{Problem, Rules, Severity, read_capabilities, read_entropy, read_key};
+
+/// The headers of a reply that matter to SKIP.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// `Content-Type`, as received.
+    pub content_type: Option<String>,
+    /// `Content-Encoding`, as received; a SKIP reply has none.
+    pub content_encoding: Option<String>,
+    /// `Retry-After`, as received.
+    pub retry_after: Option<String>,
+}
+
+/// A reply that was understood.
+#[derive(Debug)]
+pub enum Answer {
+    /// To [`Request::capabilities`].
+    Capabilities(Capabilities),
+    /// To [`Request::new_key`] and [`Request::key_by_id`].
+    Key(Key),
+    /// To [`Request::entropy`].
+    Entropy(Entropy),
+}
+
+/// Reads the reply to a request. The body is only borrowed: the key is decoded straight from it, and wiping it is the caller's part.
+///
+/// `lenient` accepts some known deviations of real Key Providers: other keyIds than hexadecimal ones, `minentropy` as a string,
+/// capabilities without `algorithm` or `localSystemID`.
+///
+/// # Errors
+/// For a status other than 200 the code that the status stands for; for a 200 `malformed_response`, `key_id_mismatch`,
+/// `size_mismatch` or `weak_key`.
+pub fn parse_response(request: &Request, status: u16, headers: &Headers, body: &[u8], lenient: bool) -> Result<Answer> {
+    if status != 200 {
+        return Err(status_error(request.kind(), status).with_provider_text(provider_text(body)));
+    }
+    if headers
+        .content_encoding
+        .as_deref()
+        .is_some_and(|e| !e.trim().is_empty() && !e.trim().eq_ignore_ascii_case("identity"))
+    {
+        return Err(Error::malformed_content_encoding());
+    }
+    let rules = if lenient { Rules::Lenient } else { Rules::Strict };
+    let foreign = headers.content_type.as_deref().and_then(foreign_media_type);
+    match request.kind() {
+        RequestKind::Capabilities => {
+            let (message, problems) = read_capabilities(body, rules);
+            let message = message.ok_or_else(|| refused("capabilities", &problems, foreign))?;
+            Ok(Answer::Capabilities(Capabilities {
+                entropy: message.entropy,
+                key: message.key,
+                algorithm: message.algorithm,
+                local_system_id: message.local_system_id,
+                remote_system_ids: message.remote_system_ids,
+                warnings: flag(problems, foreign),
+            }))
+        }
+        RequestKind::NewKey | RequestKind::KeyById => {
+            let (message, problems) = read_key(body, rules);
+            let message = message.ok_or_else(|| refused("key", &problems, foreign))?;
+            let key_id = match request.key_id() {
+                Some(asked) if asked.matches(message.key_id) => asked.clone(),
+                Some(_) => return Err(Error::key_id_mismatch()),
+                None => KeyId::lenient(message.key_id)?,
+            };
+            let secret = decode(message.key, "key")?;
+            check_key_size(request.bits(), secret.len())?;
+            Ok(Answer::Key(Key::new(key_id, secret, flag(problems, foreign))))
+        }
+        RequestKind::Entropy => {
+            let (message, problems) = read_entropy(body, rules);
+            let message = message.ok_or_else(|| refused("entropy", &problems, foreign))?;
+            let secret = decode(message.random_str, "entropy")?;
+            let asked = request.bits().map_or(1, BitLength::bits);
+            // draft 4.3: minentropy is what the random string has; less than was asked for is not what was asked for
+            if message.minentropy < u64::from(asked) {
+                return Err(Error::entropy_size_mismatch(asked, message.minentropy));
+            }
+            // minentropy is at most the length of randomStr (validate.rs), so it fits
+            let bits = u32::try_from(message.minentropy).unwrap_or(u32::MAX);
+            Ok(Answer::Entropy(Entropy::new(bits, secret, flag(problems, foreign))))
+        }
+    }
+}
+
+fn decode(hex: &str, what: &'static str) -> Result<Secret> {
+    Secret::from_hex(hex.as_bytes()).ok_or_else(|| Error::malformed(what, "", "its digits are not hexadecimal"))
+}
+
+/// draft 4.2: a size that was asked for must be met; without one, lengths that no consumer can use are refused.
+fn check_key_size(asked: Option<BitLength>, bytes: usize) -> Result<()> {
+    let bits = bytes as u64 * 8;
+    let fits = match asked {
+        Some(asked) => u64::from(asked.bits()) == bits,
+        None => (128..=4096).contains(&bits),
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(Error::key_size_mismatch(asked.map(BitLength::bits), bits))
+    }
+}
+
+/// The error for a message with problems: the first one that is an error, or the media type when that explains it.
+fn refused(what: &'static str, problems: &[Problem], foreign: Option<&str>) -> Error {
+    if let Some(media_type) = foreign {
+        return Error::malformed_media_type(what, media_type);
+    }
+    match problems.iter().find(|p| p.severity == Severity::Error) {
+        Some(problem) if problem.code == "weak_key" => Error::weak_key(200, &problem.message),
+        Some(problem) => Error::malformed(what, &problem.path, &problem.message),
+        None => Error::malformed(what, "", "it cannot be read"),
+    }
+}
+
+/// A valid message under another media type is taken, because the key would be lost otherwise, and flagged.
+fn flag(mut warnings: Vec<Problem>, foreign: Option<&str>) -> Vec<Problem> {
+    if foreign.is_some() {
+        warnings.push(Problem {
+            path: String::new(),
+            code: "media_type",
+            message: "the reply is valid, but its Content-Type is not application/json".into(),
+            severity: Severity::Warning,
+            section: "4",
+        });
+    }
+    warnings
+}
+
+/// The essence of a media type that is not JSON's, when it is safe to show.
+fn foreign_media_type(content_type: &str) -> Option<&str> {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let json = essence.is_empty()
+        || essence.eq_ignore_ascii_case("application/json")
+        || essence.eq_ignore_ascii_case("text/json")
+        || (essence.len() > 5
+            && essence.is_char_boundary(essence.len() - 5)
+            && essence[essence.len() - 5..].eq_ignore_ascii_case("+json"));
+    let plain = essence.len() <= 64
+        && essence
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/.+-".contains(&b));
+    match (json, plain && redact(essence) == essence) {
+        (true, _) => None,
+        (false, true) => Some(essence),
+        (false, false) => Some("of an unusual form"),
+    }
+}
+
+/// The status tables: 3 (general), 7 (key), 9 (entropy), and what real Key Providers send besides.
+fn status_error(kind: RequestKind, status: u16) -> Error {
+    let by_id = kind == RequestKind::KeyById;
+    let what = match kind {
+        RequestKind::Capabilities => "capabilities",
+        RequestKind::NewKey => "a new key",
+        RequestKind::KeyById => "a key by its keyId",
+        RequestKind::Entropy => "entropy",
+    };
+    match status {
+        401 | 403 => Error::status_unauthorized(status),
+        404 => Error::status_not_found(if by_id { Advice::NewKey } else { Advice::No }),
+        405 => Error::status_method_not_allowed(),
+        429 | 503 => Error::status_busy(status),
+        // draft Table 7: malformed or not found; by keyId only a new key helps
+        400 | 409 | 410 | 422 if by_id => Error::status_rejected(status, what, Advice::NewKey),
+        400..=499 => Error::status_rejected(status, what, Advice::No),
+        // draft Table 7: the KP failed while it read or zeroized the key
+        500 | 502 | 504 if by_id => Error::status_provider_failed(status, Advice::NewKey),
+        500..=599 if kind == RequestKind::NewKey => Error::status_provider_failed(status, Advice::NewKey),
+        500..=599 => Error::status_provider_failed(status, Advice::SameRequest),
+        _ => Error::status_unexpected(status),
+    }
+}
+
+/// What the KP said beside an error status, made safe to show: printable, at most 512 bytes, runs that could be a key replaced.
+fn provider_text(body: &[u8]) -> Option<String> {
+    const LIMIT: usize = 512;
+    // enough for the limit after replacement, and not the whole of a large body
+    let part = &body[..body.len().min(4 * LIMIT)];
+    // a run that is cut here could be too short to be seen as one
+    let in_run = |b: &u8| b.is_ascii_alphanumeric() || b"+/=_-".contains(b);
+    let whole = part.len()
+        - if part.len() < body.len() {
+            part.iter().rev().take_while(|b| in_run(b)).count()
+        } else {
+            0
+        };
+    let printable: String = String::from_utf8_lossy(&part[..whole])
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let mut text = redact(printable.trim());
+    let cut = (0..=LIMIT.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
+    text.truncate(cut);
+    (!text.is_empty()).then_some(text)
+}

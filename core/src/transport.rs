@@ -1,0 +1,251 @@
+//! The seam between the protocol and the network: one request in, one reply out.
+
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use zeroize::Zeroize;
+
+use crate::error::Error;
+use crate::request::Request;
+use crate::response::Headers;
+
+/// Carries requests to one Key Provider.
+///
+/// A GET of SKIP has side effects (draft 4.2.2: a key is given once), so an implementation never writes a request twice, follows no
+/// redirect and says truthfully in [`TransportError::sent`] whether any byte of it may have left.
+pub trait Transport: Send + Sync {
+    /// Sends one request and returns the whole reply, whatever its status.
+    ///
+    /// # Errors
+    /// When there is no reply: no connection, TLS, deadline, cancellation, connection lost, reply too large or not HTTP.
+    fn exchange(&self, request: &Request, control: &Control<'_>) -> Result<Response, TransportError>;
+
+    /// The URL of the Key Provider, for messages.
+    fn url(&self) -> &str;
+
+    /// How the last connection was made, if there was one.
+    fn connection(&self) -> Option<ConnectionInfo> {
+        None
+    }
+
+    /// Ends the calls that are running and every idle connection; later calls fail.
+    fn close(&self) {}
+}
+
+/// A call that ended without a reply.
+#[derive(Debug, Clone)]
+pub struct TransportError {
+    /// What happened.
+    pub error: Error,
+    /// Whether any byte of the request may have reached the Key Provider. If not, another one may be asked instead.
+    pub sent: bool,
+}
+
+/// A reply as it came, its bytes wiped on drop.
+#[derive(Debug)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers that matter.
+    pub headers: Headers,
+    /// The body, decoded from its transfer coding.
+    pub body: WipedBuffer,
+}
+
+/// How a connection to a Key Provider was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionInfo {
+    /// The Key Provider's URL.
+    pub url: String,
+    /// Address and port of the Key Provider, or of the proxy.
+    pub address: String,
+    /// `TLS 1.2` or `TLS 1.3`.
+    pub tls_version: String,
+    /// The IANA name of the cipher suite, as in Table 1.
+    pub cipher_suite: String,
+    /// The key exchange group, for example `X25519MLKEM768`.
+    pub group: Option<String>,
+    /// What is not as Table 1 wants it.
+    pub warnings: Vec<String>,
+}
+
+/// When a call has to end: its deadlines, its token, and the caller's own check.
+pub struct Control<'a> {
+    /// The whole call must be over by then.
+    pub deadline: Instant,
+    /// Name, TCP and TLS must be done by then.
+    pub connect_deadline: Instant,
+    /// Ends the call from another thread.
+    pub cancel: &'a CancelToken,
+    /// Asked in the calling thread after an interrupted system call and at least every 100 ms; `true` ends the call.
+    pub interrupted: Option<&'a dyn Fn() -> bool>,
+}
+
+/// Why waiting has to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The deadline has passed.
+    Deadline,
+    /// The caller does not want the answer any more.
+    Cancelled,
+}
+
+impl Control<'_> {
+    /// Whether the call may go on.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn check(&self) -> Result<(), Ended> {
+        if self.cancel.is_cancelled() || self.interrupted.is_some_and(|ask| ask()) {
+            return Err(Ended::Cancelled);
+        }
+        if Instant::now() >= self.deadline {
+            Err(Ended::Deadline)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The same control with the connect deadline as its end.
+    pub(crate) fn while_connecting(&self) -> Control<'_> {
+        Control {
+            deadline: self.connect_deadline.min(self.deadline),
+            ..*self
+        }
+    }
+}
+
+/// Ends calls from another thread, at once. Clones are the same token.
+#[derive(Debug, Clone, Default)]
+pub struct CancelToken(Arc<Token>);
+
+#[derive(Debug, Default)]
+struct Token {
+    cancelled: AtomicBool,
+    /// The sockets that a call waits on, to be shut down so that the waiting ends.
+    sockets: Mutex<Vec<Arc<TcpStream>>>,
+}
+
+impl CancelToken {
+    /// A token that was not used yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends every call that was given this token, running or later.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        for socket in self.0.sockets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            // a socket that is closed already needs no waking
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Whether [`CancelToken::cancel`] was called.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Has `cancel` shut this socket down for as long as the guard lives.
+    pub(crate) fn watch(&self, socket: &Arc<TcpStream>) -> Watch<'_> {
+        self.0
+            .sockets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(socket));
+        if self.is_cancelled() {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        Watch {
+            token: self,
+            socket: Arc::clone(socket),
+        }
+    }
+}
+
+pub(crate) struct Watch<'a> {
+    token: &'a CancelToken,
+    socket: Arc<TcpStream>,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        let mut sockets = self.token.0.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = sockets.iter().position(|s| Arc::ptr_eq(s, &self.socket)) {
+            sockets.swap_remove(at);
+        }
+    }
+}
+
+/// Bytes of a reply: wiped on drop and whenever they move. `Debug` shows only how many there are.
+#[derive(Default)]
+pub struct WipedBuffer {
+    /// All of it is initialised; what is beyond `filled` is zero.
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl WipedBuffer {
+    /// A buffer that holds a copy of `bytes`.
+    #[must_use]
+    pub fn copy_of(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.to_vec(),
+            filled: bytes.len(),
+        }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.filled]
+    }
+
+    /// Room for at least `room` more bytes behind the filled part.
+    pub(crate) fn spare(&mut self, room: usize) -> &mut [u8] {
+        if self.bytes.len() - self.filled < room {
+            let mut larger = vec![0; (self.filled + room).max(2 * self.bytes.len())];
+            larger[..self.filled].copy_from_slice(&self.bytes[..self.filled]);
+            self.bytes.zeroize();
+            self.bytes = larger;
+        }
+        &mut self.bytes[self.filled..]
+    }
+
+    /// Says that `n` bytes of the spare room hold data now.
+    pub(crate) fn advance(&mut self, n: usize) {
+        self.filled = (self.filled + n).min(self.bytes.len());
+    }
+
+    /// Takes the bytes from `start` to `end` out; those behind move down, and what is left over is wiped.
+    pub(crate) fn remove(&mut self, start: usize, end: usize) {
+        self.bytes.copy_within(end..self.filled, start);
+        self.truncate(self.filled - (end - start));
+    }
+
+    /// Keeps the first `len` bytes and wipes the rest.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.bytes[len..self.filled].zeroize();
+        self.filled = len;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.filled
+    }
+}
+
+impl Drop for WipedBuffer {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+impl std::fmt::Debug for WipedBuffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[{} bytes]", self.filled)
+    }
+}

@@ -1,0 +1,726 @@
+//! What is wrong with a message: every problem, with its place, its code and the section of the draft.
+
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use crate::error::Error;
+use crate::json::{Reader, Text, Value, line_and_column};
+use crate::key_id;
+use crate::system_id::{SystemId, is_ambiguous, is_pattern, rule_broken_by};
+
+/// Which of the draft's three messages a text should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// The reply to `GET /capabilities` (draft 4.1, Figure 3).
+    Capabilities,
+    /// The reply to `GET /key` and `GET /key/{keyId}` (draft 4.2, Figure 5).
+    Key,
+    /// The reply to `GET /entropy` (draft 4.3, Figure 7).
+    Entropy,
+}
+
+impl MessageKind {
+    /// All kinds.
+    pub const ALL: [MessageKind; 3] = [Self::Capabilities, Self::Key, Self::Entropy];
+
+    /// `capabilities`, `key` or `entropy`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Capabilities => "capabilities",
+            Self::Key => "key",
+            Self::Entropy => "entropy",
+        }
+    }
+
+    const fn section(self) -> &'static str {
+        match self {
+            Self::Capabilities => "4.1",
+            Self::Key => "4.2",
+            Self::Entropy => "4.3",
+        }
+    }
+}
+
+impl FromStr for MessageKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+            Error::invalid_argument(
+                "kind",
+                "must be capabilities, key or entropy",
+                "name the kind of message to check",
+            )
+        })
+    }
+}
+
+/// By which rules a message is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Rules {
+    /// The draft, with limits where it has none.
+    #[default]
+    Strict,
+    /// As strict, but known deviations of real Key Providers pass: other keyIds, `minentropy` as a string of digits, capabilities
+    /// without `algorithm` or `localSystemID`.
+    Lenient,
+    /// Only what the draft's published JSON Schemas demand (Figures 3, 5 and 7).
+    AsPublished,
+}
+
+/// Whether a problem makes a message invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// The message is invalid.
+    Error,
+    /// The message is valid, but something about it is likely to cause trouble.
+    Warning,
+}
+
+impl Severity {
+    /// `error` or `warning`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// One thing that is wrong with a message. It never shows a value of the message.
+///
+/// Codes: `syntax` (not JSON, or not UTF-8), `duplicate_member`, `missing_member`, `wrong_type`, `empty`, `escaped`, `not_hex`,
+/// `odd_length`, `too_short`, `too_long`, `out_of_range`, `not_integer`, `form` (not an identifier), `weak_key`; as warnings also
+/// `short`, `long`, `length`, `repeated`, `own_id`, `pattern`, `ambiguous_pattern`, `control_character`, `media_type`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, as a JSON Pointer (RFC 6901); empty for the whole document. A missing member is named as if it were there.
+    pub path: String,
+    /// What, as a stable name.
+    pub code: &'static str,
+    /// What, for people.
+    pub message: String,
+    /// Whether the message is invalid by this.
+    pub severity: Severity,
+    /// The section of the draft that it is about.
+    pub section: &'static str,
+}
+
+/// Lists everything that is wrong with a message; empty, or nothing but warnings, when it is valid.
+///
+/// ```
+/// use skip_client::{MessageKind, Rules, validate};
+/// let problems = validate(MessageKind::Key, br#"{"keyId": "00", "key": 7}"#, Rules::Strict);
+/// assert!(problems.iter().any(|p| p.path == "/key" && p.code == "wrong_type"));
+/// ```
+#[must_use]
+pub fn validate(kind: MessageKind, text: &[u8], rules: Rules) -> Vec<Problem> {
+    match kind {
+        MessageKind::Capabilities => read_capabilities(text, rules).1,
+        MessageKind::Key => read_key(text, rules).1,
+        MessageKind::Entropy => read_entropy(text, rules).1,
+    }
+}
+
+/// Whether a message has no problem of severity `error`.
+#[must_use]
+pub fn is_valid(kind: MessageKind, text: &[u8], rules: Rules) -> bool {
+    validate(kind, text, rules)
+        .iter()
+        .all(|p| p.severity == Severity::Warning)
+}
+
+/// Capabilities that passed.
+pub(crate) struct CapabilitiesMessage {
+    pub entropy: bool,
+    pub key: bool,
+    pub algorithm: String,
+    pub local_system_id: String,
+    pub remote_system_ids: Vec<String>,
+}
+
+/// A key message that passed, borrowed from its text.
+pub(crate) struct KeyMessage<'a> {
+    pub key_id: &'a str,
+    pub key: &'a str,
+}
+
+/// An entropy message that passed, borrowed from its text.
+pub(crate) struct EntropyMessage<'a> {
+    pub random_str: &'a str,
+    pub minentropy: u64,
+}
+
+/// Keys and random strings have at most so many bits; the client takes less (response.rs).
+const MAX_BITS: usize = 65_536;
+const USUAL_BITS: std::ops::RangeInclusive<usize> = 128..=4096;
+const MAX_ALGORITHM_BYTES: usize = 1024;
+
+pub(crate) fn read_capabilities(text: &[u8], rules: Rules) -> (Option<CapabilitiesMessage>, Vec<Problem>) {
+    let mut check = Check::new(MessageKind::Capabilities, rules);
+    let names = ["entropy", "key", "algorithm", "localSystemID", "remoteSystemID"];
+    let [entropy, key, algorithm, local, remotes] = check.members(text, names);
+    if check.is_no_object {
+        return (None, check.problems);
+    }
+    let optional = rules == Rules::Lenient;
+    let entropy = check.boolean("/entropy", entropy);
+    let key = check.boolean("/key", key);
+    let algorithm = if optional && algorithm.is_none() {
+        None
+    } else {
+        check.string("/algorithm", algorithm)
+    };
+    let local = if optional && local.is_none() {
+        None
+    } else {
+        check.string("/localSystemID", local)
+    };
+    let algorithm = algorithm.map(Text::unescape).unwrap_or_default().into_owned();
+    let local = local.map(|id| id.unescape().into_owned());
+    check.algorithm(&algorithm);
+    if let Some(id) = &local {
+        check.local_system_id(id);
+    }
+    let remotes = check.remote_system_ids(remotes, local.as_deref());
+    let message = match (entropy, key) {
+        (Some(entropy), Some(key)) if check.is_valid() => Some(CapabilitiesMessage {
+            entropy,
+            key,
+            algorithm,
+            local_system_id: local.unwrap_or_default(),
+            remote_system_ids: remotes,
+        }),
+        _ => None,
+    };
+    (message, check.problems)
+}
+
+pub(crate) fn read_key(text: &[u8], rules: Rules) -> (Option<KeyMessage<'_>>, Vec<Problem>) {
+    let mut check = Check::new(MessageKind::Key, rules);
+    let [key_id, key] = check.members(text, ["keyId", "key"]);
+    if check.is_no_object {
+        return (None, check.problems);
+    }
+    let key_id = check.string("/keyId", key_id);
+    let key = check.string("/key", key);
+    if rules != Rules::AsPublished {
+        if let Some(key_id) = key_id {
+            check.key_id(key_id);
+        }
+        if let Some(key) = key {
+            check.secret_hex("/key", key);
+        }
+        if let (Some(key_id), Some(key)) = (key_id, key) {
+            // draft 4.2.1 (MUST NOT): the key is not recoverable from its keyId
+            if !key.raw.is_empty() && key_id.raw.eq_ignore_ascii_case(key.raw) {
+                check.error("/key", "weak_key", "4.2.1", "the key is the same as its keyId");
+            }
+        }
+    }
+    let message = match (key_id, key) {
+        (Some(key_id), Some(key)) if check.is_valid() => Some(KeyMessage {
+            key_id: key_id.raw,
+            key: key.raw,
+        }),
+        _ => None,
+    };
+    (message, check.problems)
+}
+
+pub(crate) fn read_entropy(text: &[u8], rules: Rules) -> (Option<EntropyMessage<'_>>, Vec<Problem>) {
+    let mut check = Check::new(MessageKind::Entropy, rules);
+    let [random_str, minentropy] = check.members(text, ["randomStr", "minentropy"]);
+    if check.is_no_object {
+        return (None, check.problems);
+    }
+    let random_str = check.string("/randomStr", random_str);
+    let minentropy = check.minentropy(minentropy);
+    if rules != Rules::AsPublished
+        && let Some(random) = random_str
+    {
+        check.secret_hex("/randomStr", random);
+        // draft 4.3: minentropy is the length of the random string in bits
+        if minentropy.is_some_and(|bits| bits > random.raw.len() as u64 * 4) {
+            check.error("/randomStr", "too_short", "4.3", "has fewer bits than minentropy says");
+        }
+    }
+    let message = match (random_str, minentropy) {
+        (Some(random), Some(minentropy)) if check.is_valid() => Some(EntropyMessage {
+            random_str: random.raw,
+            minentropy,
+        }),
+        _ => None,
+    };
+    (message, check.problems)
+}
+
+/// Whether a document ends before it is complete, so that more of it may have been lost on the way.
+#[cfg(feature = "https")]
+pub(crate) fn is_cut_off(text: &[u8]) -> bool {
+    match std::str::from_utf8(text) {
+        Ok(text) => matches!(
+            Reader::new(text).document(&mut |_, _| {}),
+            Err(crate::json::Syntax { cut_off: true, .. })
+        ),
+        // in the middle of a character
+        Err(error) => error.error_len().is_none(),
+    }
+}
+
+struct Check {
+    kind: MessageKind,
+    rules: Rules,
+    problems: Vec<Problem>,
+    is_no_object: bool,
+}
+
+impl Check {
+    fn new(kind: MessageKind, rules: Rules) -> Self {
+        Self {
+            kind,
+            rules,
+            problems: Vec::new(),
+            is_no_object: false,
+        }
+    }
+
+    fn is_valid(&self) -> bool {
+        self.problems.iter().all(|p| p.severity == Severity::Warning)
+    }
+
+    fn error(&mut self, path: &str, code: &'static str, section: &'static str, message: impl Display) {
+        self.add(path, code, section, Severity::Error, message);
+    }
+
+    fn warning(&mut self, path: &str, code: &'static str, section: &'static str, message: impl Display) {
+        self.add(path, code, section, Severity::Warning, message);
+    }
+
+    fn add(
+        &mut self,
+        path: &str,
+        code: &'static str,
+        section: &'static str,
+        severity: Severity,
+        message: impl Display,
+    ) {
+        self.problems.push(Problem {
+            path: path.into(),
+            code,
+            message: message.to_string(),
+            severity,
+            section,
+        });
+    }
+
+    /// Reads the document and gives the members of these names, the first of each.
+    fn members<'a, const N: usize>(&mut self, text: &'a [u8], names: [&str; N]) -> [Option<Value<'a>>; N] {
+        let mut values = [None; N];
+        let text = match std::str::from_utf8(text) {
+            Ok(text) => text,
+            Err(error) => {
+                self.syntax(text, error.valid_up_to(), "the text is not UTF-8");
+                return values;
+            }
+        };
+        let mut reader = Reader::new(text);
+        let read = reader.document(&mut |name, value| {
+            let known = names.iter().position(|known| {
+                name.is_same_as(Text {
+                    raw: known,
+                    escaped: false,
+                })
+            });
+            if let Some(at) = known
+                && values[at].is_none()
+            {
+                values[at] = Some(value);
+            }
+        });
+        match read {
+            Err(syntax) => self.syntax(text.as_bytes(), syntax.at, syntax.reason),
+            Ok(Some(_)) => {
+                self.is_no_object = true;
+                self.error("", "wrong_type", self.kind.section(), "must be a JSON object");
+            }
+            Ok(None) => {
+                for path in &reader.doubled {
+                    self.error(
+                        path,
+                        "duplicate_member",
+                        "4",
+                        "is there more than once, so that readers disagree about its value",
+                    );
+                }
+            }
+        }
+        values
+    }
+
+    fn syntax(&mut self, text: &[u8], at: usize, reason: &str) {
+        self.is_no_object = true;
+        let (line, column) = line_and_column(text, at);
+        // draft 4: data in a reply is JSON as in RFC 8259
+        self.error(
+            "",
+            "syntax",
+            "4",
+            format_args!("line {line}, column {column}: {reason}"),
+        );
+    }
+
+    fn missing_or_wrong(&mut self, path: &str, value: Option<Value<'_>>, kind: &str) {
+        match value {
+            None => self.error(path, "missing_member", self.kind.section(), "is missing"),
+            Some(_) => self.error(path, "wrong_type", self.kind.section(), format_args!("must be {kind}")),
+        }
+    }
+
+    fn boolean(&mut self, path: &str, value: Option<Value<'_>>) -> Option<bool> {
+        if let Some(Value::Bool(value)) = value {
+            return Some(value);
+        }
+        self.missing_or_wrong(path, value, "true or false");
+        None
+    }
+
+    fn string<'a>(&mut self, path: &str, value: Option<Value<'a>>) -> Option<Text<'a>> {
+        if let Some(Value::String(text)) = value {
+            return Some(text);
+        }
+        self.missing_or_wrong(path, value, "a string");
+        None
+    }
+
+    /// A key or a random string: hexadecimal of either case, as it stands, so that no unescaped copy is made.
+    fn secret_hex(&mut self, path: &str, text: Text<'_>) {
+        let section = if self.kind == MessageKind::Key { "4.2.2" } else { "4.3" };
+        let digits = text.raw.as_bytes();
+        let bits = digits.len() * 4;
+        if text.escaped {
+            self.error(
+                path,
+                "escaped",
+                section,
+                "must be written without escapes: hexadecimal needs none",
+            );
+        } else if digits.is_empty() {
+            self.error(path, "empty", section, "must not be empty");
+        } else if !digits.iter().all(u8::is_ascii_hexdigit) {
+            self.error(path, "not_hex", section, "must be hexadecimal");
+        } else if !digits.len().is_multiple_of(2) {
+            self.error(
+                path,
+                "odd_length",
+                section,
+                "must have an even number of hexadecimal digits",
+            );
+        } else if bits > MAX_BITS {
+            self.error(
+                path,
+                "too_long",
+                section,
+                format_args!("has {bits} bits, and more than {MAX_BITS} are not taken"),
+            );
+        } else {
+            // draft 8: a key has entropy; all zeros or all ones have none
+            let mut or = 0u8;
+            let mut and = 0xFFu8;
+            for digit in digits {
+                // the low bits of '0' and '9' and of 'a' and 'f' differ from those of all others
+                let value = (digit & 0xF) + 9 * (digit >> 6);
+                or |= value;
+                and &= value;
+            }
+            if bits >= 64 && (or == 0 || and == 0xF) {
+                self.error(path, "weak_key", "8", "is all zeros or all ones");
+            }
+            if self.kind == MessageKind::Key && !USUAL_BITS.contains(&bits) {
+                let code = if bits < *USUAL_BITS.start() { "short" } else { "long" };
+                self.warning(
+                    path,
+                    code,
+                    section,
+                    format_args!("has {bits} bits: few devices take a key outside 128 to 4096 bits"),
+                );
+            }
+        }
+    }
+
+    fn key_id(&mut self, text: Text<'_>) {
+        let id = text.raw;
+        if text.escaped {
+            self.error("/keyId", "escaped", "4.2.1", "must be written without escapes");
+        } else if id.is_empty() {
+            self.error("/keyId", "empty", "4.2.1", "must not be empty");
+        } else if self.rules == Rules::Lenient && !key_id::is_lenient(id) {
+            self.error(
+                "/keyId",
+                "form",
+                "4.2.1",
+                "must have 1 to 255 characters of A-Z, a-z, 0-9, '.', '_', '~' and '-'",
+            );
+        } else if self.rules == Rules::Strict && !key_id::is_strict(id) {
+            if !id.bytes().all(|b| b.is_ascii_hexdigit()) {
+                self.error("/keyId", "not_hex", "4.2.1", "must be hexadecimal");
+            } else if id.len() > 512 {
+                self.error(
+                    "/keyId",
+                    "too_long",
+                    "4.2.1",
+                    "must have at most 512 hexadecimal digits",
+                );
+            } else {
+                self.error(
+                    "/keyId",
+                    "odd_length",
+                    "4.2.1",
+                    "must have an even number of hexadecimal digits",
+                );
+            }
+        } else if id.len() > 64 {
+            self.warning(
+                "/keyId",
+                "long",
+                "4.2.1",
+                "has more than 64 characters: libreswan takes no more",
+            );
+        } else if id.len() != 32 {
+            self.warning(
+                "/keyId",
+                "length",
+                "4.2.1",
+                "has not the default length of 128 bits: some key providers and devices want that",
+            );
+        }
+    }
+
+    fn minentropy(&mut self, value: Option<Value<'_>>) -> Option<u64> {
+        let path = "/minentropy";
+        let digits = match value {
+            Some(Value::Number(number)) => number,
+            Some(Value::String(text)) if self.rules == Rules::Lenient && !text.escaped && is_decimal(text.raw) => {
+                text.raw
+            }
+            other => {
+                self.missing_or_wrong(path, other, "an integer");
+                return None;
+            }
+        };
+        if digits.contains(['.', 'e', 'E']) {
+            self.error(
+                path,
+                "not_integer",
+                "4.3",
+                "must be an integer without fraction and exponent",
+            );
+            return None;
+        }
+        if self.rules == Rules::AsPublished {
+            return Some(0);
+        }
+        match digits.parse::<u64>() {
+            Ok(bits) if bits >= 1 => Some(bits),
+            _ => {
+                self.error(path, "out_of_range", "4.3", "must be a number of bits, at least 1");
+                None
+            }
+        }
+    }
+
+    fn algorithm(&mut self, algorithm: &str) {
+        if self.rules == Rules::AsPublished {
+            return;
+        }
+        if algorithm.len() > MAX_ALGORITHM_BYTES {
+            self.error(
+                "/algorithm",
+                "too_long",
+                "4.1",
+                format_args!("must have at most {MAX_ALGORITHM_BYTES} bytes"),
+            );
+        }
+        if algorithm.chars().any(char::is_control) {
+            self.warning("/algorithm", "control_character", "4.1", "has control characters");
+        }
+    }
+
+    fn local_system_id(&mut self, id: &str) {
+        if self.rules == Rules::AsPublished {
+            return;
+        }
+        self.system_id("/localSystemID", id, "4.1.1");
+        if is_pattern(id) {
+            self.warning(
+                "/localSystemID",
+                "pattern",
+                "4.1.1",
+                "looks like a pattern; other key providers cannot name it",
+            );
+        }
+    }
+
+    /// The rules that every id keeps, and the lengths that devices have trouble with.
+    fn system_id(&mut self, path: &str, id: &str, section: &'static str) {
+        match rule_broken_by(id) {
+            Some(rule) => {
+                let code = match (id.is_empty(), id.len() > SystemId::MAX_BYTES) {
+                    (true, _) => "empty",
+                    (_, true) => "too_long",
+                    _ => "form",
+                };
+                self.error(path, code, section, rule);
+            }
+            // draft 4.1: 32 bytes are what every implementation takes
+            None if id.len() > 32 => self.warning(
+                path,
+                "long",
+                section,
+                "has more than 32 bytes, which not every device takes",
+            ),
+            None if id.len() > 18 => self.warning(
+                path,
+                "long",
+                section,
+                "has more than 18 bytes, which Cisco IOS XR does not take",
+            ),
+            None => {}
+        }
+    }
+
+    fn remote_system_ids(&mut self, value: Option<Value<'_>>, local: Option<&str>) -> Vec<String> {
+        let path = "/remoteSystemID";
+        let Some(Value::Array(array)) = value else {
+            self.missing_or_wrong(path, value, "an array of strings");
+            return Vec::new();
+        };
+        let items = Reader::items(array).unwrap_or_default();
+        if self.rules == Rules::AsPublished {
+            // the published schema describes a pair: nothing is said of an empty list, nor of what comes third
+            for (index, item) in items.iter().enumerate().take(2) {
+                self.string(&format!("{path}/{index}"), Some(*item));
+            }
+            return Vec::new();
+        }
+        // draft 4.1.2 (MUST): at least one identifier
+        if items.is_empty() {
+            self.error(path, "empty", "4.1.2", "must name at least one key provider");
+        }
+        let mut ids = Vec::with_capacity(items.len());
+        let mut seen = HashSet::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let path = format!("{path}/{index}");
+            let Some(text) = self.string(&path, Some(item)) else {
+                continue;
+            };
+            let id = text.unescape().into_owned();
+            self.system_id(&path, &id, "4.1.2");
+            if is_ambiguous(&id) {
+                self.warning(
+                    &path,
+                    "ambiguous_pattern",
+                    "4.1.2",
+                    "has syntax on which matchers disagree, so it only matches itself",
+                );
+            }
+            if Some(id.as_str()) == local {
+                self.warning(&path, "own_id", "4.1.2", "is the key provider's own id");
+            }
+            if !seen.insert(id.clone()) {
+                self.warning(&path, "repeated", "4.1.2", "is in the list already");
+            }
+            ids.push(id);
+        }
+        ids
+    }
+}
+
+fn is_decimal(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MessageKind, Rules, Severity, is_cut_off, is_valid, validate};
+
+    const KEY: &str = "ad229dfb8a276e74c1f3b6c09349a69fb2fed73c541270663f0e5cbbfb031670";
+
+    #[test]
+    fn every_problem_is_listed() {
+        let problems = validate(
+            MessageKind::Key,
+            br#"{"keyId": 1, "a": {"b": 1, "b": 2}}"#,
+            Rules::Strict,
+        );
+        let found: Vec<_> = problems.iter().map(|p| (p.path.as_str(), p.code)).collect();
+        assert_eq!(
+            found,
+            [
+                ("/a/b", "duplicate_member"),
+                ("/keyId", "wrong_type"),
+                ("/key", "missing_member")
+            ]
+        );
+    }
+
+    #[test]
+    fn cut_documents_are_known_as_such() {
+        for cut in [&b""[..], b" ", b"{", b"{\"key\": \"\xc3"] {
+            assert!(is_cut_off(cut));
+        }
+        for whole in [&b"{}"[..], b"{]", b"{\"key\": \"\xff\"}"] {
+            assert!(!is_cut_off(whole));
+        }
+    }
+
+    #[test]
+    fn no_problem_shows_a_value() {
+        let whole = format!(r#"{{"keyId":"00112233445566778899aabbccddeeff","key":"{KEY}"}}"#);
+        let mut texts: Vec<String> = (0..whole.len()).map(|end| whole[..end].to_owned()).collect();
+        for (at, _) in whole.char_indices() {
+            for c in ["", "\"", "\\", "x", "{", ",", "\u{0}"] {
+                texts.push(format!("{}{c}{}", &whole[..at], &whole[at + 1..]));
+            }
+        }
+        texts.push(format!(r#"{{"{KEY}":1,"{KEY}":2,"x":{{"{KEY}":1,"{KEY}":1}}}}"#));
+        texts.push(format!(r#"{{"randomStr":"{KEY}","minentropy":"{KEY}"}}"#));
+        texts.push(format!(r#"{{"entropy":"{KEY}","key":"{KEY}","algorithm":["{KEY}"],"localSystemID":"{KEY}\u0000","remoteSystemID":["{KEY}\n",{{"{KEY}":1}}]}}"#));
+        for text in texts {
+            for kind in MessageKind::ALL {
+                for problem in validate(kind, text.as_bytes(), Rules::Strict) {
+                    let shown = format!("{} {}", problem.path, problem.message);
+                    for part in KEY.as_bytes().windows(8) {
+                        let part = std::str::from_utf8(part).expect("ASCII");
+                        assert!(!shown.contains(part), "{shown}");
+                    }
+                }
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            for kind in MessageKind::ALL {
+                for rules in [Rules::Strict, Rules::Lenient, Rules::AsPublished] {
+                    let problems = validate(kind, &bytes, rules);
+                    let valid = problems.iter().all(|p| p.severity == Severity::Warning);
+                    proptest::prop_assert_eq!(valid, is_valid(kind, &bytes, rules));
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_strictly_valid_is_valid_in_every_other_sense(key in "([0-9a-fA-F]{2}){8,40}", id in "([0-9a-f]{2}){1,40}") {
+            let text = format!(r#"{{"keyId":"{id}","key":"{key}","x":[1e400,"\ud800"]}}"#);
+            if is_valid(MessageKind::Key, text.as_bytes(), Rules::Strict) {
+                proptest::prop_assert!(is_valid(MessageKind::Key, text.as_bytes(), Rules::Lenient));
+                proptest::prop_assert!(is_valid(MessageKind::Key, text.as_bytes(), Rules::AsPublished));
+            }
+        }
+    }
+}

@@ -1,0 +1,592 @@
+"""The client against servers not written for it: nginx, `openssl s_server`, Python's http.server, and broken ones.
+
+Each works, or gives an error that says what to do. A server that is not installed is a skip here and an error in CI.
+"""
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from skip_client import Client, SkipError
+
+KEY_ID = "0123456789abcdef0123456789ABCDEF"
+KEY = "c3a15e97" * 8
+RANDOM = "5b2ef047" * 8
+MESSAGES = {
+    "capabilities": {
+        "entropy": True,
+        "key": True,
+        "algorithm": "static",
+        "localSystemID": "Alice",
+        "remoteSystemID": ["Bob"],
+    },
+    "key": {"keyId": KEY_ID, "key": KEY},
+    "entropy": {"randomStr": RANDOM, "minentropy": 256},
+}
+REPLIES = {
+    "/capabilities": MESSAGES["capabilities"],
+    "/key": MESSAGES["key"],
+    f"/key/{KEY_ID}": MESSAGES["key"],
+    "/entropy": MESSAGES["entropy"],
+}
+
+
+def needs(tool: str) -> str:
+    """The path of a server that Debian has; without it a loud skip, and a failure in CI."""
+    found = shutil.which(tool, path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
+    if found:
+        return found
+    if os.environ.get("CI"):
+        pytest.fail(f"{tool} is missing: `make setup-ci` installs it")
+    warnings.warn(f"{tool} is missing: interoperability with it was not tested", stacklevel=2)
+    pytest.skip(f"{tool} is missing")
+
+
+def openssl(*arguments: str | Path, directory: Path) -> None:
+    """Runs one openssl command."""
+    command = [needs("openssl"), *map(str, arguments)]
+    subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=60)
+
+
+class Pki:
+    """Certificates made with the openssl command: one CA, and leaves as a test wants them."""
+
+    def __init__(self, directory: Path) -> None:  # noqa: D107
+        self.directory = directory
+        self.made = 0
+        self.ca = directory / "ca.pem"
+        self.unknown_ca = directory / "unknown.pem"
+        for name in ("ca", "unknown"):
+            self._key(f"{name}.key", "EC")
+            openssl(
+                *("req", "-x509", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}", "-days", "2"),
+                *("-addext", "keyUsage=critical,keyCertSign", "-out", f"{name}.pem"),
+                directory=directory,
+            )
+
+    def _key(self, file: str, kind: str) -> None:
+        options = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        if kind == "RSA":
+            options = ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
+        openssl("genpkey", *options, "-out", file, directory=self.directory)
+
+    def leaf(self, names: str, *, expired: bool = False, kind: str = "EC") -> tuple[Path, Path]:
+        """A certificate and its key; `names` is a subjectAltName, or empty for one that has only a common name."""
+        self.made += 1
+        name = f"leaf{self.made}"
+        self._key(f"{name}.key", kind)
+        (self.directory / f"{name}.ext").write_text(
+            "basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth,clientAuth\n"
+            + (f"subjectAltName={names}\n" if names else "")
+        )
+        (self.directory / f"{name}.index").write_text("")
+        (self.directory / f"{name}.cnf").write_text(
+            f"[ca]\ndefault_ca=d\n[d]\ndatabase={name}.index\nnew_certs_dir=.\nrand_serial=yes\ndefault_md=sha256\n"
+            "policy=p\n[p]\ncommonName=supplied\n"
+        )
+        openssl(
+            "req",
+            "-new",
+            "-key",
+            f"{name}.key",
+            "-subj",
+            "/CN=localhost",
+            "-out",
+            f"{name}.csr",
+            directory=self.directory,
+        )
+        dates = ("-startdate", "200101000000Z", "-enddate", "210101000000Z") if expired else ("-days", "2")
+        openssl(
+            *("ca", "-batch", "-notext", "-config", f"{name}.cnf", "-cert", "ca.pem", "-keyfile", "ca.key", *dates),
+            *("-in", f"{name}.csr", "-extfile", f"{name}.ext", "-out", f"{name}.pem"),
+            directory=self.directory,
+        )
+        return self.directory / f"{name}.pem", self.directory / f"{name}.key"
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    """The test run's own CA."""
+    return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="session")
+def address_leaf(pki: Pki) -> tuple[Path, Path]:
+    """A certificate for an IP address, as lab Key Providers have."""
+    return pki.leaf("IP:127.0.0.1")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def process(command: list[str], directory: Path, port: int) -> Iterator[str]:
+    """A server process that listens on a port; gives its URL."""
+    with (directory / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + 15
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                log_text = (directory / "log").read_text(errors="replace")
+                assert server.poll() is None and time.monotonic() < end, log_text
+                time.sleep(0.05)
+        yield f"https://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@contextmanager
+def nginx(leaf: tuple[Path, Path], directory: Path, protocol: str, extra: str = "") -> Iterator[str]:
+    """Debian's nginx with static replies."""
+    port = free_port()
+    locations = ""
+    for number, (path, message) in enumerate(REPLIES.items()):
+        (directory / f"reply{number}").write_text(json.dumps(message))
+        locations += f"location = {path} {{ default_type application/json; alias {directory}/reply{number}; }}\n"
+    temporary = "".join(f"{name}_temp_path tmp;" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (directory / "nginx.conf").write_text(
+        f"daemon off; master_process off; pid nginx.pid; error_log stderr;\nevents {{}}\n"
+        f"http {{ access_log off; {temporary}\nserver {{ listen 127.0.0.1:{port} ssl; ssl_certificate {leaf[0]};\n"
+        f"ssl_certificate_key {leaf[1]}; ssl_protocols {protocol};\n{extra}\n{locations}}} }}\n"
+    )
+    command = [needs("nginx"), "-p", str(directory), "-c", "nginx.conf", "-e", "stderr"]
+    with process(command, directory, port) as url:
+        yield url
+
+
+@contextmanager
+def http_server(
+    leaf: tuple[Path, Path],
+    *,
+    protocol: str = "HTTP/1.1",
+    version: ssl.TLSVersion | None = None,
+    client_ca: Path | None = None,
+) -> Iterator[str]:
+    """Python's http.server behind its ssl module."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = protocol
+
+        def do_GET(self) -> None:
+            reply = REPLIES.get(self.path.partition("?")[0])
+            body = json.dumps(reply).encode()
+            self.send_response(200 if reply else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    class Server(http.server.ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Quiet: a refused handshake is what some tests want."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*leaf)
+    if version:
+        context.minimum_version = context.maximum_version = version
+    if client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(client_ca)
+    server = Server(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def raw_server(talk: Callable[[socket.socket], None], tls: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """A server that does what `talk` does to each connection."""
+    stopped = threading.Event()
+    context = None
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+
+    def serve(connection: socket.socket) -> None:
+        with ExitStack() as stack:
+            stack.enter_context(connection)
+            connection.settimeout(20)
+            with suppress(OSError):
+                talk(stack.enter_context(context.wrap_socket(connection, server_side=True)) if context else connection)
+
+    def accept(listener: socket.socket) -> None:
+        while not stopped.is_set():
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        thread = threading.Thread(target=accept, args=(listener,))
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            stopped.set()
+            thread.join()
+
+
+def fetch_everything(kp: Client) -> None:
+    """All six requests against the static replies."""
+    assert kp.capabilities().local_system_id == "Alice"
+    key = kp.new_key("Bob")
+    assert (key.key_id, key.bits, key.hex()) == (KEY_ID, 256, KEY)
+    assert kp.new_key("Bob", size=256) == key
+    assert kp.key_by_id(KEY_ID, "Bob") == key
+    assert bytes(kp.entropy()).hex() == RANDOM
+    assert kp.entropy(bits=128).bits >= 128
+
+
+def refused(url: str, **options: object) -> SkipError:
+    """The error of asking for capabilities: it has a hint, comes within the deadline, and shows no reply."""
+    began = time.monotonic()
+    with Client(url, **{"timeout": 5.0, "connect_timeout": 2.0} | options) as kp, pytest.raises(SkipError) as caught:
+        kp.capabilities()
+    assert time.monotonic() - began < 15
+    error = caught.value
+    assert error.hint, f"{error.code} has no hint"
+    assert KEY not in f"{error} {error!r} {error.hint}"
+    return error
+
+
+# Servers that work.
+
+
+@pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
+@pytest.mark.parametrize("kind", ["EC", "RSA"])
+def test_nginx_serves_all_requests(pki: Pki, tmp_path: Path, protocol: str, kind: str) -> None:
+    """Also with an RSA certificate, which real Key Providers have."""
+    with nginx(pki.leaf("IP:127.0.0.1", kind=kind), tmp_path, protocol) as url, Client(url, ca=pki.ca) as kp:
+        fetch_everything(kp)
+
+
+def test_nginx_that_closes_after_each_reply(pki: Pki, address_leaf: tuple[Path, Path], tmp_path: Path) -> None:
+    """keepalive_timeout 0 sends `Connection: close`."""
+    with nginx(address_leaf, tmp_path, "TLSv1.3", "keepalive_timeout 0;") as url, Client(url, ca=pki.ca) as kp:
+        fetch_everything(kp)
+
+
+@pytest.mark.parametrize("tls", ["-tls1_2", "-tls1_3"])
+def test_s_server_www_says_text_plain_and_closes(
+    pki: Pki, address_leaf: tuple[Path, Path], tmp_path: Path, tls: str
+) -> None:
+    """HTTP/1.0, another media type, no length: the body ends with the connection."""
+    (tmp_path / "capabilities").write_text(json.dumps(MESSAGES["capabilities"]))
+    (tmp_path / "key?remoteSystemID=Bob").write_text(json.dumps(MESSAGES["key"]))
+    (tmp_path / "key").mkdir()
+    (tmp_path / "key" / f"{KEY_ID}?remoteSystemID=Bob").write_text(json.dumps(MESSAGES["key"]))
+    (tmp_path / "entropy").write_text(json.dumps(MESSAGES["entropy"]))
+    with s_server(address_leaf, tmp_path, tls, "-WWW") as url, Client(url, ca=pki.ca) as kp:
+        assert kp.capabilities().remote_system_ids == ["Bob"]
+        assert kp.new_key("Bob").hex() == KEY
+        assert kp.key_by_id(KEY_ID, "Bob").hex() == KEY
+        assert bytes(kp.entropy()).hex() == RANDOM
+
+
+@contextmanager
+def s_server(leaf: tuple[Path, Path], directory: Path, *options: str) -> Iterator[str]:
+    """`openssl s_server` on files of a folder."""
+    port = free_port()
+    command = [needs("openssl"), "s_server", "-accept", f"127.0.0.1:{port}", "-quiet", *options]
+    with process([*command, "-cert", str(leaf[0]), "-key", str(leaf[1])], directory, port) as url:
+        yield url
+
+
+def test_s_server_http_with_headers_from_files(pki: Pki, address_leaf: tuple[Path, Path], tmp_path: Path) -> None:
+    """-HTTP sends files as they are, headers included."""
+    body = json.dumps(MESSAGES["capabilities"])
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    (tmp_path / "capabilities").write_bytes((head + body).encode())
+    with s_server(address_leaf, tmp_path, "-HTTP") as url, Client(url, ca=pki.ca) as kp:
+        assert kp.capabilities().algorithm == "static"
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/1.0", "HTTP/1.1"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_python_http_server(pki: Pki, address_leaf: tuple[Path, Path], protocol: str, version: ssl.TLSVersion) -> None:
+    """Python's own server, old and new."""
+    with http_server(address_leaf, protocol=protocol, version=version) as url, Client(url, ca=pki.ca) as kp:
+        fetch_everything(kp)
+
+
+def test_a_name_that_resolves_to_more_addresses(pki: Pki) -> None:
+    """localhost is ::1 and 127.0.0.1 on most machines; the server listens on one of them."""
+    with (
+        http_server(pki.leaf("DNS:localhost")) as url,
+        Client(url.replace("127.0.0.1", "localhost"), ca=pki.ca) as kp,
+    ):
+        fetch_everything(kp)
+
+
+def test_a_client_certificate_that_is_demanded(pki: Pki, address_leaf: tuple[Path, Path], tmp_path: Path) -> None:
+    """http.server refuses the handshake without one, nginx the request."""
+    mine = pki.leaf("DNS:encryptor")
+    demand = f"ssl_verify_client on; ssl_client_certificate {pki.ca};"
+    for server in (
+        functools.partial(http_server, address_leaf, client_ca=pki.ca),
+        functools.partial(nginx, address_leaf, tmp_path, "TLSv1.2 TLSv1.3", demand),
+    ):
+        with server() as url, Client(url, ca=pki.ca, cert=mine) as kp:
+            fetch_everything(kp)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_without_the_client_certificate_the_error_names_it(
+    pki: Pki, address_leaf: tuple[Path, Path], version: ssl.TLSVersion
+) -> None:
+    """In TLS 1.3 the refusal comes after the client thinks that the handshake is done."""
+    with http_server(address_leaf, version=version, client_ca=pki.ca) as url:
+        error = refused(url, ca=pki.ca)
+    assert error.code == "tls_failed"
+    assert "certificate" in f"{error} {error.hint}"
+
+
+def test_nginx_without_the_client_certificate(pki: Pki, address_leaf: tuple[Path, Path], tmp_path: Path) -> None:
+    """nginx says 400 with a page, and the page's words are kept apart."""
+    demand = f"ssl_verify_client on; ssl_client_certificate {pki.ca};"
+    with nginx(address_leaf, tmp_path, "TLSv1.3", demand) as url:
+        error = refused(url, ca=pki.ca)
+    assert (error.code, error.status) == ("rejected", 400)
+
+
+# Certificates that are not what the client expects.
+
+
+def test_unknown_ca(pki: Pki, address_leaf: tuple[Path, Path]) -> None:
+    """The remedy is the right CA file, or a pin."""
+    with http_server(address_leaf) as url:
+        error = refused(url, ca=pki.unknown_ca)
+    assert error.code == "tls_failed"
+    assert "ca" in error.hint.lower()
+
+
+def test_expired_certificate(pki: Pki) -> None:
+    """The message says so."""
+    with http_server(pki.leaf("IP:127.0.0.1", expired=True)) as url:
+        error = refused(url, ca=pki.ca)
+    assert error.code == "tls_failed"
+    assert "expired" in f"{error} {error.hint}"
+
+
+def test_wrong_name(pki: Pki) -> None:
+    """server_name says which name the certificate has."""
+    with http_server(pki.leaf("DNS:kp.example")) as url:
+        error = refused(url, ca=pki.ca)
+        assert error.code == "tls_failed"
+        assert "name" in f"{error} {error.hint}"
+        with Client(url, ca=pki.ca, server_name="kp.example") as kp:
+            fetch_everything(kp)
+
+
+def test_common_name_only(pki: Pki) -> None:
+    """A pin is the remedy that needs no new certificate."""
+    leaf = pki.leaf("")
+    with http_server(leaf) as url:
+        error = refused(url, ca=pki.ca)
+        assert error.code == "tls_failed"
+        assert "pin" in error.hint
+        with Client(url, pin=spki_pin(leaf[0])) as kp:
+            fetch_everything(kp)
+        assert refused(url, pin=spki_pin(pki.ca)).code == "tls_failed"
+
+
+def spki_pin(certificate: Path) -> str:
+    """The pin as docs/tls.md makes it."""
+    script = (
+        f"openssl x509 -in {certificate} -noout -pubkey | openssl pkey -pubin -outform DER"
+        " | openssl dgst -sha256 -binary | openssl base64"
+    )
+    return "sha256/" + subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_tls_versions_that_do_not_meet(pki: Pki, address_leaf: tuple[Path, Path]) -> None:
+    """A client that insists on another version than the server has."""
+    for version, asked in ((ssl.TLSVersion.TLSv1_2, "1.3"), (ssl.TLSVersion.TLSv1_3, "1.2")):
+        with http_server(address_leaf, version=version) as url:
+            assert refused(url, ca=pki.ca, tls=asked).code == "tls_failed"
+
+
+# Servers that are none.
+
+
+def test_nobody_listens(pki: Pki) -> None:
+    """A closed port is not a matter of TLS."""
+    assert refused(f"https://127.0.0.1:{free_port()}", ca=pki.ca).code == "connect_failed"
+
+
+def test_plain_http(pki: Pki) -> None:
+    """The error says that there is no TLS."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with raw_server(talk) as url:
+        error = refused(url, ca=pki.ca)
+    assert error.code == "tls_failed"
+    assert "http" in f"{error} {error.hint}".lower()
+
+
+def test_tls_garbage(pki: Pki) -> None:
+    """Bytes that look like a record, and bytes that do not."""
+    for garbage in (b"\x16\x03\x03\x00\x40" + bytes(range(64)), os.urandom(4096), b"\x15\x03\x03\x00\x02\x02\x28"):
+
+        def talk(connection: socket.socket, garbage: bytes = garbage) -> None:
+            connection.recv(4096)
+            connection.sendall(garbage)
+
+        with raw_server(talk) as url:
+            assert refused(url, ca=pki.ca).code == "tls_failed"
+
+
+def test_a_port_that_closes_at_once(pki: Pki) -> None:
+    """A Key Provider that ends the handshake without a word."""
+    with raw_server(lambda connection: connection.recv(4096) and None) as url:
+        assert refused(url, ca=pki.ca).code == "tls_failed"
+
+
+def test_a_port_that_never_answers(pki: Pki) -> None:
+    """The connect timeout covers the handshake too."""
+    with raw_server(lambda connection: time.sleep(4)) as url:
+        began = time.monotonic()
+        assert refused(url, ca=pki.ca, connect_timeout=0.5).code == "timed_out"
+        assert time.monotonic() - began < 3
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+def drip(connection: socket.socket) -> None:
+    """One byte a second."""
+    connection.sendall(HEAD + b"Content-Length: 100\r\n\r\n")
+    for _ in range(10):
+        connection.sendall(b" ")
+        time.sleep(1)
+
+
+def send(reply: bytes) -> Callable[[socket.socket], None]:
+    """Sends a reply, however long, as long as the client listens."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(reply)
+
+    return talk
+
+
+BAD_REPLIES: dict[str, tuple[Callable[[socket.socket], None], str]] = {
+    "not UTF-8": (send(HEAD + b'Content-Length: 9\r\n\r\n{"a":"\xff"}'), "malformed_response"),
+    "10 MB with a length": (send(HEAD + b"Content-Length: 10000000\r\n\r\n" + b" " * 10_000_000), "response_too_large"),
+    "10 MB without a length": (send(HEAD + b"\r\n" + b" " * 10_000_000), "response_too_large"),
+    "10 MB in chunks": (
+        send(
+            HEAD
+            + b"Transfer-Encoding: chunked\r\n\r\n"
+            + b"3e8\r\n"
+            + b" " * 1000
+            + b"\r\n"
+            + b"3e8\r\n"
+            + b" " * 9_000_000
+        ),
+        "response_too_large",
+    ),
+    "10,000 headers": (send(HEAD + b"X: y\r\n" * 10_000 + b"\r\n"), "response_too_large"),
+    "one byte a second": (drip, "timed_out"),
+    "silence": (lambda connection: time.sleep(5), "timed_out"),
+    "cut after the headers": (send(HEAD + b"Content-Length: 100\r\n\r\n{"), "connection_lost"),
+    "closed without a reply": (lambda connection: None, "connection_lost"),
+    "not HTTP": (send(b"SSH-2.0-OpenSSH_9.2\r\n"), "malformed_response"),
+    "no HTTP/2 was offered": (send(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00" + bytes(18)), "malformed_response"),
+    "a redirect": (send(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), "unexpected_status"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_REPLIES)
+def test_bad_replies_end_within_the_deadline(pki: Pki, address_leaf: tuple[Path, Path], name: str) -> None:
+    """An error with a hint, never a hang."""
+    reply, code = BAD_REPLIES[name]
+
+    def talk(connection: socket.socket) -> None:
+        connection.recv(4096)
+        reply(connection)
+
+    with raw_server(talk, address_leaf) as url:
+        assert refused(url, ca=pki.ca, timeout=2.0).code == code
+
+
+def test_no_proxy_from_the_environment(
+    pki: Pki, address_leaf: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key must not take a way that nobody chose for it."""
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    with http_server(address_leaf) as url, Client(url, ca=pki.ca) as kp:
+        fetch_everything(kp)
+
+
+def test_an_explicit_proxy(pki: Pki, address_leaf: tuple[Path, Path]) -> None:
+    """CONNECT through a proxy that keeps to the rules, and one that refuses."""
+    asked: list[bytes] = []
+
+    def tunnel(connection: socket.socket) -> None:
+        request = connection.recv(4096)
+        asked.append(request.split(b"\r\n")[0])
+        host, _, port = request.split(b" ")[1].decode().rpartition(":")
+        with closing(socket.create_connection((host, int(port)), 5)) as onward:
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+            def copy(source: socket.socket, sink: socket.socket) -> None:
+                try:
+                    while data := source.recv(65536):
+                        sink.sendall(data)
+                    sink.shutdown(socket.SHUT_WR)
+                except OSError:
+                    pass
+
+            back = threading.Thread(target=copy, args=(onward, connection), daemon=True)
+            back.start()
+            copy(connection, onward)
+            back.join(5)
+
+    def deny(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    with http_server(address_leaf) as url:
+        with raw_server(tunnel) as proxy, Client(url, ca=pki.ca, proxy=proxy.replace("https", "http")) as kp:
+            fetch_everything(kp)
+        assert asked[0].startswith(b"CONNECT 127.0.0.1:")
+        with raw_server(deny) as proxy:
+            assert refused(url, ca=pki.ca, proxy=proxy.replace("https", "http")).code == "connect_failed"
