@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 ///
 /// Lengths are in bits. A secret is never printed on a terminal unless --show is given.
 #[derive(Debug, Parser)]
-#[command(name = "skip-client", bin_name = "skip-client", version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "skip-client", bin_name = "skip-client", version, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -126,7 +126,7 @@ pub(crate) struct Output<F: ValueEnum + Clone + Send + Sync + 'static> {
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
     /// Write into FILE (mode 0600), which must not exist; - is stdout
-    #[arg(short, long = "output", value_name = "FILE")]
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Replace FILE if it exists
     #[arg(long, requires = "file")]
@@ -183,10 +183,22 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "FILE", env = "SKIP_CA", hide_env_values = true)]
     pub ca: Option<PathBuf>,
     /// Client certificate (PEM)
-    #[arg(long, value_name = "FILE", env = "SKIP_CERT", hide_env_values = true, requires = "client_key")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SKIP_CERT",
+        hide_env_values = true,
+        requires = "client_key"
+    )]
     pub cert: Option<PathBuf>,
     /// Private key of the client certificate (PEM)
-    #[arg(long = "key", id = "client_key", value_name = "FILE", env = "SKIP_KEY", hide_env_values = true)]
+    #[arg(
+        long = "key",
+        id = "client_key",
+        value_name = "FILE",
+        env = "SKIP_KEY",
+        hide_env_values = true
+    )]
     #[arg(requires = "cert")]
     pub key: Option<PathBuf>,
     /// Versions of TLS: auto, 1.2 or 1.3 [default: auto]

@@ -45,15 +45,25 @@ pub(crate) fn client(url: &str, options: &Connection) -> Result<Client> {
     if let Some(text) = &options.wait_when_busy {
         builder = builder.wait_when_busy(seconds("--wait-when-busy", text)?);
     }
-    builder.lenient(options.lenient).check_remote(!options.no_check_remote).build()
+    builder
+        .lenient(options.lenient)
+        .check_remote(!options.no_check_remote)
+        .build()
 }
 
 /// Reads a number of seconds, with a fraction if wanted, from 0 to a day.
 pub(crate) fn seconds(option: &str, text: &str) -> Result<Duration> {
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let number = text.parse::<f64>().ok().filter(|s| plain && (0.0..=86_400.0).contains(s));
+    let number = text
+        .parse::<f64>()
+        .ok()
+        .filter(|s| plain && (0.0..=86_400.0).contains(s));
     number.map(Duration::from_secs_f64).ok_or_else(|| {
-        Error::invalid_argument(option, "must be a number of seconds up to 86400", "for example 10 or 0.5")
+        Error::invalid_argument(
+            option,
+            "must be a number of seconds up to 86400",
+            "for example 10 or 0.5",
+        )
     })
 }
 

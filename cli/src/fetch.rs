@@ -55,23 +55,36 @@ pub(crate) fn new_key(args: &args::NewKey, interrupt: &Interrupt) -> Result<i32>
         // without it the responder could not ask for the key
         report::note("keyId", id);
     }
-    warn(key.warnings(), client.connection().as_ref(), args.output.json || format == KeyFormat::Json);
+    warn(
+        key.warnings(),
+        client.connection().as_ref(),
+        args.output.json || format == KeyFormat::Json,
+    );
     Ok(0)
 }
 
 /// `skip-client key`.
 pub(crate) fn key(args: &args::Key, interrupt: &Interrupt) -> Result<i32> {
-    let url = args.url.as_deref().ok_or_else(|| {
-        Error::invalid_argument("URL", "is missing", "give URL and KEYID, or set SKIP_URL")
-    })?;
+    let url = args
+        .url
+        .as_deref()
+        .ok_or_else(|| Error::invalid_argument("URL", "is missing", "give URL and KEYID, or set SKIP_URL"))?;
     let remote = SystemId::new(&args.remote)?;
-    let key_id = if args.connection.lenient { KeyId::lenient(&args.key_id)? } else { KeyId::new(&args.key_id)? };
+    let key_id = if args.connection.lenient {
+        KeyId::lenient(&args.key_id)?
+    } else {
+        KeyId::new(&args.key_id)?
+    };
     let (format, destination) = key_output(&args.output, &args.secret)?;
     let client = connect::client(url, &args.connection)?;
     let listening = interrupt.listen();
     let key = client.call().cancel(listening.token()).key_by_id(&key_id, &remote)?;
     destination.write(&key_bytes(&key, format, args.secret.show)?)?;
-    warn(key.warnings(), client.connection().as_ref(), args.output.json || format == KeyFormat::Json);
+    warn(
+        key.warnings(),
+        client.connection().as_ref(),
+        args.output.json || format == KeyFormat::Json,
+    );
     Ok(0)
 }
 
@@ -86,7 +99,11 @@ pub(crate) fn entropy(args: &args::Entropy, interrupt: &Interrupt) -> Result<i32
     let listening = interrupt.listen();
     let entropy = client.call().cancel(listening.token()).entropy(bits)?;
     destination.write(&entropy_bytes(&entropy, format, args.secret.show)?)?;
-    warn(entropy.warnings(), client.connection().as_ref(), format == BytesFormat::Json);
+    warn(
+        entropy.warnings(),
+        client.connection().as_ref(),
+        format == BytesFormat::Json,
+    );
     Ok(0)
 }
 
@@ -108,7 +125,10 @@ fn key_output(output: &Output<KeyFormat>, secrecy: &Secrecy) -> Result<(KeyForma
 
 /// What was asked for, or text; into a file goes JSON, since a file without the secret would be of no use.
 fn chosen<F: clap::ValueEnum + Clone + Send + Sync + 'static>(output: &Output<F>, text: F, json: F) -> F {
-    let into_file = output.file.as_deref().is_some_and(|file| file != std::path::Path::new("-"));
+    let into_file = output
+        .file
+        .as_deref()
+        .is_some_and(|file| file != std::path::Path::new("-"));
     match &output.format {
         Some(format) => format.clone(),
         None if output.json || into_file => json,
@@ -155,7 +175,10 @@ fn entropy_bytes(entropy: &Entropy, format: BytesFormat, show: bool) -> Result<S
                 let hex = secret_text::hex(secret)?;
                 Ok(secret_text::joined(&[head.as_bytes(), b"randomStr  ", &hex, b"\n"]))
             } else {
-                let rest = format!("randomStr  {} bytes, not shown (--show, or another --format)\n", secret.len());
+                let rest = format!(
+                    "randomStr  {} bytes, not shown (--show, or another --format)\n",
+                    secret.len()
+                );
                 Ok((head + &rest).into_bytes().into())
             }
         }
@@ -182,9 +205,17 @@ fn capabilities_text(found: &Capabilities, connection: Option<&ConnectionInfo>) 
         lines.push(("connection", connection_line(info)));
         lines.extend(info.warnings.iter().map(|warning| ("warning", shown(warning))));
     }
-    lines.extend(found.warnings().iter().map(|problem| ("warning", shown(&problem_line(problem)))));
+    lines.extend(
+        found
+            .warnings()
+            .iter()
+            .map(|problem| ("warning", shown(&problem_line(problem)))),
+    );
     let width = "remoteSystemID".len() + 2;
-    lines.iter().map(|(label, text)| format!("{label:width$}{text}").trim_end().to_owned() + "\n").collect()
+    lines
+        .iter()
+        .map(|(label, text)| format!("{label:width$}{text}").trim_end().to_owned() + "\n")
+        .collect()
 }
 
 /// TLS version, suite and group, and whom they were agreed with.
@@ -195,7 +226,11 @@ pub(crate) fn connection_line(info: &ConnectionInfo) -> String {
 }
 
 fn problem_line(problem: &Problem) -> String {
-    let at = if problem.path.is_empty() { String::new() } else { format!("{}: ", problem.path) };
+    let at = if problem.path.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", problem.path)
+    };
     format!("{at}{} (draft {})", problem.message, problem.section)
 }
 

@@ -29,7 +29,11 @@ pub(crate) fn read(option: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>> {
 /// Reads stdin to its end.
 pub(crate) fn read_stdin(option: &str) -> Result<Zeroizing<Vec<u8>>> {
     read_all(std::io::stdin().lock(), 0).map_err(|error| {
-        Error::invalid_argument(option, format_args!("cannot read stdin: {error}"), "pipe the message in, or give a file")
+        Error::invalid_argument(
+            option,
+            format_args!("cannot read stdin: {error}"),
+            "pipe the message in, or give a file",
+        )
     })
 }
 

@@ -17,7 +17,9 @@ pub(crate) struct Interrupt {
 impl Interrupt {
     /// Does not touch the process's signal handlers yet: reading stdin must stay easy to end.
     pub fn new() -> Self {
-        Self { token: CancelToken::new() }
+        Self {
+            token: CancelToken::new(),
+        }
     }
 
     /// From now on a signal cancels the token instead of ending the process. Best effort: if there can be no handler, the signal acts

@@ -48,7 +48,9 @@ pub fn run(args: Vec<OsString>) -> i32 {
     };
     match outcome {
         Ok(status) => status,
-        Err(_) if interrupt.happened() => INTERRUPTED,
-        Err(error) => reporter.error(&error),
+        Err(error) => {
+            let status = reporter.error(&error);
+            if interrupt.happened() { INTERRUPTED } else { status }
+        }
     }
 }

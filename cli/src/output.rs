@@ -41,7 +41,9 @@ impl Destination {
     fn file(path: &Path, force: bool) -> Result<Self> {
         match std::fs::symlink_metadata(path) {
             // replacing a device or a link would surprise more than it helps
-            Ok(found) if force && !found.is_file() => return Err(refusal(path, "is not a regular file", "give another name")),
+            Ok(found) if force && !found.is_file() => {
+                return Err(refusal(path, "is not a regular file", "give another name"));
+            }
             Ok(_) if !force => return Err(exists(path)),
             _ => {}
         }
@@ -53,8 +55,18 @@ impl Destination {
         let draft = tempfile::Builder::new()
             .prefix(".skip-client-")
             .tempfile_in(folder)
-            .map_err(|error| cannot_write(path, &error, "check the folder and its permissions; nothing was requested"))?;
-        Ok(Self::File { path: path.to_owned(), draft, force })
+            .map_err(|error| {
+                cannot_write(
+                    path,
+                    &error,
+                    "check the folder and its permissions; nothing was requested",
+                )
+            })?;
+        Ok(Self::File {
+            path: path.to_owned(),
+            draft,
+            force,
+        })
     }
 
     /// Writes everything and ends.
@@ -66,7 +78,11 @@ impl Destination {
                     .write_all(bytes)
                     .and_then(|()| draft.as_file().sync_all())
                     .map_err(|error| cannot_write(&path, &error, LOST))?;
-                let kept = if force { draft.persist(&path) } else { draft.persist_noclobber(&path) };
+                let kept = if force {
+                    draft.persist(&path)
+                } else {
+                    draft.persist_noclobber(&path)
+                };
                 match kept {
                     Ok(_) => Ok(()),
                     Err(failed) if failed.error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists(&path)),
@@ -84,9 +100,16 @@ pub(crate) fn write_stdout(bytes: &[u8]) -> Result<()> {
         stdout.flush()?;
         unbuffered(&stdout)?.write_all(bytes)
     };
-    write().map_err(|error| {
-        Error::invalid_argument("stdout", format_args!("cannot write: {error}"), "what was asked for is not complete")
-    })
+    write().map_err(|error| cannot_print(&error))
+}
+
+/// stdout is full, or nobody reads it any more.
+pub(crate) fn cannot_print(error: &std::io::Error) -> Error {
+    Error::invalid_argument(
+        "stdout",
+        format_args!("cannot write: {error}"),
+        "the output is not complete",
+    )
 }
 
 #[cfg(unix)]

@@ -97,7 +97,11 @@ pub(crate) fn usage(error: &clap::Error, args: &[OsString]) -> i32 {
     if error.exit_code() != 0 && asks_for_json() {
         let text = error.render().to_string();
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let message = lines
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned();
         let rest: Vec<&str> = lines.collect();
         return Reporter::new(true).error(&Error::invalid_argument("arguments", message, rest.join("; ")));
     }
@@ -158,7 +162,12 @@ mod tests {
 
     #[test]
     fn each_code_has_the_status_of_its_side() {
-        let count = |status| ErrorCode::ALL.iter().filter(|code| exit_status(**code) == status).count();
+        let count = |status| {
+            ErrorCode::ALL
+                .iter()
+                .filter(|code| exit_status(**code) == status)
+                .count()
+        };
         assert_eq!([count(2), count(3), count(4), count(5)], [3, 4, 7, 5]);
     }
 

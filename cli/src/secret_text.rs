@@ -32,10 +32,14 @@ pub(crate) fn joined(parts: &[&[u8]]) -> SecretBytes {
 
 /// `bytes` as a line: with one line feed at the end.
 pub(crate) fn line(bytes: &[u8]) -> SecretBytes {
-    if bytes.ends_with(b"\n") { joined(&[bytes]) } else { joined(&[bytes, b"\n"]) }
+    if bytes.ends_with(b"\n") {
+        joined(&[bytes])
+    } else {
+        joined(&[bytes, b"\n"])
+    }
 }
 
-/// The object `{"keyId", "bits", "key"}` as a line; `key_id` has no character that JSON escapes.
+/// The object `{"keyId", "bits", "key"}` as a line.
 pub(crate) fn key_json(key_id: &str, bits: u32, secret: &Secret) -> Result<SecretBytes> {
     let id = serde_json::Value::from(key_id).to_string();
     let head = format!("{{\"keyId\":{id},\"bits\":{bits},\"key\":\"");
@@ -78,7 +82,10 @@ mod tests {
             *key_json("aB", 16, &secret).expect("fits"),
             *b"{\"keyId\":\"aB\",\"bits\":16,\"key\":\"0102\"}\n"
         );
-        assert_eq!(*entropy_json(16, &secret).expect("fits"), *b"{\"bits\":16,\"randomStr\":\"0102\"}\n");
+        assert_eq!(
+            *entropy_json(16, &secret).expect("fits"),
+            *b"{\"bits\":16,\"randomStr\":\"0102\"}\n"
+        );
         assert_eq!(*line(b"a\n"), *b"a\n");
         assert_eq!(*line(b"a"), *b"a\n");
     }

@@ -50,7 +50,10 @@ mod tests {
 
     #[test]
     fn control_characters_are_written_out() {
-        assert_eq!(shown("Zürich \u{1b}[31m\u{9b}\n\u{202e}x"), "Zürich \\u{1b}[31m\\u{9b}\\n\\u{202e}x");
+        assert_eq!(
+            shown("Zürich \u{1b}[31m\u{9b}\n\u{202e}x"),
+            "Zürich \\u{1b}[31m\\u{9b}\\n\\u{202e}x"
+        );
     }
 
     #[test]

@@ -22,8 +22,11 @@ pub(crate) fn run(args: &Validate) -> Result<i32> {
         Schema::Strict => Rules::Strict,
         Schema::AsPublished => Rules::AsPublished,
     };
-    let text =
-        if args.file == Path::new("-") { files::read_stdin("FILE")? } else { files::read("FILE", &args.file)? };
+    let text = if args.file == Path::new("-") {
+        files::read_stdin("FILE")?
+    } else {
+        files::read("FILE", &args.file)?
+    };
     let problems = skip_client::validate(kind, &text, rules);
     let valid = !problems.iter().any(|problem| problem.severity == Severity::Error);
     let report = if args.json {
@@ -48,7 +51,14 @@ fn problem_json(problem: &Problem) -> serde_json::Value {
 }
 
 fn problem_line(problem: &Problem) -> String {
-    let at = if problem.path.is_empty() { String::new() } else { format!("{}: ", shown(&problem.path)) };
+    let at = if problem.path.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", shown(&problem.path))
+    };
     let (severity, code, section) = (problem.severity.as_str(), problem.code, problem.section);
-    format!("{severity}: {at}{} [{code}, draft {section}]\n", shown(&problem.message))
+    format!(
+        "{severity}: {at}{} [{code}, draft {section}]\n",
+        shown(&problem.message)
+    )
 }
