@@ -24,7 +24,7 @@ test-rust: ## core, Key Provider, command line, examples, Rust blocks of the doc
 
 test-python: $(VENV)/installed ## the wheel as users get it, other servers, load, blocks of the documents
 	@scripts/need openssl nginx
-	$(BIN)/pytest python/tests
+	$(BIN)/pytest -rs python/tests
 
 check: check-rust check-python ## formatters, linters, types, wasm purity, licences
 

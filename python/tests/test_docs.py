@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from skip_client import Client, SkipError
 from skip_client.testing import KeyProviderPair
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +52,28 @@ def test_blocks_run(page: Path, tmp_path: Path) -> None:
                 command, input=text, text=True, capture_output=True, cwd=folder, env=environment, timeout=120
             )
             assert result.returncode == 0, f"{page.name}:\n{text}\n{result.stdout}\n{result.stderr}"
+
+
+FAULT = re.compile(r"^\| `([a-z0-9-]+)` \|[^|]*\| `([a-z_]+)` \|$", re.MULTILINE)
+FAULTS = FAULT.findall((ROOT / "docs/development-key-providers.md").read_text(encoding="utf-8").split("## Faults")[1])
+
+
+@pytest.mark.parametrize(("fault", "code"), FAULTS)
+def test_faults_give_the_error_code_of_their_table(fault: str, code: str) -> None:
+    """Every fault, by the request that it breaks."""
+    with KeyProviderPair(faults=[fault]) as pair:
+        options = {"ca": pair.ca, "timeout": 2.0, "connect_timeout": 2.0}
+        with Client(pair.alice.url, **options) as kp, pytest.raises(SkipError) as caught:
+            if fault == "entropy-503":
+                kp.entropy()
+            elif fault == "wrong-key-id":
+                with Client(pair.bob.url, **options) as peer:
+                    key_id = peer.new_key(pair.alice.id).key_id
+                kp.key_by_id(key_id, pair.bob.id)
+            else:
+                kp.new_key(pair.bob.id, size=256)
+        assert caught.value.code == code
+        assert caught.value.hint
 
 
 def test_links_lead_somewhere() -> None:

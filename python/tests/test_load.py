@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from skip_client import Client, Key, SkipError
 from skip_client.testing import KeyProviderPair
 

@@ -1,4 +1,4 @@
-//! A key for MACsec: the lines mka_cak and mka_ckn of a network block of `wpa_supplicant`.
+//! A key for `MACsec`: the lines `mka_cak` and `mka_ckn` of a network block of `wpa_supplicant`.
 //!
 //!     cargo run -p skip-client-examples --example macsec -- https://127.0.0.1:8443 ca.pem Bob macsec.conf
 

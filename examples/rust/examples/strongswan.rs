@@ -1,4 +1,4 @@
-//! A key for strongSwan: a secrets section, to be included in swanctl.conf.
+//! A key for `strongSwan`: a secrets section, to be included in swanctl.conf.
 //!
 //!     cargo run -p skip-client-examples --example strongswan -- https://127.0.0.1:8443 ca.pem Bob ppk.conf
 

@@ -1,4 +1,4 @@
-//! A key for WireGuard: base64 of 256 bits, for `wg set wg0 peer … preshared-key FILE`.
+//! A key for `WireGuard`: base64 of 256 bits, for `wg set wg0 peer … preshared-key FILE`.
 //!
 //!     cargo run -p skip-client-examples --example wireguard -- https://127.0.0.1:8443 ca.pem Bob psk
 
@@ -18,7 +18,7 @@ fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     let kp = Client::builder(url)?.ca_pem(fs::read(ca)?).build()?;
     let key = kp.call().size(BitLength::new(256)?).new_key(&remote.parse()?)?;
 
-    // WireGuard takes 256 bits and nothing else; another size would be refused here.
+    // `WireGuard` takes 256 bits and nothing else; another size would be refused here.
     let text = key.export(ExportFormat::Wireguard)?;
     let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     out.write_all(&text)?;

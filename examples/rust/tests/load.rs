@@ -1,0 +1,79 @@
+//! 100 initiators and 100 responders at once, 20,000 exchanges through one pair of Key Providers.
+
+use std::collections::HashSet;
+use std::sync::{Barrier, Mutex, mpsc};
+use std::time::Duration;
+use std::{fs, thread};
+
+use skip_client::{Advice, Client, Key, SystemId};
+use skip_key_provider::{KeyProviderPair, PairOptions};
+
+const AT_ONCE: usize = 100;
+const EACH: usize = 200;
+
+fn client(url: &str, ca: &[u8]) -> Client {
+    let patience = Duration::from_mins(1);
+    let builder = Client::builder(url).expect("a URL").ca_pem(ca);
+    builder
+        .timeout(patience)
+        .connect_timeout(patience)
+        .build()
+        .expect("a client")
+}
+
+/// Every key is equal at both ends, every keyId distinct, none is delivered twice, none is lost.
+#[test]
+fn every_key_arrives_once_and_equal_at_both_ends() {
+    let pair = KeyProviderPair::start(PairOptions::default()).expect("a pair");
+    let ca = fs::read(pair.ca()).expect("the CA");
+    let [alice, bob]: [SystemId; 2] = ["Alice", "Bob"].map(|id| id.parse().expect("an id"));
+    let start = Barrier::new(2 * AT_ONCE);
+    let (send, receive) = mpsc::channel::<Key>();
+    let receive = Mutex::new(receive);
+
+    let initiator = || {
+        let kp = client(&pair.alice().url, &ca);
+        let send = send.clone();
+        start.wait();
+        for _ in 0..EACH {
+            send.send(kp.new_key(&bob).expect("a new key"))
+                .expect("the responders listen");
+        }
+    };
+    let responder = || {
+        let kp = client(&pair.bob().url, &ca);
+        let mut delivered = Vec::with_capacity(EACH);
+        start.wait();
+        for _ in 0..EACH {
+            let theirs = receive.lock().expect("no panic").recv().expect("a keyId");
+            let mine = kp.key_by_id(theirs.key_id(), &alice).expect("the key of that keyId");
+            assert!(mine == theirs, "both ends must have the same key");
+            delivered.push(mine.key_id().clone());
+        }
+        delivered
+    };
+    let delivered: Vec<_> = thread::scope(|scope| {
+        let initiators: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(initiator)).collect();
+        let responders: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(responder)).collect();
+        for initiator in initiators {
+            initiator.join().expect("an initiator that ends well");
+        }
+        let ends = responders.into_iter();
+        ends.flat_map(|responder| responder.join().expect("a responder that ends well"))
+            .collect()
+    });
+
+    assert_eq!(delivered.len(), AT_ONCE * EACH);
+    assert_eq!(
+        delivered.iter().collect::<HashSet<_>>().len(),
+        AT_ONCE * EACH,
+        "a keyId came twice"
+    );
+    assert!(receive.lock().expect("no panic").try_recv().is_err(), "a key was lost");
+
+    let kp = client(&pair.bob().url, &ca);
+    for key_id in delivered.iter().step_by(100) {
+        let refused = kp.key_by_id(key_id, &alice).expect_err("a key is given once");
+        assert_eq!(refused.advice(), Advice::NewKey);
+    }
+}

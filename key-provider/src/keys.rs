@@ -1,0 +1,260 @@
+//! Keys: derived at both ends from one secret and the keyId, given once to each side.
+//!
+//! A keyId has 16 bytes: 6 random, 4 of issue time (seconds since 1970), 2 of size (in bytes), and a tag of 4 over
+//! these and both ids. So the peer learns size and age from the keyId alone, and knows a keyId that was never issued,
+//! or for somebody else, by its tag.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::{constant_time, hkdf, hmac, rand};
+use skip_client::BitLength;
+use zeroize::Zeroizing;
+
+/// The bytes that a keyId stands for.
+pub(crate) type KeyIdBytes = [u8; 16];
+
+const TAG_AT: usize = 12;
+
+/// What both ends of a pair share: the secret behind all keys, and one clock that never goes back.
+pub(crate) struct SharedSecret {
+    keys: hkdf::Prk,
+    tags: hmac::Key,
+    started: (Instant, Duration),
+}
+
+/// One end's book of keys: what it issued, and what it gave to the encryptor of the peer's keys.
+pub(crate) struct KeyBook {
+    lifetime: u64,
+    /// keyIds made in the latest second; an older one differs in its time
+    issued: Mutex<(u32, HashSet<KeyIdBytes>)>,
+    /// keyIds already given, by the second of their issue, as far back as a key lives
+    given: Mutex<BTreeMap<u32, HashSet<KeyIdBytes>>>,
+}
+
+/// Why no key was given.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoKey {
+    /// Never issued for these two, given before, or too old.
+    NotFound,
+    /// The random generator or the key derivation failed.
+    Internal,
+}
+
+impl From<Unspecified> for NoKey {
+    fn from(_: Unspecified) -> Self {
+        NoKey::Internal
+    }
+}
+
+impl SharedSecret {
+    pub(crate) fn generate() -> Result<Self, Unspecified> {
+        let mut secret = Zeroizing::new([0; 48]);
+        rand::fill(secret.as_mut())?;
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA384, b"skip-key-provider keys").extract(secret.as_ref());
+        rand::fill(secret.as_mut())?;
+        Ok(Self {
+            keys: prk,
+            tags: hmac::Key::new(hmac::HMAC_SHA384, secret.as_ref()),
+            started: (
+                Instant::now(),
+                SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            ),
+        })
+    }
+
+    /// Seconds since 1970.
+    fn now(&self) -> u32 {
+        let (start, since_epoch) = self.started;
+        u32::try_from((since_epoch + start.elapsed()).as_secs()).unwrap_or(u32::MAX)
+    }
+
+    fn tag(&self, head: &[u8], issuer: &str, peer: &str) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.tags);
+        context.update(head);
+        context.update(&names(issuer, peer));
+        context.sign()
+    }
+
+    // draft 4.2.1 (MUST NOT): the keyId alone does not give the key away; it is only the input of a keyed function
+    fn derive(&self, id: &KeyIdBytes, issuer: &str, peer: &str) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
+        let bytes = key_bytes(id);
+        let mut key = Zeroizing::new(vec![0; bytes]);
+        let names = names(issuer, peer);
+        let size = (bytes as u64 * 8).to_be_bytes();
+        self.keys
+            .expand(&[id, &names, &size], OutputLength(bytes))?
+            .fill(&mut key)?;
+        Ok(key)
+    }
+}
+
+impl KeyBook {
+    pub(crate) fn new(lifetime: Duration) -> Self {
+        let part = u64::from(lifetime.subsec_nanos() > 0);
+        Self {
+            lifetime: lifetime.as_secs().saturating_add(part),
+            issued: Mutex::default(),
+            given: Mutex::default(),
+        }
+    }
+
+    /// Makes a key with a keyId that was never used before. The issuer keeps neither: its encryptor gets them here,
+    /// once.
+    pub(crate) fn issue(
+        &self,
+        secret: &SharedSecret,
+        issuer: &str,
+        peer: &str,
+        size: BitLength,
+    ) -> Result<(KeyIdBytes, Zeroizing<Vec<u8>>), NoKey> {
+        let bytes = u16::try_from(size.bytes()).map_err(|_| NoKey::Internal)?;
+        let mut id = KeyIdBytes::default();
+        id[10..12].copy_from_slice(&bytes.to_be_bytes());
+        loop {
+            rand::fill(&mut id[..6])?;
+            let mut made = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = secret.now();
+            if made.0 != now {
+                *made = (now, HashSet::new());
+            }
+            id[6..10].copy_from_slice(&now.to_be_bytes());
+            let tag = secret.tag(&id[..TAG_AT], issuer, peer);
+            id[TAG_AT..].copy_from_slice(&tag.as_ref()[..4]);
+            // draft 4.2.1: a keyId is unique
+            if made.1.insert(id) {
+                break;
+            }
+        }
+        Ok((id, secret.derive(&id, issuer, peer)?))
+    }
+
+    /// Gives the key of a keyId that `issuer` made for `peer`, whose book this is, and only once.
+    pub(crate) fn give(
+        &self,
+        secret: &SharedSecret,
+        id: &KeyIdBytes,
+        issuer: &str,
+        peer: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, NoKey> {
+        let tag = secret.tag(&id[..TAG_AT], issuer, peer);
+        constant_time::verify_slices_are_equal(&tag.as_ref()[..4], &id[TAG_AT..]).map_err(|_| NoKey::NotFound)?;
+        let made = issue_second(id);
+        let now = secret.now();
+        if self.is_expired(made, now) {
+            return Err(NoKey::NotFound);
+        }
+        {
+            let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+            while given
+                .first_key_value()
+                .is_some_and(|(&second, _)| self.is_expired(second, now))
+            {
+                given.pop_first();
+            }
+            // draft 4.2.2 (MUST): a key is given once, then wiped; here nothing but its keyId is kept
+            if !given.entry(made).or_default().insert(*id) {
+                return Err(NoKey::NotFound);
+            }
+        }
+        Ok(secret.derive(id, issuer, peer)?)
+    }
+
+    fn is_expired(&self, made: u32, now: u32) -> bool {
+        u64::from(now) > u64::from(made).saturating_add(self.lifetime)
+    }
+}
+
+/// The size of a key, in bytes, that its keyId tells.
+pub(crate) fn key_bytes(id: &KeyIdBytes) -> usize {
+    usize::from(u16::from_be_bytes([id[10], id[11]]))
+}
+
+fn issue_second(id: &KeyIdBytes) -> u32 {
+    u32::from_be_bytes([id[6], id[7], id[8], id[9]])
+}
+
+/// Both ids, each after its length, so that no two pairs of ids look the same.
+fn names(issuer: &str, peer: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(issuer.len() + peer.len() + 16);
+    for name in [issuer, peer] {
+        out.extend_from_slice(&(name.len() as u64).to_be_bytes());
+        out.extend_from_slice(name.as_bytes());
+    }
+    out
+}
+
+struct OutputLength(usize);
+
+impl hkdf::KeyType for OutputLength {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    use skip_client::BitLength;
+
+    use super::{KeyBook, NoKey, SharedSecret, key_bytes};
+
+    fn books(lifetime: Duration) -> (SharedSecret, KeyBook, KeyBook) {
+        (
+            SharedSecret::generate().expect("random"),
+            KeyBook::new(lifetime),
+            KeyBook::new(lifetime),
+        )
+    }
+
+    #[test]
+    fn both_ends_get_the_same_key_once() {
+        let (secret, alice, bob) = books(Duration::from_mins(1));
+        for bits in [8, 128, 256, 65_536] {
+            let size = BitLength::new(bits).expect("valid");
+            let (id, key) = alice.issue(&secret, "Alice", "Bob", size).expect("issued");
+            assert_eq!((key_bytes(&id), key.len()), (size.bytes(), size.bytes()));
+            let same = bob.give(&secret, &id, "Alice", "Bob").expect("given");
+            assert!(*same == *key, "both ends differ");
+            assert_eq!(bob.give(&secret, &id, "Alice", "Bob").err(), Some(NoKey::NotFound));
+        }
+    }
+
+    #[test]
+    fn a_key_is_bound_to_both_ids_and_every_byte_of_its_id() {
+        let (secret, alice, bob) = books(Duration::from_mins(1));
+        let (id, _) = alice
+            .issue(&secret, "Alice", "Bob", BitLength::DEFAULT)
+            .expect("issued");
+        for (issuer, peer) in [("Bob", "Alice"), ("Alice", "Eve"), ("Eve", "Bob"), ("AliceB", "ob")] {
+            assert_eq!(bob.give(&secret, &id, issuer, peer).err(), Some(NoKey::NotFound));
+        }
+        for at in 0..16 {
+            let mut other = id;
+            other[at] ^= 1;
+            assert_eq!(bob.give(&secret, &other, "Alice", "Bob").err(), Some(NoKey::NotFound));
+        }
+        assert!(bob.give(&secret, &id, "Alice", "Bob").is_ok());
+    }
+
+    #[test]
+    fn old_keys_are_refused_and_forgotten() {
+        let (secret, alice, bob) = books(Duration::ZERO);
+        let issue = || {
+            alice
+                .issue(&secret, "Alice", "Bob", BitLength::DEFAULT)
+                .expect("issued")
+                .0
+        };
+        let (given, old) = (issue(), issue());
+        assert!(bob.give(&secret, &given, "Alice", "Bob").is_ok());
+        sleep(Duration::from_millis(2100));
+        assert_eq!(bob.give(&secret, &old, "Alice", "Bob").err(), Some(NoKey::NotFound));
+        assert!(bob.give(&secret, &issue(), "Alice", "Bob").is_ok());
+        assert_eq!(bob.given.lock().expect("not poisoned").len(), 1);
+    }
+}

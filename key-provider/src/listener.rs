@@ -1,0 +1,126 @@
+//! Connections: accept, TLS, HTTP. Generic over the TLS stack: one more is one more [`Acceptor`].
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use crate::service::Provider;
+use crate::switches::{Quirk, Switches};
+
+/// How long a client may take for the handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// The server side of a TLS stack.
+pub(crate) trait Acceptor: Clone + Send + Sync + 'static {
+    type Stream: TlsStream;
+
+    fn handshake(&self, tcp: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// An open TLS stream, whose TCP connection can be closed under it.
+pub(crate) trait TlsStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    fn tcp(&mut self) -> &mut TcpStream;
+}
+
+impl Acceptor for TlsAcceptor {
+    type Stream = tokio_rustls::server::TlsStream<TcpStream>;
+
+    async fn handshake(&self, tcp: TcpStream) -> io::Result<Self::Stream> {
+        self.accept(tcp).await
+    }
+}
+
+impl TlsStream for tokio_rustls::server::TlsStream<TcpStream> {
+    fn tcp(&mut self) -> &mut TcpStream {
+        self.get_mut().0
+    }
+}
+
+/// Serves all connections that come in; never ends by itself.
+pub(crate) async fn serve<A: Acceptor>(listener: TcpListener, acceptor: A, provider: Arc<Provider>) {
+    loop {
+        match listener.accept().await {
+            Ok((tcp, _)) => {
+                tokio::spawn(connection(tcp, acceptor.clone(), Arc::clone(&provider)));
+            }
+            // out of descriptors, or a client that went away: neither lasts
+            Err(_) => sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// One connection from its handshake to its end. What goes wrong is for the client to see; nothing is logged.
+async fn connection<A: Acceptor>(tcp: TcpStream, acceptor: A, provider: Arc<Provider>) {
+    // small answers should not wait for an acknowledgement; without this they are only slower
+    let _ = tcp.set_nodelay(true);
+    let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.handshake(tcp)).await else {
+        return;
+    };
+    let stream = Closing {
+        stream,
+        switches: Arc::clone(&provider.switches),
+    };
+    let service = service_fn(move |request| {
+        let provider = Arc::clone(&provider);
+        async move { provider.answer(request).await }
+    });
+    // gathered writes: hyper then passes a body on without a copy of its own, and the body wipes itself
+    let _ = http1::Builder::new()
+        .writev(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+/// A stream that ends as the switches say: with the closing message of TLS or without.
+struct Closing<S> {
+    stream: S,
+    switches: Arc<Switches>,
+}
+
+impl<S: TlsStream> AsyncRead for Closing<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: TlsStream> AsyncWrite for Closing<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, data)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.switches.snapshot().quirk(Quirk::NoCloseNotify) {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            Pin::new(self.stream.tcp()).poll_shutdown(cx)
+        } else {
+            Pin::new(&mut self.stream).poll_shutdown(cx)
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What a pair is started with, and why it did not start.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use skip_client::SystemId;
+
+use crate::switches::{Fault, Quirk};
+
+/// What a pair is started with. The default: ids `Alice` and `Bob`, free ports of 127.0.0.1, a temporary folder, no
+/// switches.
+#[derive(Debug, Clone)]
+pub struct PairOptions {
+    /// Where the certificates and `endpoints.json` go; made when missing. `None`: a temporary folder that goes when the
+    /// pair does.
+    pub dir: Option<PathBuf>,
+    /// The first Key Provider.
+    pub alice: SideOptions,
+    /// The second Key Provider.
+    pub bob: SideOptions,
+    /// Quirks that are on from the start.
+    pub quirks: Vec<Quirk>,
+    /// Faults that are on from the start.
+    pub faults: Vec<Fault>,
+    /// Whether only clients with a certificate of this pair's authority (`client.pem`) are served.
+    pub require_client_cert: bool,
+    /// How long the peer's end of a key can be fetched, in whole seconds (a part counts as one; up to a second more is
+    /// given).
+    pub key_lifetime: Duration,
+}
+
+/// One of the two Key Providers.
+#[derive(Debug, Clone)]
+pub struct SideOptions {
+    /// Its localSystemID: 1 to 255 bytes of UTF-8, no control characters, not a pattern, not the id of the other side.
+    pub id: String,
+    /// Its remoteSystemID list, which may have patterns (draft 4.1.2); one entry or more.
+    pub remotes: Vec<String>,
+    /// The address to listen on; port 0 picks a free one.
+    pub listen: SocketAddr,
+}
+
+impl Default for PairOptions {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            alice: SideOptions::new("Alice", "Bob"),
+            bob: SideOptions::new("Bob", "Alice"),
+            quirks: Vec::new(),
+            faults: Vec::new(),
+            require_client_cert: false,
+            key_lifetime: Duration::from_hours(1),
+        }
+    }
+}
+
+impl SideOptions {
+    /// A side with this id that shares keys with one other, on a free port of 127.0.0.1.
+    #[must_use]
+    pub fn new(id: &str, remote: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            remotes: vec![remote.to_owned()],
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        }
+    }
+}
+
+impl PairOptions {
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        for (name, side) in [("alice", &self.alice), ("bob", &self.bob)] {
+            let id = SystemId::new(&side.id).map_err(|e| StartError::options(format!("id of {name}: {e}")))?;
+            if id.is_pattern() {
+                return Err(StartError::options(format!("id of {name}: must not be a pattern")));
+            }
+            // draft 4.1.2 (MUST): at least one remote is listed
+            if side.remotes.is_empty() {
+                return Err(StartError::options(format!("remotes of {name}: must not be empty")));
+            }
+            for remote in &side.remotes {
+                SystemId::new(remote).map_err(|e| StartError::options(format!("remotes of {name}: {e}")))?;
+            }
+        }
+        if self.alice.id == self.bob.id {
+            return Err(StartError::options("alice and bob must have different ids".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// Why a pair did not start.
+#[derive(Debug)]
+pub struct StartError {
+    what: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl StartError {
+    pub(crate) fn options(what: String) -> Self {
+        Self { what, source: None }
+    }
+
+    pub(crate) fn because(what: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            what: what.to_owned(),
+            source: Some(source.into()),
+        }
+    }
+
+    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
+        Self::because(&format!("cannot write {}", path.display()), source)
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) => write!(f, "{}: {source}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PairOptions, SideOptions};
+
+    #[test]
+    fn bad_ids_and_empty_lists_are_refused() {
+        let with = |alice: SideOptions| PairOptions {
+            alice,
+            ..PairOptions::default()
+        };
+        assert!(PairOptions::default().check().is_ok());
+        assert!(with(SideOptions::new("A", "KP_*")).check().is_ok());
+        for alice in [
+            SideOptions::new("", "Bob"),
+            SideOptions::new("A*", "Bob"),
+            SideOptions::new("Bob", "Bob"),
+            SideOptions::new("A", ""),
+            SideOptions {
+                remotes: Vec::new(),
+                ..SideOptions::new("A", "Bob")
+            },
+        ] {
+            assert!(with(alice.clone()).check().is_err(), "{alice:?}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The certificates of a pair: an authority that nobody else trusts, two servers, one client. ECDSA only.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SanType,
+};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use time::{Duration, OffsetDateTime};
+use zeroize::Zeroizing;
+
+use crate::options::StartError;
+
+/// How long the certificates are valid.
+const VALIDITY: Duration = Duration::days(365);
+
+/// The authority, with the private key that signs.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    der: CertificateDer<'static>,
+}
+
+/// A server's certificate and key.
+pub(crate) struct ServerIdentity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Authority {
+    /// Makes the authority and writes `ca.pem`.
+    pub(crate) fn create(dir: &Path) -> Result<Self, StartError> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).map_err(failed)?;
+        let mut params = params("skip-key-provider test authority")?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key).map_err(failed)?;
+        write(&dir.join("ca.pem"), certificate.pem().as_bytes(), false)?;
+        Ok(Self {
+            der: certificate.der().clone(),
+            issuer: Issuer::new(params, key),
+        })
+    }
+
+    /// Makes `NAME.pem` and `NAME.key` of a server that is known as kp-NAME, localhost, by the loopback addresses and
+    /// by `address`.
+    pub(crate) fn server(&self, dir: &Path, name: &str, address: IpAddr) -> Result<ServerIdentity, StartError> {
+        let mut params = params(&format!("kp-{name}"))?;
+        for host in ["localhost", &format!("kp-{name}")] {
+            params
+                .subject_alt_names
+                .push(SanType::DnsName(host.try_into().map_err(failed)?));
+        }
+        let mut addresses = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        if !address.is_unspecified() && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+        params
+            .subject_alt_names
+            .extend(addresses.into_iter().map(SanType::IpAddress));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let (der, key) = self.leaf(dir, name, params)?;
+        Ok(ServerIdentity {
+            chain: vec![der],
+            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        })
+    }
+
+    /// Makes `client.pem` and `client.key`.
+    pub(crate) fn client(&self, dir: &Path) -> Result<(), StartError> {
+        let mut params = params("skip encryptor")?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.leaf(dir, "client", params).map(|_| ())
+    }
+
+    /// The TLS side of a server; `require_client_cert` serves only those who have a certificate of this authority.
+    pub(crate) fn tls(&self, identity: ServerIdentity, require_client_cert: bool) -> Result<ServerConfig, StartError> {
+        let provider = Arc::new(provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(failed)?;
+        let builder = if require_client_cert {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.der.clone()).map_err(failed)?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().map_err(failed)?)
+        } else {
+            builder.with_no_client_auth()
+        };
+        let mut config = builder.with_single_cert(identity.chain, identity.key).map_err(failed)?;
+        // draft Table 1 (REQUIRED): TLS_AES_256_GCM_SHA384 whenever the client has it, whatever it prefers
+        config.ignore_client_order = true;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+
+    fn leaf(
+        &self,
+        dir: &Path,
+        name: &str,
+        mut params: CertificateParams,
+    ) -> Result<(CertificateDer<'static>, KeyPair), StartError> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
+        write(&dir.join(format!("{name}.pem")), certificate.pem().as_bytes(), false)?;
+        let pem = Zeroizing::new(key.serialize_pem());
+        write(&dir.join(format!("{name}.key")), pem.as_bytes(), true)?;
+        Ok((certificate.der().clone(), key))
+    }
+}
+
+/// Replaces a file; a private one is readable by its owner only, from its first byte.
+pub(crate) fn write(path: &Path, content: &[u8], private: bool) -> Result<(), StartError> {
+    let replace = || -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, if private { 0o600 } else { 0o644 });
+        #[cfg(not(unix))]
+        let _ = private;
+        options.open(path)?.write_all(content)
+    };
+    replace().map_err(|error| StartError::file(path, error))
+}
+
+/// aws-lc-rs with its suites, the post-quantum group first.
+fn provider() -> CryptoProvider {
+    use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
+    CryptoProvider {
+        kx_groups: vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],
+        ..aws_lc_rs::default_provider()
+    }
+}
+
+fn params(name: &str) -> Result<CertificateParams, StartError> {
+    let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
+    params.distinguished_name.remove(DnType::CommonName);
+    params.distinguished_name.push(DnType::CommonName, name);
+    let now = OffsetDateTime::now_utc();
+    // an hour back, for clocks that are a little behind
+    params.not_before = now - Duration::HOUR;
+    params.not_after = now + VALIDITY;
+    Ok(params)
+}
+
+fn failed(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StartError {
+    StartError::because("cannot make certificates", source)
+}

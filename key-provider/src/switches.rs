@@ -1,0 +1,233 @@
+//! The switches: quirks that real Key Providers have, and faults that a client must survive.
+
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A name that is no quirk or no fault; the message lists the names that are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownName {
+    kind: &'static str,
+    name: String,
+    known: String,
+}
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let UnknownName { kind, name, known } = self;
+        write!(f, "no {kind} is called {name:?}; known: {known}")
+    }
+}
+
+impl Error for UnknownName {}
+
+/// Declares an enum of switches with kebab-case names: one line a switch.
+macro_rules! switches {
+    ($(#[$doc:meta])* $type:ident, $kind:literal, { $($(#[$line:meta])* $variant:ident = $name:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $type { $($(#[$line])* $variant,)* }
+
+        impl $type {
+            /// Every one of them, in the order of this page.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name on the command line.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            const fn bit(self) -> u64 {
+                1 << self as u64
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownName;
+
+            fn from_str(name: &str) -> Result<Self, UnknownName> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == name).ok_or_else(|| UnknownName {
+                    kind: $kind,
+                    name: name.to_owned(),
+                    known: [$($name),*].join(", "),
+                })
+            }
+        }
+    };
+}
+
+switches! {
+    /// Something that Key Providers of the field do, and that a client has to live with. A quirk acts on every answer.
+    Quirk, "quirk", {
+        /// Closes TCP without the closing message of TLS.
+        NoCloseNotify = "no-close-notify",
+        /// Closes the connection after each answer and says so.
+        ConnectionClose = "connection-close",
+        /// Sends bodies in chunks, without a length.
+        Chunked = "chunked",
+        /// Takes paths and queries as they are, percent signs included.
+        NoPercentDecoding = "no-percent-decoding",
+        /// Writes keyId, key and randomStr with capital letters.
+        UppercaseHex = "uppercase-hex",
+        /// Calls every keyId malformed that has not exactly 32 digits.
+        KeyId32Only = "key-id-32-only",
+        /// Refuses a size or minentropy other than 128, 192 and 256 bits.
+        Sizes128192256 = "sizes-128-192-256",
+        /// Adds members to each message that the draft does not know.
+        ExtraMembers = "extra-members",
+        /// Answers 500 with an HTML page.
+        Html500 = "html-500",
+        /// Answers 404 for an unknown, used or expired keyId.
+        NotFoundUnknownKey = "404-unknown-key",
+        /// Answers 422 where the draft has 400 for a bad keyId, size or minentropy.
+        Unprocessable = "422",
+        /// Waits one second before each answer.
+        Slow = "slow",
+        /// Calls its JSON `text/html`.
+        TextHtmlType = "text-html-type",
+    }
+}
+
+switches! {
+    /// Something that no Key Provider should do. Faults act on `/key` and `/entropy` only, so that a client that asks
+    /// for the capabilities first still gets to them; [`Fault::OnCapabilities`] lifts that.
+    ///
+    /// The key of a faulty answer is spent all the same, except with [`Fault::Stall`] and [`Fault::Redirect`], which
+    /// never get that far.
+    Fault, "fault", {
+        /// Handles the request, then closes the connection instead of answering.
+        DropBeforeResponse = "drop-before-response",
+        /// Closes the connection in the middle of the body.
+        DropMidBody = "drop-mid-body",
+        /// Answers a request by keyId with another keyId.
+        WrongKeyId = "wrong-key-id",
+        /// Gives a key (64 bits, or 128 where 64 were asked for) or randomStr (64 bits or less) of another length than
+        /// asked for.
+        WrongSize = "wrong-size",
+        /// Puts a letter that is no hexadecimal digit into key or randomStr.
+        NotHex = "not-hex",
+        /// Gives a key or randomStr of zeros.
+        AllZeroKey = "all-zero-key",
+        /// Sends a body of 10 MB (a valid message with a long extra member).
+        HugeBody = "huge-body",
+        /// Sends a header line of 100 KB.
+        HugeHeader = "huge-header",
+        /// Sends 10,000 header lines.
+        ManyHeaders = "many-headers",
+        /// Answers 302 with the same address, and handles nothing.
+        Redirect = "redirect",
+        /// Has one member twice.
+        DuplicateMember = "duplicate-member",
+        /// Leaves out keyId, minentropy or the remoteSystemID list; the secret is still there.
+        MissingMember = "missing-member",
+        /// Answers 503 with `Retry-After: 1` on `/entropy`.
+        Entropy503 = "entropy-503",
+        /// Answers 500 on `/key`.
+        Key500 = "key-500",
+        /// Sends the body at one byte a second.
+        Drip = "drip",
+        /// Takes the request and never answers.
+        Stall = "stall",
+        /// Claims `Content-Encoding: gzip`.
+        ContentEncoding = "content-encoding",
+        /// Has a byte in the message that is not UTF-8.
+        NotUtf8 = "not-utf8",
+        /// Answers 200 with an HTML page.
+        Html200 = "html-200",
+        /// Cuts the JSON in the middle, with a Content-Length that fits the rest.
+        TruncatedJson = "truncated-json",
+        /// Drops the last digit of key or randomStr.
+        OddKey = "odd-key",
+        /// Answers 400 with an error text that has the key or randomStr in it.
+        EchoKeyInError = "echo-key-in-error",
+        /// Lets all other faults act on `/capabilities` too (key-500 and entropy-503 included).
+        OnCapabilities = "on-capabilities",
+    }
+}
+
+/// The switches of a running pair; may change at any time.
+#[derive(Debug, Default)]
+pub(crate) struct Switches {
+    quirks: AtomicU64,
+    faults: AtomicU64,
+}
+
+/// The switches as they were when a request came in, so that one answer is all of a piece.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Snapshot {
+    quirks: u64,
+    faults: u64,
+}
+
+impl Switches {
+    pub(crate) fn set_quirks(&self, quirks: &[Quirk]) {
+        self.quirks
+            .store(quirks.iter().fold(0, |set, one| set | one.bit()), Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_faults(&self, faults: &[Fault]) {
+        self.faults
+            .store(faults.iter().fold(0, |set, one| set | one.bit()), Ordering::SeqCst);
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            quirks: self.quirks.load(Ordering::SeqCst),
+            faults: self.faults.load(Ordering::SeqCst),
+        }
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn quirk(self, quirk: Quirk) -> bool {
+        self.quirks & quirk.bit() != 0
+    }
+
+    pub(crate) fn fault(self, fault: Fault) -> bool {
+        self.faults & fault.bit() != 0
+    }
+
+    pub(crate) fn without_faults(self) -> Self {
+        Self { faults: 0, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, Quirk, Switches};
+
+    #[test]
+    fn names_are_read_back() {
+        for &quirk in Quirk::ALL {
+            assert_eq!(quirk.as_str().parse(), Ok(quirk));
+        }
+        for &fault in Fault::ALL {
+            assert_eq!(fault.as_str().parse(), Ok(fault));
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_gets_the_list() {
+        let text = "chunky".parse::<Quirk>().expect_err("unknown").to_string();
+        assert!(text.contains("chunky") && text.contains("chunked"), "{text}");
+    }
+
+    #[test]
+    fn setting_replaces_what_was_set() {
+        let switches = Switches::default();
+        switches.set_faults(&[Fault::Drip, Fault::Stall]);
+        switches.set_faults(&[Fault::Drip]);
+        switches.set_quirks(&[Quirk::Slow]);
+        let now = switches.snapshot();
+        assert!(now.fault(Fault::Drip) && !now.fault(Fault::Stall));
+        assert!(now.quirk(Quirk::Slow) && !now.quirk(Quirk::Chunked));
+    }
+}

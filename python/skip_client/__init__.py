@@ -1,0 +1,83 @@
+"""Client for the Secure Key Integration Protocol (SKIP, draft-cisco-skip-02).
+
+The initiator asks its Key Provider for a fresh key and passes the keyId on; the responder asks its own Key Provider for the key of
+that keyId. Lengths are in bits everywhere.
+"""
+
+from ._aio import AsyncClient
+from ._core import (
+    CancelToken,
+    Capabilities,
+    Client,
+    ConnectionInfo,
+    Entropy,
+    Key,
+    Problem,
+    __version__,
+    error_codes,
+    export_formats,
+    is_valid,
+    matches_remote,
+    validate,
+)
+from ._schema import schema
+from .errors import (
+    Busy,
+    ConnectFailed,
+    ConnectionLost,
+    InvalidArgument,
+    KeyIdMismatch,
+    MalformedResponse,
+    MethodNotAllowed,
+    NotFound,
+    NotSupported,
+    ProviderFailed,
+    Rejected,
+    ResponseTooLarge,
+    SizeMismatch,
+    SkipError,
+    TimedOut,
+    TlsFailed,
+    Unauthorized,
+    UnexpectedStatus,
+    UnknownRemote,
+    WeakKey,
+)
+
+__all__ = [
+    "AsyncClient",
+    "Busy",
+    "CancelToken",
+    "Capabilities",
+    "Client",
+    "ConnectFailed",
+    "ConnectionInfo",
+    "ConnectionLost",
+    "Entropy",
+    "InvalidArgument",
+    "Key",
+    "KeyIdMismatch",
+    "MalformedResponse",
+    "MethodNotAllowed",
+    "NotFound",
+    "NotSupported",
+    "Problem",
+    "ProviderFailed",
+    "Rejected",
+    "ResponseTooLarge",
+    "SizeMismatch",
+    "SkipError",
+    "TimedOut",
+    "TlsFailed",
+    "Unauthorized",
+    "UnexpectedStatus",
+    "UnknownRemote",
+    "WeakKey",
+    "__version__",
+    "error_codes",
+    "export_formats",
+    "is_valid",
+    "matches_remote",
+    "schema",
+    "validate",
+]

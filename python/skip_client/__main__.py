@@ -1,0 +1,14 @@
+"""`python -m skip_client` is the command line, and so is the `skip-client` that comes with the package."""
+
+import sys
+
+from ._core import cli_main
+
+
+def main() -> int:
+    """Runs the command line with the arguments of this process."""
+    return cli_main(["skip-client", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

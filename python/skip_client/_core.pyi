@@ -1,0 +1,276 @@
+"""The compiled half of the package."""
+
+from os import PathLike
+from typing import Any, Literal, NoReturn, Self, final
+
+__version__: str
+
+_Pem = str | PathLike[str] | bytes
+
+@final
+class CancelToken:
+    """Ends calls from another thread, at once."""
+
+    def __new__(cls) -> Self: ...
+    def cancel(self) -> None:
+        """Ends every call that was given this token, running or later: ConnectionLost."""
+    @property
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+
+@final
+class Capabilities:
+    """What a Key Provider offers (draft 4.1, Table 4)."""
+
+    @property
+    def local_system_id(self) -> str:
+        """The id of the Key Provider itself; empty when a lenient reading found none."""
+    @property
+    def remote_system_ids(self) -> list[str]:
+        """The ids, or patterns of ids, of the Key Providers that share keys with this one."""
+    @property
+    def algorithm(self) -> str:
+        """How keys are made and synchronised, in the Key Provider's words (up to 1024 bytes)."""
+    @property
+    def supports_key(self) -> bool:
+        """Whether GET /key is offered."""
+    @property
+    def supports_entropy(self) -> bool:
+        """Whether GET /entropy is offered."""
+    @property
+    def warnings(self) -> list[Problem]:
+        """What is odd in the message though it is valid."""
+    def matches_remote(self, id: str) -> bool:
+        """Whether the Key Provider says that it shares keys with the Key Provider `id` (draft 4.1.2)."""
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Problem:
+    """One thing that is wrong with a message; it never shows a value of the message."""
+
+    @property
+    def path(self) -> str:
+        """Where, as a JSON Pointer; empty for the whole document."""
+    @property
+    def code(self) -> str:
+        """What, as a stable name."""
+    @property
+    def message(self) -> str:
+        """What, for people."""
+    @property
+    def severity(self) -> Literal["error", "warning"]:
+        """Whether the message is invalid by this."""
+    @property
+    def section(self) -> str:
+        """The section of the draft that it is about."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class ConnectionInfo:
+    """How a connection to a Key Provider was made."""
+
+    @property
+    def url(self) -> str:
+        """The Key Provider's URL."""
+    @property
+    def address(self) -> str:
+        """Address and port of the Key Provider, or of the proxy."""
+    @property
+    def tls_version(self) -> str:
+        """`TLS 1.2` or `TLS 1.3`."""
+    @property
+    def cipher_suite(self) -> str:
+        """The IANA name of the cipher suite, as in Table 1 of the draft."""
+    @property
+    def group(self) -> str | None:
+        """The key exchange group, for example `X25519MLKEM768`."""
+    @property
+    def warnings(self) -> list[str]:
+        """What is not as Table 1 of the draft wants it."""
+
+@final
+class Key:
+    """A key and its keyId (draft 4.2). Wiped by `wipe`, at the end of `with`, and when collected; `==` takes constant time.
+
+    `memoryview(key)` reads it without a copy; `bytes(key)`, `hex` and `export` make copies that Python cannot wipe.
+    """
+
+    @property
+    def key_id(self) -> str:
+        """The keyId, to be passed on to the other end exactly as it is."""
+    @property
+    def bits(self) -> int:
+        """The length of the key in bits."""
+    @property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits for people to compare; equal at both ends when the keys are."""
+    @property
+    def warnings(self) -> list[Problem]:
+        """What is odd in the reply though it is valid."""
+    def hex(self) -> str:
+        """The key in hexadecimal, lower case."""
+    def export(self, format: str) -> Any:
+        """The key as some consumer wants it: str, for `raw` bytes. The formats are those of `export_formats()`.
+
+        Raises InvalidArgument for another format, and when that consumer cannot take a key of this length, or this keyId.
+        """
+    def export_to(self, file_descriptor: int, format: str = "raw") -> None:
+        """Writes the exported key to a file descriptor, without a copy in Python. Raises InvalidArgument, OSError."""
+    def wipe(self) -> None:
+        """Overwrites the key with zeros now; open memoryviews then read zeros."""
+    def __bytes__(self) -> bytes: ...
+    def __len__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_error: object) -> None: ...
+    def __reduce__(self) -> NoReturn: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __release_buffer__(self, buffer: memoryview, /) -> None: ...
+
+@final
+class Entropy:
+    """Random bytes (draft 4.3). Wiped by `wipe`, at the end of `with`, and when collected; `==` takes constant time."""
+
+    @property
+    def bits(self) -> int:
+        """How many bits of entropy the Key Provider says there are, at least as many as were asked for."""
+    @property
+    def warnings(self) -> list[Problem]:
+        """What is odd in the reply though it is valid."""
+    def hex(self) -> str:
+        """The bytes in hexadecimal, lower case."""
+    def wipe(self) -> None:
+        """Overwrites the bytes with zeros now; open memoryviews then read zeros."""
+    def __bytes__(self) -> bytes: ...
+    def __len__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_error: object) -> None: ...
+    def __reduce__(self) -> NoReturn: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __release_buffer__(self, buffer: memoryview, /) -> None: ...
+
+@final
+class Client:
+    """A client of one Key Provider, or of several in order of preference. One client serves many threads at once.
+
+    `url`: `https://host[:port][/path]`, or a list of such URLs. `ca`: the CA's certificates as a path or as PEM bytes, or `"system"`.
+    `pin`: `sha256/` and the base64 of the public key's SHA-256; alone, it is the trust. `cert`: certificate and private key of the
+    client, as paths or PEM bytes. `server_name`: the name that the Key Provider's certificate has. `tls`: `auto`, `1.2` or `1.3`.
+    `timeout` (whole call), `connect_timeout` (name, TCP and TLS) and `wait_when_busy` (in all, for a busy Key Provider) are seconds.
+    `proxy`: `http://[user:password@]host[:port]`. `strict=False` accepts known deviations of real Key Providers.
+    `check_remote=False` asks for keys without looking at the capabilities first. Raises InvalidArgument.
+    """
+
+    def __new__(
+        cls,
+        url: str | list[str] | tuple[str, ...],
+        *,
+        ca: _Pem | None = None,
+        cert: tuple[_Pem, _Pem] | None = None,
+        server_name: str | None = None,
+        pin: str | None = None,
+        tls: str = "auto",
+        timeout: float = 10.0,
+        connect_timeout: float = 3.0,
+        proxy: str | None = None,
+        strict: bool = True,
+        check_remote: bool = True,
+        wait_when_busy: float = 0.0,
+    ) -> Self: ...
+    def capabilities(self, *, refresh: bool = False, cancel: CancelToken | None = None) -> Capabilities:
+        """What the Key Provider offers (draft 4.1): fetched once, then remembered; `refresh` asks again.
+
+        Raises SkipError of the network's and the provider's sides.
+        """
+    def new_key(self, remote: str, size: int | None = None, *, cancel: CancelToken | None = None) -> Key:
+        """A fresh key of `size` bits (8 to 65536, a multiple of 8), or of the Key Provider's default (draft 4.2).
+
+        Raises SkipError; with advice `new_key` the key of this request may be used up: ask for another.
+        """
+    def key_by_id(self, key_id: str, remote: str, *, cancel: CancelToken | None = None) -> Key:
+        """The key that the initiator got from the Key Provider `remote` under `key_id` (draft 4.2); it is given once.
+
+        Raises SkipError; with advice `new_key` the initiator has to ask for another key.
+        """
+    def entropy(self, bits: int | None = None, *, cancel: CancelToken | None = None) -> Entropy:
+        """Random bytes of at least `bits` bits, or of the Key Provider's default of 256 bits (draft 4.3). Raises SkipError."""
+    @property
+    def connection(self) -> ConnectionInfo | None:
+        """How the last connection was made; None before the first one."""
+    def close(self) -> None:
+        """Ends the running calls and closes every connection; later calls raise InvalidArgument."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_error: object) -> None: ...
+
+@final
+class Endpoint:
+    """One of the two development Key Providers."""
+
+    @property
+    def id(self) -> str:
+        """Its localSystemID."""
+    @property
+    def url(self) -> str:
+        """Its URL."""
+
+@final
+class KeyProviderPair:
+    """The servers behind `skip_client.testing.KeyProviderPair`."""
+
+    def __new__(
+        cls,
+        quirks: list[str],
+        faults: list[str],
+        *,
+        alice_id: str,
+        bob_id: str,
+        alice_remotes: list[str],
+        bob_remotes: list[str],
+        require_client_cert: bool,
+        key_lifetime: float,
+    ) -> Self: ...
+    @property
+    def alice(self) -> Endpoint: ...
+    @property
+    def bob(self) -> Endpoint: ...
+    @property
+    def ca(self) -> str: ...
+    @property
+    def client_cert(self) -> str: ...
+    @property
+    def client_key(self) -> str: ...
+    def set_quirks(self, quirks: list[str]) -> None: ...
+    def set_faults(self, faults: list[str]) -> None: ...
+    def stop(self) -> None: ...
+    @staticmethod
+    def quirk_names() -> list[str]: ...
+    @staticmethod
+    def fault_names() -> list[str]: ...
+
+def validate(kind: str, data: str | bytes | bytearray | memoryview, *, strict: bool = True) -> list[Problem]:
+    """Lists everything that is wrong with a message: capabilities, key or entropy; empty, or only warnings, when it is valid.
+
+    Raises InvalidArgument for another kind.
+    """
+
+def is_valid(kind: str, data: str | bytes | bytearray | memoryview, *, strict: bool = True) -> bool:
+    """Whether a message has no problem of severity `error`. Raises InvalidArgument for another kind."""
+
+def matches_remote(remote_system_ids: list[str] | tuple[str, ...], id: str) -> bool:
+    """Whether an entry of the list is `id` itself, or a pattern of Table 5 of the draft that matches it."""
+
+def schema_text(kind: str, style: str) -> str:
+    """The JSON Schema of a message, as JSON. Raises InvalidArgument."""
+
+def error_codes() -> list[str]:
+    """The codes of all errors."""
+
+def export_formats() -> list[str]:
+    """The formats of Key.export."""
+
+def cli_main(arguments: list[str]) -> int:
+    """Runs the command line; the first argument is its name. Returns the exit status."""

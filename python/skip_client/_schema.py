@@ -1,0 +1,18 @@
+"""The JSON Schemas of the three messages."""
+
+from typing import Any, Literal
+
+from ._core import schema_text
+
+
+def schema(
+    kind: Literal["capabilities", "key", "entropy"], style: Literal["strict", "as-published"] = "strict"
+) -> dict[str, Any]:
+    """The JSON Schema of a message: `strict` (2020-12) or `as-published` (draft-04, as in the draft's figures).
+
+    Raises InvalidArgument for another kind or style.
+    """
+    import json  # not everybody who fetches keys needs it
+
+    document: dict[str, Any] = json.loads(schema_text(kind, style))
+    return document

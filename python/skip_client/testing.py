@@ -1,0 +1,80 @@
+"""A pair of development Key Providers for tests, also as the pytest fixture `skip_key_providers`.
+
+They are real servers over real TLS on free ports of 127.0.0.1, with a certificate authority of their own in a temporary folder.
+"""
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from ._core import Endpoint
+from ._core import KeyProviderPair as _Pair
+
+__all__ = ["Endpoint", "KeyProviderPair"]
+
+
+class KeyProviderPair:
+    """Two Key Providers that share keys; a context manager. The ids are `Alice` and `Bob` unless given.
+
+    `quirks` and `faults` are names of `skip-client serve --help`, for both Key Providers. `key_lifetime` is in seconds.
+    Raises InvalidArgument for an unknown name, OSError when a port cannot be had.
+    """
+
+    def __init__(
+        self,
+        quirks: Iterable[str] = (),
+        faults: Iterable[str] = (),
+        *,
+        alice_id: str = "Alice",
+        bob_id: str = "Bob",
+        alice_remotes: Iterable[str] | None = None,
+        bob_remotes: Iterable[str] | None = None,
+        require_client_cert: bool = False,
+        key_lifetime: float = 3600.0,
+    ) -> None:
+        """Starts both."""
+        self._pair: _Pair | None = _Pair(
+            list(quirks),
+            list(faults),
+            alice_id=alice_id,
+            bob_id=bob_id,
+            alice_remotes=[bob_id] if alice_remotes is None else list(alice_remotes),
+            bob_remotes=[alice_id] if bob_remotes is None else list(bob_remotes),
+            require_client_cert=require_client_cert,
+            key_lifetime=key_lifetime,
+        )
+        pair = self._pair
+        self.alice: Endpoint = pair.alice
+        self.bob: Endpoint = pair.bob
+        self.ca: str = pair.ca
+        self.client_cert: str = pair.client_cert
+        self.client_key: str = pair.client_key
+
+    def set_quirks(self, quirks: Iterable[str]) -> None:
+        """From now on these quirks, and no others, at both Key Providers."""
+        self._running().set_quirks(list(quirks))
+
+    def set_faults(self, faults: Iterable[str]) -> None:
+        """From now on these faults, and no others, at both Key Providers."""
+        self._running().set_faults(list(faults))
+
+    def close(self) -> None:
+        """Stops both; their folder goes with them."""
+        pair, self._pair = self._pair, None
+        if pair is not None:
+            pair.stop()
+
+    def __enter__(self) -> Self:
+        """The pair itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stops both."""
+        self.close()
+
+    def _running(self) -> _Pair:
+        if self._pair is None:
+            raise ValueError("the pair was stopped")
+        return self._pair

@@ -1,0 +1,70 @@
+//! Arguments from Python: text, numbers of bits, seconds, files.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyInt, PyString};
+use skip_client::{BitLength, Error};
+
+use crate::errors::{OrRaise, raise};
+
+/// Text that can be written as UTF-8; a `str` with lone surrogates is an invalid argument, not a `UnicodeEncodeError`.
+pub fn text(field: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let Ok(text) = value.cast::<PyString>() else {
+        return Err(PyTypeError::new_err(format!("{field} must be a str")));
+    };
+    let Ok(text) = text.to_str() else {
+        let error = Error::invalid_argument(
+            field,
+            "has characters that UTF-8 cannot carry",
+            "remove lone surrogates",
+        );
+        return Err(raise(value.py(), &error));
+    };
+    Ok(text.to_owned())
+}
+
+/// A length in bits.
+pub fn bits(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<BitLength>> {
+    let Some(value) = value else { return Ok(None) };
+    if !value.is_instance_of::<PyInt>() || value.is_instance_of::<pyo3::types::PyBool>() {
+        return Err(PyTypeError::new_err("a length must be an int, in bits"));
+    }
+    // what does not fit is out of range too
+    let bits = value.extract::<u64>().unwrap_or(u64::MAX);
+    BitLength::new(bits).or_raise(value.py()).map(Some)
+}
+
+/// Seconds; `zero` says whether none at all is fine.
+pub fn seconds(py: Python<'_>, field: &str, value: f64, zero: bool) -> PyResult<Duration> {
+    match Duration::try_from_secs_f64(value) {
+        Ok(time) if zero || !time.is_zero() => Ok(time),
+        _ => {
+            let rule = if zero {
+                "must be seconds, not negative"
+            } else {
+                "must be seconds, more than zero"
+            };
+            Err(raise(py, &Error::invalid_argument(field, rule, "for example 10.0")))
+        }
+    }
+}
+
+/// PEM: bytes as they are, or the content of the file that a path names.
+pub fn pem(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Ok(bytes.as_bytes().to_vec());
+    }
+    let path: PathBuf = value
+        .extract()
+        .map_err(|_| PyTypeError::new_err(format!("{field} must be a path, or PEM as bytes")))?;
+    std::fs::read(&path).map_err(|error| {
+        let rule = format!("cannot read {}: {}", path.display(), error.kind());
+        raise(
+            value.py(),
+            &Error::invalid_argument(field, rule, "give a file in PEM form, or its bytes"),
+        )
+    })
+}

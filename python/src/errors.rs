@@ -1,0 +1,34 @@
+//! Errors of the core as the exceptions of `skip_client.errors`.
+
+use pyo3::prelude::*;
+use skip_client::Error;
+
+/// The Python exception for an error of the core.
+pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
+    let made = py.import("skip_client.errors").and_then(|module| {
+        module.getattr("_from_core")?.call1((
+            error.code().as_str(),
+            error.message(),
+            error.hint(),
+            error.advice().as_str(),
+            error.status(),
+            error.provider_text(),
+        ))
+    });
+    match made {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(broken) => broken,
+    }
+}
+
+/// Gives results of the core to Python.
+pub trait OrRaise<T> {
+    /// The value, or the exception.
+    fn or_raise(self, py: Python<'_>) -> PyResult<T>;
+}
+
+impl<T> OrRaise<T> for Result<T, Error> {
+    fn or_raise(self, py: Python<'_>) -> PyResult<T> {
+        self.map_err(|error| raise(py, &error))
+    }
+}

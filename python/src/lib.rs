@@ -1,0 +1,51 @@
+//! The compiled half of the Python package `skip_client`: conversions of types and errors, and no rule of the protocol.
+
+mod arguments;
+mod client;
+mod errors;
+mod messages;
+mod provider_pair;
+mod secrets;
+
+use std::ffi::OsString;
+
+use pyo3::prelude::*;
+
+/// The module `skip_client._core`.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::client::{CancelToken, Client};
+    #[pymodule_export]
+    use super::messages::{Capabilities, ConnectionInfo, Problem, is_valid, matches_remote, schema_text, validate};
+    #[pymodule_export]
+    use super::provider_pair::{Endpoint, KeyProviderPair};
+    #[pymodule_export]
+    use super::secrets::{Entropy, Key};
+    #[pymodule_export]
+    use super::{cli_main, error_codes, export_formats};
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}
+
+/// Runs the command line; the first argument is its name. Returns the exit status.
+#[pyfunction]
+fn cli_main(py: Python<'_>, arguments: Vec<OsString>) -> i32 {
+    py.detach(|| skip_client_cli::run(arguments))
+}
+
+/// The codes of all errors, in the order of the four sides.
+#[pyfunction]
+fn error_codes() -> Vec<&'static str> {
+    skip_client::ErrorCode::ALL.map(skip_client::ErrorCode::as_str).to_vec()
+}
+
+/// The formats of `Key.export`.
+#[pyfunction]
+fn export_formats() -> Vec<&'static str> {
+    skip_client::ExportFormat::ALL
+        .map(skip_client::ExportFormat::as_str)
+        .to_vec()
+}
