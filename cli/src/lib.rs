@@ -1,1 +1,56 @@
-//! wip
+//! The `skip-client` command as a library, so that the Python package runs the very same program.
+//!
+//! [`run`] takes the arguments and gives the exit status; it never ends the process itself.
+
+mod args;
+mod connect;
+mod demo;
+mod fetch;
+mod files;
+mod interrupt;
+mod output;
+mod report;
+mod secret_text;
+mod serve;
+mod text;
+mod validate;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::interrupt::Interrupt;
+use crate::report::{INTERRUPTED, Reporter};
+
+/// Runs the command with `args`, the program's name first (as [`std::env::args_os`] gives them), on this process's stdin, stdout and
+/// stderr.
+///
+/// Returns the exit status: 0 fine; 2 wrong use; 3 no connection, or it was lost or timed out; 4 the Key Provider refused; 5 its answer is
+/// wrong, or a message that was to be validated is invalid; 130 interrupted. It takes SIGINT, SIGTERM and SIGHUP over while a command
+/// waits for the network.
+#[must_use]
+pub fn run(args: Vec<OsString>) -> i32 {
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return report::usage(&error, &args),
+    };
+    let reporter = Reporter::new(cli.command.wants_json());
+    let interrupt = Interrupt::new();
+    let outcome = match &cli.command {
+        Command::Capabilities(args) => fetch::capabilities(args, &interrupt),
+        Command::NewKey(args) => fetch::new_key(args, &interrupt),
+        Command::Key(args) => fetch::key(args, &interrupt),
+        Command::Entropy(args) => fetch::entropy(args, &interrupt),
+        Command::Validate(args) => validate::run(args),
+        Command::Serve(args) => serve::run(args, &interrupt),
+        Command::Demo => demo::run(&interrupt),
+    };
+    match outcome {
+        Ok(status) => status,
+        Err(error) => {
+            let status = reporter.error(&error);
+            if interrupt.happened() { INTERRUPTED } else { status }
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The arguments, as clap reads them. What a value means is decided where it is used, so that errors have one form.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Fetches quantum-safe keys from a SKIP Key Provider (draft-cisco-skip-02).
+///
+/// Lengths are in bits. A secret is never printed on a terminal unless --show is given.
+#[derive(Debug, Parser)]
+#[command(name = "skip-client", bin_name = "skip-client", version, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit status: 0 fine; 2 wrong use; 3 cannot connect, TLS failed, connection lost or timed out;
+4 the Key Provider refused; 5 its answer is wrong (validate: the message is invalid); 130 interrupted.
+
+See it work, with nothing to set up: skip-client demo";
+
+const URL_HELP: &str = "Base URL of the Key Provider, for example https://kp-alice:8443";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what a Key Provider offers, and which others it reaches
+    Capabilities(Capabilities),
+    /// Ask for a fresh key (the initiator's part)
+    NewKey(NewKey),
+    /// Fetch the key of a keyId (the responder's part); a Key Provider gives it once
+    Key(Key),
+    /// Ask for random bytes
+    Entropy(Entropy),
+    /// Check a message against the draft, without a network
+    Validate(Validate),
+    /// Run two development Key Providers, Alice and Bob
+    Serve(Serve),
+    /// Play the whole exchange on two Key Providers in this process
+    Demo,
+}
+
+impl Command {
+    /// Whether errors are to be one JSON object.
+    pub fn wants_json(&self) -> bool {
+        match self {
+            Self::Capabilities(args) => args.output.json || args.output.format == Some(PlainFormat::Json),
+            Self::NewKey(args) => args.output.json || args.output.format == Some(KeyFormat::Json),
+            Self::Key(args) => args.output.json || args.output.format == Some(KeyFormat::Json),
+            Self::Entropy(args) => args.output.json || args.output.format == Some(BytesFormat::Json),
+            Self::Validate(args) => args.json,
+            Self::Serve(_) | Self::Demo => false,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Capabilities {
+    #[arg(env = "SKIP_URL", hide_env_values = true, help = URL_HELP)]
+    pub url: String,
+    #[command(flatten)]
+    pub output: Output<PlainFormat>,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewKey {
+    #[arg(env = "SKIP_URL", hide_env_values = true, help = URL_HELP)]
+    pub url: String,
+    /// Id of the Key Provider at the other end, as the capabilities spell it
+    #[arg(long, value_name = "ID")]
+    pub remote: String,
+    /// Length of the key in bits [default: the Key Provider's choice, 256 by the draft]
+    #[arg(long, value_name = "BITS")]
+    pub size: Option<String>,
+    #[command(flatten)]
+    pub output: Output<KeyFormat>,
+    #[command(flatten)]
+    pub secret: Secrecy,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
+pub(crate) struct Key {
+    #[arg(env = "SKIP_URL", hide_env_values = true, help = URL_HELP)]
+    pub url: Option<String>,
+    /// The keyId, exactly as the initiator received it
+    #[arg(value_name = "KEYID", required = true)]
+    pub key_id: String,
+    /// Id of the initiator's Key Provider
+    #[arg(long, value_name = "ID")]
+    pub remote: String,
+    #[command(flatten)]
+    pub output: Output<KeyFormat>,
+    #[command(flatten)]
+    pub secret: Secrecy,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Entropy {
+    #[arg(env = "SKIP_URL", hide_env_values = true, help = URL_HELP)]
+    pub url: String,
+    /// How many bits of entropy to ask for [default: the Key Provider's choice, 256 by the draft]
+    #[arg(long, value_name = "BITS")]
+    pub bits: Option<String>,
+    #[command(flatten)]
+    pub output: Output<BytesFormat>,
+    #[command(flatten)]
+    pub secret: Secrecy,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Output<F: ValueEnum + Clone + Send + Sync + 'static> {
+    /// Form of the output [default: text; for secrets with -o: json]
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub format: Option<F>,
+    /// Short for --format json; errors are one JSON object on stderr too
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// Write into FILE (mode 0600), which must not exist; - is stdout
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Replace FILE if it exists
+    #[arg(long, requires = "file")]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Secrecy {
+    /// Print the secret: in text, and in any form also on a terminal
+    #[arg(long)]
+    pub show: bool,
+}
+
+/// Forms of what is not secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlainFormat {
+    Text,
+    Json,
+}
+
+/// Forms of random bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BytesFormat {
+    /// For people: the length, not the bytes
+    Text,
+    Json,
+    Hex,
+    Base64,
+    Raw,
+}
+
+/// Forms of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyFormat {
+    /// For people: keyId, length and fingerprint, not the key
+    Text,
+    Json,
+    Hex,
+    Base64,
+    Raw,
+    Strongswan,
+    Libreswan,
+    Vyos,
+    Wireguard,
+    Wpa,
+    Cisco,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct Connection {
+    /// Certificates (PEM) of the CAs to trust; "system" is the system's store
+    #[arg(long, value_name = "FILE", env = "SKIP_CA", hide_env_values = true)]
+    pub ca: Option<PathBuf>,
+    /// Client certificate (PEM)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SKIP_CERT",
+        hide_env_values = true,
+        requires = "client_key"
+    )]
+    pub cert: Option<PathBuf>,
+    /// Private key of the client certificate (PEM)
+    #[arg(
+        long = "key",
+        id = "client_key",
+        value_name = "FILE",
+        env = "SKIP_KEY",
+        hide_env_values = true
+    )]
+    #[arg(requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Versions of TLS: auto, 1.2 or 1.3 [default: auto]
+    #[arg(long, value_name = "VERSION", env = "SKIP_TLS", hide_env_values = true)]
+    pub tls: Option<String>,
+    /// The Key Provider's public key must be this one: sha256/BASE64 (of its SubjectPublicKeyInfo)
+    #[arg(long, value_name = "PIN", env = "SKIP_PIN", hide_env_values = true)]
+    pub pin: Option<String>,
+    /// The name that the Key Provider's certificate must have, instead of the URL's
+    #[arg(long, value_name = "NAME", env = "SKIP_SERVER_NAME", hide_env_values = true)]
+    pub server_name: Option<String>,
+    /// HTTP proxy, for example http://proxy:3128; proxies named by other variables are ignored
+    #[arg(long, value_name = "URL", env = "SKIP_PROXY", hide_env_values = true)]
+    pub proxy: Option<String>,
+    /// Seconds for name, TCP and TLS together [default: 3]
+    #[arg(long, value_name = "S", env = "SKIP_CONNECT_TIMEOUT", hide_env_values = true)]
+    pub connect_timeout: Option<String>,
+    /// Seconds for the whole call [default: 10]
+    #[arg(long, value_name = "S", env = "SKIP_TIMEOUT", hide_env_values = true)]
+    pub timeout: Option<String>,
+    /// When the Key Provider is busy, ask again for up to S seconds
+    #[arg(long, value_name = "S")]
+    pub wait_when_busy: Option<String>,
+    /// Another Key Provider of the same site, tried when the one before it cannot be reached (may be repeated)
+    #[arg(long, value_name = "URL")]
+    pub fallback: Vec<String>,
+    /// Accept some known deviations from the draft
+    #[arg(long)]
+    pub lenient: bool,
+    /// Ask even if the capabilities do not offer it or do not list the remote
+    #[arg(long)]
+    pub no_check_remote: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// Which message it should be
+    #[arg(value_enum)]
+    pub kind: Kind,
+    /// A file with one JSON message; - is stdin
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub file: PathBuf,
+    /// Which rules: ours, or the draft's published schema to the letter
+    #[arg(long, value_enum, default_value_t = Schema::Strict)]
+    pub schema: Schema,
+    /// Accept the deviations that --lenient accepts from a Key Provider
+    #[arg(long, conflicts_with = "schema")]
+    pub lenient: bool,
+    /// One JSON object: {"valid", "problems"}
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    Capabilities,
+    Key,
+    Entropy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Schema {
+    Strict,
+    AsPublished,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = crate::serve::switches_help())]
+pub(crate) struct Serve {
+    /// Folder for certificates, keys and endpoints.json [default: a fresh temporary one, removed at the end]
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// Where Alice listens; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    pub alice: String,
+    /// Where Bob listens; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8444")]
+    pub bob: String,
+    /// Alice's localSystemID
+    #[arg(long, value_name = "ID", default_value = "Alice")]
+    pub alice_id: String,
+    /// Bob's localSystemID
+    #[arg(long, value_name = "ID", default_value = "Bob")]
+    pub bob_id: String,
+    /// An id or pattern in Alice's list of remotes (may be repeated) [default: Bob's id]
+    #[arg(long, value_name = "PATTERN")]
+    pub alice_remote: Vec<String>,
+    /// An id or pattern in Bob's list of remotes (may be repeated) [default: Alice's id]
+    #[arg(long, value_name = "PATTERN")]
+    pub bob_remote: Vec<String>,
+    /// Accept only clients with a certificate of the folder's CA (client.pem and client.key)
+    #[arg(long)]
+    pub require_client_cert: bool,
+    /// Seconds after which a key that was not fetched is wiped
+    #[arg(long, value_name = "S")]
+    pub key_lifetime: Option<String>,
+    /// Behave like some real Key Provider (may be repeated; names are below)
+    #[arg(long, value_name = "NAME")]
+    pub quirk: Vec<String>,
+    /// Break something on purpose (may be repeated; names are below)
+    #[arg(long, value_name = "NAME")]
+    pub fault: Vec<String>,
+}

@@ -1,0 +1,42 @@
+//! The help texts, word by word.
+
+mod common;
+
+use common::run;
+
+macro_rules! help_is_as_recorded {
+    ($($name:ident: $args:expr,)*) => {$(
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(run(&$args).ok());
+        }
+    )*};
+}
+
+help_is_as_recorded! {
+    all: ["--help"],
+    capabilities: ["capabilities", "--help"],
+    new_key: ["new-key", "--help"],
+    key: ["key", "--help"],
+    entropy: ["entropy", "--help"],
+    validate: ["validate", "--help"],
+    serve: ["serve", "--help"],
+    demo: ["demo", "--help"],
+}
+
+#[test]
+fn version_is_the_crates() {
+    assert_eq!(
+        run(&["--version"]).ok(),
+        concat!("skip-client ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
+
+#[test]
+fn values_of_variables_are_not_shown() {
+    let help = common::command(&["key", "--help"])
+        .env("SKIP_URL", "https://marker")
+        .output()
+        .expect("runs");
+    assert!(!String::from_utf8_lossy(&help.stdout).contains("marker"));
+}
