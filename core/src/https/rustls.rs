@@ -4,13 +4,15 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64ct::{Base64, Encoding};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs as provider};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, PeerIncompatible,
     RootCertStore, SignatureScheme,
@@ -29,6 +31,8 @@ use super::{TlsOptions, TlsVersion};
 /// What is the same for all connections to one Key Provider.
 pub(super) struct Rustls {
     config: Arc<ClientConfig>,
+    /// There, and true once the Key Provider asked for one, when there is no client certificate.
+    wants_client_cert: Arc<AtomicBool>,
     server_name: ServerName<'static>,
 }
 
@@ -46,8 +50,9 @@ impl Rustls {
             .map_err(|_| Error::tls_setup())?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
+        let wants_client_cert = Arc::new(AtomicBool::new(false));
         let mut config = match &options.client_cert {
-            None => config.with_no_client_auth(),
+            None => config.with_client_cert_resolver(Arc::new(NoCertificate(Arc::clone(&wants_client_cert)))),
             Some(client) => config
                 .with_client_auth_cert(certificates(&client.cert_pem, "cert")?, private_key(&client.key_pem)?)
                 .map_err(|_| Error::client_cert_does_not_fit())?,
@@ -64,6 +69,7 @@ impl Rustls {
         };
         Ok(Self {
             config: Arc::new(config),
+            wants_client_cert,
             server_name,
         })
     }
@@ -79,6 +85,7 @@ impl Rustls {
         let mut stream = Stream {
             session,
             socket: Arc::clone(socket),
+            wants_client_cert: Arc::clone(&self.wants_client_cert),
         };
         let mut wire = Wire::new(Arc::clone(socket));
         while stream.session.is_handshaking() {
@@ -86,7 +93,9 @@ impl Rustls {
                 .map_err(|stop| match stop {
                     Stop::Ended(ended) => not_connected(ended, "the TLS handshake"),
                     Stop::Tls(error) => error,
-                    Stop::Io(error) => stream.explain(&error).unwrap_or_else(Error::tls_closed),
+                    Stop::Io(error) => stream
+                        .explain(&error)
+                        .unwrap_or_else(|| stream.or_client_cert_wanted(Error::tls_closed())),
                 })?;
         }
         let info = stream.info();
@@ -230,9 +239,25 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
+/// No client certificate, but a note that one was asked for: with TLS 1.2 a Key Provider's alert does not say what it misses.
+#[derive(Debug)]
+struct NoCertificate(Arc<AtomicBool>);
+
+impl ResolvesClientCert for NoCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
 struct Stream {
     session: ClientConnection,
     socket: Arc<TcpStream>,
+    wants_client_cert: Arc<AtomicBool>,
 }
 
 impl Stream {
@@ -259,6 +284,15 @@ impl Stream {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(n)
+    }
+
+    /// The error, unless the lack of a client certificate explains it better.
+    fn or_client_cert_wanted(&self, error: Error) -> Error {
+        if self.wants_client_cert.load(Ordering::Relaxed) {
+            Error::tls_client_cert_wanted()
+        } else {
+            error
+        }
     }
 
     fn info(&self) -> ConnectionInfo {
@@ -356,7 +390,12 @@ impl TlsStream for Stream {
     }
 
     fn explain(&self, error: &io::Error) -> Option<Error> {
-        error.get_ref()?.downcast_ref::<rustls::Error>().map(explain)
+        let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+        let explained = explain(error);
+        Some(match error {
+            rustls::Error::AlertReceived(_) => self.or_client_cert_wanted(explained),
+            _ => explained,
+        })
     }
 }
 
