@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Fetches quantum-safe keys from a SKIP Key Provider (draft-cisco-skip-02).
@@ -21,6 +22,8 @@ Exit status: 0 fine; 2 wrong use; 3 cannot connect, TLS failed, connection lost 
 See it work, with nothing to set up: skip-client demo";
 
 const URL_HELP: &str = "Base URL of the Key Provider, for example https://kp-alice:8443";
+
+const PROXY_HELP: &str = "HTTP proxy, for example http://proxy:3128; those that other variables name are ignored";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -89,7 +92,7 @@ pub(crate) struct Key {
     pub url: Option<String>,
     /// The keyId, exactly as the initiator received it
     #[arg(value_name = "KEYID", required = true)]
-    pub key_id: String,
+    pub id: String,
     /// Id of the initiator's Key Provider
     #[arg(long, value_name = "ID")]
     pub remote: String,
@@ -204,14 +207,13 @@ pub(crate) struct Connection {
     /// Versions of TLS: auto, 1.2 or 1.3 [default: auto]
     #[arg(long, value_name = "VERSION", env = "SKIP_TLS", hide_env_values = true)]
     pub tls: Option<String>,
-    /// The Key Provider's public key must be this one: sha256/BASE64 (of its SubjectPublicKeyInfo)
+    /// The Key Provider's public key must be this one: sha256/BASE64 (SHA-256 of its SPKI)
     #[arg(long, value_name = "PIN", env = "SKIP_PIN", hide_env_values = true)]
     pub pin: Option<String>,
     /// The name that the Key Provider's certificate must have, instead of the URL's
     #[arg(long, value_name = "NAME", env = "SKIP_SERVER_NAME", hide_env_values = true)]
     pub server_name: Option<String>,
-    /// HTTP proxy, for example http://proxy:3128; proxies named by other variables are ignored
-    #[arg(long, value_name = "URL", env = "SKIP_PROXY", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "SKIP_PROXY", hide_env_values = true, help = PROXY_HELP)]
     pub proxy: Option<String>,
     /// Seconds for name, TCP and TLS together [default: 3]
     #[arg(long, value_name = "S", env = "SKIP_CONNECT_TIMEOUT", hide_env_values = true)]
@@ -220,16 +222,22 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "S", env = "SKIP_TIMEOUT", hide_env_values = true)]
     pub timeout: Option<String>,
     /// When the Key Provider is busy, ask again for up to S seconds
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", env = "SKIP_WAIT_WHEN_BUSY", hide_env_values = true)]
     pub wait_when_busy: Option<String>,
     /// Another Key Provider of the same site, tried when the one before it cannot be reached (may be repeated)
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SKIP_FALLBACK",
+        hide_env_values = true,
+        value_delimiter = ' '
+    )]
     pub fallback: Vec<String>,
     /// Accept some known deviations from the draft
-    #[arg(long)]
+    #[arg(long, env = "SKIP_LENIENT", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub lenient: bool,
     /// Ask even if the capabilities do not offer it or do not list the remote
-    #[arg(long)]
+    #[arg(long, env = "SKIP_NO_CHECK_REMOTE", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub no_check_remote: bool,
 }
 

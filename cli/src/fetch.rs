@@ -71,9 +71,9 @@ pub(crate) fn key(args: &args::Key, interrupt: &Interrupt) -> Result<i32> {
         .ok_or_else(|| Error::invalid_argument("URL", "is missing", "give URL and KEYID, or set SKIP_URL"))?;
     let remote = SystemId::new(&args.remote)?;
     let key_id = if args.connection.lenient {
-        KeyId::lenient(&args.key_id)?
+        KeyId::lenient(&args.id)?
     } else {
-        KeyId::new(&args.key_id)?
+        KeyId::new(&args.id)?
     };
     let (format, destination) = key_output(&args.output, &args.secret)?;
     let client = connect::client(url, &args.connection)?;

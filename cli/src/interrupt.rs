@@ -22,8 +22,8 @@ impl Interrupt {
         }
     }
 
-    /// From now on a signal cancels the token instead of ending the process. Best effort: if there can be no handler, the signal acts
-    /// as it did before.
+    /// From now on a signal cancels the token instead of ending the process. Best effort: if there can be no handler,
+    /// the signal acts as it did before.
     pub fn listen(&self) -> Listening<'_> {
         HANDLER.call_once(|| {
             // an error only means that there is no handler

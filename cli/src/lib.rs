@@ -23,17 +23,18 @@ use crate::args::{Cli, Command};
 use crate::interrupt::Interrupt;
 use crate::report::{INTERRUPTED, Reporter};
 
-/// Runs the command with `args`, the program's name first (as [`std::env::args_os`] gives them), on this process's stdin, stdout and
-/// stderr.
+/// Runs the command with `args`, the program's name first (as [`std::env::args_os`] gives them), on this process's
+/// stdin, stdout and stderr.
 ///
-/// Returns the exit status: 0 fine; 2 wrong use; 3 no connection, or it was lost or timed out; 4 the Key Provider refused; 5 its answer is
-/// wrong, or a message that was to be validated is invalid; 130 interrupted. It takes SIGINT, SIGTERM and SIGHUP over while a command
-/// waits for the network.
+/// Returns the exit status: 0 fine; 1 the demo went wrong; 2 wrong use; 3 no connection, or it was lost or timed out;
+/// 4 the Key Provider refused; 5 its answer is wrong, or a message that was to be validated is invalid; 130
+/// interrupted. It takes SIGINT, SIGTERM and SIGHUP over from the first command that waits for the network on.
 #[must_use]
 pub fn run(args: Vec<OsString>) -> i32 {
-    let cli = match Cli::try_parse_from(&args) {
+    let json = report::asks_for_json(&args);
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) => return report::usage(&error, &args),
+        Err(error) => return report::usage(&error, json),
     };
     let reporter = Reporter::new(cli.command.wants_json());
     let interrupt = Interrupt::new();

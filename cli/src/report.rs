@@ -1,6 +1,7 @@
 //! Errors and warnings on stderr.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use skip_client::{Error, ErrorCode, Side};
@@ -68,10 +69,10 @@ impl Reporter {
         } else {
             let mut text = format!("error: {}\n", shown(&message));
             if let Some(said) = error.provider_text() {
-                text += &format!("provider said: {}\n", shown(said));
+                let _ = writeln!(text, "provider said: {}", shown(said));
             }
             if !hint.is_empty() {
-                text += &format!("hint: {}\n", shown(&hint));
+                let _ = writeln!(text, "hint: {}", shown(&hint));
             }
             text
         };
@@ -91,10 +92,8 @@ pub(crate) fn note(name: &str, value: &str) {
 }
 
 /// Shows what clap found (or help and version, on stdout) and gives the exit status.
-pub(crate) fn usage(error: &clap::Error, args: &[OsString]) -> i32 {
-    let asks_for_json =
-        || args.iter().any(|arg| arg == "--json" || arg == "--format=json") || args.windows(2).any(is_format_json);
-    if error.exit_code() != 0 && asks_for_json() {
+pub(crate) fn usage(error: &clap::Error, json: bool) -> i32 {
+    if error.exit_code() != 0 && json {
         let text = error.render().to_string();
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let message = lines
@@ -111,8 +110,10 @@ pub(crate) fn usage(error: &clap::Error, args: &[OsString]) -> i32 {
     error.exit_code()
 }
 
-fn is_format_json(pair: &[OsString]) -> bool {
-    pair[0] == "--format" && pair[1] == "json"
+/// Whether errors are to be JSON, for arguments that clap may not understand.
+pub(crate) fn asks_for_json(args: &[OsString]) -> bool {
+    args.iter().any(|arg| arg == "--json" || arg == "--format=json")
+        || args.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
 }
 
 /// stderr may be closed; there is nowhere else to say so.

@@ -140,8 +140,9 @@ fn introduction(args: &Serve, pair: &KeyProviderPair) -> String {
     let (to_bob, to_alice) = (quoted(Path::new(&bob.id)), quoted(Path::new(&alice.id)));
     let _ = write!(
         text,
-        "\nIn another terminal:\n  skip-client capabilities {} {trust}\n  skip-client new-key {} {trust} --remote {to_bob}\n",
-        alice.url, alice.url
+        "\nIn another terminal:\n  skip-client capabilities {0} {trust}\n  \
+         skip-client new-key {0} {trust} --remote {to_bob}\n",
+        alice.url
     );
     let _ = write!(
         text,

@@ -41,7 +41,10 @@ pub(crate) fn json(value: &serde_json::Value) -> String {
 /// Control characters, marks of direction, invisible spaces and line separators.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+        || matches!(
+            c,
+            '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
+        )
 }
 
 #[cfg(test)]

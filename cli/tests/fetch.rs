@@ -168,6 +168,13 @@ fn the_environment_can_name_key_provider_and_trust() {
     );
     assert!(ran(&pair.alice().url, &["entropy"]).ok().contains("256"));
     assert!(ran(&pair.alice().url, &["capabilities"]).ok().contains("TLS 1.2"));
+    ran(&pair.alice().url, &["new-key", "--remote", "Eve"]).error(2);
+    let mut unchecked = command(&["new-key", "--remote", "Eve"]);
+    unchecked
+        .env("SKIP_URL", &pair.alice().url)
+        .env("SKIP_CA", pair.ca())
+        .env("SKIP_NO_CHECK_REMOTE", "1");
+    common::Ran::from(unchecked.output().expect("runs")).error(4);
 }
 
 #[test]

@@ -24,10 +24,10 @@ impl Error for UnknownName {}
 
 /// Declares an enum of switches with kebab-case names: one line a switch.
 macro_rules! switches {
-    ($(#[$doc:meta])* $type:ident, $kind:literal, { $($(#[$line:meta])* $variant:ident = $name:literal,)* }) => {
+    ($(#[$doc:meta])* $type:ident, $kind:literal, { $($(#[doc = $line:literal])* $variant:ident = $name:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $type { $($(#[$line])* $variant,)* }
+        pub enum $type { $($(#[doc = $line])* $variant,)* }
 
         impl $type {
             /// Every one of them, in the order of this page.
@@ -37,6 +37,12 @@ macro_rules! switches {
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it does, in one line.
+            #[must_use]
+            pub fn summary(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($line),*).trim_start(),)* }
             }
 
             const fn bit(self) -> u64 {
