@@ -1,23 +1,27 @@
-"""The initiator: asks its Key Provider for a new key and prints what the responder needs, which is public.
+"""Initiator: gets a fresh key and prints its keyId, which is all that the other end needs.
 
-python initiator.py https://127.0.0.1:8443 ca.pem Bob
+python initiator.py https://127.0.0.1:8443 ca.pem Bob key.hex
 """
 
+import os
 import sys
 
 from skip_client import Client, SkipError
 
 
-def main(url: str, ca: str, remote: str) -> None:
-    """Prints the keyId and the id of our Key Provider: send them to the responder over any channel."""
-    with Client(url, ca=ca) as kp, kp.new_key(remote, size=256) as key:
-        print(key.key_id, kp.capabilities().local_system_id)
-        # bytes(key) is the key itself; a fingerprint can be shown
-        print(f"initiator has a key of {key.bits} bits, fingerprint {key.fingerprint}", file=sys.stderr)
+def main(url: str, ca: str, remote: str, target: str) -> int:
+    """Writes the key to a file that only this user can read."""
+    try:
+        with Client(url, ca=ca) as kp, kp.new_key(remote, size=256) as key:
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            key.export_to(descriptor, "hex")
+            os.close(descriptor)
+            print(key.key_id)
+            return 0
+    except SkipError as error:
+        print(f"{error.code}: {error}; {error.hint}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except SkipError as error:
-        sys.exit(f"{error}: {error.hint}")
+    sys.exit(main(*sys.argv[1:]))

@@ -1,6 +1,7 @@
-"""A key for strongSwan: a secrets section, to be included in swanctl.conf.
+"""Gets a key and hands it to strongSwan, as a file that only this user can read.
 
-python strongswan.py https://127.0.0.1:8443 ca.pem Bob ppk.conf
+python strongswan.py URL ca.pem REMOTE FILE [KEYID]: a fresh key, or the one of KEYID. Prints the keyId.
+swanctl --load-creds reads a file in /etc/swanctl/conf.d; the connection names the keyId as its ppk_id.
 """
 
 import os
@@ -9,18 +10,23 @@ import sys
 from skip_client import Client, SkipError
 
 
-def main(url: str, ca: str, remote: str, file: str) -> None:
-    """The secret begins with 0x and the id is the keyId; `swanctl --load-creds` then reads the file."""
-    with Client(url, ca=ca) as kp, kp.new_key(remote, size=256) as key:
-        # a new file that only we can read; never over one that may be in use
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as out:
-            out.write(key.export("strongswan"))
-        print(key.key_id)  # for the other end, which asks for the key by this
+def main(url: str, ca: str, remote: str, target: str, key_id: str = "") -> int:
+    """Replaces the file in one step, so that strongSwan never reads half a key."""
+    draft = f"{target}.new"
+    try:
+        with Client(url, ca=ca) as kp:
+            fetched = kp.key_by_id(key_id, remote) if key_id else kp.new_key(remote, size=256)
+            with fetched as key:
+                descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                key.export_to(descriptor, "strongswan")
+                os.close(descriptor)
+                os.replace(draft, target)
+                print(key.key_id)
+                return 0
+    except SkipError as error:
+        print(f"{error.code}: {error}; {error.hint}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except SkipError as error:
-        sys.exit(f"{error}: {error.hint}")
+    sys.exit(main(*sys.argv[1:]))

@@ -1,6 +1,7 @@
-"""A key for WireGuard: base64 of 256 bits, for `wg set wg0 peer ... preshared-key FILE`.
+"""Gets a key and hands it to WireGuard, as a file that only this user can read.
 
-python wireguard.py https://127.0.0.1:8443 ca.pem Bob psk
+python wireguard.py URL ca.pem REMOTE FILE [KEYID]: a fresh key, or the one of KEYID. Prints the keyId.
+wg set wg0 peer PUBLIC_KEY preshared-key FILE reads it; both ends need it before the next handshake.
 """
 
 import os
@@ -9,18 +10,23 @@ import sys
 from skip_client import Client, SkipError
 
 
-def main(url: str, ca: str, remote: str, file: str) -> None:
-    """WireGuard takes 256 bits and nothing else; the export refuses another size."""
-    with Client(url, ca=ca) as kp, kp.new_key(remote, size=256) as key:
-        # a new file that only we can read; never over one that may be in use
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as out:
-            out.write(key.export("wireguard"))
-        print(key.key_id)  # for the other end, which asks for the key by this
+def main(url: str, ca: str, remote: str, target: str, key_id: str = "") -> int:
+    """Replaces the file in one step, so that WireGuard never reads half a key."""
+    draft = f"{target}.new"
+    try:
+        with Client(url, ca=ca) as kp:
+            fetched = kp.key_by_id(key_id, remote) if key_id else kp.new_key(remote, size=256)
+            with fetched as key:
+                descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                key.export_to(descriptor, "wireguard")
+                os.close(descriptor)
+                os.replace(draft, target)
+                print(key.key_id)
+                return 0
+    except SkipError as error:
+        print(f"{error.code}: {error}; {error.hint}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except SkipError as error:
-        sys.exit(f"{error}: {error.hint}")
+    sys.exit(main(*sys.argv[1:]))

@@ -287,10 +287,11 @@ fn what_does_not_speak_tls_or_does_not_speak_ends_in_time() {
 
 #[test]
 fn a_running_call_ends_when_it_is_cancelled_or_the_client_closed() {
+    type End = fn(&Client, &CancelToken);
     let pair = pair(|o| o.faults = vec!["stall".parse().expect("a fault")]);
     let client = Arc::new(alice(&pair));
     client.capabilities().expect("remembered");
-    let enders: [(&str, fn(&Client, &CancelToken)); 2] = [
+    let enders: [(&str, End); 2] = [
         ("cancelled", |_, token| token.cancel()),
         ("closed", |client, _| client.close()),
     ];

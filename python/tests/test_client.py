@@ -1,0 +1,297 @@
+"""The client against the development Key Providers."""
+
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import skip_client
+from skip_client import CancelToken, Client, InvalidArgument, SkipError
+from skip_client._core import KeyProviderPair as Pair
+from skip_client.testing import KeyProviderPair
+
+
+def test_the_exchange(alice: Client, bob: Client) -> None:
+    caps = alice.capabilities()
+    assert (caps.local_system_id, caps.remote_system_ids) == ("Alice", ["Bob"])
+    assert caps.supports_key
+    assert caps.supports_entropy
+    assert caps.matches_remote("Bob")
+    assert not caps.matches_remote("Eve")
+    key = alice.new_key("Bob", size=512)
+    same = bob.key_by_id(key.key_id, "Alice")
+    assert key == same
+    assert (key.bits, len(bytes(key)), key.fingerprint) == (512, 64, same.fingerprint)
+    with pytest.raises(skip_client.Rejected) as refused:
+        bob.key_by_id(key.key_id, "Alice")
+    assert (refused.value.code, refused.value.advice, refused.value.status) == ("rejected", "new_key", 400)
+    assert refused.value.provider_text
+    salt = alice.entropy(bits=128)
+    assert (salt.bits, len(bytes(salt))) == (128, 16)
+    assert alice.entropy().bits == 256
+
+
+def test_the_connection_is_visible(alice: Client) -> None:
+    assert alice.connection is None
+    alice.capabilities()
+    info = alice.connection
+    assert info is not None
+    assert (info.tls_version, info.cipher_suite) == ("TLS 1.3", "TLS_AES_256_GCM_SHA384")
+    assert info.group == "X25519MLKEM768"
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_version_of_tls_can_be_asked_for(skip_key_providers: KeyProviderPair, version: str) -> None:
+    pair = skip_key_providers
+    ca = Path(pair.ca).read_bytes()
+    with Client(pair.alice.url, ca=ca, tls=version) as kp:
+        kp.new_key("Bob")
+        assert kp.connection is not None
+        assert kp.connection.tls_version == f"TLS {version}"
+
+
+def test_a_client_certificate(tmp_path: Path) -> None:
+    with KeyProviderPair(require_client_cert=True) as pair:
+        with Client(pair.alice.url, ca=pair.ca) as kp, pytest.raises(skip_client.TlsFailed, match="certificate"):
+            kp.capabilities()
+        with Client(pair.alice.url, ca=pair.ca, cert=(pair.client_cert, Path(pair.client_key))) as kp:
+            kp.new_key("Bob")
+
+
+def test_several_urls_are_tried_in_order(skip_key_providers: KeyProviderPair) -> None:
+    pair = skip_key_providers
+    with Client(["https://127.0.0.1:1", pair.alice.url], ca=pair.ca) as kp:
+        assert kp.new_key("Bob").bits == 256
+
+
+FAULTS = {
+    "drop-before-response": ("connection_lost", "new_key"),
+    "drop-mid-body": ("connection_lost", "new_key"),
+    "wrong-size": ("size_mismatch", "no"),
+    "not-hex": ("malformed_response", "no"),
+    "duplicate-member": ("malformed_response", "no"),
+    "missing-member": ("malformed_response", "no"),
+    "content-encoding": ("malformed_response", "no"),
+    "not-utf8": ("malformed_response", "no"),
+    "html-200": ("malformed_response", "no"),
+    "truncated-json": ("malformed_response", "no"),
+    "odd-key": ("malformed_response", "no"),
+    "all-zero-key": ("weak_key", "no"),
+    "huge-body": ("response_too_large", "no"),
+    "huge-header": ("response_too_large", "no"),
+    "many-headers": ("response_too_large", "no"),
+    "redirect": ("unexpected_status", "no"),
+    "key-500": ("provider_failed", "new_key"),
+    "drip": ("timed_out", "new_key"),
+    "stall": ("timed_out", "new_key"),
+    "echo-key-in-error": ("rejected", "no"),
+}
+# seen in other methods than new_key
+OTHERS = {"wrong-key-id", "entropy-503", "on-capabilities"}
+
+
+def test_every_fault_is_listed() -> None:
+    assert set(Pair.fault_names()) == set(FAULTS) | OTHERS
+
+
+def could_be_a_key(text: str) -> bool:
+    """Whether a text has 16 hexadecimal digits in a row."""
+    run = 0
+    for character in text:
+        run = run + 1 if character in "0123456789abcdefABCDEF" else 0
+        if run >= 16:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_has_its_code_and_shows_no_key(fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with KeyProviderPair(faults=[fault]) as pair, Client(pair.alice.url, ca=pair.ca, timeout=1.5) as kp:
+        with pytest.raises(SkipError) as caught:
+            kp.new_key("Bob", size=256)
+        error = caught.value
+        assert (error.code, error.advice) == FAULTS[fault]
+        assert error.hint
+        shown = [str(error), repr(error), error.hint, error.provider_text or "", caplog.text]
+        shown += traceback.format_exception(error)
+        # memory addresses in reprs are 16 digits too
+        assert not could_be_a_key(" ".join(shown).replace("0x", " "))
+
+
+def test_faults_of_other_methods(skip_key_providers: KeyProviderPair, alice: Client, bob: Client) -> None:
+    pair = skip_key_providers
+    key = alice.new_key("Bob")
+    pair.set_faults(["wrong-key-id"])
+    with pytest.raises(skip_client.KeyIdMismatch):
+        bob.key_by_id(key.key_id, "Alice")
+    pair.set_faults(["entropy-503"])
+    with pytest.raises(skip_client.Busy):
+        alice.entropy()
+    pair.set_faults(["html-200", "on-capabilities"])
+    with pytest.raises(skip_client.MalformedResponse):
+        alice.capabilities(refresh=True)
+
+
+@pytest.mark.parametrize("quirk", Pair.quirk_names())
+def test_a_quirk_is_borne(quirk: str) -> None:
+    with (
+        KeyProviderPair(quirks=[quirk]) as pair,
+        Client(pair.alice.url, ca=pair.ca) as alice,
+        Client(pair.bob.url, ca=pair.ca) as bob,
+    ):
+        for _ in range(2):
+            key = alice.new_key("Bob")
+            assert bob.key_by_id(key.key_id, "Alice") == key
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"url": "http://kp"},
+        {"url": []},
+        {"url": "https://\ud800"},
+        {"ca": None},
+        {"ca": b"nonsense"},
+        {"ca": "/no/such/file"},
+        {"cert": (b"x", b"y")},
+        {"pin": "md5/x"},
+        {"server_name": "a b"},
+        {"server_name": "\ud800"},
+        {"tls": "1.1"},
+        {"timeout": 0.0},
+        {"timeout": -1.0},
+        {"timeout": math.nan},
+        {"timeout": math.inf},
+        {"connect_timeout": 0.0},
+        {"wait_when_busy": -1.0},
+        {"proxy": "socks5://x"},
+    ],
+)
+def test_bad_options_are_invalid_arguments(arguments: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"url": "https://kp", "ca": "system", **arguments}
+    url = options.pop("url")
+    with pytest.raises(InvalidArgument) as caught:
+        Client(url, **options)
+    assert isinstance(caught.value, ValueError)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("remote", "size"),
+    [("", None), ("a\nb", None), ("x" * 256, None), ("KP_*", None), ("\ud800", None), ("Bob", 0), ("Bob", 250), ("Bob", -8)]
+    + [("Bob", 65_544), ("Bob", 1 << 80)],
+)
+def test_bad_arguments_are_invalid_arguments(alice: Client, remote: str, size: int | None) -> None:
+    with pytest.raises(InvalidArgument):
+        alice.new_key(remote, size)
+
+
+def test_other_types_are_type_errors(alice: Client) -> None:
+    for call in (
+        lambda: alice.new_key(7),  # type: ignore[arg-type]
+        lambda: alice.new_key("Bob", "256"),  # type: ignore[arg-type]
+        lambda: alice.new_key("Bob", True),
+        lambda: alice.entropy(12.5),  # type: ignore[arg-type]
+        lambda: Client(7),  # type: ignore[arg-type]
+        lambda: Client("https://kp", ca=7),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError):
+            call()
+
+
+def test_key_ids_by_mode(skip_key_providers: KeyProviderPair, bob: Client) -> None:
+    pair = skip_key_providers
+    with pytest.raises(InvalidArgument):
+        bob.key_by_id("SKIP-SAE-A", "Alice")
+    with Client(pair.bob.url, ca=pair.ca, strict=False) as lenient:
+        with pytest.raises(skip_client.Rejected):
+            lenient.key_by_id("SKIP-SAE-A", "Alice")
+        with pytest.raises(InvalidArgument):
+            lenient.key_by_id("..", "Alice")
+
+
+def test_an_unknown_remote_and_the_check(skip_key_providers: KeyProviderPair, alice: Client) -> None:
+    pair = skip_key_providers
+    with pytest.raises(skip_client.UnknownRemote):
+        alice.new_key("Eve")
+    with Client(pair.alice.url, ca=pair.ca, check_remote=False) as kp, pytest.raises(skip_client.Rejected):
+        kp.new_key("Eve")
+
+
+def test_one_client_serves_many_threads(alice: Client, bob: Client) -> None:
+    def exchange(_: int) -> str:
+        key = alice.new_key("Bob")
+        assert bob.key_by_id(key.key_id, "Alice") == key
+        return key.key_id
+
+    with ThreadPoolExecutor(32) as pool:
+        ids = list(pool.map(exchange, range(320)))
+    assert len(set(ids)) == len(ids)
+
+
+def test_calls_leave_the_interpreter_to_others() -> None:
+    with KeyProviderPair(faults=["stall"]) as pair, Client(pair.alice.url, ca=pair.ca, timeout=1.0) as kp:
+        kp.capabilities()
+        waiting = threading.Thread(target=lambda: pytest.raises(SkipError, kp.new_key, "Bob"))
+        waiting.start()
+        turns = 0
+        while waiting.is_alive():
+            turns += 1
+        waiting.join()
+    assert turns > 1000
+
+
+@pytest.mark.parametrize("how", ["cancel", "close"])
+def test_a_running_call_can_be_ended(how: str) -> None:
+    with KeyProviderPair(faults=["stall"]) as pair, Client(pair.alice.url, ca=pair.ca) as kp:
+        kp.capabilities()
+        token = CancelToken()
+        ender = threading.Timer(0.2, token.cancel if how == "cancel" else kp.close)
+        ender.start()
+        started = time.monotonic()
+        with pytest.raises(SkipError) as caught:
+            kp.new_key("Bob", cancel=token)
+        assert time.monotonic() - started < 4
+        assert caught.value.advice == "new_key"
+        assert token.cancelled == (how == "cancel")
+        ender.join()
+
+
+def test_a_closed_client_says_so(alice: Client) -> None:
+    alice.close()
+    with pytest.raises(InvalidArgument, match="closed"):
+        alice.new_key("Bob")
+
+
+def test_ctrl_c_ends_a_waiting_call() -> None:
+    program = """
+import sys
+from skip_client import Client
+from skip_client.testing import KeyProviderPair
+with KeyProviderPair(faults=["stall"]) as pair, Client(pair.alice.url, ca=pair.ca, timeout=60.0) as kp:
+    kp.capabilities()
+    print("waiting", flush=True)
+    try:
+        kp.new_key("Bob")
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        time.sleep(0.3)
+        started = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        assert process.stdout.readline() == "interrupted\n"
+        assert time.monotonic() - started < 4
+        assert process.wait(timeout=20) == 0

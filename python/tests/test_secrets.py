@@ -1,0 +1,101 @@
+"""Keys and random bytes: shown by nothing, wiped when told, the same through every door."""
+
+import base64
+import copy
+import os
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+from skip_client import Client, Entropy, InvalidArgument, Key, export_formats
+
+
+@pytest.fixture
+def key(alice: Client) -> Key:
+    return alice.new_key("Bob", size=256)
+
+
+def test_a_key_reads_the_same_through_every_door(key: Key) -> None:
+    raw = bytes(key)
+    with memoryview(key) as view:
+        assert view.readonly
+        assert view.nbytes == len(key) == 32
+        assert bytes(view) == raw
+    assert key.hex() == key.export("hex") == raw.hex()
+    assert key.export("raw") == raw
+    assert key.export("base64") == key.export("wireguard") == base64.b64encode(raw).decode()
+    assert re.search(rf"secret = 0x{raw.hex()}\n", key.export("strongswan"))
+
+
+def test_every_format_is_made(key: Key) -> None:
+    for name in export_formats():
+        assert key.export(name)
+    with pytest.raises(InvalidArgument):
+        key.export("nonsense")
+
+
+def test_a_consumer_that_cannot_take_the_key_says_so(alice: Client) -> None:
+    with pytest.raises(InvalidArgument, match="256 bits"):
+        alice.new_key("Bob", size=128).export("wireguard")
+
+
+def test_a_key_can_go_to_a_descriptor_without_a_copy_in_python(key: Key, tmp_path: Path) -> None:
+    target = tmp_path / "key"
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        key.export_to(descriptor)
+        key.export_to(descriptor, "hex")
+        os.fstat(descriptor)  # still open
+    finally:
+        os.close(descriptor)
+    assert target.read_bytes() == bytes(key) + key.hex().encode()
+    with pytest.raises(OSError, match=r"."):
+        key.export_to(-1)
+
+
+def test_wiping_also_wipes_what_a_view_sees(key: Key) -> None:
+    view = memoryview(key)
+    with key:
+        assert any(view)
+    assert not any(view)
+    assert bytes(key) == bytes(32)
+    del key
+    assert not any(view)
+
+
+def test_a_view_keeps_the_key_alive(alice: Client) -> None:
+    view = memoryview(alice.new_key("Bob"))
+    assert any(view)
+
+
+@pytest.mark.parametrize("kind", [Key, Entropy])
+def test_nothing_shows_or_copies_a_secret(alice: Client, kind: type) -> None:
+    secret: Key | Entropy = alice.new_key("Bob") if kind is Key else alice.entropy()
+    marker = bytes(secret).hex()
+    for shown in (repr(secret), str(secret), f"{secret!r}"):
+        assert marker not in shown.lower()
+        assert "redacted" in shown
+    for leak in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="cannot be copied or pickled"):
+            leak(secret)
+    with pytest.raises(TypeError):
+        hash(secret)
+    assert not hasattr(secret, "__dict__")
+
+
+def test_equality(alice: Client, bob: Client) -> None:
+    key = alice.new_key("Bob")
+    same = bob.key_by_id(key.key_id, "Alice")
+    assert key == same
+    assert key == key  # noqa: PLR0124
+    assert key != alice.new_key("Bob")
+    assert key != bytes(key)
+    assert key != alice.entropy()
+
+
+def test_entropy_is_wiped_too(alice: Client) -> None:
+    with alice.entropy(bits=64) as salt:
+        assert salt.hex() == bytes(salt).hex()
+        view = memoryview(salt)
+    assert not any(view)
