@@ -7,10 +7,16 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use crate::redact::{HIDDEN, redact_name};
+
 /// The deepest nesting that is read.
 const DEPTH_LIMIT: usize = 128;
 /// Up to so many names of one object are compared one by one; beyond, a set takes over, so that time stays linear.
 const FEW: usize = 8;
+/// So many repeated members are remembered; a hostile text can have more than there is memory for their paths.
+const MAX_DOUBLED: usize = 100;
+/// A longer name is not shown, nor even looked at, so that many deep paths take no more time than short ones.
+const MAX_SHOWN_NAME: usize = 256;
 
 /// Why a text is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +47,11 @@ pub(crate) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// Whether half of a surrogate pair stands alone in it, which no UTF-8 can hold.
+    pub fn has_lone_surrogate(self) -> bool {
+        self.escaped && char::decode_utf16(self.units()).any(|c| c.is_err())
+    }
+
     /// The text without escapes; a lone surrogate becomes U+FFFD.
     pub fn unescape(self) -> Cow<'a, str> {
         if self.escaped {
@@ -103,8 +114,9 @@ pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
     path: Vec<Step<'a>>,
-    /// JSON Pointers of the members that came more than once.
+    /// JSON Pointers of the members that came more than once, each named once.
     pub doubled: Vec<String>,
+    repetitions: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -114,6 +126,7 @@ impl<'a> Reader<'a> {
             at: 0,
             path: Vec::new(),
             doubled: Vec::new(),
+            repetitions: 0,
         }
     }
 
@@ -224,8 +237,7 @@ impl<'a> Reader<'a> {
             self.space();
             self.enter(Step::Member(name))?;
             if !names.insert(name) {
-                let pointer = self.pointer();
-                self.doubled.push(pointer);
+                self.remember_doubled();
             }
             let value = self.value()?;
             self.path.pop();
@@ -242,6 +254,16 @@ impl<'a> Reader<'a> {
                 _ => return Err(self.wrong("a comma or a closing brace is missing here")),
             }
             self.space();
+        }
+    }
+
+    fn remember_doubled(&mut self) {
+        self.repetitions += 1;
+        if self.repetitions <= MAX_DOUBLED {
+            let pointer = self.pointer();
+            if !self.doubled.contains(&pointer) {
+                self.doubled.push(pointer);
+            }
         }
     }
 
@@ -343,6 +365,7 @@ impl<'a> Reader<'a> {
         for step in &self.path {
             pointer.push('/');
             match step {
+                Step::Member(name) if name.raw.len() > MAX_SHOWN_NAME => pointer.push_str(HIDDEN),
                 Step::Member(name) => pointer.push_str(&pointer_step(&name.unescape())),
                 Step::Item(index) => pointer.push_str(&index.to_string()),
             }
@@ -353,7 +376,7 @@ impl<'a> Reader<'a> {
 
 /// A member's name as a step of a JSON Pointer.
 fn pointer_step(name: &str) -> String {
-    crate::redact::redact(name).replace('~', "~0").replace('/', "~1")
+    redact_name(name).replace('~', "~0").replace('/', "~1")
 }
 
 /// The names of one object so far.
@@ -467,6 +490,8 @@ mod tests {
             Ok(vec!["/x/1/a~1b".to_owned()])
         );
         assert_eq!(read(r#"{"\ud800":1,"\udc00":2}"#), Ok(vec![]));
+        assert_eq!(read(r#"{"\ud83d\ude00":1,"😀":2}"#).map(|doubled| doubled.len()), Ok(1));
+        assert_eq!(read(r#"{"a":1,"a":2,"a":3}"#), Ok(vec!["/a".to_owned()]));
         assert_eq!(
             read(r#"{"0123456789abcdef":1,"0123456789abcdef":2}"#),
             Ok(vec!["/[redacted]".to_owned()])
@@ -475,6 +500,21 @@ mod tests {
         assert_eq!(
             read(&format!("{{{},\"7\":1}}", many.join(","))),
             Ok(vec!["/7".to_owned()])
+        );
+    }
+
+    #[test]
+    fn many_doubled_members_below_a_long_name_take_no_space_of_their_own() {
+        let text = format!(
+            "{{\"{}\":{{{}\"x\":0}}}}",
+            "n".repeat(100_000),
+            "\"x\":0,".repeat(100_000)
+        );
+        assert_eq!(read(&text), Ok(vec!["/[redacted]/x".to_owned()]));
+        let distinct: Vec<String> = (0..1000).map(|n| format!("\"m{n}\":0,\"m{n}\":0")).collect();
+        assert_eq!(
+            read(&format!("{{{}}}", distinct.join(","))).map(|doubled| doubled.len()),
+            Ok(100)
         );
     }
 

@@ -94,7 +94,7 @@ impl Severity {
 ///
 /// Codes: `syntax` (not JSON, or not UTF-8), `duplicate_member`, `missing_member`, `wrong_type`, `empty`, `escaped`, `not_hex`,
 /// `odd_length`, `too_short`, `too_long`, `out_of_range`, `not_integer`, `form` (not an identifier), `weak_key`; as warnings also
-/// `short`, `long`, `length`, `repeated`, `own_id`, `pattern`, `ambiguous_pattern`, `control_character`, `media_type`.
+/// `short`, `long`, `length`, `repeated`, `own_id`, `pattern`, `ambiguous_pattern`, `control_character`, `media_type`. After 100 problems comes one `too_many`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Where, as a JSON Pointer (RFC 6901); empty for the whole document. A missing member is named as if it were there.
@@ -158,6 +158,8 @@ pub(crate) struct EntropyMessage<'a> {
 const MAX_BITS: usize = 65_536;
 const USUAL_BITS: std::ops::RangeInclusive<usize> = 128..=4096;
 const MAX_ALGORITHM_BYTES: usize = 1024;
+/// A hostile list of ids could have millions of problems.
+const MAX_PROBLEMS: usize = 100;
 
 pub(crate) fn read_capabilities(text: &[u8], rules: Rules) -> (Option<CapabilitiesMessage>, Vec<Problem>) {
     let mut check = Check::new(MessageKind::Capabilities, rules);
@@ -179,8 +181,9 @@ pub(crate) fn read_capabilities(text: &[u8], rules: Rules) -> (Option<Capabiliti
     } else {
         check.string("/localSystemID", local)
     };
-    let algorithm = algorithm.map(Text::unescape).unwrap_or_default().into_owned();
-    let local = local.map(|id| id.unescape().into_owned());
+    let algorithm = algorithm.and_then(|text| check.unescaped("/algorithm", text, "4.1"));
+    let algorithm = algorithm.unwrap_or_default();
+    let local = local.and_then(|id| check.unescaped("/localSystemID", id, "4.1.1"));
     check.algorithm(&algorithm);
     if let Some(id) = &local {
         check.local_system_id(id);
@@ -267,7 +270,8 @@ pub(crate) fn is_cut_off(text: &[u8]) -> bool {
             Err(crate::json::Syntax { cut_off: true, .. })
         ),
         // in the middle of a character
-        Err(error) => error.error_len().is_none(),
+        Err(error) if error.error_len().is_none() => is_cut_off(&text[..error.valid_up_to()]),
+        Err(_) => false,
     }
 }
 
@@ -308,6 +312,10 @@ impl Check {
         severity: Severity,
         message: impl Display,
     ) {
+        if self.problems.len() >= MAX_PROBLEMS {
+            self.add_to_the_rest(severity);
+            return;
+        }
         self.problems.push(Problem {
             path: path.into(),
             code,
@@ -315,6 +323,22 @@ impl Check {
             severity,
             section,
         });
+    }
+
+    /// The last entry of a full list stands for all that is not listed, and is as bad as the worst of it.
+    fn add_to_the_rest(&mut self, severity: Severity) {
+        if self.problems.len() == MAX_PROBLEMS {
+            self.problems.push(Problem {
+                path: String::new(),
+                code: "too_many",
+                message: format!("there are more than {MAX_PROBLEMS} problems; the rest is not listed"),
+                severity,
+                section: self.kind.section(),
+            });
+        }
+        if severity == Severity::Error {
+            self.problems[MAX_PROBLEMS].severity = severity;
+        }
     }
 
     /// Reads the document and gives the members of these names, the first of each.
@@ -394,6 +418,15 @@ impl Check {
         }
         self.missing_or_wrong(path, value, "a string");
         None
+    }
+
+    /// What an id or a description means. A lone surrogate is JSON, but no text that could be shown or sent.
+    fn unescaped(&mut self, path: &str, text: Text<'_>, section: &'static str) -> Option<String> {
+        if self.rules != Rules::AsPublished && text.has_lone_surrogate() {
+            self.error(path, "form", section, "has half of a surrogate pair");
+            return None;
+        }
+        Some(text.unescape().into_owned())
     }
 
     /// A key or a random string: hexadecimal of either case, as it stands, so that no unescaped copy is made.
@@ -554,7 +587,8 @@ impl Check {
             return;
         }
         self.system_id("/localSystemID", id, "4.1.1");
-        if is_pattern(id) {
+        // a pattern is looked for in what can be an id only: the search is not linear
+        if id.len() <= SystemId::MAX_BYTES && is_pattern(id) {
             self.warning(
                 "/localSystemID",
                 "pattern",
@@ -617,7 +651,9 @@ impl Check {
             let Some(text) = self.string(&path, Some(item)) else {
                 continue;
             };
-            let id = text.unescape().into_owned();
+            let Some(id) = self.unescaped(&path, text, "4.1.2") else {
+                continue;
+            };
             self.system_id(&path, &id, "4.1.2");
             if is_ambiguous(&id) {
                 self.warning(
@@ -672,8 +708,44 @@ mod tests {
         for cut in [&b""[..], b" ", b"{", b"{\"key\": \"\xc3"] {
             assert!(is_cut_off(cut));
         }
-        for whole in [&b"{}"[..], b"{]", b"{\"key\": \"\xff\"}"] {
+        for whole in [&b"{}"[..], b"{]", b"{\"key\": \"\xff\"}", b"{]\xc3"] {
             assert!(!is_cut_off(whole));
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_no_text() {
+        let text = |local: &str, remote: &str, algorithm: &str| {
+            format!(
+                r#"{{"entropy":true,"key":true,"algorithm":"{algorithm}","localSystemID":"{local}","remoteSystemID":["{remote}"]}}"#
+            )
+        };
+        let paths = |text: String, rules| -> Vec<_> {
+            let problems = validate(MessageKind::Capabilities, text.as_bytes(), rules);
+            problems.into_iter().map(|p| format!("{} {}", p.path, p.code)).collect()
+        };
+        let whole = text(r"\ud83d\ude00", r"\u0042ob", "");
+        assert!(paths(whole, Rules::Strict).is_empty());
+        let halves = text(r"\ud83d", r"\ude00x", r"\udc00");
+        assert_eq!(
+            paths(halves.clone(), Rules::Strict),
+            ["/algorithm form", "/localSystemID form", "/remoteSystemID/0 form"]
+        );
+        assert!(paths(halves, Rules::AsPublished).is_empty());
+    }
+
+    #[test]
+    fn hostile_texts_take_little_time_and_a_short_list() {
+        let brackets = format!(r#"{{"localSystemID":"{}"}}"#, "[".repeat(1 << 20));
+        let numbers = format!(r#"{{"remoteSystemID":[{}0]}}"#, "0,".repeat(1 << 18));
+        let warnings = format!(
+            r#"{{"entropy":true,"key":true,"algorithm":"","localSystemID":"A","remoteSystemID":[{}"",""]}}"#,
+            r#""B","#.repeat(1000)
+        );
+        for text in [brackets, numbers, warnings] {
+            let problems = validate(MessageKind::Capabilities, text.as_bytes(), Rules::Strict);
+            assert!(problems.len() <= 101);
+            assert!(problems.iter().any(|p| p.severity == Severity::Error));
         }
     }
 
@@ -687,6 +759,9 @@ mod tests {
             }
         }
         texts.push(format!(r#"{{"{KEY}":1,"{KEY}":2,"x":{{"{KEY}":1,"{KEY}":1}}}}"#));
+        for piece in [&KEY[..8], &KEY[5..20], &format!("{} {}", &KEY[..15], &KEY[15..30])] {
+            texts.push(format!(r#"{{"x":[{{"{piece}":1,"{piece}":1}}]}}"#));
+        }
         texts.push(format!(r#"{{"randomStr":"{KEY}","minentropy":"{KEY}"}}"#));
         texts.push(format!(r#"{{"entropy":"{KEY}","key":"{KEY}","algorithm":["{KEY}"],"localSystemID":"{KEY}\u0000","remoteSystemID":["{KEY}\n",{{"{KEY}":1}}]}}"#));
         for text in texts {
