@@ -6,6 +6,7 @@ swanctl --load-creds reads a file in /etc/swanctl/conf.d; the connection names t
 
 import os
 import sys
+from pathlib import Path
 
 from skip_client import Client, SkipError
 
@@ -20,7 +21,7 @@ def main(url: str, ca: str, remote: str, target: str, key_id: str = "") -> int:
                 descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
                 key.export_to(descriptor, "strongswan")
                 os.close(descriptor)
-                os.replace(draft, target)
+                Path(draft).replace(target)
                 print(key.key_id)
                 return 0
     except SkipError as error:

@@ -1,7 +1,7 @@
 """Client for the Secure Key Integration Protocol (SKIP, draft-cisco-skip-02).
 
-The initiator asks its Key Provider for a fresh key and passes the keyId on; the responder asks its own Key Provider for the key of
-that keyId. Lengths are in bits everywhere.
+The initiator asks its Key Provider for a fresh key and passes the keyId on; the responder asks its own Key Provider for
+the key of that keyId. Lengths are in bits everywhere.
 """
 
 from ._aio import AsyncClient

@@ -16,7 +16,7 @@ _Job = Callable[[], None] | None
 
 
 class _Threads:
-    """Daemon threads, made when there is more to do than there are idle ones, so that the interpreter can always exit."""
+    """Daemon threads, made when there is more to do than there are idle ones; the interpreter can always exit."""
 
     LIMIT = 128
 
@@ -25,21 +25,29 @@ class _Threads:
         self._lock = threading.Lock()
         self._idle = 0
         self._count = 0
+        self._ended = False
 
     def submit(self, job: Callable[[], None]) -> None:
         with self._lock:
-            if self._idle:
+            ended = self._ended
+            if ended:
+                pass
+            elif self._idle:
                 self._idle -= 1
             elif self._count < self.LIMIT:
                 self._count += 1
                 threading.Thread(target=self._work, name="skip-client", daemon=True).start()
-        self._jobs.put(job)
+            if not ended:
+                self._jobs.put(job)
+        if ended:
+            job()  # the client is closed, and says so at once
 
     def end(self) -> None:
         with self._lock:
-            count = self._count
-        for _ in range(count):
-            self._jobs.put(None)
+            self._ended = True
+            for _ in range(self._count):
+                self._jobs.put(None)
+            self._count = 0
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -63,11 +71,11 @@ class AsyncClient:
         return await self._run(lambda token: self._client.capabilities(refresh=refresh, cancel=token))
 
     async def new_key(self, remote: str, size: int | None = None) -> Key:
-        """A fresh key of `size` bits, or of the Key Provider's default, shared with the Key Provider `remote` (draft 4.2)."""
+        """A fresh key of `size` bits, or of the default, shared with the Key Provider `remote` (draft 4.2)."""
         return await self._run(lambda token: self._client.new_key(remote, size, cancel=token))
 
     async def key_by_id(self, key_id: str, remote: str) -> Key:
-        """The key that the initiator got from the Key Provider `remote` under `key_id` (draft 4.2); it is given once."""
+        """The key that the initiator got from the Key Provider `remote` under `key_id` (draft 4.2), given once."""
         return await self._run(lambda token: self._client.key_by_id(key_id, remote, cancel=token))
 
     async def entropy(self, bits: int | None = None) -> Entropy:

@@ -3,6 +3,26 @@
 from os import PathLike
 from typing import Any, Literal, NoReturn, Self, final
 
+__all__ = [
+    "CancelToken",
+    "Capabilities",
+    "Client",
+    "ConnectionInfo",
+    "Endpoint",
+    "Entropy",
+    "Key",
+    "KeyProviderPair",
+    "Problem",
+    "__version__",
+    "cli_main",
+    "error_codes",
+    "export_formats",
+    "is_valid",
+    "matches_remote",
+    "schema_text",
+    "validate",
+]
+
 __version__: str
 
 _Pem = str | PathLike[str] | bytes
@@ -91,7 +111,7 @@ class ConnectionInfo:
 
 @final
 class Key:
-    """A key and its keyId (draft 4.2). Wiped by `wipe`, at the end of `with`, and when collected; `==` takes constant time.
+    """A key and its keyId (draft 4.2). Wiped by `wipe`, by `with`, and when collected; `==` is constant-time.
 
     `memoryview(key)` reads it without a copy; `bytes(key)`, `hex` and `export` make copies that Python cannot wipe.
     """
@@ -111,9 +131,9 @@ class Key:
     def hex(self) -> str:
         """The key in hexadecimal, lower case."""
     def export(self, format: str) -> Any:
-        """The key as some consumer wants it: str, for `raw` bytes. The formats are those of `export_formats()`.
+        """The key as some consumer wants it: str, for `raw` bytes. See `export_formats()`.
 
-        Raises InvalidArgument for another format, and when that consumer cannot take a key of this length, or this keyId.
+        Raises InvalidArgument for another format, and when that consumer cannot take this length or this keyId.
         """
     def export_to(self, file_descriptor: int, format: str = "raw") -> None:
         """Writes the exported key to a file descriptor, without a copy in Python. Raises InvalidArgument, OSError."""
@@ -131,7 +151,7 @@ class Key:
 
 @final
 class Entropy:
-    """Random bytes (draft 4.3). Wiped by `wipe`, at the end of `with`, and when collected; `==` takes constant time."""
+    """Random bytes (draft 4.3). Wiped by `wipe`, at the end of `with`, and when collected; `==` is constant-time."""
 
     @property
     def bits(self) -> int:
@@ -157,11 +177,12 @@ class Entropy:
 class Client:
     """A client of one Key Provider, or of several in order of preference. One client serves many threads at once.
 
-    `url`: `https://host[:port][/path]`, or a list of such URLs. `ca`: the CA's certificates as a path or as PEM bytes, or `"system"`.
-    `pin`: `sha256/` and the base64 of the public key's SHA-256; alone, it is the trust. `cert`: certificate and private key of the
-    client, as paths or PEM bytes. `server_name`: the name that the Key Provider's certificate has. `tls`: `auto`, `1.2` or `1.3`.
-    `timeout` (whole call), `connect_timeout` (name, TCP and TLS) and `wait_when_busy` (in all, for a busy Key Provider) are seconds.
-    `proxy`: `http://[user:password@]host[:port]`. `strict=False` accepts known deviations of real Key Providers.
+    `url`: `https://host[:port][/path]`, or a list of such URLs. `ca`: the CA's certificates as a path or as PEM
+    bytes, or `"system"`. `pin`: `sha256/` and the base64 of the public key's SHA-256; alone, it is the trust.
+    `cert`: certificate and private key of the client, as paths or PEM bytes. `server_name`: the name that the Key
+    Provider's certificate has. `tls`: `auto`, `1.2` or `1.3`. `timeout` (whole call), `connect_timeout` (name, TCP
+    and TLS) and `wait_when_busy` (in all, for a busy Key Provider) are seconds. `proxy`:
+    `http://[user:password@]host[:port]`. `strict=False` accepts known deviations of real Key Providers.
     `check_remote=False` asks for keys without looking at the capabilities first. Raises InvalidArgument.
     """
 
@@ -197,7 +218,7 @@ class Client:
         Raises SkipError; with advice `new_key` the initiator has to ask for another key.
         """
     def entropy(self, bits: int | None = None, *, cancel: CancelToken | None = None) -> Entropy:
-        """Random bytes of at least `bits` bits, or of the Key Provider's default of 256 bits (draft 4.3). Raises SkipError."""
+        """Random bytes of at least `bits` bits, or of the default of 256 bits (draft 4.3). Raises SkipError."""
     @property
     def connection(self) -> ConnectionInfo | None:
         """How the last connection was made; None before the first one."""
@@ -252,7 +273,7 @@ class KeyProviderPair:
     def fault_names() -> list[str]: ...
 
 def validate(kind: str, data: str | bytes | bytearray | memoryview, *, strict: bool = True) -> list[Problem]:
-    """Lists everything that is wrong with a message: capabilities, key or entropy; empty, or only warnings, when it is valid.
+    """Lists everything that is wrong with a message (capabilities, key or entropy); a valid one has warnings at most.
 
     Raises InvalidArgument for another kind.
     """

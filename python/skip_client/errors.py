@@ -8,9 +8,9 @@ Advice = Literal["same_request", "new_key", "no"]
 class SkipError(Exception):
     """A failure. `str()` of it is one line, lower case, and never shows a key or what the Key Provider wrote.
 
-    `code` is stable and the same in every language; `hint` says what to do; `advice` says what to ask next; `status` is the
-    HTTP status if there was one; `provider_text` is what the Key Provider wrote beside a status other than 200, made safe to
-    show to a person (printable, at most 512 bytes, anything that could be a key replaced).
+    `code` is stable and the same in every language; `hint` says what to do; `advice` says what to ask next; `status` is
+    the HTTP status if there was one; `provider_text` is what the Key Provider wrote beside a status other than 200,
+    made safe to show to a person (printable, at most 512 bytes, anything that could be a key replaced).
     """
 
     code: str
@@ -119,7 +119,5 @@ def _from_core(
 ) -> SkipError:
     """The exception for an error of the core: the class is the code in CamelCase."""
     kind = globals().get("".join(word.capitalize() for word in code.split("_")), SkipError)
-    error: SkipError = kind(
-        message, code=code, hint=hint, advice=advice, status=status, provider_text=provider_text
-    )
+    error: SkipError = kind(message, code=code, hint=hint, advice=advice, status=status, provider_text=provider_text)
     return error

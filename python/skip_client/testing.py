@@ -1,6 +1,7 @@
 """A pair of development Key Providers for tests, also as the pytest fixture `skip_key_providers`.
 
-They are real servers over real TLS on free ports of 127.0.0.1, with a certificate authority of their own in a temporary folder.
+They are real servers over real TLS on free ports of 127.0.0.1, with a certificate authority of their own in a
+temporary folder.
 """
 
 from collections.abc import Iterable

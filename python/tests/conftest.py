@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from skip_client import Client
 from skip_client.testing import KeyProviderPair
 

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+
 from skip_client import AsyncClient, InvalidArgument, Key, Rejected
 from skip_client.testing import KeyProviderPair
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import skip_client
 from skip_client import CancelToken, Client, InvalidArgument, SkipError
 from skip_client._core import KeyProviderPair as Pair
@@ -188,8 +189,18 @@ def test_bad_options_are_invalid_arguments(arguments: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("remote", "size"),
-    [("", None), ("a\nb", None), ("x" * 256, None), ("KP_*", None), ("\ud800", None), ("Bob", 0), ("Bob", 250), ("Bob", -8)]
-    + [("Bob", 65_544), ("Bob", 1 << 80)],
+    [
+        ("", None),
+        ("a\nb", None),
+        ("x" * 256, None),
+        ("KP_*", None),
+        ("\ud800", None),
+        ("Bob", 0),
+        ("Bob", 250),
+        ("Bob", -8),
+        ("Bob", 65_544),
+        ("Bob", 1 << 80),
+    ],
 )
 def test_bad_arguments_are_invalid_arguments(alice: Client, remote: str, size: int | None) -> None:
     with pytest.raises(InvalidArgument):
@@ -240,9 +251,13 @@ def test_one_client_serves_many_threads(alice: Client, bob: Client) -> None:
 
 
 def test_calls_leave_the_interpreter_to_others() -> None:
+    def wait(kp: Client) -> None:
+        with pytest.raises(SkipError):
+            kp.new_key("Bob")
+
     with KeyProviderPair(faults=["stall"]) as pair, Client(pair.alice.url, ca=pair.ca, timeout=1.0) as kp:
         kp.capabilities()
-        waiting = threading.Thread(target=lambda: pytest.raises(SkipError, kp.new_key, "Bob"))
+        waiting = threading.Thread(target=wait, args=(kp,))
         waiting.start()
         turns = 0
         while waiting.is_alive():

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from skip_client.testing import KeyProviderPair
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "python"

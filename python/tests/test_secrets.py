@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from skip_client import Client, Entropy, InvalidArgument, Key, export_formats
 
 
@@ -88,7 +89,7 @@ def test_equality(alice: Client, bob: Client) -> None:
     key = alice.new_key("Bob")
     same = bob.key_by_id(key.key_id, "Alice")
     assert key == same
-    assert key == key  # noqa: PLR0124
+    assert key == key
     assert key != alice.new_key("Bob")
     assert key != bytes(key)
     assert key != alice.entropy()

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import jsonschema
 import pytest
+
 import skip_client
 from skip_client import InvalidArgument, SkipError, errors, is_valid, matches_remote, schema, validate
 
@@ -43,15 +44,31 @@ def test_messages(kind: str, case: dict[str, Any]) -> None:
     assert is_valid(kind, body) == case["valid"]
     assert is_valid(kind, body, strict=False) == case["lenient"]
     as_bytes = body.encode() if isinstance(body, str) else body
-    assert validate(kind, as_bytes) == validate(kind, bytearray(as_bytes)) == validate(kind, memoryview(as_bytes)) == problems
+    assert (
+        validate(kind, as_bytes)
+        == validate(kind, bytearray(as_bytes))
+        == validate(kind, memoryview(as_bytes))
+        == problems
+    )
 
 
-@pytest.mark.parametrize("case", cases("patterns", {"name", "pattern", "matches", "matches_not"}), ids=lambda c: c["name"])
+@pytest.mark.parametrize(
+    "case", cases("patterns", {"name", "pattern", "matches", "matches_not"}), ids=lambda c: c["name"]
+)
 def test_patterns(case: dict[str, Any]) -> None:
     for identifier in case["matches"]:
         assert matches_remote([case["pattern"]], identifier)
     for identifier in case["matches_not"]:
         assert not matches_remote((case["pattern"],), identifier)
+
+
+def has_half_a_pair(body: str) -> bool:
+    """Whether a message has half a surrogate pair, which no pattern of a schema can see."""
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 BEYOND_SCHEMA = ("syntax", "duplicate_member", "weak_key", "too_short", "escaped", "not_integer")
@@ -66,6 +83,8 @@ def test_the_schemas_agree_where_they_can(kind: Any, style: Any) -> None:
     compared = 0
     for case in cases(kind, MESSAGE_WORDS):
         if "body" not in case or any(error.endswith(BEYOND_SCHEMA) for error in case["errors"]):
+            continue
+        if has_half_a_pair(case["body"]):
             continue
         expected = case["valid" if style == "strict" else "as_published"]
         assert validator(document).is_valid(json.loads(case["body"])) == expected, case["name"]
