@@ -388,7 +388,10 @@ impl Error {
             Advice::NewKey => {
                 "the keyId may be unknown, used, expired or of another remote: ask the initiator for a new key"
             }
-            _ => "check the remoteSystemID and the size; the key provider's own words may say more",
+            _ if what == "a new key" => {
+                "check the remoteSystemID and the size; the key provider's own words may say more"
+            }
+            _ => "the key provider's own words may say more; a reverse proxy may want a client certificate",
         };
         Self::new(
             ErrorCode::Rejected,

@@ -399,13 +399,23 @@ impl TlsStream for Stream {
     }
 }
 
+/// `kp.example` of `DnsName("kp.example")`, as rustls lists the names of a certificate.
+fn plain_name(listed: &str) -> String {
+    let inner = listed
+        .split_once('(')
+        .map_or(listed, |(_, rest)| rest.trim_end_matches(')'));
+    inner.trim_matches('"').to_owned()
+}
+
 /// What a failure of rustls means to the user. Names of certificates are shown, nothing else of the peer's.
 fn explain(error: &rustls::Error) -> Error {
     match error {
         rustls::Error::InvalidCertificate(reason) => match reason {
             CertificateError::UnknownIssuer => Error::tls_unknown_issuer(),
             CertificateError::NotValidForName => Error::tls_wrong_name(&[]),
-            CertificateError::NotValidForNameContext { presented, .. } => Error::tls_wrong_name(presented),
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                Error::tls_wrong_name(&presented.iter().map(|name| plain_name(name)).collect::<Vec<_>>())
+            }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Error::tls_expired(),
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Error::tls_not_yet_valid(),
             CertificateError::ApplicationVerificationFailure => Error::tls_other_key(),
@@ -436,5 +446,17 @@ fn explain(error: &rustls::Error) -> Error {
         | rustls::Error::InappropriateMessage { .. }
         | rustls::Error::InappropriateHandshakeMessage { .. } => Error::tls_not_tls(),
         _ => Error::tls_broken(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_name;
+
+    #[test]
+    fn names_of_certificates_are_shown_plainly() {
+        assert_eq!(plain_name("DnsName(\"kp.example\")"), "kp.example");
+        assert_eq!(plain_name("IpAddress(127.0.0.1)"), "127.0.0.1");
+        assert_eq!(plain_name("kp.example"), "kp.example");
     }
 }
