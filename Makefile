@@ -1,13 +1,14 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python check check-rust check-python fmt wheel clean setup-ci
+.PHONY: help demo test test-rust test-python check check-rust check-python fuzz fmt wheel clean setup-ci
 
 PROFILE ?= release
+SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src key-provider/src cli/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
-PYTHON_CODE := $(wildcard python examples/python scripts)
+PYTHON_CODE := $(wildcard python examples/python scripts fuzz/*.py)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +38,12 @@ check-python: $(VENV)/installed
 	$(BIN)/ruff format --check $(PYTHON_CODE)
 	$(BIN)/mypy --strict --config-file python/pyproject.toml python/skip_client
 	$(BIN)/stubtest --mypy-config-file python/pyproject.toml --allowlist python/stubtest-allowlist.txt skip_client
+
+fuzz: ## hostile replies and patterns, SECONDS=600 each (a nightly compiler, and cargo install cargo-fuzz --locked)
+	@scripts/need cargo-fuzz
+	python3 fuzz/seeds.py
+	cargo +nightly fuzz run response -- -max_total_time=$(SECONDS) -max_len=4096 -dict=fuzz/response.dict
+	cargo +nightly fuzz run pattern -- -max_total_time=$(SECONDS) -max_len=600 -dict=fuzz/pattern.dict
 
 fmt: $(VENV)/tools ## format everything
 	cargo fmt --all
