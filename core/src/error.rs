@@ -51,7 +51,7 @@ pub enum ErrorCode {
     KeyIdMismatch,
     /// The key, or the random string, has another length than the one asked for.
     SizeMismatch,
-    /// The key is all zeros, all ones, or the same as its keyId.
+    /// The key is all zeros, all ones, or can be read off its keyId.
     WeakKey,
 }
 

@@ -219,8 +219,13 @@ pub(crate) fn read_key(text: &[u8], rules: Rules) -> (Option<KeyMessage<'_>>, Ve
         }
         if let (Some(key_id), Some(key)) = (key_id, key) {
             // draft 4.2.1 (MUST NOT): the key is not recoverable from its keyId
-            if !key.raw.is_empty() && key_id.raw.eq_ignore_ascii_case(key.raw) {
-                check.error("/key", "weak_key", "4.2.1", "the key is the same as its keyId");
+            if gives_away(key_id.raw, key.raw) {
+                check.error(
+                    "/key",
+                    "weak_key",
+                    "4.2.1",
+                    "the keyId gives the key away: it is the key, or has it inside",
+                );
             }
         }
     }
@@ -673,6 +678,17 @@ impl Check {
         }
         ids
     }
+}
+
+/// Whether the key can be read off its keyId. Inside a longer keyId only a key of 64 bits and more counts: shorter ones happen by chance.
+fn gives_away(key_id: &str, key: &str) -> bool {
+    let inside = |digits: &[u8]| {
+        key_id
+            .as_bytes()
+            .windows(digits.len())
+            .any(|part| part.eq_ignore_ascii_case(digits))
+    };
+    !key.is_empty() && (key_id.eq_ignore_ascii_case(key) || (key.len() >= 16 && inside(key.as_bytes())))
 }
 
 fn is_decimal(text: &str) -> bool {

@@ -111,7 +111,7 @@ class SizeMismatch(SkipError, ValueError):
 
 
 class WeakKey(SkipError, ValueError):
-    """The key is all zeros, all ones, or the same as its keyId."""
+    """The key is all zeros, all ones, or can be read off its keyId."""
 
 
 def _from_core(
