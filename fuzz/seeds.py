@@ -1,0 +1,51 @@
+"""Writes the vectors as seeds for the fuzz targets, into fuzz/corpus/ (which is not kept in the repository)."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+VECTORS = HERE.parent / "vectors" / "draft-cisco-skip-02"
+KEY_ID = "1726e9AE76234FB1dd1283d4dca1911e1f93864d70f3069e"
+
+
+def cases(name: str) -> list[dict]:
+    """The cases of one file of vectors."""
+    return json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))["cases"]
+
+
+def responses() -> Iterator[bytes]:
+    """Sizes and status as two bytes, Content-Type, line feed, body: see fuzz_targets/response.rs."""
+    for kind in ("capabilities", "key", "entropy"):
+        for case in cases(kind):
+            body = base64.b64decode(case["body_base64"]) if "body_base64" in case else case["body"].encode()
+            yield b"00application/json\n" + body
+            yield b"\x20" + b"0\n" + body
+    key = json.dumps({"keyId": KEY_ID.lower(), "key": bytes(range(32)).hex()}).encode()
+    for content_type in (b"", b"text/html; charset=utf-8", b"application/skip+json", b"\xc3\xa4/ad229dfb8a276e74"):
+        yield b"00" + content_type + b"\n" + key
+    # a status is five times the second byte, where that is no printable character
+    for status in (100, 150, 0, 655, 700, 1275):
+        yield bytes([0x30, status // 5]) + b'\n{"detail": "no key ad229dfb8a276e74c1f3b6c09349a69f"}'
+
+
+def patterns() -> Iterator[bytes]:
+    """Entry, line feed, id: see fuzz_targets/pattern.rs."""
+    for case in cases("patterns"):
+        for remote in case["matches"] + case["matches_not"]:
+            yield f"{case['pattern']}\n{remote}".encode()
+
+
+def write(target: str, seeds: Iterator[bytes]) -> None:
+    """One file a seed, named after its contents, as libFuzzer does it."""
+    folder = HERE / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        (folder / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
+    print(f"{folder.relative_to(HERE.parent)}: {len(list(folder.iterdir()))} inputs")
+
+
+write("response", responses())
+write("pattern", patterns())
