@@ -90,7 +90,9 @@ pub(crate) fn export(key_id: &KeyId, secret: &Secret, format: ExportFormat) -> R
         }
         ExportFormat::Base64 | ExportFormat::Wireguard => base64(secret),
         ExportFormat::Strongswan => {
-            let before = format!("secrets {{\n  ppk-{id} {{\n    id = {id}\n    secret = 0x");
+            // strongSwan has no dots in names of sections, and no keyId has a plus
+            let section = id.replace('.', "+");
+            let before = format!("secrets {{\n  ppk-{section} {{\n    id = {id}\n    secret = 0x");
             around(&before, &hex(secret), "\n  }\n}\n")
         }
         ExportFormat::Libreswan if id.len() > 64 => {

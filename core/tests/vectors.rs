@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use skip_client::ikev2::{PpkIdentity, UsePpk};
 use skip_client::{
-    BitLength, Error, Headers, KeyId, MessageKind, Request, Rules, SchemaStyle, Severity, SystemId, is_valid,
-    matches_remote, parse_response, schema, validate,
+    Answer, BitLength, Error, ExportFormat, Headers, Key, KeyId, MessageKind, Request, Rules, SchemaStyle, Severity,
+    SystemId, is_valid, matches_remote, parse_response, schema, validate,
 };
 
 /// The cases of one file. A file without cases, and a case with a word that is not known, is an error.
@@ -302,6 +302,43 @@ fn ikev2_payloads_are_as_the_vectors_say() {
                 Err(error) => assert!(refused, "{name}: {error}"),
             },
             other => panic!("{name}: unknown payload {other}"),
+        }
+    }
+}
+
+/// A key as a lenient client receives it.
+fn key_of(case: &Value) -> Key {
+    let key = text(case, "key");
+    let body = format!(r#"{{"keyId": "{}", "key": "{key}"}}"#, text(case, "key_id"));
+    let size = BitLength::new(key.len() as u64 * 4).expect("a size");
+    let request = Request::new_key(&SystemId::new("Bob").expect("an id"), Some(size)).expect("a request");
+    match parse_response(&request, 200, &Headers::default(), body.as_bytes(), true) {
+        Ok(Answer::Key(key)) => key,
+        other => panic!("{}: {other:?}", name(case)),
+    }
+}
+
+#[test]
+fn keys_are_exported_as_the_vectors_say() {
+    for case in cases("export", &["format", "key_id", "key", "output", "output_hex", "code"]) {
+        let name = name(&case);
+        let exported = text(&case, "format")
+            .parse::<ExportFormat>()
+            .and_then(|format| key_of(&case).export(format));
+        let expected = match (case.get("output"), case.get("output_hex"), case.get("code")) {
+            (Some(_), None, None) => Ok(text(&case, "output").as_bytes().to_vec()),
+            (None, Some(_), None) => Ok(hex(text(&case, "output_hex"))),
+            (None, None, Some(_)) => Err(text(&case, "code")),
+            _ => panic!("{name}: has one of output, output_hex and code"),
+        };
+        let result = exported.as_ref().map(|e| e.to_vec()).map_err(|e| e.code().as_str());
+        assert!(result == expected, "{name}");
+        if let Ok(exported) = exported {
+            assert_eq!(
+                exported.capacity(),
+                exported.len(),
+                "{name}: a buffer that grew leaves copies"
+            );
         }
     }
 }
