@@ -302,6 +302,18 @@ pub(crate) struct Serve {
     /// Where Bob listens; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8444")]
     pub bob: String,
+    /// Where Alice listens for clients with a pre-shared key; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8445")]
+    pub psk_alice: String,
+    /// Where Bob listens for clients with a pre-shared key; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8446")]
+    pub psk_bob: String,
+    /// An identity to make a pre-shared key for (may be repeated) [default: encryptor]
+    #[arg(long, value_name = "ID", conflicts_with = "psk_file")]
+    pub psk_identity: Vec<String>,
+    /// Take the pre-shared keys of FILE (a line identity:hex for each), for example the psk.txt of an earlier run
+    #[arg(long, value_name = "FILE")]
+    pub psk_file: Option<PathBuf>,
     /// Alice's localSystemID
     #[arg(long, value_name = "ID", default_value = "Alice")]
     pub alice_id: String,

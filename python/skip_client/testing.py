@@ -1,7 +1,7 @@
 """A pair of development Key Providers for tests, also as the pytest fixture `skip_key_providers`.
 
-They are real servers over real TLS on free ports of 127.0.0.1, with a certificate authority of their own in a
-temporary folder.
+They are real servers over real TLS on free ports of 127.0.0.1, with a certificate authority and a pre-shared key of
+their own in a temporary folder.
 """
 
 from collections.abc import Iterable
@@ -50,6 +50,7 @@ class KeyProviderPair:
         self.ca: str = pair.ca
         self.client_cert: str = pair.client_cert
         self.client_key: str = pair.client_key
+        self.psk_file: str = pair.psk_file
 
     def set_quirks(self, quirks: Iterable[str]) -> None:
         """From now on these quirks, and no others, at both Key Providers."""

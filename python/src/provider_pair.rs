@@ -17,6 +17,7 @@ use crate::errors::raise;
 pub struct Endpoint {
     id: String,
     url: String,
+    psk_url: String,
 }
 
 #[pymethods]
@@ -35,6 +36,7 @@ pub struct KeyProviderPair {
     ca: String,
     client_cert: String,
     client_key: String,
+    psk_file: String,
 }
 
 #[pymethods]
@@ -78,6 +80,7 @@ impl KeyProviderPair {
         let side = |endpoint: &skip_key_provider::Endpoint| Endpoint {
             id: endpoint.id.clone(),
             url: endpoint.url.clone(),
+            psk_url: endpoint.psk_url.clone(),
         };
         let shown = |path: &Path| path.to_string_lossy().into_owned();
         Ok(Self {
@@ -86,6 +89,7 @@ impl KeyProviderPair {
             ca: shown(&pair.ca()),
             client_cert: shown(&pair.client_cert()),
             client_key: shown(&pair.client_key()),
+            psk_file: shown(&pair.psk()),
             pair: Mutex::new(Some(pair)),
         })
     }
@@ -113,6 +117,11 @@ impl KeyProviderPair {
     #[getter]
     fn client_key(&self) -> &str {
         &self.client_key
+    }
+
+    #[getter]
+    fn psk_file(&self) -> &str {
+        &self.psk_file
     }
 
     fn set_quirks(&self, py: Python<'_>, quirks: Vec<String>) -> PyResult<()> {
