@@ -326,6 +326,22 @@ impl Error {
         }
     }
 
+    pub(crate) fn psk(rule: &'static str, hint: &'static str) -> Self {
+        Self::invalid_argument("psk", format_args!("the key {rule}"), hint)
+    }
+
+    pub(crate) fn psk_identity() -> Self {
+        Self::invalid_argument(
+            "psk",
+            "the identity must have 1 to 128 bytes of UTF-8, without NUL",
+            "give the identity exactly as the key provider knows it",
+        )
+    }
+
+    pub(crate) fn psk_file(rule: &'static str, hint: &'static str) -> Self {
+        Self::invalid_argument("psk", format_args!("the file {rule}"), hint)
+    }
+
     pub(crate) fn bit_length(bits: u64) -> Self {
         Self::invalid_argument(
             "size",
@@ -902,22 +918,6 @@ impl Error {
 /// What can go wrong in TLS with a pre-shared key.
 #[cfg(feature = "psk")]
 impl Error {
-    pub(crate) fn psk(rule: &'static str, hint: &'static str) -> Self {
-        Self::invalid_argument("psk", format_args!("the key {rule}"), hint)
-    }
-
-    pub(crate) fn psk_identity() -> Self {
-        Self::invalid_argument(
-            "psk",
-            "the identity must have 1 to 128 bytes of UTF-8, without NUL",
-            "give the identity exactly as the key provider knows it",
-        )
-    }
-
-    pub(crate) fn psk_file(rule: &'static str, hint: &'static str) -> Self {
-        Self::invalid_argument("psk", format_args!("the file {rule}"), hint)
-    }
-
     pub(crate) fn psk_with(other: &'static str) -> Self {
         Self::invalid_argument(
             other,
@@ -994,6 +994,9 @@ mod tests {
             Error::remote_is_pattern(),
             Error::key_id(false),
             Error::key_id(true),
+            Error::psk("must have 1 to 256 bytes", "32 random bytes are a good key"),
+            Error::psk_identity(),
+            Error::psk_file("is empty", "it should have one line"),
             Error::bit_length(250),
             Error::export_size("wireguard", "wants a key of 256 bits"),
             Error::export_key_id("libreswan", "wants a keyId of at most 64 bytes"),
@@ -1071,9 +1074,6 @@ mod tests {
         ]);
         #[cfg(feature = "psk")]
         all.extend([
-            Error::psk("must have 1 to 256 bytes", "32 random bytes are a good key"),
-            Error::psk_identity(),
-            Error::psk_file("is empty", "it should have one line"),
             Error::psk_with("ca"),
             Error::psk_unknown_identity(),
             Error::psk_wrong_key(),

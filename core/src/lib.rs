@@ -24,7 +24,6 @@ pub mod ikev2;
 mod json;
 mod key;
 mod key_id;
-#[cfg(feature = "psk")]
 mod psk;
 mod redact;
 mod request;
@@ -47,7 +46,6 @@ pub use export::ExportFormat;
 pub use https::TlsVersion;
 pub use key::Key;
 pub use key_id::KeyId;
-#[cfg(feature = "psk")]
 pub use psk::Psk;
 pub use request::{Request, RequestKind};
 pub use response::{Answer, Headers, parse_response};

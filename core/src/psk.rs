@@ -74,33 +74,29 @@ impl Psk {
     /// # Errors
     /// As [`Psk::from_hex`]; also when the file has no line, none of that identity, or several and none was chosen.
     pub fn from_file_content(content: &[u8], identity: Option<&str>) -> Result<Self> {
-        let mut found = None;
-        for line in content.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
-            let (name, digits) = match line.iter().rposition(|byte| *byte == b':') {
-                _ if line.is_empty() => continue,
-                Some(colon) => (Some(&line[..colon]), &line[colon + 1..]),
-                None => (None, line),
-            };
-            if name.is_some_and(|name| identity.is_some_and(|wanted| name != wanted.as_bytes())) {
-                continue;
-            }
-            if found.replace((name, digits)).is_some() {
-                return Err(Error::psk_file("has several keys", "say which identity is yours"));
-            }
+        let fits = |line: &Line<'_>| match (line.identity, identity) {
+            (Some(name), Some(wanted)) => name == wanted.as_bytes(),
+            _ => true,
+        };
+        let mut fitting = lines(content).filter(fits);
+        match (fitting.next(), fitting.next()) {
+            (Some(line), None) => line.read(identity),
+            (Some(_), Some(_)) => Err(Error::psk_file("has several keys", "say which identity is yours")),
+            (None, _) if identity.is_some() => Err(Error::psk_file("has no key of that identity", FILE_FORM)),
+            (None, _) => Err(Error::psk_file("is empty", FILE_FORM)),
         }
-        match (found, identity) {
-            (None, None) => Err(Error::psk_file("is empty", PSK_FILE_FORM)),
-            (None, Some(_)) => Err(Error::psk_file("has no key of that identity", PSK_FILE_FORM)),
-            (Some((None, _)), None) => Err(Error::psk_file(
-                "has a key without an identity",
-                "give the identity as well",
-            )),
-            (Some((Some(name), digits)), None) => match std::str::from_utf8(name) {
-                Ok(name) => Self::from_hex(name, digits),
-                Err(_) => Err(Error::psk_file("has an identity that is not UTF-8", PSK_FILE_FORM)),
-            },
-            (Some((_, digits)), Some(identity)) => Self::from_hex(identity, digits),
+    }
+
+    /// All keys of a file's content with lines `identity:hex`.
+    ///
+    /// # Errors
+    /// As [`Psk::from_hex`]; also when there is no line, or one without an identity.
+    pub fn all_of_file_content(content: &[u8]) -> Result<Vec<Self>> {
+        let all = lines(content).map(|line| line.read(None)).collect::<Result<Vec<_>>>()?;
+        if all.is_empty() {
+            return Err(Error::psk_file("is empty", FILE_FORM));
         }
+        Ok(all)
     }
 
     /// The identity, which TLS sends in the clear.
@@ -136,8 +132,44 @@ impl Psk {
     }
 }
 
-const PSK_FILE_FORM: &str =
-    "it should have a line identity:hex for each identity, or one line with the key in hexadecimal";
+const FILE_FORM: &str = "it should have a line identity:hex for each identity, or one line with the key in hexadecimal";
+
+/// A line of a file.
+struct Line<'a> {
+    identity: Option<&'a [u8]>,
+    digits: &'a [u8],
+}
+
+fn lines(content: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    content
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty())
+        .map(|line| match line.iter().rposition(|byte| *byte == b':') {
+            Some(colon) => Line {
+                identity: Some(&line[..colon]),
+                digits: &line[colon + 1..],
+            },
+            None => Line {
+                identity: None,
+                digits: line,
+            },
+        })
+}
+
+impl Line<'_> {
+    /// The key of the line, with this identity where the line has none.
+    fn read(&self, identity: Option<&str>) -> Result<Psk> {
+        match (self.identity.map(std::str::from_utf8), identity) {
+            (Some(Ok(name)), _) | (None, Some(name)) => Psk::from_hex(name, self.digits),
+            (Some(Err(_)), _) => Err(Error::psk_file("has an identity that is not UTF-8", FILE_FORM)),
+            (None, None) => Err(Error::psk_file(
+                "has a key without an identity",
+                "give the identity as well",
+            )),
+        }
+    }
+}
 
 impl fmt::Debug for Psk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -170,6 +202,9 @@ mod tests {
         }
         let with_colons = Psk::from_file_content(b"urn:kp:1:00ff", None).expect("valid");
         assert_eq!(with_colons.identity(), "urn:kp:1");
+        let all = Psk::all_of_file_content(b"a:00\n\nb:01\n").expect("valid");
+        assert_eq!(all.iter().map(Psk::identity).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(Psk::all_of_file_content(b"a:00\n01").is_err() && Psk::all_of_file_content(b"\n").is_err());
     }
 
     #[test]
