@@ -6,7 +6,7 @@ PROFILE ?= release
 SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
-WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src key-provider/src cli/src python -type f \
+WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src cli/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
 PYTHON_CODE := $(wildcard python examples/python scripts fuzz/*.py)
 

@@ -17,8 +17,8 @@ use crate::switches::{Fault, Quirk};
 /// switches.
 #[derive(Debug, Clone)]
 pub struct PairOptions {
-    /// Where the certificates, `psk.txt` and `endpoints.json` go; made when missing. `None`: a temporary folder that goes when the
-    /// pair does.
+    /// Where the certificates, `psk.txt` and `endpoints.json` go; made when missing. `None`: a temporary folder that
+    /// goes when the pair does.
     pub dir: Option<PathBuf>,
     /// The first Key Provider.
     pub alice: SideOptions,
@@ -30,7 +30,8 @@ pub struct PairOptions {
     pub faults: Vec<Fault>,
     /// Whether only clients with a certificate of this pair's authority (`client.pem`) are served.
     pub require_client_cert: bool,
-    /// The pre-shared keys that both sides accept, each identity once. Empty: one of [`Psk::DEFAULT_IDENTITY`], made at start.
+    /// The pre-shared keys that both sides accept, each identity once. Empty: one of [`Psk::DEFAULT_IDENTITY`], made at
+    /// start.
     pub psks: Vec<Psk>,
     /// The suites of TLS 1.2 with pre-shared keys, as a list of OpenSSL, instead of those of the draft.
     pub psk_ciphers: Option<String>,

@@ -23,11 +23,11 @@ impl Psk {
     /// A key that is known already.
     ///
     /// # Errors
-    /// When the identity has not 1 to 128 bytes or has a control character (a line of `psk.txt` could not hold it), or when the key
-    /// has not 1 to 256 bytes.
+    /// When the identity has not 1 to 128 bytes or has a control character (a line of `psk.txt` could not hold it), or
+    /// when the key has not 1 to 256 bytes.
     pub fn new(identity: &str, key: &[u8]) -> Result<Self, StartError> {
         let refused = |what: &str| Err(StartError::options(what.to_owned()));
-        // RFC 4279, 5.3: at least these lengths are supported everywhere; NUL, a control character, would cut an identity in TLS 1.2
+        // RFC 4279, 5.3: what is not longer is supported everywhere; a NUL would cut an identity in TLS 1.2
         if !(1..=128).contains(&identity.len()) {
             return refused("identity of a pre-shared key: must have 1 to 128 bytes");
         }
@@ -53,8 +53,8 @@ impl Psk {
         Self::new(identity, key.as_ref())
     }
 
-    /// Reads a file as [`KeyProviderPair::psk`](crate::KeyProviderPair::psk) is one: a line `identity:hex` for each key. The last
-    /// colon of a line separates, so that an identity may have some.
+    /// Reads a file as [`KeyProviderPair::psk`](crate::KeyProviderPair::psk) is one: a line `identity:hex` for each key.
+    /// The last colon of a line separates, so that an identity may have some.
     ///
     /// # Errors
     /// When the file cannot be read, has no line, or has one that is not of this form; never with what it holds.

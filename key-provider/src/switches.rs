@@ -104,7 +104,7 @@ switches! {
         Tls12Only = "tls-1.2-only",
         /// Offers TLS 1.3 only; with tls-1.2-only, that one counts.
         Tls13Only = "tls-1.3-only",
-        /// Takes pre-shared keys in TLS 1.3 for the SHA-256 suites only, as servers do that were written for OpenSSL 1.0.
+        /// Takes pre-shared keys in TLS 1.3 with SHA-256 suites only, like programs written for OpenSSL 1.0.
         ClassicPsk = "classic-psk",
         /// Sends an identity hint before a client names its pre-shared key (TLS 1.2).
         PskIdentityHint = "psk-identity-hint",
