@@ -207,9 +207,9 @@ class Client:
     """A client of one Key Provider, or of several in order of preference. One client serves many threads at once.
 
     `url`: `https://host[:port][/path]`, or a list of such URLs. `ca`: the CA's certificates as a path or as PEM
-    bytes, or `"system"`. `psk`: a pre-shared key instead of certificates. `pin`: `sha256/` and the base64 of the public key's SHA-256; alone, it is the trust.
-    `cert`: certificate and private key of the client, as paths or PEM bytes. `server_name`: the name that the Key
-    Provider's certificate has. `tls`: `auto`, `1.2` or `1.3`. `timeout` (whole call), `connect_timeout` (name, TCP
+    bytes, or `"system"`. `pin`: `sha256/` and the base64 of the public key's SHA-256; alone, it is the trust.
+    `cert`: certificate and private key of the client, as paths or PEM bytes. `psk`: a pre-shared key, instead of all
+    these. `server_name`: the name that the Key Provider's certificate has. `tls`: `auto`, `1.2` or `1.3`. `timeout` (whole call), `connect_timeout` (name, TCP
     and TLS) and `wait_when_busy` (in all, for a busy Key Provider) are seconds. `proxy`:
     `http://[user:password@]host[:port]`. `strict=False` accepts known deviations of real Key Providers.
     `check_remote=False` asks for keys without looking at the capabilities first. `legacy=True` also offers
@@ -287,6 +287,8 @@ class KeyProviderPair:
         alice_remotes: list[str],
         bob_remotes: list[str],
         require_client_cert: bool,
+        psks: list[Psk],
+        psk_ciphers: str | None,
         key_lifetime: float,
     ) -> Self: ...
     @property

@@ -10,6 +10,7 @@ use skip_key_provider::{Fault, PairOptions, Quirk, SideOptions};
 
 use crate::arguments::seconds;
 use crate::errors::raise;
+use crate::psk::Psk;
 
 /// One of the two Key Providers.
 #[pyclass(frozen, module = "skip_client.testing", get_all)]
@@ -43,7 +44,8 @@ pub struct KeyProviderPair {
 impl KeyProviderPair {
     #[new]
     #[pyo3(signature = (
-        quirks, faults, *, alice_id, bob_id, alice_remotes, bob_remotes, require_client_cert, key_lifetime
+        quirks, faults, *, alice_id, bob_id, alice_remotes, bob_remotes, require_client_cert, psks, psk_ciphers,
+        key_lifetime
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -55,12 +57,16 @@ impl KeyProviderPair {
         alice_remotes: Vec<String>,
         bob_remotes: Vec<String>,
         require_client_cert: bool,
+        psks: Vec<Bound<'_, Psk>>,
+        psk_ciphers: Option<String>,
         key_lifetime: f64,
     ) -> PyResult<Self> {
         let mut options = PairOptions {
             quirks: named::<Quirk>(py, "quirks", &quirks)?,
             faults: named::<Fault>(py, "faults", &faults)?,
             require_client_cert,
+            psks: psks.iter().map(|psk| psk.get().0.clone()).collect(),
+            psk_ciphers,
             key_lifetime: seconds(py, "key_lifetime", key_lifetime, false)?,
             ..PairOptions::default()
         };
