@@ -10,6 +10,7 @@ from typing import Self
 
 from ._core import Endpoint
 from ._core import KeyProviderPair as _Pair
+from ._core import Psk
 
 __all__ = ["Endpoint", "KeyProviderPair"]
 
@@ -51,6 +52,7 @@ class KeyProviderPair:
         self.client_cert: str = pair.client_cert
         self.client_key: str = pair.client_key
         self.psk_file: str = pair.psk_file
+        self.psk: Psk = Psk.from_file(pair.psk_file)
 
     def set_quirks(self, quirks: Iterable[str]) -> None:
         """From now on these quirks, and no others, at both Key Providers."""

@@ -238,7 +238,11 @@ impl Https {
         for hello in self.tls.hellos() {
             // the address that answered the first hello gets the others too
             let addresses = reached.as_ref().map_or(addresses.as_slice(), std::slice::from_ref);
-            let (socket, address) = dial::connect(addresses, &connecting)?;
+            let (socket, address) = match dial::connect(addresses, &connecting) {
+                Ok(connected) => connected,
+                // what the KP answered before explains more than a port that is shut now
+                Err(error) => return Err(refused.map_or(error, |best| best.error)),
+            };
             let socket = Arc::new(socket);
             let _busy = self.busy(&socket)?;
             let _watch = control.cancel.watch(&socket);
