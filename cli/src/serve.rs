@@ -6,11 +6,14 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::str::FromStr;
 
-use skip_client::{Error, Result};
-use skip_key_provider::{Fault, KeyProviderPair, PairOptions, Psk, Quirk, SideOptions, StartError};
+use skip_client::{Error, Psk, Result};
+use skip_key_provider::{
+    DEFAULT_IDENTITY, Fault, KeyProviderPair, PairOptions, Quirk, SideOptions, StartError, random_psk,
+};
 
 use crate::args::Serve;
 use crate::connect::seconds;
+use crate::files;
 use crate::interrupt::Interrupt;
 use crate::output::write_stdout;
 use crate::text::{shown, shown_path};
@@ -18,11 +21,7 @@ use crate::text::{shown, shown_path};
 /// Starts the pair, says where everything is, and waits.
 pub(crate) fn run(args: &Serve, interrupt: &Interrupt) -> Result<i32> {
     let options = options(args)?;
-    let identity = options
-        .psks
-        .first()
-        .map_or(Psk::DEFAULT_IDENTITY, Psk::identity)
-        .to_owned();
+    let identity = options.psks.first().map_or(DEFAULT_IDENTITY, Psk::identity).to_owned();
     // in the order in which they are taken
     let addresses = [
         ("--alice", options.alice.listen),
@@ -81,19 +80,16 @@ fn options(args: &Serve) -> Result<PairOptions> {
 }
 
 fn psks(args: &Serve) -> Result<Vec<Psk>> {
-    let Some(file) = &args.psk_file else {
-        let random = |identity: &String| Psk::random(identity).map_err(|error| psk_error("--psk-identity", &error));
-        return args.psk_identity.iter().map(random).collect();
+    if let Some(file) = &args.psk_file {
+        return Psk::all_of_file_content(&files::read("--psk-file", file)?);
+    }
+    let random = |identity: &String| {
+        random_psk(identity).map_err(|error| {
+            let hint = "an identity has 1 to 128 bytes and no control characters, and does not begin with a space";
+            Error::invalid_argument("--psk-identity", error, hint)
+        })
     };
-    Psk::read_file(file).map_err(|error| psk_error("--psk-file", &error))
-}
-
-fn psk_error(option: &str, error: &StartError) -> Error {
-    let hint = match option {
-        "--psk-file" => "a line identity:hex for each key, as serve writes them into psk.txt",
-        _ => "an identity has 1 to 128 bytes and no control characters",
-    };
-    Error::invalid_argument(option, error, hint)
+    args.psk_identity.iter().map(random).collect()
 }
 
 fn side(id: &str, remotes: &[String], other: &str, [listen, psk_listen]: [SocketAddr; 2]) -> SideOptions {
@@ -139,7 +135,7 @@ fn start_error(error: &StartError, args: &Serve, addresses: &[(&'static str, Soc
         } else {
             "--psk-identity"
         };
-        return Error::invalid_argument(option, text, "leave one of them");
+        return Error::invalid_argument(option, text, "change or leave that identity");
     }
     let io = error
         .source()
@@ -215,12 +211,12 @@ fn gateways(pair: &KeyProviderPair, identity: &str) -> String {
     };
     let (alice, bob) = (pair.alice().psk_address, pair.bob().psk_address);
     let mut text = format!(
-        "At Alice's gateway (HEX: what follows the last colon in {file})\n\
+        "At Alice's gateway; HEX is what follows the last colon in {file}\n\
          IOS XE      crypto skip-client kp-alice\n\
          \x20            {alice}\n\
          \x20            psk id {identity} key hex HEX\n\
          \x20           crypto ikev2 keyring, at the peer: ppk dynamic kp-alice required\n\
-         IOS XR      sks profile kp-alice type remote    (not tried on a router)\n\
+         IOS XR      sks profile kp-alice type remote    (not verified on a router)\n\
          \x20            kme {alice}\n\
          strongSwan  a ppk secret and ppk_id in swanctl.conf: skip-client with --format strongswan\n\
          At Bob's    the same with kp-bob, {bob}\n",

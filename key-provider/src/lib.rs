@@ -43,5 +43,6 @@ mod switches;
 
 pub use options::{PairOptions, SideOptions, StartError};
 pub use pair::{Endpoint, KeyProviderPair, Stats};
-pub use psk::Psk;
+pub use psk::{DEFAULT_IDENTITY, random_psk};
+pub use skip_client::Psk;
 pub use switches::{Fault, Quirk, UnknownName};

@@ -20,7 +20,7 @@ use crate::listener;
 use crate::message;
 use crate::options::{PairOptions, SideOptions, StartError};
 use crate::pki::{self, Authority};
-use crate::psk::{self, Psk};
+use crate::psk;
 use crate::psk_listener::PskAcceptor;
 use crate::service::{Counters, Provider};
 use crate::switches::{Fault, Quirk, Switches};
@@ -90,7 +90,7 @@ impl KeyProviderPair {
         let authority = Authority::create(&dir)?;
         authority.client(&dir)?;
         let psks = if options.psks.is_empty() {
-            vec![Psk::random(Psk::DEFAULT_IDENTITY)?]
+            vec![psk::random_psk(psk::DEFAULT_IDENTITY)?]
         } else {
             options.psks
         };

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslMode, SslOptions, SslVersion};
+use skip_client::Psk;
 use skip_tls_psk::{CLEANSE_PLAINTEXT, Find, accept, set_dh_auto, set_identity_hint};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
 use crate::listener::{Acceptor, TlsStream};
 use crate::options::StartError;
-use crate::psk::Psk;
 use crate::switches::{Quirk, Snapshot, Versions};
 
 /// The suites of TLS 1.2, as this side prefers them: forward secrecy and GCM first.
@@ -51,7 +51,7 @@ impl PskAcceptor {
             .iter()
             .map(|psk| {
                 let identity = psk.identity().as_bytes();
-                (identity.to_vec(), skip_tls_psk::Psk::new(identity, psk.key()))
+                (identity.to_vec(), skip_tls_psk::Psk::new(identity, psk.key().expose()))
             })
             .collect();
         let shared = Shared {

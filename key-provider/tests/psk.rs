@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::{Connection, config, is_private, start};
 use openssl::ssl::{ShutdownState, Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVersion};
-use skip_key_provider::{KeyProviderPair, PairOptions, Psk, Quirk, SideOptions};
+use skip_key_provider::{DEFAULT_IDENTITY, KeyProviderPair, PairOptions, Psk, Quirk, SideOptions, random_psk};
 use skip_tls_psk::{Hash, negotiated_group, offer};
 
 const SUITES: [&str; 4] = [
@@ -213,9 +213,7 @@ fn a_wrong_identity_or_key_and_none_are_refused() {
 fn several_identities_each_with_its_key() {
     let long = "\u{e9}".repeat(64);
     let identities = ["router", "12345678", "with:colon", long.as_str()];
-    let psks = identities
-        .map(|identity| Psk::random(identity).expect("valid"))
-        .to_vec();
+    let psks = identities.map(|identity| random_psk(identity).expect("valid")).to_vec();
     let pair = start(PairOptions {
         psks,
         ..PairOptions::default()
@@ -245,7 +243,7 @@ fn several_identities_each_with_its_key() {
 fn keys_of_any_length_work() {
     for length in [1, 16, 256] {
         let pair = start(PairOptions {
-            psks: vec![Psk::new("i", &vec![0x5A; length]).expect("valid")],
+            psks: vec![Psk::from_bytes("i", &vec![0x5A; length]).expect("valid")],
             ..PairOptions::default()
         });
         for hello in [Hello::Tls12(SUITES[0]), Hello::Tls13(Hash::Sha384)] {
@@ -265,10 +263,10 @@ fn a_pair_started_again_takes_the_same_keys() {
     let first = start(options(Vec::new()));
     let before = fs::read(first.psk()).expect("psk.txt");
     let Entry { identity, key } = &entries(&first)[0];
-    assert_eq!((identity.as_str(), key.len()), (Psk::DEFAULT_IDENTITY, 32));
+    assert_eq!((identity.as_str(), key.len()), (DEFAULT_IDENTITY, 32));
     drop(first);
 
-    let again = start(options(Psk::read_file(&dir.path().join("psk.txt")).expect("read")));
+    let again = start(options(Psk::all_of_file_content(&before).expect("read")));
     assert!(fs::read(again.psk()).expect("psk.txt") == before, "the file changed");
     assert!(connect(again.bob().psk_address, identity, key, Hello::Both).is_ok());
     drop(again);
