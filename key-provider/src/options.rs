@@ -29,8 +29,8 @@ pub struct PairOptions {
     pub faults: Vec<Fault>,
     /// Whether only clients with a certificate of this pair's authority (`client.pem`) are served.
     pub require_client_cert: bool,
-    /// The pre-shared keys that both sides accept, each identity once. Empty: one of [`DEFAULT_IDENTITY`](crate::DEFAULT_IDENTITY),
-    /// made at start.
+    /// The pre-shared keys that both sides accept, each identity once, none with control characters or a space in
+    /// front. Empty: a fresh key for [`DEFAULT_IDENTITY`](crate::DEFAULT_IDENTITY).
     pub psks: Vec<Psk>,
     /// The suites of TLS 1.2 with pre-shared keys, as a list of OpenSSL, instead of those of the draft.
     pub psk_ciphers: Option<String>,
