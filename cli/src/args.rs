@@ -251,7 +251,8 @@ pub(crate) struct Connection {
     /// Accept some known deviations from the draft
     #[arg(long, env = "SKIP_LENIENT", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub lenient: bool,
-    #[arg(long, env = "SKIP_LEGACY", hide_env_values = true, value_parser = FalseyValueParser::new(), help = LEGACY_HELP)]
+    #[arg(long, env = "SKIP_LEGACY", hide_env_values = true, help = LEGACY_HELP)]
+    #[arg(value_parser = FalseyValueParser::new())]
     pub legacy: bool,
     /// Ask even if the capabilities do not offer it or do not list the remote
     #[arg(long, env = "SKIP_NO_CHECK_REMOTE", hide_env_values = true, value_parser = FalseyValueParser::new())]

@@ -209,10 +209,10 @@ class Client:
     `url`: `https://host[:port][/path]`, or a list of such URLs. `ca`: the CA's certificates as a path or as PEM
     bytes, or `"system"`. `pin`: `sha256/` and the base64 of the public key's SHA-256; alone, it is the trust.
     `cert`: certificate and private key of the client, as paths or PEM bytes. `psk`: a pre-shared key, instead of all
-    these. `server_name`: the name that the Key Provider's certificate has. `tls`: `auto`, `1.2` or `1.3`. `timeout` (whole call), `connect_timeout` (name, TCP
-    and TLS) and `wait_when_busy` (in all, for a busy Key Provider) are seconds. `proxy`:
-    `http://[user:password@]host[:port]`. `strict=False` accepts known deviations of real Key Providers.
-    `check_remote=False` asks for keys without looking at the capabilities first. `legacy=True` also offers
+    these. `server_name`: the name that the Key Provider's certificate has. `tls`: `auto`, `1.2` or `1.3`. `timeout`
+    (whole call), `connect_timeout` (name, TCP and TLS) and `wait_when_busy` (in all, for a busy Key Provider) are
+    seconds. `proxy`: `http://[user:password@]host[:port]`. `strict=False` accepts known deviations of real Key
+    Providers. `check_remote=False` asks for keys without looking at the capabilities first. `legacy=True` also offers
     TLS_RSA_WITH_AES_256_CBC_SHA256, which Table 1 recommends and which is not safe today. Raises InvalidArgument.
     """
 

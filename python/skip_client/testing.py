@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from ._core import Endpoint
+from ._core import Endpoint, Psk
 from ._core import KeyProviderPair as _Pair
-from ._core import Psk
 
 __all__ = ["Endpoint", "KeyProviderPair"]
 
@@ -18,9 +17,9 @@ __all__ = ["Endpoint", "KeyProviderPair"]
 class KeyProviderPair:
     """Two Key Providers that share keys; a context manager. The ids are `Alice` and `Bob` unless given.
 
-    `quirks` and `faults` are names of `skip-client serve --help`, for both Key Providers. `psks` are the pre-shared keys
-    that both take (one is made when there is none; `.psk` is the first), and `psk_ciphers` which suites of TLS 1.2 go
-    with them, by OpenSSL's names. `key_lifetime` is in seconds.
+    `quirks` and `faults` are names of `skip-client serve --help`, for both Key Providers. `psks` are the pre-shared
+    keys that both take (one is made when there is none; `.psk` is the first), and `psk_ciphers` which suites of TLS 1.2
+    go with them, by OpenSSL's names. `key_lifetime` is in seconds.
     Raises InvalidArgument for an unknown name, OSError when a port cannot be had.
     """
 
