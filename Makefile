@@ -1,6 +1,6 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-interop test-valgrind check check-rust check-python fuzz fmt wheel clean setup-ci
+.PHONY: help demo test test-rust test-python test-interop test-residue test-valgrind check check-rust check-python fuzz fmt wheel clean setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src cli/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
-PYTHON_CODE := $(wildcard python examples/python scripts fuzz/*.py)
+PYTHON_CODE := $(wildcard python examples/python residue scripts fuzz/*.py)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -17,7 +17,7 @@ demo: $(VENV)/installed ## play the whole exchange on two development Key Provid
 	$(BIN)/python scripts/demo.py
 	$(BIN)/skip-client demo
 
-test: test-rust test-python ## every test of every language
+test: test-rust test-python test-residue ## every test of every language
 
 test-rust: ## core, Key Provider, command line, examples, Rust blocks of the documents
 	@scripts/need cargo cc libssl
@@ -30,6 +30,11 @@ test-python: $(VENV)/installed ## the wheel as users get it, other servers, load
 test-interop: $(VENV)/installed ## other people's servers, with the table of pre-shared-key suites
 	@scripts/need openssl nginx
 	$(BIN)/pytest -rs python/tests/test_interop_psk.py python/tests/test_interop.py
+
+test-residue: $(VENV)/installed ## no copy of a key stays in memory: the table of stacks, languages and failures (Linux)
+	@scripts/need cargo cc libssl openssl
+	cargo build --locked --quiet --release -p skip-client-residue
+	$(BIN)/pytest -rs -c python/pyproject.toml --rootdir residue residue
 
 test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsafe code meet (slow)
 	@scripts/need cargo cc libssl valgrind

@@ -1,5 +1,7 @@
 //! What a reply means: the status tables of the draft (3, 7, 9), then the message.
 
+use zeroize::Zeroizing;
+
 use crate::bits::BitLength;
 use crate::capabilities::Capabilities;
 use crate::entropy::Entropy;
@@ -197,10 +199,14 @@ fn provider_text(body: &[u8]) -> Option<String> {
         } else {
             0
         };
-    let printable: String = String::from_utf8_lossy(&part[..whole])
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    // it may have a key in it: it gets its room at once, and is wiped
+    let mut printable = Zeroizing::new(String::with_capacity(whole * char::REPLACEMENT_CHARACTER.len_utf8()));
+    for chunk in part[..whole].utf8_chunks() {
+        printable.extend(chunk.valid().chars().map(|c| if c.is_control() { ' ' } else { c }));
+        if !chunk.invalid().is_empty() {
+            printable.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
     let mut text = redact(printable.trim());
     let cut = (0..=LIMIT.min(text.len()))
         .rev()
