@@ -1,6 +1,6 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-interop test-residue test-valgrind check check-rust check-python fuzz fmt wheel clean setup-ci
+.PHONY: help demo test test-rust test-python test-interop test-residue test-valgrind check check-rust check-python bench fuzz fmt wheel clean setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src cli/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
-PYTHON_CODE := $(wildcard python examples/python residue scripts fuzz/*.py)
+PYTHON_CODE := $(wildcard python examples/python residue bench scripts fuzz/*.py)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,13 @@ check-python: $(VENV)/installed
 	$(BIN)/mypy --strict --config-file python/pyproject.toml python/skip_client
 	$(BIN)/stubtest --mypy-config-file python/pyproject.toml --allowlist python/stubtest-allowlist.txt skip_client
 
+bench: $(VENV)/installed $(VENV)/peers ## side by side with peers and floors; writes docs/performance.md (minutes; Linux, nginx, Node; Go if there)
+	@scripts/need cargo cc libssl openssl nginx node npm
+	cargo build --quiet --release --manifest-path bench/rust/Cargo.toml --target-dir $(VENV)/bench
+	cd bench/node && npm ci --silent
+	if command -v go >/dev/null; then cd bench/go && go build -o ../../$(VENV)/bench/go .; fi
+	$(BIN)/python bench/run.py --rust $(VENV)/bench/release/skip-client-bench $$(test -x $(VENV)/bench/go && echo --go $(VENV)/bench/go)
+
 fuzz: ## hostile replies and patterns, SECONDS=600 each (a nightly compiler, and cargo install cargo-fuzz --locked)
 	@scripts/need cargo-fuzz
 	python3 fuzz/seeds.py
@@ -76,6 +83,10 @@ $(VENV)/tools: scripts/requirements-dev.txt
 	@scripts/need python3
 	python3 -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement scripts/requirements-dev.txt
+	@touch $@
+
+$(VENV)/peers: $(VENV)/tools bench/requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement bench/requirements.txt
 	@touch $@
 
 $(VENV)/wheel: $(VENV)/tools $(WHEEL_SOURCES)
