@@ -1,5 +1,7 @@
 //! What a reply means: the status tables of the draft (3, 7, 9), then the message.
 
+use zeroize::Zeroizing;
+
 use crate::bits::BitLength;
 use crate::capabilities::Capabilities;
 use crate::entropy::Entropy;
@@ -198,10 +200,13 @@ fn provider_text(body: &[u8]) -> Option<String> {
         } else {
             0
         };
-    let printable: String = String::from_utf8_lossy(&part[..whole])
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    // it may have a key, so it is wiped; a buffer that grows would leave copies
+    let mut printable = Zeroizing::new(String::with_capacity(3 * whole));
+    for chunk in part[..whole].utf8_chunks() {
+        let plain = chunk.valid().chars().map(|c| if c.is_control() { ' ' } else { c });
+        let broken = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
+        printable.extend(plain.chain(broken));
+    }
     let mut text = redact(printable.trim());
     let cut = (0..=LIMIT.min(text.len()))
         .rev()
