@@ -3,7 +3,8 @@ import type { ErrorCode } from "./generated/codes.js";
 export { type ErrorCode, errorCodes } from "./generated/codes.js";
 
 /**
- * What to ask next so that both encryptors end with the same key: the request again as it was, a new key, or nothing until
+ * What to ask next so that both encryptors end with the same key: the request again as it was, a new key, or
+ * nothing until
  * something was put right.
  */
 export type Advice = "same_request" | "new_key" | "no";
@@ -46,7 +47,8 @@ export class SkipError extends Error {
   }
 
   /**
-   * What the Key Provider wrote beside a status other than 200: printable text of at most 512 bytes, in which what could be
+   * What the Key Provider wrote beside a status other than 200: printable text of at most 512 bytes, in which
+   * what could be
    * a key is replaced by `[redacted]`. It is not ours: show it to a person, do not log it.
    */
   get providerText(): string | undefined {

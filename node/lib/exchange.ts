@@ -4,10 +4,16 @@ import { buffer, core } from "./internal/wasm.js";
 import { Entropy, Key } from "./secrets.js";
 import type { Problem } from "./validate.js";
 
-/** What to ask a Key Provider (draft, Table 2). `lenient` lets known deviations of real Key Providers pass in the reply. */
+/**
+ * What to ask a Key Provider (draft, Table 2). `lenient` lets known deviations of real Key Providers pass in the
+ * reply.
+ */
 export type RequestOptions =
   | { kind: "capabilities"; lenient?: boolean | undefined }
-  /** A fresh key, shared with the Key Provider `remote`, of `size` bits (a multiple of 8 from 8 to 65536) or its default. */
+  /**
+   * A fresh key, shared with the Key Provider `remote`, of `size` bits (a multiple of 8 from 8 to 65536) or its
+   * default.
+   */
   | { kind: "newKey"; remote: string; size?: number | undefined; lenient?: boolean | undefined }
   /** The key that the Key Provider `remote` gave out under `keyId`. */
   | { kind: "keyById"; keyId: string; remote: string; lenient?: boolean | undefined }
@@ -82,10 +88,12 @@ const FIELDS: Record<string, readonly string[] | undefined> = {
 const HEADERS = Object.freeze({ accept: "application/json", "cache-control": "no-store" });
 
 /**
- * Reads the reply to a request. Give the body as bytes, and wipe them afterwards: what was a string cannot be wiped. No SKIP
+ * Reads the reply to a request. Give the body as bytes, and wipe them afterwards: what was a string cannot be
+ * wiped. No SKIP
  * reply has more than 64 KiB of body; stop receiving there.
  *
- * @throws {SkipError} For a status other than 200 what it stands for; for a 200 `malformed_response`, `key_id_mismatch`,
+ * @throws {SkipError} For a status other than 200 what it stands for; for a 200 `malformed_response`,
+ * `key_id_mismatch`,
  * `size_mismatch` or `weak_key`. The key, if there was one, is wiped.
  */
 export function parseResponse<Options extends RequestOptions>(

@@ -19,12 +19,15 @@ export interface PpkIdentity {
 }
 
 /**
- * The IKEv2 notify payloads that SKIP uses (draft 5; RFC 8784): whole payloads, from the next-payload byte on. All throw
+ * The IKEv2 notify payloads that SKIP uses (draft 5; RFC 8784): whole payloads, from the next-payload byte on.
+ * All throw
  * `SkipError` with `invalid_argument`.
  */
 export const ikev2 = {
   /** `USE_PPK` (16435) with a localSystemID, or without one as RFC 8784 has it. */
-  encodeUsePpk(options: { localSystemId?: string | null | undefined; nextPayload?: number | undefined } = {}): Uint8Array {
+  encodeUsePpk(
+    options: { localSystemId?: string | null | undefined; nextPayload?: number | undefined } = {},
+  ): Uint8Array {
     const { localSystemId: id } = options;
     return attempt(() => core.encode_use_ppk(id == null ? undefined : string("localSystemId", id), next(options)));
   },
@@ -35,7 +38,8 @@ export const ikev2 = {
   },
 
   /**
-   * `PPK_IDENTITY` (16436): the keyId as text, which every known implementation takes, or with `octets: true` the octets that
+   * `PPK_IDENTITY` (16436): the keyId as text, which every known implementation takes, or with `octets: true` the
+   * octets that
    * its digits stand for. `lenient: true` takes keyIds that are not hexadecimal.
    */
   encodePpkIdentity(options: {

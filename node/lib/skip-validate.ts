@@ -180,8 +180,10 @@ function painter(when: string): Paint {
 }
 
 function text({ file, kind, problems = [], lines, valid, invalid = [] }: Report, paint: Paint): string {
-  const line = (at: string, { severity, path, message, code, section }: Problem): string =>
-    `${at}: ${paint(severity, severity)}: ${path && `${path}: `}${message} ${paint("dim", `[${code}, draft ${section}]`)}\n`;
+  const line = (at: string, { severity, path, message, code, section }: Problem): string => {
+    const place = path && `${path}: `;
+    return `${at}: ${paint(severity, severity)}: ${place}${message} ${paint("dim", `[${code}, draft ${section}]`)}\n`;
+  };
   const verdict = (good: boolean, text: string): string => `${file}: ${paint(good ? "good" : "error", text)}\n`;
   if (lines === undefined) {
     const listed = problems.map((problem) => line(file, problem)).join("");

@@ -19,9 +19,7 @@ export interface StandardSchema<Input, Output> {
     /** Judges text, bytes or a parsed value by the strict rules. The output is the parsed message. */
     readonly validate: (
       value: unknown,
-    ) =>
-      | { readonly value: Output; readonly issues?: undefined }
-      | { readonly issues: readonly StandardIssue[] };
+    ) => { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly StandardIssue[] };
     /** The strict JSON Schema, for the targets `draft-2020-12` and `draft-07`; others throw. */
     readonly jsonSchema: {
       readonly input: (options: { readonly target: string }) => Record<string, unknown>;
@@ -83,6 +81,6 @@ function issues(problems: Problem[]): StandardIssue[] {
 
 /** The steps of a JSON Pointer (RFC 6901). */
 function steps(pointer: string): string[] {
-  const unescape = (step: string): string => step.replaceAll("~1", "/").replaceAll("~0", "~");
-  return pointer.split("/").slice(1).map(unescape);
+  const plain = (step: string): string => step.replaceAll("~1", "/").replaceAll("~0", "~");
+  return pointer.split("/").slice(1).map(plain);
 }

@@ -28,7 +28,8 @@ export interface Verdict {
 /** By which rules messages are judged. */
 export interface ValidateOptions {
   /**
-   * `false` lets known deviations of real Key Providers pass: other keyIds, `minentropy` as a string, capabilities without
+   * `false` lets known deviations of real Key Providers pass: other keyIds, `minentropy` as a string,
+   * capabilities without
    * `algorithm` or `localSystemID`.
    */
   strict?: boolean | undefined;
@@ -55,7 +56,8 @@ export interface InvalidLine {
 /**
  * Judges a message.
  *
- * @param message Text, bytes, or a value as `JSON.parse` makes it. Prefer what was received: a parsed value has lost doubled
+ * @param message Text, bytes, or a value as `JSON.parse` makes it. Prefer what was received: a parsed value has
+ * lost doubled
  * members and the spelling of numbers.
  * @throws {SkipError} `invalid_argument` for another kind or option, or for what is no message at all.
  */
@@ -134,7 +136,8 @@ export function guessKind(message: unknown): MessageKind | null {
 }
 
 /**
- * Whether one of the entries of a `remoteSystemID` list is this id, or a pattern that matches it (draft 4.1.2): `*`, `?`,
+ * Whether one of the entries of a `remoteSystemID` list is this id, or a pattern that matches it (draft 4.1.2):
+ * `*`, `?`,
  * `[list]` and `[!list]`, case-sensitive.
  *
  * @throws {SkipError} `invalid_argument` when something is no string.
@@ -147,7 +150,10 @@ export function matchesRemote(remoteSystemIds: Iterable<string>, id: string): bo
   return core.matches_remote(entries, string("id", id));
 }
 
-/** 0: nothing is wrong; 1: there are warnings; 2: it is invalid. The message comes last: the core wipes what is placed. */
+/**
+ * 0: nothing is wrong; 1: there are warnings; 2: it is invalid. The message comes last: the core wipes what is
+ * placed.
+ */
 function check(kind: MessageKind, message: unknown, options: ValidateOptions | undefined): number {
   const [kindIs, rules] = [kindNumber(kind), rulesNumber(options)];
   const [reserved, length] = place(message);
