@@ -1,7 +1,7 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-node check check-rust check-python check-node bench-node fuzz fmt wheel npm \
-	clean setup-ci
+.PHONY: help demo test test-rust test-python test-node check check-rust check-python check-node \
+	bench-node fuzz fmt wheel npm clean setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
@@ -9,8 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src key-provider/src cli/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
-NPM_SOURCES := Cargo.toml Cargo.lock README.md LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* node/lib/*.ts \
-	node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* examples/validator-page/*)
+NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
+	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
+	examples/validator-page/*)
 PYTHON_CODE := $(wildcard python examples/python scripts fuzz/*.py)
 
 help: ## this list
@@ -30,7 +31,7 @@ test-python: $(VENV)/installed ## the wheel as users get it, other servers, load
 	@scripts/need openssl nginx
 	$(BIN)/pytest -rs python/tests
 
-test-node: node/dist/packed $(VENV)/tools ## the npm package as users get it, the page in a browser, cross-checks, examples
+test-node: node/dist/packed $(VENV)/tools ## the npm package as users get it, the page in a browser, cross-checks
 	@scripts/need cargo cc chromium
 	cd node && npm test --silent
 
@@ -70,7 +71,8 @@ npm: node/dist/packed ## the npm package in dist/, and the page that checks mess
 	@ls dist/skip-client-*.tgz
 
 clean: ## remove everything that was built here
-	rm -rf target dist $(VENV) node/dist node/lib/generated node/node_modules node/test/.work
+	rm -rf target dist $(VENV) node/dist node/lib/generated node/node_modules node/test/.work \
+		node/LICENSE-*
 
 setup-ci: ## what a new Debian 12 machine lacks (needs root or sudo)
 	scripts/setup-ci

@@ -429,24 +429,25 @@ fn pointer_step(name: &str) -> String {
 struct Names<'a> {
     few: [Option<Text<'a>>; FEW],
     count: usize,
-    many: HashSet<Vec<u16>>,
+    many: Option<HashSet<Vec<u16>>>,
 }
 
 impl<'a> Names<'a> {
     /// `false` when the name is there already.
     fn insert(&mut self, name: Text<'a>) -> bool {
-        if self.many.is_empty() && self.count < FEW {
-            if self.few.iter().flatten().any(|n| n.is_same_as(name)) {
+        if self.many.is_none() && self.count < FEW {
+            if self.few[..self.count].iter().flatten().any(|n| n.is_same_as(name)) {
                 return false;
             }
             self.few[self.count] = Some(name);
             self.count += 1;
             return true;
         }
-        if self.many.is_empty() {
-            self.many = self.few.iter().flatten().map(|n| n.units()).collect();
-        }
-        self.many.insert(name.units())
+        let few = &self.few;
+        let many = self
+            .many
+            .get_or_insert_with(|| few.iter().flatten().map(|n| n.units()).collect());
+        many.insert(name.units())
     }
 }
 

@@ -89,8 +89,10 @@ function itemsOf(result, several) {
     return several ? [element("li", { className: "error" }, text)] : [];
   }
   const known = places(result.text);
-  return result.problems.map((problem) => {
-    const [start, end] = placeOf(problem, result.text, known).map((at) => at + result.start);
+  const found = result.problems.map((problem) => ({ problem, place: placeOf(problem, result.text, known) }));
+  found.sort((a, b) => a.place[0] - b.place[0]);
+  return found.map(({ problem, place }) => {
+    const [start, end] = place.map((at) => at + result.start);
     const { line, column, excerpt } = describe($("message").value, start, end);
     const show = element(
       "button",

@@ -1,6 +1,6 @@
 import { attempt, invalidArgument } from "./errors.js";
 import { place, string } from "./internal/input.js";
-import { buffer, core } from "./internal/wasm.js";
+import { buffer, core, USUAL } from "./internal/wasm.js";
 import { Entropy, Key } from "./secrets.js";
 import type { Problem } from "./validate.js";
 
@@ -116,7 +116,7 @@ export function parseResponse<Options extends RequestOptions>(
   if (request.kind === "capabilities") return answer;
   const { bytes: length, ...parts } = answer;
   const bytes = buffer().slice(0, length);
-  core.wipe(length);
+  core.wipe(USUAL, length);
   return (request.kind === "entropy" ? new Entropy(bytes, parts) : new Key(bytes, parts)) as Answer<Options>;
 }
 

@@ -1,6 +1,7 @@
 /** Builds the package into dist/: WebAssembly, generated modules, types, and one module that has everything. */
 import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 
@@ -8,8 +9,15 @@ const here = fileURLToPath(new URL("..", import.meta.url));
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const target = process.env.CARGO_TARGET_DIR ?? `${root}/target`;
 
+// the same WebAssembly on every machine: texts of panics have paths
+const cargo = process.env.CARGO_HOME ?? `${homedir()}/.cargo`;
+const env = {
+  ...process.env,
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: `--remap-path-prefix=${cargo}=cargo --remap-path-prefix=${root}=`,
+};
+
 function run(command, ...args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
+  const { status, error } = spawnSync(command, args, { cwd: root, env, stdio: "inherit" });
   if (error) throw error;
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -40,30 +40,27 @@ pub fn reserve(bytes: usize) -> *const u8 {
     })
 }
 
-/// Overwrites the first `reserved` bytes; memory of a long text is given back.
+/// Overwrites the first `length` bytes of what was reserved.
 #[wasm_bindgen]
-pub fn wipe(reserved: usize) {
-    BUFFER.with_borrow_mut(|buffer| {
-        let memory = buffer.of(reserved);
-        let end = reserved.min(memory.len());
-        memory[..end].fill(0);
-        if reserved > USUAL {
-            // read again, so that wiping cannot be optimised away before the memory is freed
-            std::hint::black_box(memory.as_slice());
-            *memory = Vec::new();
-        }
-    });
+pub fn wipe(reserved: usize, length: usize) {
+    read(reserved, length, |_| ());
 }
 
-/// Reads the first `length` bytes of what was reserved, and then wipes them.
+/// Reads the first `length` bytes of what was reserved, and then wipes them; memory of a long text is given back.
 pub fn read<T>(reserved: usize, length: usize, read: impl FnOnce(&[u8]) -> T) -> T {
-    let result = BUFFER.with_borrow_mut(|buffer| {
+    BUFFER.with_borrow_mut(|buffer| {
         let memory = buffer.of(reserved);
         let end = length.min(memory.len());
-        read(&memory[..end])
-    });
-    wipe(if reserved > USUAL { reserved } else { length });
-    result
+        let text = &mut memory[..end];
+        let result = read(text);
+        text.fill(0);
+        if reserved > USUAL {
+            // seen again, so that wiping cannot be optimised away before the memory is freed
+            std::hint::black_box(&*text);
+            *memory = Vec::new();
+        }
+        result
+    })
 }
 
 /// Leaves a secret at the beginning of the buffer, for JavaScript to take and wipe.

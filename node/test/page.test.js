@@ -47,22 +47,22 @@ test("it judges messages and shows where the problems are", needsBrowser, async 
   assert.deepEqual(
     await items.locator(".path, .details").evaluateAll((all) => all.map((one) => one.innerText.replaceAll("\n", " "))),
     [
-      "/note/a",
-      "line 4, column 20 draft 4 duplicate_member",
       "/keyId",
       "line 2, column 3 draft 4.2.1 not_hex",
       "/key",
       "line 3, column 3 draft 4.2.2 odd_length",
+      "/note/a",
+      "line 4, column 20 draft 4 duplicate_member",
     ],
   );
-  await items.nth(2).locator("button").click();
+  await items.nth(1).locator("button").click();
   const selected = await page.evaluate(() => {
     const area = document.activeElement;
     return area.value.slice(area.selectionStart, area.selectionEnd);
   });
   assert.equal(selected, '"key": "0f1e2d3c4b5a6978879"');
   assert.equal(
-    await items.nth(1).locator("a").getAttribute("href"),
+    await items.nth(0).locator("a").getAttribute("href"),
     "https://datatracker.ietf.org/doc/html/draft-cisco-skip-02#section-4.2.1",
   );
   await page.click("[data-example=exchange]");

@@ -21,7 +21,7 @@ export function placeText(text: string): Placed {
   if (text.length * 3 <= USUAL) {
     const { written } = encoder.encodeInto(text, buffer());
     if (written === text.length || !HALF_A_PAIR.test(text)) return [USUAL, written];
-    core.wipe(written);
+    core.wipe(USUAL, written);
   }
   const bytes = encode(text);
   const placed = placeBytes(bytes);
