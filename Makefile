@@ -1,18 +1,18 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-node check check-rust check-python check-node \
-	bench-node fuzz fmt wheel npm clean setup-ci
+.PHONY: help demo test test-rust test-python test-node test-interop test-residue test-valgrind check check-rust \
+	check-python check-node bench-node fuzz fmt wheel npm clean setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
-WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src key-provider/src cli/src python -type f \
+WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src cli/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
 NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
 	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
 	examples/validator-page/*)
-PYTHON_CODE := $(wildcard python examples/python scripts fuzz/*.py)
+PYTHON_CODE := $(wildcard python examples/python residue scripts fuzz/*.py)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -21,10 +21,10 @@ demo: $(VENV)/installed ## play the whole exchange on two development Key Provid
 	$(BIN)/python scripts/demo.py
 	$(BIN)/skip-client demo
 
-test: test-rust test-python test-node ## every test of every language
+test: test-rust test-python test-node test-residue ## every test of every language
 
 test-rust: ## core, Key Provider, command line, examples, Rust blocks of the documents
-	@scripts/need cargo cc
+	@scripts/need cargo cc libssl
 	cargo test --locked
 
 test-python: $(VENV)/installed ## the wheel as users get it, other servers, load, blocks of the documents
@@ -35,10 +35,23 @@ test-node: node/dist/packed $(VENV)/tools ## the npm package as users get it, th
 	@scripts/need cargo cc chromium
 	cd node && npm test --silent
 
+test-interop: $(VENV)/installed ## other people's servers, with the table of pre-shared-key suites
+	@scripts/need openssl nginx
+	$(BIN)/pytest -rs python/tests/test_interop_psk.py python/tests/test_interop.py
+
+test-residue: $(VENV)/installed ## no copy of a key stays in memory: the table of stacks, languages and failures (Linux)
+	@scripts/need cargo cc libssl openssl
+	cargo build --locked --quiet --release -p skip-client-residue
+	$(BIN)/pytest -rs -c python/pyproject.toml --rootdir residue residue
+
+test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsafe code meet (slow)
+	@scripts/need cargo cc libssl valgrind
+	scripts/test-valgrind
+
 check: check-rust check-python check-node ## formatters, linters, types, wasm purity, licences
 
 check-rust:
-	@scripts/need cargo cc wasm32-unknown-unknown
+	@scripts/need cargo cc libssl wasm32-unknown-unknown
 	scripts/check-rust
 
 check-python: $(VENV)/installed
@@ -85,7 +98,7 @@ $(VENV)/tools: scripts/requirements-dev.txt
 	@touch $@
 
 $(VENV)/wheel: $(VENV)/tools $(WHEEL_SOURCES)
-	@scripts/need cargo cc
+	@scripts/need cargo cc perl
 	rm -f dist/*.whl
 	$(BIN)/maturin build --locked --profile $(PROFILE) --manifest-path python/Cargo.toml --out dist
 	@touch $@

@@ -200,12 +200,13 @@ fn provider_text(body: &[u8]) -> Option<String> {
         } else {
             0
         };
-    // it may have a key, so it is wiped; a buffer that grows would leave copies
-    let mut printable = Zeroizing::new(String::with_capacity(3 * whole));
+    // it may have a key in it: it gets its room at once, and is wiped
+    let mut printable = Zeroizing::new(String::with_capacity(whole * char::REPLACEMENT_CHARACTER.len_utf8()));
     for chunk in part[..whole].utf8_chunks() {
-        let plain = chunk.valid().chars().map(|c| if c.is_control() { ' ' } else { c });
-        let broken = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
-        printable.extend(plain.chain(broken));
+        printable.extend(chunk.valid().chars().map(|c| if c.is_control() { ' ' } else { c }));
+        if !chunk.invalid().is_empty() {
+            printable.push(char::REPLACEMENT_CHARACTER);
+        }
     }
     let mut text = redact(printable.trim());
     let cut = (0..=LIMIT.min(text.len()))

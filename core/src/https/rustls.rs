@@ -6,27 +6,27 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base64ct::{Base64, Encoding};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs as provider};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::sign::CertifiedKey;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, PeerIncompatible,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, InconsistentKeys, PeerIncompatible,
     RootCertStore, SignatureScheme,
 };
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use crate::error::{Error, Result};
-use crate::transport::{ConnectionInfo, Control};
+use crate::transport::{ConnectionInfo, Control, WipedBuffer};
 
 use super::connection::{Stop, TlsStream, Wire};
 use super::dial::not_connected;
-use super::url::{Host, Url};
-use super::{TlsOptions, TlsVersion};
+use super::divert;
+use super::pin::Pin;
+use super::private_key;
+use super::url::Url;
+use super::{ClientCert, Open, Refused, TlsOptions, TlsStack, TlsVersion};
+use super::{RSA_CERTIFICATE_WARNING, ca_certificates, certificates, server_name, system_certificates};
 
 /// What is the same for all connections to one Key Provider.
 pub(super) struct Rustls {
@@ -53,39 +53,31 @@ impl Rustls {
         let wants_client_cert = Arc::new(AtomicBool::new(false));
         let mut config = match &options.client_cert {
             None => config.with_client_cert_resolver(Arc::new(NoCertificate(Arc::clone(&wants_client_cert)))),
-            Some(client) => config
-                .with_client_auth_cert(certificates(&client.cert_pem, "cert")?, private_key(&client.key_pem)?)
-                .map_err(|_| Error::client_cert_does_not_fit())?,
+            Some(client) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity(client)?))),
         };
         // draft 4.2.2: a key is given once, so a request must not be replayable: never early data
         config.enable_early_data = false;
-        let server_name = match (&options.server_name, &url.host) {
-            (Some(name), _) => ServerName::try_from(name.clone()).map_err(|_| Error::server_name())?,
-            (None, Host::Address(address)) => ServerName::IpAddress((*address).into()),
-            (None, Host::Name(name)) => {
-                let name = name.strip_suffix('.').unwrap_or(name).to_owned();
-                ServerName::try_from(name).map_err(|_| Error::server_name())?
-            }
-        };
         Ok(Self {
             config: Arc::new(config),
             wants_client_cert,
-            server_name,
+            server_name: server_name(options, url)?,
         })
     }
+}
 
-    /// Does the handshake on a connected socket.
-    pub fn connect(
-        &self,
-        socket: &Arc<TcpStream>,
-        control: &Control<'_>,
-    ) -> Result<(Box<dyn TlsStream>, ConnectionInfo)> {
+impl TlsStack for Rustls {
+    fn hellos(&self) -> Vec<usize> {
+        vec![0]
+    }
+
+    fn connect(&self, _: usize, socket: &Arc<TcpStream>, control: &Control<'_>) -> std::result::Result<Open, Refused> {
         let session =
             ClientConnection::new(Arc::clone(&self.config), self.server_name.clone()).map_err(|e| explain(&e))?;
         let mut stream = Stream {
             session,
             socket: Arc::clone(socket),
             wants_client_cert: Arc::clone(&self.wants_client_cert),
+            received: WipedBuffer::default(),
         };
         let mut wire = Wire::new(Arc::clone(socket));
         while stream.session.is_handshaking() {
@@ -107,11 +99,7 @@ impl Rustls {
 /// because Key Providers with RSA certificates exist. Post-quantum key exchange (draft 8: MAY) comes first.
 fn skip_provider() -> CryptoProvider {
     CryptoProvider {
-        cipher_suites: vec![
-            provider::cipher_suite::TLS13_AES_256_GCM_SHA384,
-            provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-            provider::cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-        ],
+        cipher_suites: vec![divert::aes_256_gcm_sha384(), divert::ecdhe_ecdsa(), divert::ecdhe_rsa()],
         kx_groups: vec![
             provider::kx_group::X25519MLKEM768,
             provider::kx_group::X25519,
@@ -123,18 +111,14 @@ fn skip_provider() -> CryptoProvider {
 }
 
 fn verifier(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
-    let pin = options.pin.as_deref().map(parse_pin).transpose()?;
+    let pin = options.pin.as_deref().map(Pin::parse).transpose()?;
     let mut roots = RootCertStore::empty();
-    for pem in &options.ca_pem {
-        for certificate in certificates(pem, "ca")? {
-            roots
-                .add(certificate)
-                .map_err(|_| Error::bad_pem("ca", "holds something that is not an X.509 certificate"))?;
-        }
+    for certificate in ca_certificates(options)? {
+        roots.add(certificate).map_err(|_| Error::ca_not_x509())?;
     }
     if options.ca_system {
-        let found = rustls_native_certs::load_native_certs();
-        let (added, _) = roots.add_parsable_certificates(found.certs);
+        // a store may hold certificates that rustls cannot read; the others count
+        let (added, _) = roots.add_parsable_certificates(system_certificates());
         if added == 0 {
             return Err(Error::no_system_store());
         }
@@ -156,33 +140,23 @@ fn verifier(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Arc<
     }
 }
 
-fn parse_pin(text: &str) -> Result<[u8; 32]> {
-    let mut pin = [0; 32];
-    let decoded = text
-        .strip_prefix("sha256/")
-        .and_then(|digest| Base64::decode(digest, &mut pin).ok());
-    match decoded {
-        Some(bytes) if bytes.len() == 32 => Ok(pin),
-        _ => Err(Error::bad_pin()),
+/// The client's certificate with its chain, and its key.
+fn identity(client: &ClientCert) -> Result<CertifiedKey> {
+    let chain = certificates(&client.cert_pem, "cert")?;
+    let key = private_key::read(&client.key_pem, |key| {
+        provider::sign::any_supported_type(key).map_err(|_| Error::private_key())
+    })?;
+    let identity = CertifiedKey::new(chain, key);
+    match identity.keys_match() {
+        // a key that does not say its public half may still be the right one
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity),
+        Err(_) => Err(Error::client_cert_does_not_fit()),
     }
-}
-
-fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'static>>> {
-    let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match read {
-        Ok(list) if !list.is_empty() => Ok(list),
-        _ => Err(Error::bad_pem(field, "must hold at least one certificate in PEM form")),
-    }
-}
-
-fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_slice(pem)
-        .map_err(|_| Error::bad_pem("key", "must hold one private key in PEM form, not encrypted"))
 }
 
 /// Trusts one public key; if there are CAs too, both must hold.
 struct Pinned {
-    pin: [u8; 32],
+    pin: Pin,
     chain: Option<Arc<WebPkiServerVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -202,13 +176,13 @@ impl ServerCertVerifier for Pinned {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let parsed = webpki::EndEntityCert::try_from(end_entity)
-            .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        let digest = Sha256::digest(parsed.subject_public_key_info());
-        if !bool::from(digest.as_slice().ct_eq(&self.pin)) {
-            return Err(rustls::Error::InvalidCertificate(
-                CertificateError::ApplicationVerificationFailure,
-            ));
+        let wrong = match self.pin.fits(end_entity) {
+            Some(true) => None,
+            Some(false) => Some(CertificateError::ApplicationVerificationFailure),
+            None => Some(CertificateError::BadEncoding),
+        };
+        if let Some(reason) = wrong {
+            return Err(rustls::Error::InvalidCertificate(reason));
         }
         match &self.chain {
             Some(chain) => chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
@@ -258,6 +232,8 @@ struct Stream {
     session: ClientConnection,
     socket: Arc<TcpStream>,
     wants_client_cert: Arc<AtomicBool>,
+    /// Plaintext that nobody read yet; rustls has ciphertext of the same length in its place.
+    received: WipedBuffer,
 }
 
 impl Stream {
@@ -275,7 +251,7 @@ impl Stream {
     /// Takes what the socket has; 0 at its end.
     fn receive(&mut self) -> io::Result<usize> {
         let n = self.session.read_tls(&mut self.socket.as_ref())?;
-        if let Err(error) = self.session.process_new_packets() {
+        if let Err(error) = self.process() {
             // the alert that says why; the error is what counts
             let _ = self.session.write_tls(&mut self.socket.as_ref());
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
@@ -284,6 +260,12 @@ impl Stream {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(n)
+    }
+
+    /// Has rustls take in what was read from the socket.
+    fn process(&mut self) -> std::result::Result<rustls::IoState, rustls::Error> {
+        let session = &mut self.session;
+        divert::into(&mut self.received, || session.process_new_packets())
     }
 
     /// The error, unless the lack of a client certificate explains it better.
@@ -299,9 +281,7 @@ impl Stream {
         let suite = self.session.negotiated_cipher_suite().map(|s| s.suite());
         let mut warnings = Vec::new();
         if suite == Some(rustls::CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384) {
-            warnings.push(
-                "the cipher suite is not in Table 1 of the draft: the key provider has an RSA certificate".into(),
-            );
+            warnings.push(RSA_CERTIFICATE_WARNING.into());
         }
         ConnectionInfo {
             url: String::new(),
@@ -334,10 +314,10 @@ fn iana_group(name: &str) -> String {
 impl TlsStream for Stream {
     fn write_all(&mut self, data: &[u8], sent: &mut bool) -> io::Result<()> {
         self.session.writer().write_all(data)?;
-        self.flush(sent)
+        self.resume_write(data, sent)
     }
 
-    fn flush(&mut self, sent: &mut bool) -> io::Result<()> {
+    fn resume_write(&mut self, _: &[u8], sent: &mut bool) -> io::Result<()> {
         while self.session.wants_write() {
             if self.session.write_tls(&mut self.socket.as_ref())? > 0 {
                 *sent = true;
@@ -349,7 +329,12 @@ impl TlsStream for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.session.reader().read(buffer) {
-                Ok(n) => return Ok(n),
+                Ok(n) => {
+                    // rustls has carried the length, the sink has the bytes
+                    buffer[..n].copy_from_slice(&self.received.as_slice()[..n]);
+                    self.received.remove(0, n);
+                    return Ok(n);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // no close_notify: whether something is missing is for HTTP to say
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
@@ -375,7 +360,7 @@ impl TlsStream for Stream {
             if self.session.read_tls(&mut self.socket.as_ref()).is_err() {
                 return false;
             }
-            match self.session.process_new_packets() {
+            match self.process() {
                 Ok(state) if !state.peer_has_closed() && state.plaintext_bytes_to_read() == 0 => {}
                 _ => return false,
             }
@@ -424,20 +409,7 @@ fn explain(error: &rustls::Error) -> Error {
             }
             _ => Error::tls_bad_certificate(),
         },
-        rustls::Error::AlertReceived(alert) => match alert {
-            AlertDescription::CertificateRequired => Error::tls_client_cert_wanted(),
-            AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied => Error::tls_client_cert_refused(),
-            AlertDescription::ProtocolVersion => Error::tls_version(),
-            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => Error::tls_no_shared_suite(),
-            AlertDescription::UnrecognisedName => Error::tls_unrecognised_name(),
-            _ => Error::tls_alert(alert.as_str().unwrap_or("unknown")),
-        },
+        rustls::Error::AlertReceived(alert) => super::alert::explain((*alert).into()),
         rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
         ) => Error::tls_version(),
