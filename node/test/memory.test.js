@@ -14,7 +14,7 @@ async function withMemory() {
       memory = this.exports.memory;
     }
   };
-  const skip = await import(`skip-client?${Math.random()}`).catch(() => import(`../dist/index.js?${Math.random()}`));
+  const skip = await import(`../dist/index.js?${Math.random()}`);
   WebAssembly.Instance = Instance;
   return { skip, held: () => Buffer.from(memory.buffer) };
 }
