@@ -1,6 +1,7 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-interop test-residue test-valgrind check check-rust check-python bench fuzz fmt wheel clean setup-ci
+.PHONY: help demo test test-rust test-python test-node test-interop test-residue test-valgrind check check-rust \
+	check-python check-node bench bench-node fuzz fmt wheel npm clean setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
@@ -8,6 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src cli/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
+NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
+	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
+	examples/validator-page/*)
 PYTHON_CODE := $(wildcard python examples/python residue bench scripts fuzz/*.py)
 
 help: ## this list
@@ -17,7 +21,7 @@ demo: $(VENV)/installed ## play the whole exchange on two development Key Provid
 	$(BIN)/python scripts/demo.py
 	$(BIN)/skip-client demo
 
-test: test-rust test-python test-residue ## every test of every language
+test: test-rust test-python test-node test-residue ## every test of every language
 
 test-rust: ## core, Key Provider, command line, examples, Rust blocks of the documents
 	@scripts/need cargo cc libssl
@@ -26,6 +30,10 @@ test-rust: ## core, Key Provider, command line, examples, Rust blocks of the doc
 test-python: $(VENV)/installed ## the wheel as users get it, other servers, load, blocks of the documents
 	@scripts/need openssl nginx
 	$(BIN)/pytest -rs python/tests
+
+test-node: node/dist/packed $(VENV)/tools ## the npm package as users get it, the page in a browser, cross-checks
+	@scripts/need cargo cc chromium
+	cd node && npm test --silent
 
 test-interop: $(VENV)/installed ## other people's servers, with the table of pre-shared-key suites
 	@scripts/need openssl nginx
@@ -40,7 +48,7 @@ test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsaf
 	@scripts/need cargo cc libssl valgrind
 	scripts/test-valgrind
 
-check: check-rust check-python ## formatters, linters, types, wasm purity, licences
+check: check-rust check-python check-node ## formatters, linters, types, wasm purity, licences
 
 check-rust:
 	@scripts/need cargo cc libssl wasm32-unknown-unknown
@@ -52,7 +60,13 @@ check-python: $(VENV)/installed
 	$(BIN)/mypy --strict --config-file python/pyproject.toml python/skip_client
 	$(BIN)/stubtest --mypy-config-file python/pyproject.toml --allowlist python/stubtest-allowlist.txt skip_client
 
-bench: $(VENV)/installed $(VENV)/peers ## side by side with peers and floors; writes docs/performance.md (minutes; Linux, nginx, Node; Go if there)
+check-node: node/dist/packed
+	cd node && npm run --silent check
+
+bench-node: node/dist/packed ## the npm package beside ajv, zod and schemasafe: speed, start, size
+	cd node && node bench/bench.js
+
+bench: $(VENV)/installed $(VENV)/peers ## side by side with peers and floors, into docs/performance.md (minutes)
 	@scripts/need cargo cc libssl openssl nginx node npm
 	cargo build --quiet --release --manifest-path bench/rust/Cargo.toml --target-dir $(VENV)/bench
 	cd bench/node && npm ci --silent
@@ -65,15 +79,20 @@ fuzz: ## hostile replies and patterns, SECONDS=600 each (a nightly compiler, and
 	cargo +nightly fuzz run response -- -max_total_time=$(SECONDS) -max_len=4096 -dict=fuzz/response.dict
 	cargo +nightly fuzz run pattern -- -max_total_time=$(SECONDS) -max_len=600 -dict=fuzz/pattern.dict
 
-fmt: $(VENV)/tools ## format everything
+fmt: $(VENV)/tools node/node_modules/installed ## format everything
 	cargo fmt --all
 	$(BIN)/ruff format $(PYTHON_CODE)
+	cd node && npm run --silent fmt
 
 wheel: $(VENV)/wheel ## the Python package, in dist/
 	@ls dist/*.whl
 
+npm: node/dist/packed ## the npm package in dist/, and the page that checks messages in dist/validator-page
+	@ls dist/skip-client-*.tgz
+
 clean: ## remove everything that was built here
-	rm -rf target dist $(VENV)
+	rm -rf target dist $(VENV) node/dist node/lib/generated node/node_modules node/test/.work \
+		node/LICENSE-*
 
 setup-ci: ## what a new Debian 12 machine lacks (needs root or sudo)
 	scripts/setup-ci
@@ -97,4 +116,17 @@ $(VENV)/wheel: $(VENV)/tools $(WHEEL_SOURCES)
 
 $(VENV)/installed: $(VENV)/wheel
 	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall dist/skip_client-*.whl
+	@touch $@
+
+node/node_modules/installed: node/package.json node/package-lock.json
+	@scripts/need node
+	cd node && npm ci --silent
+	@touch $@
+
+node/dist/packed: node/node_modules/installed $(NPM_SOURCES)
+	@scripts/need cargo cc wasm32-unknown-unknown
+	cd node && npm run --silent build
+	cp LICENSE-APACHE LICENSE-MIT node/
+	rm -rf dist/skip-client-*.tgz dist/validator-page && mkdir -p dist
+	cd node && npm pack --silent --pack-destination ../dist && node scripts/page.js ../dist/validator-page
 	@touch $@

@@ -148,8 +148,9 @@ fn foreign_media_type(content_type: &str) -> Option<&str> {
         || essence.eq_ignore_ascii_case("application/json")
         || essence.eq_ignore_ascii_case("text/json")
         || (essence.len() > 5
-            && essence.is_char_boundary(essence.len() - 5)
-            && essence[essence.len() - 5..].eq_ignore_ascii_case("+json"));
+            && essence
+                .get(essence.len() - 5..)
+                .is_some_and(|end| end.eq_ignore_ascii_case("+json")));
     let plain = essence.len() <= 64
         && essence
             .bytes()
