@@ -20,7 +20,6 @@ def validation() -> Figures:
     import msgspec
     import orjson
     import pydantic
-
     import skip_client
 
     schema = skip_client.schema("key")
@@ -28,7 +27,7 @@ def validation() -> Figures:
     python = fastjsonschema.compile(schema)
 
     class Model(pydantic.BaseModel):
-        keyId: str = pydantic.Field(pattern=r"^([0-9a-fA-F]{2}){1,256}$")  # noqa: N815
+        keyId: str = pydantic.Field(pattern=r"^([0-9a-fA-F]{2}){1,256}$")
         key: str = pydantic.Field(pattern=r"^([0-9a-fA-F]{2}){1,8192}$")
 
     struct = msgspec.defstruct("Key", [("keyId", str), ("key", str)])

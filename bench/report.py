@@ -14,9 +14,27 @@ GOALS = [
     ("warm, TLS 1.3, two CPUs", "rust skip-client", "rust reqwest", 1.0, "Rust warm against reqwest"),
     ("warm, TLS 1.3, two CPUs", "python skip-client", "python floor", 1.0, "Python warm against the ssl socket"),
     ("warm, TLS 1.3, one CPU", "python skip-client", "python floor", 1.0, "the same on one CPU"),
-    ("cold, TLS 1.3, X25519, client reused", "python skip-client", "python http.client", 0.9, "Python cold against http.client"),
-    ("cold, our Key Provider, a client each", "rust PSK", "rust certificates", 0.7, "cold PSK against cold certificates"),
-    ("validate(key): nanoseconds", "skip-client", "orjson + jsonschema-rs", 0.5, "Python validation against orjson + jsonschema-rs"),
+    (
+        "cold, TLS 1.3, X25519, client reused",
+        "python skip-client",
+        "python http.client",
+        0.9,
+        "Python cold against http.client",
+    ),
+    (
+        "cold, our Key Provider, a client each",
+        "rust PSK",
+        "rust certificates",
+        0.7,
+        "cold PSK against cold certificates",
+    ),
+    (
+        "validate(key): nanoseconds",
+        "skip-client",
+        "orjson + jsonschema-rs",
+        0.5,
+        "Python validation against orjson + jsonschema-rs",
+    ),
 ]
 RATES = [
     ("100 callers at once", "python skip-client", "python floor", 1.0, "100 threads against raw ssl sockets"),
@@ -37,8 +55,9 @@ def write(document: dict[str, Any], docs: Path) -> None:
     lines = [
         "# Performance, measured",
         "",
-        "Written by `make bench`: all contestants in one run, taking turns, on one machine. Ratios are what counts; the",
-        "machine was shared and noisy. The floor is a TLS stream with fixed bytes and no HTTP library, in the same language.",
+        "Written by `make bench`: all contestants in one run, taking turns, on one machine. Ratios are what counts: the",
+        "machine was shared and noisy. The floor is a TLS stream with fixed bytes and no HTTP library, in the same",
+        "language.",
         "",
         f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}.",
         "",
@@ -105,6 +124,6 @@ def plot(found: dict[str, dict[str, float]]) -> str:
         "<title>Microseconds of a warm request, median and 99th percentile</title>"
         "<style>text{font:12px sans-serif;fill:#444}.in{fill:#fff;font-size:11px}.ours{fill:#0b6e4f}.floor{fill:#888}"
         ".other{fill:#3b6fb6}line{stroke:#999}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>"
-        f'<text x="{left}" y="18">microseconds of a warm request over TLS 1.3: median, and a line to the 99th percentile'
-        f"</text>{''.join(parts)}</svg>\n"
+        f'<text x="{left}" y="18">microseconds of a warm request over TLS 1.3: median, and a line to the 99th '
+        f"percentile</text>{''.join(parts)}</svg>\n"
     )

@@ -105,7 +105,8 @@ def throughput(commands: dict[str, list[str]], callers: int, each: int, rounds: 
 
 
 RUST = ["rust floor", "rust skip-client", "rust ureq", "rust reqwest"]
-PYTHON = [f"python {name}" for name in ("floor", "skip-client", "http.client", "urllib3", "requests", "httpx", "pycurl")]
+PEERS = ("http.client", "urllib3", "requests", "httpx", "pycurl")
+PYTHON = [f"python {name}" for name in ("floor", "skip-client", *PEERS)]
 OTHERS = ["node https", "node undici", "go net/http"]
 
 
@@ -133,8 +134,8 @@ def main() -> None:
     with servers.nginx([]) as kp:
         made = {name: commands.command(name, kp.tls12, kp.ca) for name in [*RUST, *PYTHON, *others]}
         case("warm, TLS 1.2, two CPUs", compete(made, [], "warm 300", rounds))
-        closing = {name: commands.command(name, kp.closing, kp.ca) for name in ("rust skip-client", "rust ureq", *PYTHON[1:])}
-        closing |= {name: commands.command(name, kp.closing, kp.ca) for name in others}
+        names = ["rust skip-client", "rust ureq", *PYTHON[1:], *others]
+        closing = {name: commands.command(name, kp.closing, kp.ca) for name in names}
         case("cold, TLS 1.3, X25519, client reused", compete(closing, [], "warm 40", rounds))
         floors = {name: commands.command(name, kp.tls13, kp.ca) for name in ("rust floor", "python floor")}
         case("cold floors: one stream after another", compete(floors, [], "cold 40", rounds))
@@ -159,7 +160,7 @@ def main() -> None:
     case("packages: MiB", local.sizes(ROOT))
 
     machine = {
-        "cpu": next((line.split(": ", 1)[1] for line in cpuinfo() if line.startswith("model name")), platform.machine()),
+        "cpu": next(iter(cpu_names()), platform.machine()),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -169,12 +170,13 @@ def main() -> None:
     report.write(document, ROOT / "docs")
 
 
-def cpuinfo() -> list[str]:
-    """What Linux says of the processors."""
+def cpu_names() -> list[str]:
+    """What Linux calls the processors."""
     try:
-        return Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return []
+    return [line.split(": ", 1)[1] for line in lines if line.startswith("model name")]
 
 
 if __name__ == "__main__":

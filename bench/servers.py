@@ -49,7 +49,7 @@ def nginx(pin: list[str]) -> Iterator[Neutral]:
         blocks = "".join(
             f"server {{ listen 127.0.0.1:{port} ssl backlog=1024; ssl_protocols {version}; keepalive_timeout {alive};\n"
             f"location = /key {{ default_type application/json; alias {directory}/key.json; }} }}\n"
-            for port, version, alive in zip(ports, ("TLSv1.3", "TLSv1.2", "TLSv1.3"), ("600s", "600s", "0"), strict=True)
+            for port, (version, alive) in zip(ports, (("TLSv1.3", 600), ("TLSv1.2", 600), ("TLSv1.3", 0)), strict=True)
         )
         temporary = "".join(f"{name}_temp_path tmp;" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         (directory / "nginx.conf").write_text(
@@ -76,9 +76,7 @@ def pair(skip_client: str) -> Iterator[Pair]:
     """`skip-client serve`."""
     with tempfile.TemporaryDirectory() as folder:
         ports = [option for name in ("alice", "bob", "psk-alice", "psk-bob") for option in (f"--{name}", "127.0.0.1:0")]
-        server = subprocess.Popen(
-            [skip_client, "serve", "--dir", folder, *ports], stdout=subprocess.PIPE, text=True
-        )
+        server = subprocess.Popen([skip_client, "serve", "--dir", folder, *ports], stdout=subprocess.PIPE, text=True)
         try:
             assert server.stdout is not None
             while server.stdout.readline() != "ready\n":
