@@ -55,7 +55,7 @@ def write(document: dict[str, Any], docs: Path) -> None:
     lines = [
         "# Performance, measured",
         "",
-        "Written by `make bench`: all contestants in one run, taking turns, on one machine. Ratios are what counts: the",
+        "Written by `make bench`: all contestants in one run, taking turns, on one machine. Ratios count: the",
         "machine was shared and noisy. The floor is a TLS stream with fixed bytes and no HTTP library, in the same",
         "language.",
         "",
