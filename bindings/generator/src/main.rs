@@ -57,9 +57,14 @@ fn internal_kotlin(line: &str) -> String {
         "typealias ",
         "val ",
     ];
-    let declaration = line.strip_prefix("public ").unwrap_or(line);
+    // functions of the top level stand behind an annotation or the end of a comment
+    let behind = [") fun ", "*/ fun "]
+        .into_iter()
+        .find_map(|before| line.find(before).map(|at| at + before.len() - 4));
+    let (before, rest) = line.split_at(behind.unwrap_or(0));
+    let declaration = rest.strip_prefix("public ").unwrap_or(rest);
     if DECLARATIONS.iter().any(|start| declaration.starts_with(start)) {
-        format!("internal {declaration}")
+        format!("{before}internal {declaration}")
     } else {
         line.to_owned()
     }

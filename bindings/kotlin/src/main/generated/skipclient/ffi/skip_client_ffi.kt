@@ -3410,7 +3410,7 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
 }
         /**
          * How many bytes the native library has in use now, for tests that look for leaks.
-         */ fun `liveBytes`(): kotlin.ULong {
+         */ internal fun `liveBytes`(): kotlin.ULong {
             return FfiConverterULong.lift(
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_live_bytes(
@@ -3423,7 +3423,7 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
 
         /**
          * The codes of all errors, in the order of the four sides.
-         */ fun `errorCodes`(): List<kotlin.String> {
+         */ internal fun `errorCodes`(): List<kotlin.String> {
             return FfiConverterSequenceString.lift(
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_error_codes(
@@ -3437,7 +3437,7 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
         /**
          * An error for an argument that the language itself could not hand over.
          */
-    @Throws(CoreException::class) fun `invalidArgument`(`field`: kotlin.String, `rule`: kotlin.String, `hint`: kotlin.String)
+    @Throws(CoreException::class) internal fun `invalidArgument`(`field`: kotlin.String, `rule`: kotlin.String, `hint`: kotlin.String)
         =
     uniffiRustCallWithError(CoreException) { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_invalid_argument(
@@ -3453,7 +3453,7 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
         /**
          * The keyId of a payload `PPK_IDENTITY`.
          */
-    @Throws(CoreException::class) fun `decodePpkIdentity`(`payload`: kotlin.ByteArray, `asOctets`: kotlin.Boolean): kotlin.String {
+    @Throws(CoreException::class) internal fun `decodePpkIdentity`(`payload`: kotlin.ByteArray, `asOctets`: kotlin.Boolean): kotlin.String {
             return FfiConverterString.lift(
     uniffiRustCallWithError(CoreException) { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_decode_ppk_identity(
@@ -3469,7 +3469,7 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
         /**
          * The localSystemID of a payload `USE_PPK`.
          */
-    @Throws(CoreException::class) fun `decodeUsePpk`(`payload`: kotlin.ByteArray): kotlin.String? {
+    @Throws(CoreException::class) internal fun `decodeUsePpk`(`payload`: kotlin.ByteArray): kotlin.String? {
             return FfiConverterOptionalString.lift(
     uniffiRustCallWithError(CoreException) { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_decode_use_ppk(
@@ -3484,7 +3484,7 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
         /**
          * The payload `PPK_IDENTITY` for a keyId: as text, or as the octets of its digits.
          */
-    @Throws(CoreException::class) fun `encodePpkIdentity`(`keyId`: kotlin.String, `asOctets`: kotlin.Boolean, `nextPayload`: kotlin.UByte): kotlin.ByteArray {
+    @Throws(CoreException::class) internal fun `encodePpkIdentity`(`keyId`: kotlin.String, `asOctets`: kotlin.Boolean, `nextPayload`: kotlin.UByte): kotlin.ByteArray {
             return FfiConverterByteArray.lift(
     uniffiRustCallWithError(CoreException) { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_encode_ppk_identity(
@@ -3501,7 +3501,7 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
         /**
          * The payload `USE_PPK`.
          */
-    @Throws(CoreException::class) fun `encodeUsePpk`(`localSystemId`: kotlin.String?, `nextPayload`: kotlin.UByte): kotlin.ByteArray {
+    @Throws(CoreException::class) internal fun `encodeUsePpk`(`localSystemId`: kotlin.String?, `nextPayload`: kotlin.UByte): kotlin.ByteArray {
             return FfiConverterByteArray.lift(
     uniffiRustCallWithError(CoreException) { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_encode_use_ppk(
@@ -3517,7 +3517,7 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
         /**
          * Whether a message has no problem but warnings.
          */
-    @Throws(CoreException::class) fun `isValidMessage`(`kind`: kotlin.String, `message`: kotlin.ByteArray, `strict`: kotlin.Boolean): kotlin.Boolean {
+    @Throws(CoreException::class) internal fun `isValidMessage`(`kind`: kotlin.String, `message`: kotlin.ByteArray, `strict`: kotlin.Boolean): kotlin.Boolean {
             return FfiConverterBoolean.lift(
     uniffiRustCallWithError(CoreException) { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_is_valid_message(
@@ -3533,7 +3533,7 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
 
         /**
          * Whether a list of remoteSystemIDs has an entry for an id.
-         */ fun `listMatchesRemote`(`remoteSystemIds`: List<kotlin.String>, `id`: kotlin.String): kotlin.Boolean {
+         */ internal fun `listMatchesRemote`(`remoteSystemIds`: List<kotlin.String>, `id`: kotlin.String): kotlin.Boolean {
             return FfiConverterBoolean.lift(
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_list_matches_remote(
@@ -3549,7 +3549,7 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
         /**
          * The JSON Schema of a message.
          */
-    @Throws(CoreException::class) fun `messageSchema`(`kind`: kotlin.String, `style`: kotlin.String): kotlin.String {
+    @Throws(CoreException::class) internal fun `messageSchema`(`kind`: kotlin.String, `style`: kotlin.String): kotlin.String {
             return FfiConverterString.lift(
     uniffiRustCallWithError(CoreException) { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_message_schema(
@@ -3565,7 +3565,7 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
         /**
          * Everything that is wrong with a message.
          */
-    @Throws(CoreException::class) fun `validateMessage`(`kind`: kotlin.String, `message`: kotlin.ByteArray, `strict`: kotlin.Boolean): List<CoreProblem> {
+    @Throws(CoreException::class) internal fun `validateMessage`(`kind`: kotlin.String, `message`: kotlin.ByteArray, `strict`: kotlin.Boolean): List<CoreProblem> {
             return FfiConverterSequenceTypeCoreProblem.lift(
     uniffiRustCallWithError(CoreException) { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_validate_message(
@@ -3581,7 +3581,7 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
 
         /**
          * The names of the forms of a key.
-         */ fun `exportFormats`(): List<kotlin.String> {
+         */ internal fun `exportFormats`(): List<kotlin.String> {
             return FfiConverterSequenceString.lift(
     uniffiRustCall() { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_export_formats(
