@@ -1,12 +1,12 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python check check-rust check-python fuzz fmt wheel clean setup-ci
+.PHONY: help demo test test-rust test-python test-interop test-valgrind check check-rust check-python fuzz fmt wheel clean setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
-WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src key-provider/src cli/src python -type f \
+WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src cli/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
 PYTHON_CODE := $(wildcard python examples/python scripts fuzz/*.py)
 
@@ -20,17 +20,25 @@ demo: $(VENV)/installed ## play the whole exchange on two development Key Provid
 test: test-rust test-python ## every test of every language
 
 test-rust: ## core, Key Provider, command line, examples, Rust blocks of the documents
-	@scripts/need cargo cc
+	@scripts/need cargo cc libssl
 	cargo test --locked
 
 test-python: $(VENV)/installed ## the wheel as users get it, other servers, load, blocks of the documents
 	@scripts/need openssl nginx
 	$(BIN)/pytest -rs python/tests
 
+test-interop: $(VENV)/installed ## other people's servers, with the table of pre-shared-key suites
+	@scripts/need openssl nginx
+	$(BIN)/pytest -rs python/tests/test_interop_psk.py python/tests/test_interop.py
+
+test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsafe code meet (slow)
+	@scripts/need cargo cc libssl valgrind
+	scripts/test-valgrind
+
 check: check-rust check-python ## formatters, linters, types, wasm purity, licences
 
 check-rust:
-	@scripts/need cargo cc wasm32-unknown-unknown
+	@scripts/need cargo cc libssl wasm32-unknown-unknown
 	scripts/check-rust
 
 check-python: $(VENV)/installed
@@ -66,7 +74,7 @@ $(VENV)/tools: scripts/requirements-dev.txt
 	@touch $@
 
 $(VENV)/wheel: $(VENV)/tools $(WHEEL_SOURCES)
-	@scripts/need cargo cc
+	@scripts/need cargo cc perl
 	rm -f dist/*.whl
 	$(BIN)/maturin build --locked --profile $(PROFILE) --manifest-path python/Cargo.toml --out dist
 	@touch $@

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use skip_client::{BitLength, Call, Client, ClientBuilder, Error, KeyId, SystemId, TlsVersion};
+use skip_client::{BitLength, Call, Client, ClientBuilder, Error, KeyId, Psk, SystemId, TlsVersion};
 
 use crate::errors::Result;
 use crate::messages::{CoreCapabilities, CoreConnection};
@@ -16,6 +16,7 @@ pub struct CoreOptions {
     ca_system: bool,
     client_cert_pem: Option<Vec<u8>>,
     client_key_pem: Option<Vec<u8>>,
+    psk: Option<Arc<CorePsk>>,
     pin: Option<String>,
     server_name: Option<String>,
     tls: String,
@@ -25,6 +26,48 @@ pub struct CoreOptions {
     wait_when_busy: i64,
     strict: bool,
     check_remote: bool,
+}
+
+/// A pre-shared key of TLS; wiped when the last reference to it goes.
+#[derive(uniffi::Object)]
+pub struct CorePsk(Psk);
+
+#[uniffi::export]
+impl CorePsk {
+    /// A key in hexadecimal.
+    #[uniffi::constructor]
+    pub fn from_hex(identity: String, digits: String) -> Result<Self> {
+        Ok(Self(Psk::from_hex(&identity, digits.as_bytes())?))
+    }
+
+    /// A key that is the text itself.
+    #[uniffi::constructor]
+    pub fn from_text(identity: String, text: String) -> Result<Self> {
+        Ok(Self(Psk::from_text(&identity, &text)?))
+    }
+
+    /// A key in base64.
+    #[uniffi::constructor]
+    pub fn from_base64(identity: String, text: String) -> Result<Self> {
+        Ok(Self(Psk::from_base64(&identity, text.as_bytes())?))
+    }
+
+    /// A key of bytes.
+    #[uniffi::constructor]
+    pub fn from_bytes(identity: String, key: Vec<u8>) -> Result<Self> {
+        Ok(Self(Psk::from_bytes(&identity, &key)?))
+    }
+
+    /// The key of a file's content.
+    #[uniffi::constructor]
+    pub fn from_file_content(content: Vec<u8>, identity: Option<String>) -> Result<Self> {
+        Ok(Self(Psk::from_file_content(&content, identity.as_deref())?))
+    }
+
+    /// The identity, which TLS sends in the clear.
+    pub fn identity(&self) -> String {
+        self.0.identity().to_owned()
+    }
 }
 
 /// Ends calls from another thread.
@@ -144,6 +187,9 @@ fn builder(urls: &[String], options: CoreOptions) -> Result<ClientBuilder> {
             let rule = "must come with its private key, and the private key with its certificate";
             return Err(Error::invalid_argument("client certificate", rule, "give both in PEM form").into());
         }
+    }
+    if let Some(psk) = options.psk {
+        builder = builder.psk(psk.0.clone());
     }
     if let Some(pin) = options.pin {
         builder = builder.pin(&pin);

@@ -25,6 +25,8 @@ const URL_HELP: &str = "Base URL of the Key Provider, for example https://kp-ali
 
 const PROXY_HELP: &str = "HTTP proxy, for example http://proxy:3128; those that other variables name are ignored";
 
+const LEGACY_HELP: &str = "Also offer TLS_RSA_WITH_AES_256_CBC_SHA256 (recommended by Table 1, and not safe today)";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show what a Key Provider offers, and which others it reaches
@@ -204,6 +206,19 @@ pub(crate) struct Connection {
     )]
     #[arg(requires = "cert")]
     pub key: Option<PathBuf>,
+    /// Pre-shared key instead of certificates: a file with a line identity:hex, or hex alone
+    #[arg(long, value_name = "FILE", env = "SKIP_PSK_FILE", hide_env_values = true)]
+    pub psk_file: Option<PathBuf>,
+    /// Identity of the pre-shared key
+    #[arg(long, value_name = "ID", env = "SKIP_PSK_IDENTITY", hide_env_values = true)]
+    pub psk_identity: Option<String>,
+    /// The pre-shared key in hexadecimal; others can read it in the list of processes, so prefer a file or
+    /// the environment
+    #[arg(long, value_name = "HEX", env = "SKIP_PSK_HEX", hide_env_values = true)]
+    pub psk_hex: Option<String>,
+    /// The pre-shared key as text, as a router takes it; prefer the environment for the same reason
+    #[arg(long, value_name = "TEXT", env = "SKIP_PSK_TEXT", hide_env_values = true)]
+    pub psk_text: Option<String>,
     /// Versions of TLS: auto, 1.2 or 1.3 [default: auto]
     #[arg(long, value_name = "VERSION", env = "SKIP_TLS", hide_env_values = true)]
     pub tls: Option<String>,
@@ -236,6 +251,9 @@ pub(crate) struct Connection {
     /// Accept some known deviations from the draft
     #[arg(long, env = "SKIP_LENIENT", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub lenient: bool,
+    #[arg(long, env = "SKIP_LEGACY", hide_env_values = true, help = LEGACY_HELP)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub legacy: bool,
     /// Ask even if the capabilities do not offer it or do not list the remote
     #[arg(long, env = "SKIP_NO_CHECK_REMOTE", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub no_check_remote: bool,
@@ -285,6 +303,18 @@ pub(crate) struct Serve {
     /// Where Bob listens; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8444")]
     pub bob: String,
+    /// Where Alice listens for clients with a pre-shared key; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8445")]
+    pub psk_alice: String,
+    /// Where Bob listens for clients with a pre-shared key; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8446")]
+    pub psk_bob: String,
+    /// An identity to make a pre-shared key for (may be repeated) [default: encryptor]
+    #[arg(long, value_name = "ID", conflicts_with = "psk_file")]
+    pub psk_identity: Vec<String>,
+    /// Take the pre-shared keys of FILE (a line identity:hex for each), for example the psk.txt of an earlier run
+    #[arg(long, value_name = "FILE")]
+    pub psk_file: Option<PathBuf>,
     /// Alice's localSystemID
     #[arg(long, value_name = "ID", default_value = "Alice")]
     pub alice_id: String,

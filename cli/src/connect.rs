@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use skip_client::{Client, Error, Result};
+use skip_client::{Client, Error, Psk, Result};
 
 use crate::args::Connection;
 use crate::files;
@@ -23,6 +23,9 @@ pub(crate) fn client(url: &str, options: &Connection) -> Result<Client> {
         let mut cert = files::read("--cert", cert)?;
         let mut key = files::read("--key", key)?;
         builder = builder.client_cert_pem(std::mem::take(&mut *cert), std::mem::take(&mut *key));
+    }
+    if let Some(psk) = psk(options)? {
+        builder = builder.psk(psk);
     }
     if let Some(pin) = &options.pin {
         builder = builder.pin(pin);
@@ -47,8 +50,34 @@ pub(crate) fn client(url: &str, options: &Connection) -> Result<Client> {
     }
     builder
         .lenient(options.lenient)
+        .legacy(options.legacy)
         .check_remote(!options.no_check_remote)
         .build()
+}
+
+/// The pre-shared key, if there is one.
+fn psk(options: &Connection) -> Result<Option<Psk>> {
+    let identity = options.psk_identity.as_deref();
+    let with_identity = |option: &str| {
+        identity.ok_or_else(|| Error::invalid_argument(option, "needs an identity", "give --psk-identity as well"))
+    };
+    let psk = match (&options.psk_file, &options.psk_hex, &options.psk_text) {
+        (None, None, None) if identity.is_none() => return Ok(None),
+        (Some(file), None, None) => Psk::from_file_content(&files::read("--psk-file", file)?, identity),
+        (None, Some(digits), None) => Psk::from_hex(with_identity("--psk-hex")?, digits.as_bytes()),
+        (None, None, Some(text)) => Psk::from_text(with_identity("--psk-text")?, text),
+        (None, None, None) => Err(Error::invalid_argument(
+            "--psk-identity",
+            "has no key",
+            "give --psk-file, --psk-hex or --psk-text, or set SKIP_PSK_HEX or SKIP_PSK_TEXT",
+        )),
+        _ => Err(Error::invalid_argument(
+            "--psk-file",
+            "is not the only key",
+            "give one of --psk-file, --psk-hex and --psk-text; variables of the environment count",
+        )),
+    };
+    psk.map(Some)
 }
 
 /// Reads a number of seconds, with a fraction if wanted, from 0 to a day.

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use skip_client::{BitLength, Client, ErrorCode, Key, Result, SystemId};
+use skip_client::{BitLength, Client, ErrorCode, Key, Psk, Result, SystemId};
 use skip_key_provider::{Endpoint, KeyProviderPair, PairOptions};
 
 use crate::fetch::connection_line;
@@ -30,10 +30,14 @@ pub(crate) fn run(interrupt: &Interrupt) -> Result<i32> {
             return Ok(WENT_WRONG);
         }
     };
-    let mode = "certificates: each Key Provider and both encryptors have a certificate of one private CA";
-    let alice = Site::new(pair.alice(), pair.bob(), certificates(&pair, pair.alice())?)?;
-    let bob = Site::new(pair.bob(), pair.alice(), certificates(&pair, pair.bob())?)?;
-    let right = exchange(mode, &alice, &bob, &listening)?;
+    let certificates = "certificates: each Key Provider and both encryptors have a certificate of one private CA";
+    let psk = "PSK: each encryptor shares a key with its Key Provider, and nobody has a certificate";
+    let ends = [(pair.alice(), pair.bob()), (pair.bob(), pair.alice())];
+    let [alice, bob] = ends.map(|(own, peer)| Site::new(own, &own.url, peer, |url| by_certificates(&pair, url)));
+    let right = exchange(certificates, &alice?, &bob?, &listening)?;
+    say("\n")?;
+    let [alice, bob] = ends.map(|(own, peer)| Site::new(own, &own.psk_url, peer, |url| by_psk(&pair, url)));
+    let right = right && exchange(psk, &alice?, &bob?, &listening)?;
     Ok(if right { 0 } else { WENT_WRONG })
 }
 
@@ -46,21 +50,26 @@ struct Site {
 }
 
 impl Site {
-    fn new(own: &Endpoint, peer: &Endpoint, client: Client) -> Result<Self> {
+    fn new(own: &Endpoint, url: &str, peer: &Endpoint, client: impl FnOnce(&str) -> Result<Client>) -> Result<Self> {
         Ok(Self {
             id: own.id.clone(),
-            url: own.url.clone(),
+            url: url.to_owned(),
             remote: SystemId::new(&peer.id)?,
-            client,
+            client: client(url)?,
         })
     }
 }
 
-fn certificates(pair: &KeyProviderPair, end: &Endpoint) -> Result<Client> {
+fn by_psk(pair: &KeyProviderPair, url: &str) -> Result<Client> {
+    let psk = Psk::from_file_content(&crate::files::read("demo", &pair.psk())?, None)?;
+    Client::builder(url)?.psk(psk).build()
+}
+
+fn by_certificates(pair: &KeyProviderPair, url: &str) -> Result<Client> {
     let mut cert = crate::files::read("demo", &pair.client_cert())?;
     let mut key = crate::files::read("demo", &pair.client_key())?;
     let mut ca = crate::files::read("demo", &pair.ca())?;
-    Client::builder(&end.url)?
+    Client::builder(url)?
         .ca_pem(std::mem::take(&mut *ca))
         .client_cert_pem(std::mem::take(&mut *cert), std::mem::take(&mut *key))
         .build()

@@ -6,11 +6,14 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::str::FromStr;
 
-use skip_client::{Error, Result};
-use skip_key_provider::{Fault, KeyProviderPair, PairOptions, Quirk, SideOptions, StartError};
+use skip_client::{Error, Psk, Result};
+use skip_key_provider::{
+    DEFAULT_IDENTITY, Fault, KeyProviderPair, PairOptions, Quirk, SideOptions, StartError, random_psk,
+};
 
 use crate::args::Serve;
 use crate::connect::seconds;
+use crate::files;
 use crate::interrupt::Interrupt;
 use crate::output::write_stdout;
 use crate::text::{shown, shown_path};
@@ -18,10 +21,17 @@ use crate::text::{shown, shown_path};
 /// Starts the pair, says where everything is, and waits.
 pub(crate) fn run(args: &Serve, interrupt: &Interrupt) -> Result<i32> {
     let options = options(args)?;
-    let (alice, bob) = (options.alice.listen, options.bob.listen);
+    let identity = options.psks.first().map_or(DEFAULT_IDENTITY, Psk::identity).to_owned();
+    // in the order in which they are taken
+    let addresses = [
+        ("--alice", options.alice.listen),
+        ("--psk-alice", options.alice.psk_listen),
+        ("--bob", options.bob.listen),
+        ("--psk-bob", options.bob.psk_listen),
+    ];
     let listening = interrupt.listen();
-    let pair = KeyProviderPair::start(options).map_err(|error| start_error(&error, alice, bob))?;
-    write_stdout(introduction(args, &pair).as_bytes())?;
+    let pair = KeyProviderPair::start(options).map_err(|error| start_error(&error, args, &addresses))?;
+    write_stdout(introduction(args, &pair, &identity).as_bytes())?;
     listening.wait();
     Ok(0)
 }
@@ -46,17 +56,21 @@ fn options(args: &Serve) -> Result<PairOptions> {
             &args.alice_id,
             &args.alice_remote,
             &args.bob_id,
-            address("--alice", &args.alice)?,
+            [
+                address("--alice", &args.alice)?,
+                address("--psk-alice", &args.psk_alice)?,
+            ],
         ),
         bob: side(
             &args.bob_id,
             &args.bob_remote,
             &args.alice_id,
-            address("--bob", &args.bob)?,
+            [address("--bob", &args.bob)?, address("--psk-bob", &args.psk_bob)?],
         ),
         quirks: switches("--quirk", &args.quirk)?,
         faults: switches("--fault", &args.fault)?,
         require_client_cert: args.require_client_cert,
+        psks: psks(args)?,
         ..PairOptions::default()
     };
     if let Some(text) = &args.key_lifetime {
@@ -65,7 +79,20 @@ fn options(args: &Serve) -> Result<PairOptions> {
     Ok(options)
 }
 
-fn side(id: &str, remotes: &[String], other: &str, listen: SocketAddr) -> SideOptions {
+fn psks(args: &Serve) -> Result<Vec<Psk>> {
+    if let Some(file) = &args.psk_file {
+        return Psk::all_of_file_content(&files::read("--psk-file", file)?);
+    }
+    let random = |identity: &String| {
+        random_psk(identity).map_err(|error| {
+            let hint = "an identity has 1 to 128 bytes and no control characters, and does not begin with a space";
+            Error::invalid_argument("--psk-identity", error, hint)
+        })
+    };
+    args.psk_identity.iter().map(random).collect()
+}
+
+fn side(id: &str, remotes: &[String], other: &str, [listen, psk_listen]: [SocketAddr; 2]) -> SideOptions {
     let remotes = if remotes.is_empty() {
         vec![other.to_owned()]
     } else {
@@ -75,6 +102,7 @@ fn side(id: &str, remotes: &[String], other: &str, listen: SocketAddr) -> SideOp
         id: id.to_owned(),
         remotes,
         listen,
+        psk_listen,
     }
 }
 
@@ -99,17 +127,23 @@ fn switches<S: FromStr<Err: std::fmt::Display>>(option: &str, names: &[String]) 
 }
 
 /// Says which option to change.
-fn start_error(error: &StartError, alice: SocketAddr, bob: SocketAddr) -> Error {
+fn start_error(error: &StartError, args: &Serve, addresses: &[(&'static str, SocketAddr)]) -> Error {
     let text = error.to_string();
+    if text.starts_with("pre-shared keys:") {
+        let option = if args.psk_file.is_some() {
+            "--psk-file"
+        } else {
+            "--psk-identity"
+        };
+        return Error::invalid_argument(option, text, "change or leave that identity");
+    }
     let io = error
         .source()
         .and_then(|source| source.downcast_ref::<std::io::Error>());
     let names = |address: SocketAddr| text.contains(&format!("cannot listen on {address}:"));
-    let option = match (names(alice), names(bob)) {
-        (true, false) => "--alice",
-        (_, true) => "--bob",
-        _ => "serve",
-    };
+    // of two that are the same, the second one is in the way
+    let option = addresses.iter().rfind(|(_, address)| names(*address));
+    let option = option.map_or("serve", |(option, _)| option);
     let hint = match io.map(std::io::Error::kind) {
         Some(std::io::ErrorKind::AddrInUse) => "give another port, or 0 for any free one; is another pair running?",
         _ if option != "serve" => {
@@ -121,11 +155,14 @@ fn start_error(error: &StartError, alice: SocketAddr, bob: SocketAddr) -> Error 
     Error::invalid_argument(option, text, hint)
 }
 
-fn introduction(args: &Serve, pair: &KeyProviderPair) -> String {
+fn introduction(args: &Serve, pair: &KeyProviderPair, identity: &str) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "folder  {}", shown_path(pair.dir()));
     for end in [pair.alice(), pair.bob()] {
         let _ = writeln!(text, "{:8}{}", shown(&end.id), end.url);
+    }
+    for end in [pair.alice(), pair.bob()] {
+        let _ = writeln!(text, "psk     {:8}{}", shown(&end.id), end.psk_url);
     }
     let mut trust = format!("--ca {}", quoted(&pair.ca()));
     if args.require_client_cert {
@@ -146,9 +183,51 @@ fn introduction(args: &Serve, pair: &KeyProviderPair) -> String {
     );
     let _ = write!(
         text,
-        "and with the keyId that it shows:\n  skip-client key {} KEYID {trust} --remote {to_alice}\n\nready\n",
+        "and with the keyId that it shows:\n  skip-client key {} KEYID {trust} --remote {to_alice}\n",
         bob.url
     );
+    let mut which = quoted(&pair.psk());
+    if args.psk_file.is_some() || args.psk_identity.len() > 1 {
+        let _ = write!(which, " --psk-identity {}", quoted(Path::new(identity)));
+    }
+    let _ = write!(
+        text,
+        "or with a pre-shared key:\n  skip-client new-key {} --psk-file {which} --remote {to_bob}\n\n{}\nready\n",
+        alice.psk_url,
+        gateways(pair, identity)
+    );
+    text
+}
+
+/// What to enter at gateways. The key itself stays in its file.
+fn gateways(pair: &KeyProviderPair, identity: &str) -> String {
+    let server = |address: SocketAddr| {
+        let family = if address.is_ipv4() { 4 } else { 6 };
+        let host = match address.ip() {
+            ip if ip.is_unspecified() => "ADDRESS-OF-THIS-MACHINE".to_owned(),
+            ip => ip.to_string(),
+        };
+        format!("server ipv{family} {host} port {}", address.port())
+    };
+    let (alice, bob) = (pair.alice().psk_address, pair.bob().psk_address);
+    let mut text = format!(
+        "At Alice's gateway; HEX is what follows the last colon in {file}\n\
+         IOS XE      crypto skip-client kp-alice\n\
+         \x20            {alice}\n\
+         \x20            psk id {identity} key hex HEX\n\
+         \x20           crypto ikev2 keyring, at the peer: ppk dynamic kp-alice required\n\
+         IOS XR      sks profile kp-alice type remote    (not verified on a router)\n\
+         \x20            kme {alice}\n\
+         strongSwan  a ppk secret and ppk_id in swanctl.conf: skip-client with --format strongswan\n\
+         At Bob's    the same with kp-bob, {bob}\n",
+        file = shown_path(&pair.psk()),
+        alice = server(alice),
+        identity = shown(identity),
+        bob = server(bob),
+    );
+    if alice.ip().is_loopback() || bob.ip().is_loopback() {
+        text += "(for gateways on other machines: --psk-alice 0.0.0.0:8445 --psk-bob 0.0.0.0:8446)\n";
+    }
     text
 }
 

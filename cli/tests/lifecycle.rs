@@ -10,6 +10,17 @@ use std::time::{Duration, Instant};
 use common::{PROGRAM, command, faulty, has_long_hex, mode, run, signal, wait_for};
 use skip_key_provider::Fault;
 
+const FREE_PORTS: [&str; 8] = [
+    "--alice",
+    "127.0.0.1:0",
+    "--bob",
+    "127.0.0.1:0",
+    "--psk-alice",
+    "127.0.0.1:0",
+    "--psk-bob",
+    "127.0.0.1:0",
+];
+
 /// A `serve` that is ended even when a test fails.
 struct Serving {
     child: Child,
@@ -18,7 +29,7 @@ struct Serving {
 
 impl Serving {
     fn start(args: &[&str]) -> Self {
-        let mut child = command(&[&["serve", "--alice", "127.0.0.1:0", "--bob", "127.0.0.1:0"], args].concat())
+        let mut child = command(&serve_with(args))
             .stdout(Stdio::piped())
             .spawn()
             .expect("starts");
@@ -49,6 +60,15 @@ impl Drop for Serving {
     }
 }
 
+/// The arguments of `serve`, on free ports where these say nothing else.
+fn serve_with<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    let mut all = vec!["serve"];
+    for port in FREE_PORTS.chunks(2).filter(|port| !args.contains(&port[0])) {
+        all.extend(port);
+    }
+    [&all, args].concat()
+}
+
 #[test]
 fn serve_writes_its_folder_and_ends_at_sigterm() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -58,13 +78,14 @@ fn serve_writes_its_folder_and_ends_at_sigterm() {
     for name in ["ca.pem", "alice.pem", "bob.pem", "client.pem", "endpoints.json"] {
         assert!(folder.join(name).is_file(), "{name}");
     }
-    for name in ["alice.key", "bob.key", "client.key"] {
+    for name in ["alice.key", "bob.key", "client.key", "psk.txt"] {
         assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
     }
     let endpoints = std::fs::read(folder.join("endpoints.json")).expect("there");
     let endpoints: serde_json::Value = serde_json::from_slice(&endpoints).expect("JSON");
     assert_eq!(endpoints["alice"]["id"], "KP A");
     assert_eq!(endpoints["bob"]["url"], serving.value("Bob"));
+    assert_eq!(endpoints["bob"]["psk_url"], serving.value("psk     Bob"));
     signal(&serving.child, "TERM");
     assert_eq!(serving.child.wait().expect("ends").code(), Some(0));
     let address = serving.value("Bob").strip_prefix("https://").expect("a URL");
@@ -78,6 +99,7 @@ fn the_commands_that_serve_shows_can_be_pasted() {
         .lines
         .iter()
         .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| line.starts_with("skip-client "))
         .map(str::to_owned)
         .collect();
     let mut key_id = String::new();
@@ -95,11 +117,41 @@ fn the_commands_that_serve_shows_can_be_pasted() {
             id.trim().clone_into(&mut key_id);
         }
     }
-    assert_eq!(shown.len(), 3);
+    assert_eq!(shown.len(), 4);
     let folder = serving.value("folder").to_owned();
     signal(&serving.child, "INT");
     assert_eq!(serving.child.wait().expect("ends").code(), Some(0));
     assert!(!std::path::Path::new(&folder).exists(), "the temporary folder stays");
+}
+
+#[test]
+fn serve_takes_pre_shared_keys_and_shows_none() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().to_str().expect("UTF-8");
+    let identities = ["--psk-identity", "router 1", "--psk-identity", "a:b"];
+    let first = Serving::start(&[&["--dir", folder][..], &identities].concat());
+    let file = dir.path().join("psk.txt");
+    let keys = std::fs::read_to_string(&file).expect("psk.txt");
+    let identities: Vec<_> = keys.lines().filter_map(|line| line.rsplit_once(':')).collect();
+    assert_eq!((identities[0].0, identities[1].0), ("router 1", "a:b"));
+    let text = first.lines.join("\n");
+    let port = first.value("psk     Alice").rsplit(':').next().expect("a port");
+    assert!(text.contains("--psk-identity 'router 1' --remote Bob"), "{text}");
+    assert!(
+        text.contains(&format!(" server ipv4 127.0.0.1 port {port}\n")),
+        "{text}"
+    );
+    assert!(text.contains(" psk id router 1 key hex HEX\n"), "{text}");
+    assert!(!identities.iter().any(|(_, hex)| text.contains(hex)), "a key is shown");
+    drop(first);
+
+    // the same keys again, also when the file is the one that is written
+    let again = Serving::start(&["--dir", folder, "--psk-file", file.to_str().expect("UTF-8")]);
+    assert!(
+        std::fs::read_to_string(&file).expect("psk.txt") == keys,
+        "the keys changed"
+    );
+    assert!(!has_long_hex(&again.lines.join("\n").replace(folder, "")));
 }
 
 #[test]
@@ -128,13 +180,20 @@ fn serve_says_which_option_to_change() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let taken = holder.local_addr().expect("bound").to_string();
     for (option, args) in [
-        ("--alice", ["serve", "--alice", &taken, "--bob", "127.0.0.1:0"]),
-        ("--bob", ["serve", "--alice", "127.0.0.1:0", "--bob", &taken]),
-        ("--alice", ["serve", "--alice", "nonsense", "--bob", "127.0.0.1:0"]),
+        ("--alice", ["--alice", &taken]),
+        ("--bob", ["--bob", &taken]),
+        ("--psk-alice", ["--psk-alice", &taken]),
+        ("--psk-bob", ["--psk-bob", &taken]),
+        ("--alice", ["--alice", "nonsense"]),
+        ("--psk-bob", ["--psk-bob", "nonsense"]),
+        ("--psk-identity", ["--psk-identity", ""]),
+        ("--psk-file", ["--psk-file", "no such file"]),
     ] {
-        let ran = run(&args);
+        let ran = run(&serve_with(&args));
         assert!(ran.error(2).starts_with(&format!("error: {option}: ")), "{ran:?}");
     }
+    let twice = run(&serve_with(&["--psk-identity", "a", "--psk-identity", "a"]));
+    assert!(twice.error(2).starts_with("error: --psk-identity: "), "{twice:?}");
     for (option, known) in [("--quirk", "chunked"), ("--fault", "stall")] {
         let ran = run(&["serve", option, "no-such-name"]);
         assert!(

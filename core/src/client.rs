@@ -12,6 +12,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::https::{ClientCert, Https, TlsOptions, TlsVersion};
 use crate::key::Key;
 use crate::key_id::KeyId;
+#[cfg(feature = "psk")]
+use crate::psk::Psk;
 use crate::request::{Request, RequestKind};
 use crate::response::{Answer, parse_response};
 use crate::system_id::SystemId;
@@ -516,6 +518,25 @@ impl ClientBuilder {
         self
     }
 
+    /// Proves both sides by a pre-shared key instead of certificates (draft 3, Table 1), with OpenSSL.
+    ///
+    /// TLS 1.3 with `TLS_AES_256_GCM_SHA384` and TLS 1.2 with DHE are offered first; a Key Provider that refuses both in one hello is
+    /// asked again with TLS 1.2 alone, then with a TLS 1.3 key bound to SHA-256, and what worked is remembered. All that is before the
+    /// first byte of a request. Suites that are weaker than Table 1 wants are named in [`ConnectionInfo::warnings`].
+    #[cfg(feature = "psk")]
+    pub fn psk(mut self, psk: Psk) -> Self {
+        self.tls.psk = Some(psk);
+        self
+    }
+
+    /// Also offers `TLS_RSA_WITH_AES_256_CBC_SHA256` to Key Providers with certificates, by OpenSSL instead of rustls. Table 1
+    /// recommends that suite, but it has no forward secrecy and is not safe today: off unless switched on.
+    #[cfg(feature = "psk")]
+    pub fn legacy(mut self, legacy: bool) -> Self {
+        self.tls.legacy = legacy;
+        self
+    }
+
     /// Which versions of TLS to offer.
     pub fn tls(mut self, versions: TlsVersion) -> Self {
         self.tls.versions = versions;
@@ -562,7 +583,8 @@ impl ClientBuilder {
     /// The client. Nothing is connected yet.
     ///
     /// # Errors
-    /// `invalid_argument` for a file that is not PEM, a pin that is none, a timeout of zero, or when nothing says whom to trust.
+    /// `invalid_argument` for a file that is not PEM, a pin that is none, a timeout of zero, when nothing says whom to trust, or when both
+    /// certificates and a pre-shared key do.
     pub fn build(self) -> Result<Client> {
         for (name, timeout) in [
             ("timeout", self.options.timeout),

@@ -326,6 +326,22 @@ impl Error {
         }
     }
 
+    pub(crate) fn psk(rule: &'static str, hint: &'static str) -> Self {
+        Self::invalid_argument("psk", format_args!("the key {rule}"), hint)
+    }
+
+    pub(crate) fn psk_identity() -> Self {
+        Self::invalid_argument(
+            "psk",
+            "the identity must have 1 to 128 bytes of UTF-8, without NUL",
+            "give the identity exactly as the key provider knows it",
+        )
+    }
+
+    pub(crate) fn psk_file(rule: &'static str, hint: &'static str) -> Self {
+        Self::invalid_argument("psk", format_args!("the file {rule}"), hint)
+    }
+
     pub(crate) fn bit_length(bits: u64) -> Self {
         Self::invalid_argument(
             "size",
@@ -622,6 +638,14 @@ impl Error {
         )
     }
 
+    pub(crate) fn private_key() -> Self {
+        Self::bad_pem("key", "must hold one private key in PEM form, not encrypted")
+    }
+
+    pub(crate) fn ca_not_x509() -> Self {
+        Self::bad_pem("ca", "holds something that is not an X.509 certificate")
+    }
+
     pub(crate) fn no_system_store() -> Self {
         Self::invalid_argument(
             "ca",
@@ -891,6 +915,74 @@ impl Error {
     }
 }
 
+/// What can go wrong in TLS with a pre-shared key.
+#[cfg(feature = "psk")]
+impl Error {
+    pub(crate) fn psk_with(other: &'static str) -> Self {
+        Self::invalid_argument(
+            other,
+            "does not go with a pre-shared key, which proves both sides by itself",
+            "give either certificates or a pre-shared key",
+        )
+    }
+
+    pub(crate) fn psk_unknown_identity() -> Self {
+        Self::tls(
+            "the key provider does not know this PSK identity",
+            "check the identity for spelling and case, and that the key provider has it",
+        )
+    }
+
+    pub(crate) fn psk_wrong_key() -> Self {
+        Self::tls(
+            "the key provider has another key for this PSK identity",
+            "compare the keys; the same characters are another key as text than as hexadecimal",
+        )
+    }
+
+    pub(crate) fn psk_refused() -> Self {
+        Self::tls(
+            "the key provider refused the pre-shared key: it does not know the identity, or takes no pre-shared keys",
+            "check the identity, and that this port is the one for pre-shared keys",
+        )
+    }
+
+    pub(crate) fn psk_no_shared_suite() -> Self {
+        Self::tls(
+            "the key provider and this client share no cipher suite for pre-shared keys",
+            "it needs PSK or DHE-PSK with AES-256, or TLS 1.3; if it has a certificate, give its CA (ca) instead of a pre-shared key",
+        )
+    }
+
+    pub(crate) fn psk_certificate_instead() -> Self {
+        Self::tls(
+            "the key provider answered with a certificate instead of the pre-shared key",
+            "it does not know the identity, or this port wants certificates: check the identity and the port, or give its CA (ca)",
+        )
+    }
+
+    pub(crate) fn psk_client_cert_wanted() -> Self {
+        Self::tls(
+            "the key provider wants a client certificate and not a pre-shared key",
+            "give a certificate with its private key and the key provider's CA, or use its port for pre-shared keys",
+        )
+    }
+
+    pub(crate) fn psk_closed() -> Self {
+        Self::tls(
+            "the key provider closed the connection during the TLS handshake",
+            "some do that for a wrong identity or key: check both, and look into its log",
+        )
+    }
+
+    pub(crate) fn tls_weak_dh() -> Self {
+        Self::tls(
+            "the key provider's Diffie-Hellman group is too small to be safe",
+            "have it use a group of at least 2048 bits, or TLS 1.3",
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Advice, Error, ErrorCode};
@@ -902,6 +994,9 @@ mod tests {
             Error::remote_is_pattern(),
             Error::key_id(false),
             Error::key_id(true),
+            Error::psk("must have 1 to 256 bytes", "32 random bytes are a good key"),
+            Error::psk_identity(),
+            Error::psk_file("is empty", "it should have one line"),
             Error::bit_length(250),
             Error::export_size("wireguard", "wants a key of 256 bits"),
             Error::export_key_id("libreswan", "wants a keyId of at most 64 bytes"),
@@ -972,16 +1067,28 @@ mod tests {
             Error::tls_version(),
             Error::tls_no_shared_suite(),
             Error::tls_unrecognised_name(),
-            Error::tls_alert("InternalError"),
+            Error::tls_alert("internal_error"),
             Error::tls_not_tls(),
             Error::tls_broken(),
             Error::tls_closed(),
+        ]);
+        #[cfg(feature = "psk")]
+        all.extend([
+            Error::psk_with("ca"),
+            Error::psk_unknown_identity(),
+            Error::psk_wrong_key(),
+            Error::psk_refused(),
+            Error::psk_no_shared_suite(),
+            Error::psk_certificate_instead(),
+            Error::psk_client_cert_wanted(),
+            Error::psk_closed(),
+            Error::tls_weak_dh(),
         ]);
         all
     }
 
     /// The texts may change, but only on purpose: `INSTA_UPDATE=always cargo test` writes them anew.
-    #[cfg(feature = "https")]
+    #[cfg(feature = "psk")]
     #[test]
     fn texts_are_as_recorded() {
         let lines: Vec<String> = all()

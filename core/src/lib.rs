@@ -4,7 +4,7 @@
 //! on, and the responder asks its own KP for the key of that keyId.
 //!
 //! * [`Client`]: [`capabilities`](Client::capabilities), [`new_key`](Client::new_key), [`key_by_id`](Client::key_by_id) and
-//!   [`entropy`](Client::entropy) over TLS (feature `https`).
+//!   [`entropy`](Client::entropy) over TLS, with certificates (feature `https`) or a pre-shared key, `Psk` (feature `psk`).
 //! * [`Request`] and [`parse_response`]: the same without any I/O, for a transport of your own.
 //! * [`validate`] and [`schema`]: what is wrong with a message, and the JSON Schemas.
 //! * [`ikev2`]: the payloads that carry a `keyId` between `IKEv2` peers.
@@ -24,6 +24,7 @@ pub mod ikev2;
 mod json;
 mod key;
 mod key_id;
+mod psk;
 mod redact;
 mod request;
 mod response;
@@ -45,6 +46,7 @@ pub use export::ExportFormat;
 pub use https::TlsVersion;
 pub use key::Key;
 pub use key_id::KeyId;
+pub use psk::Psk;
 pub use request::{Request, RequestKind};
 pub use response::{Answer, Headers, parse_response};
 pub use schema::{SchemaStyle, schema};

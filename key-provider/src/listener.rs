@@ -7,16 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::service::Provider;
+use crate::switches::{Quirk, Snapshot, Switches};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
-
-use crate::service::Provider;
-use crate::switches::{Quirk, Switches};
 
 /// How long a client may take for the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -25,26 +23,13 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 pub(crate) trait Acceptor: Clone + Send + Sync + 'static {
     type Stream: TlsStream;
 
-    fn handshake(&self, tcp: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// `switches` as they are when the connection comes in.
+    fn handshake(&self, tcp: TcpStream, switches: Snapshot) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
 /// An open TLS stream, whose TCP connection can be closed under it.
 pub(crate) trait TlsStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn tcp(&mut self) -> &mut TcpStream;
-}
-
-impl Acceptor for TlsAcceptor {
-    type Stream = tokio_rustls::server::TlsStream<TcpStream>;
-
-    async fn handshake(&self, tcp: TcpStream) -> io::Result<Self::Stream> {
-        self.accept(tcp).await
-    }
-}
-
-impl TlsStream for tokio_rustls::server::TlsStream<TcpStream> {
-    fn tcp(&mut self) -> &mut TcpStream {
-        self.get_mut().0
-    }
 }
 
 /// Serves all connections that come in; never ends by itself.
@@ -64,7 +49,7 @@ pub(crate) async fn serve<A: Acceptor>(listener: TcpListener, acceptor: A, provi
 async fn connection<A: Acceptor>(tcp: TcpStream, acceptor: A, provider: Arc<Provider>) {
     // small answers should not wait for an acknowledgement; without this they are only slower
     let _ = tcp.set_nodelay(true);
-    let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.handshake(tcp)).await else {
+    let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.handshake(tcp, provider.switches.snapshot())).await else {
         return;
     };
     let stream = Closing {

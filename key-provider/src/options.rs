@@ -7,16 +7,17 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use skip_client::SystemId;
+use skip_client::{Psk, SystemId};
 
+use crate::psk;
 use crate::switches::{Fault, Quirk};
 
 /// What a pair is started with. The default: ids `Alice` and `Bob`, free ports of 127.0.0.1, a temporary folder, no
 /// switches.
 #[derive(Debug, Clone)]
 pub struct PairOptions {
-    /// Where the certificates and `endpoints.json` go; made when missing. `None`: a temporary folder that goes when the
-    /// pair does.
+    /// Where the certificates, `psk.txt` and `endpoints.json` go; made when missing. `None`: a temporary folder that
+    /// goes when the pair does.
     pub dir: Option<PathBuf>,
     /// The first Key Provider.
     pub alice: SideOptions,
@@ -28,6 +29,11 @@ pub struct PairOptions {
     pub faults: Vec<Fault>,
     /// Whether only clients with a certificate of this pair's authority (`client.pem`) are served.
     pub require_client_cert: bool,
+    /// The pre-shared keys that both sides accept, each identity once, none with control characters or a space in
+    /// front. Empty: a fresh key for [`DEFAULT_IDENTITY`](crate::DEFAULT_IDENTITY).
+    pub psks: Vec<Psk>,
+    /// The suites of TLS 1.2 with pre-shared keys, as a list of OpenSSL, instead of those of the draft.
+    pub psk_ciphers: Option<String>,
     /// How long the peer's end of a key can be fetched, in whole seconds (a part counts as one; up to a second more is
     /// given).
     pub key_lifetime: Duration,
@@ -42,6 +48,8 @@ pub struct SideOptions {
     pub remotes: Vec<String>,
     /// The address to listen on; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// The address to listen on for clients with a pre-shared key; port 0 picks a free one.
+    pub psk_listen: SocketAddr,
 }
 
 impl Default for PairOptions {
@@ -53,19 +61,22 @@ impl Default for PairOptions {
             quirks: Vec::new(),
             faults: Vec::new(),
             require_client_cert: false,
+            psks: Vec::new(),
+            psk_ciphers: None,
             key_lifetime: Duration::from_hours(1),
         }
     }
 }
 
 impl SideOptions {
-    /// A side with this id that shares keys with one other, on a free port of 127.0.0.1.
+    /// A side with this id that shares keys with one other, on free ports of 127.0.0.1.
     #[must_use]
     pub fn new(id: &str, remote: &str) -> Self {
         Self {
             id: id.to_owned(),
             remotes: vec![remote.to_owned()],
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            psk_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         }
     }
 }
@@ -88,7 +99,7 @@ impl PairOptions {
         if self.alice.id == self.bob.id {
             return Err(StartError::options("alice and bob must have different ids".to_owned()));
         }
-        Ok(())
+        psk::check(&self.psks)
     }
 }
 
@@ -136,13 +147,19 @@ mod tests {
     use super::{PairOptions, SideOptions};
 
     #[test]
-    fn bad_ids_and_empty_lists_are_refused() {
+    fn bad_ids_empty_lists_and_doubled_identities_are_refused() {
         let with = |alice: SideOptions| PairOptions {
             alice,
             ..PairOptions::default()
         };
         assert!(PairOptions::default().check().is_ok());
         assert!(with(SideOptions::new("A", "KP_*")).check().is_ok());
+        let psk = crate::random_psk("a").expect("valid");
+        let twice = PairOptions {
+            psks: vec![psk.clone(), psk],
+            ..PairOptions::default()
+        };
+        assert!(twice.check().is_err());
         for alice in [
             SideOptions::new("", "Bob"),
             SideOptions::new("A*", "Bob"),

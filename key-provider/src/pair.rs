@@ -1,4 +1,4 @@
-//! The pair: two listeners on threads of their own, and the folder with its certificates.
+//! The pair: two listeners on threads of their own, and the folder with its certificates and pre-shared keys.
 
 use std::fs;
 use std::io;
@@ -9,18 +9,19 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::oneshot;
-use tokio_rustls::TlsAcceptor;
 
+use crate::certificate_listener::CertificateAcceptor;
 use crate::keys::{KeyBook, SharedSecret};
 use crate::listener;
 use crate::message;
 use crate::options::{PairOptions, SideOptions, StartError};
 use crate::pki::{self, Authority};
+use crate::psk;
+use crate::psk_listener::PskAcceptor;
 use crate::service::{Counters, Provider};
 use crate::switches::{Fault, Quirk, Switches};
 
@@ -48,6 +49,10 @@ pub struct Endpoint {
     pub url: String,
     /// The address it listens on.
     pub address: SocketAddr,
+    /// As `url`, for clients with a pre-shared key.
+    pub psk_url: String,
+    /// The address it listens on for these.
+    pub psk_address: SocketAddr,
 }
 
 /// What happened since the start, at both sides together.
@@ -65,8 +70,8 @@ pub struct Stats {
 
 /// One side before its threads run.
 struct Side {
-    listener: net::TcpListener,
-    tls: ServerConfig,
+    certificates: (net::TcpListener, CertificateAcceptor),
+    psk: (net::TcpListener, PskAcceptor),
     provider: Arc<Provider>,
 }
 
@@ -74,7 +79,7 @@ impl KeyProviderPair {
     /// Starts both; they accept connections, and `endpoints.json` is there, when this returns.
     ///
     /// A folder that does not exist is made for the owner only (0700); one that does keeps its permissions. Private
-    /// keys in it are always 0600.
+    /// keys and `psk.txt` in it are always 0600.
     ///
     /// # Errors
     /// An id or remote that cannot be, an address that is taken, a folder that cannot be written.
@@ -84,6 +89,13 @@ impl KeyProviderPair {
         remove_stale(&dir.join(ENDPOINTS))?;
         let authority = Authority::create(&dir)?;
         authority.client(&dir)?;
+        let psks = if options.psks.is_empty() {
+            vec![psk::random_psk(psk::DEFAULT_IDENTITY)?]
+        } else {
+            options.psks
+        };
+        psk::write_file(&dir.join(PSK), &psks)?;
+        let psk_acceptor = PskAcceptor::new(&psks, options.psk_ciphers.as_deref())?;
 
         let switches = Arc::new(Switches::default());
         switches.set_quirks(&options.quirks);
@@ -94,10 +106,13 @@ impl KeyProviderPair {
         let side = |name: &str, side: SideOptions| -> Result<(Endpoint, Side), StartError> {
             let identity = authority.server(&dir, name, side.listen.ip())?;
             let (listener, address) = bind(side.listen)?;
+            let (psk_listener, psk_address) = bind(side.psk_listen)?;
             let endpoint = Endpoint {
                 id: side.id.clone(),
                 url: url(address),
                 address,
+                psk_url: url(psk_address),
+                psk_address,
             };
             let provider = Provider {
                 id: side.id,
@@ -108,8 +123,11 @@ impl KeyProviderPair {
                 counters: Arc::clone(&counters),
             };
             let side = Side {
-                listener,
-                tls: authority.tls(identity, options.require_client_cert)?,
+                certificates: (
+                    listener,
+                    CertificateAcceptor::new(&authority, &identity, options.require_client_cert)?,
+                ),
+                psk: (psk_listener, psk_acceptor.clone()),
                 provider: Arc::new(provider),
             };
             Ok((endpoint, side))
@@ -143,7 +161,7 @@ impl KeyProviderPair {
         &self.bob
     }
 
-    /// The folder with the certificates and `endpoints.json`.
+    /// The folder with the certificates, the pre-shared keys and `endpoints.json`.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -165,6 +183,12 @@ impl KeyProviderPair {
     #[must_use]
     pub fn client_key(&self) -> PathBuf {
         self.dir.join("client.key")
+    }
+
+    /// The pre-shared keys that both sides accept, a line `identity:hex` for each.
+    #[must_use]
+    pub fn psk(&self) -> PathBuf {
+        self.dir.join(PSK)
     }
 
     /// Replaces the faults of both sides, from the next request on.
@@ -211,6 +235,7 @@ impl Drop for KeyProviderPair {
 }
 
 const ENDPOINTS: &str = "endpoints.json";
+const PSK: &str = "psk.txt";
 
 /// Runs both sides until told to stop. The runtime lives on its own thread, so that a pair can be started and dropped
 /// anywhere, also inside another runtime.
@@ -230,9 +255,12 @@ fn run(sides: [Side; 2]) -> Result<(oneshot::Sender<()>, JoinHandle<()>), StartE
         };
         runtime.block_on(async {
             let accepting = sides.into_iter().try_for_each(|side| {
-                let listener = TcpListener::from_std(side.listener)?;
-                let acceptor = TlsAcceptor::from(Arc::new(side.tls));
-                tokio::spawn(listener::serve(listener, acceptor, side.provider));
+                let (listener, acceptor) = side.certificates;
+                let (psk_listener, psk_acceptor) = side.psk;
+                let listener = TcpListener::from_std(listener)?;
+                let psk_listener = TcpListener::from_std(psk_listener)?;
+                tokio::spawn(listener::serve(listener, acceptor, Arc::clone(&side.provider)));
+                tokio::spawn(listener::serve(psk_listener, psk_acceptor, side.provider));
                 Ok(())
             });
             let is_ok = accepting.is_ok();
@@ -294,7 +322,7 @@ fn bind(address: SocketAddr) -> Result<(net::TcpListener, SocketAddr), StartErro
     bound().map_err(|error| StartError::because(&format!("cannot listen on {address}"), error))
 }
 
-/// A URL that the certificate is good for.
+/// A URL that a certificate for the address is good for.
 fn url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         format!("https://localhost:{}", address.port())
@@ -311,9 +339,13 @@ fn endpoints_json(alice: &Endpoint, bob: &Endpoint) -> Vec<u8> {
         message::string(&mut out, &endpoint.id);
         out.extend_from_slice(br#", "url": "#);
         message::string(&mut out, &endpoint.url);
+        out.extend_from_slice(br#", "psk_url": "#);
+        message::string(&mut out, &endpoint.psk_url);
         out.extend_from_slice(b"}, ");
     }
-    out.extend_from_slice(br#""ca": "ca.pem", "client_cert": "client.pem", "client_key": "client.key"}"#);
+    out.extend_from_slice(
+        br#""ca": "ca.pem", "client_cert": "client.pem", "client_key": "client.key", "psk": "psk.txt"}"#,
+    );
     out.push(b'\n');
     out
 }

@@ -13,7 +13,7 @@ use rcgen::{
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
@@ -81,10 +81,15 @@ impl Authority {
     }
 
     /// The TLS side of a server; `require_client_cert` serves only those who have a certificate of this authority.
-    pub(crate) fn tls(&self, identity: ServerIdentity, require_client_cert: bool) -> Result<ServerConfig, StartError> {
+    pub(crate) fn tls(
+        &self,
+        identity: &ServerIdentity,
+        require_client_cert: bool,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<ServerConfig, StartError> {
         let provider = Arc::new(provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .with_protocol_versions(versions)
             .map_err(failed)?;
         let builder = if require_client_cert {
             let mut roots = RootCertStore::empty();
@@ -94,7 +99,9 @@ impl Authority {
         } else {
             builder.with_no_client_auth()
         };
-        let mut config = builder.with_single_cert(identity.chain, identity.key).map_err(failed)?;
+        let mut config = builder
+            .with_single_cert(identity.chain.clone(), identity.key.clone_key())
+            .map_err(failed)?;
         // draft Table 1 (REQUIRED): TLS_AES_256_GCM_SHA384 whenever the client has it, whatever it prefers
         config.ignore_client_order = true;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -71,7 +71,8 @@ macro_rules! switches {
 }
 
 switches! {
-    /// Something that Key Providers of the field do, and that a client has to live with. A quirk acts on every answer.
+    /// Something that Key Providers of the field do, and that a client has to live with. A quirk acts on every answer;
+    /// one about TLS acts on the connections that are accepted while it is on.
     Quirk, "quirk", {
         /// Closes TCP without the closing message of TLS.
         NoCloseNotify = "no-close-notify",
@@ -99,6 +100,16 @@ switches! {
         Slow = "slow",
         /// Calls its JSON `text/html`.
         TextHtmlType = "text-html-type",
+        /// Offers TLS 1.2 only.
+        Tls12Only = "tls-1.2-only",
+        /// Offers TLS 1.3 only; with tls-1.2-only, that one counts.
+        Tls13Only = "tls-1.3-only",
+        /// Takes pre-shared keys in TLS 1.3 with SHA-256 suites only, like programs written for OpenSSL 1.0.
+        ClassicPsk = "classic-psk",
+        /// Sends an identity hint before a client names its pre-shared key (TLS 1.2).
+        PskIdentityHint = "psk-identity-hint",
+        /// Takes pre-shared keys in TLS 1.2 with AES-256-GCM only.
+        PskGcmOnly = "psk-gcm-only",
     }
 }
 
@@ -192,7 +203,25 @@ impl Switches {
     }
 }
 
+/// The versions of TLS that a listener offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Versions {
+    Both,
+    Tls12,
+    Tls13,
+}
+
 impl Snapshot {
+    pub(crate) fn versions(self) -> Versions {
+        if self.quirk(Quirk::Tls12Only) {
+            Versions::Tls12
+        } else if self.quirk(Quirk::Tls13Only) {
+            Versions::Tls13
+        } else {
+            Versions::Both
+        }
+    }
+
     pub(crate) fn quirk(self, quirk: Quirk) -> bool {
         self.quirks & quirk.bit() != 0
     }

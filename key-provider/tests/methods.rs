@@ -234,7 +234,9 @@ fn the_folder_has_what_a_client_needs() {
         serde_json::from_slice(&fs::read(dir.join("endpoints.json")).expect("there")).expect("JSON");
     assert_eq!(json["alice"]["id"], "Alice");
     assert_eq!(json["bob"]["url"], pair.bob().url.as_str());
-    for name in ["ca", "client_cert", "client_key"] {
+    assert_eq!(json["bob"]["psk_url"], pair.bob().psk_url.as_str());
+    assert!(is_private(&pair.psk()) && pair.psk() == dir.join("psk.txt"));
+    for name in ["ca", "client_cert", "client_key", "psk"] {
         assert!(dir.join(json[name].as_str().expect("a name")).is_file(), "{name}");
     }
     for name in ["alice", "bob", "client"] {

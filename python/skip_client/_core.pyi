@@ -13,6 +13,7 @@ __all__ = [
     "Key",
     "KeyProviderPair",
     "Problem",
+    "Psk",
     "__version__",
     "cli_main",
     "error_codes",
@@ -174,16 +175,45 @@ class Entropy:
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
 
 @final
+class Psk:
+    """A pre-shared key of TLS and its identity (draft 3, Table 1); it may be dropped once a client was made with it.
+
+    `identity`: 1 to 128 bytes of UTF-8. The key, 1 to 256 bytes (32 random ones are a good key), in exactly one form:
+    `hex` digits, the `text` itself, `base64` with padding, or `raw` bytes. Raises InvalidArgument, which never shows
+    the key. Not comparable, not picklable, and its repr shows the identity only.
+    """
+
+    def __new__(
+        cls,
+        identity: str,
+        *,
+        hex: str | None = None,
+        text: str | None = None,
+        base64: str | None = None,
+        raw: bytes | bytearray | memoryview | None = None,
+    ) -> Self: ...
+    @staticmethod
+    def from_file(path: str | PathLike[str], identity: str | None = None) -> Psk:
+        """The key of a file with lines `identity:hex`, or one line `hex`; `identity` chooses, or goes with the latter.
+
+        Raises InvalidArgument.
+        """
+    @property
+    def identity(self) -> str:
+        """The identity, which TLS sends in the clear."""
+
+@final
 class Client:
     """A client of one Key Provider, or of several in order of preference. One client serves many threads at once.
 
     `url`: `https://host[:port][/path]`, or a list of such URLs. `ca`: the CA's certificates as a path or as PEM
     bytes, or `"system"`. `pin`: `sha256/` and the base64 of the public key's SHA-256; alone, it is the trust.
-    `cert`: certificate and private key of the client, as paths or PEM bytes. `server_name`: the name that the Key
-    Provider's certificate has. `tls`: `auto`, `1.2` or `1.3`. `timeout` (whole call), `connect_timeout` (name, TCP
-    and TLS) and `wait_when_busy` (in all, for a busy Key Provider) are seconds. `proxy`:
-    `http://[user:password@]host[:port]`. `strict=False` accepts known deviations of real Key Providers.
-    `check_remote=False` asks for keys without looking at the capabilities first. Raises InvalidArgument.
+    `cert`: certificate and private key of the client, as paths or PEM bytes. `psk`: a pre-shared key, instead of all
+    these. `server_name`: the name that the Key Provider's certificate has. `tls`: `auto`, `1.2` or `1.3`. `timeout`
+    (whole call), `connect_timeout` (name, TCP and TLS) and `wait_when_busy` (in all, for a busy Key Provider) are
+    seconds. `proxy`: `http://[user:password@]host[:port]`. `strict=False` accepts known deviations of real Key
+    Providers. `check_remote=False` asks for keys without looking at the capabilities first. `legacy=True` also offers
+    TLS_RSA_WITH_AES_256_CBC_SHA256, which Table 1 recommends and which is not safe today. Raises InvalidArgument.
     """
 
     def __new__(
@@ -192,6 +222,7 @@ class Client:
         *,
         ca: _Pem | None = None,
         cert: tuple[_Pem, _Pem] | None = None,
+        psk: Psk | None = None,
         server_name: str | None = None,
         pin: str | None = None,
         tls: str = "auto",
@@ -201,6 +232,7 @@ class Client:
         strict: bool = True,
         check_remote: bool = True,
         wait_when_busy: float = 0.0,
+        legacy: bool = False,
     ) -> Self: ...
     def capabilities(self, *, refresh: bool = False, cancel: CancelToken | None = None) -> Capabilities:
         """What the Key Provider offers (draft 4.1): fetched once, then remembered; `refresh` asks again.
@@ -237,6 +269,9 @@ class Endpoint:
     @property
     def url(self) -> str:
         """Its URL."""
+    @property
+    def psk_url(self) -> str:
+        """Its URL for clients with a pre-shared key."""
 
 @final
 class KeyProviderPair:
@@ -252,6 +287,8 @@ class KeyProviderPair:
         alice_remotes: list[str],
         bob_remotes: list[str],
         require_client_cert: bool,
+        psks: list[Psk],
+        psk_ciphers: str | None,
         key_lifetime: float,
     ) -> Self: ...
     @property
@@ -264,6 +301,8 @@ class KeyProviderPair:
     def client_cert(self) -> str: ...
     @property
     def client_key(self) -> str: ...
+    @property
+    def psk_file(self) -> str: ...
     def set_quirks(self, quirks: list[str]) -> None: ...
     def set_faults(self, faults: list[str]) -> None: ...
     def stop(self) -> None: ...

@@ -1,14 +1,14 @@
 """A pair of development Key Providers for tests, also as the pytest fixture `skip_key_providers`.
 
-They are real servers over real TLS on free ports of 127.0.0.1, with a certificate authority of their own in a
-temporary folder.
+They are real servers over real TLS on free ports of 127.0.0.1, with a certificate authority and a pre-shared key of
+their own in a temporary folder.
 """
 
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from ._core import Endpoint
+from ._core import Endpoint, Psk
 from ._core import KeyProviderPair as _Pair
 
 __all__ = ["Endpoint", "KeyProviderPair"]
@@ -17,7 +17,9 @@ __all__ = ["Endpoint", "KeyProviderPair"]
 class KeyProviderPair:
     """Two Key Providers that share keys; a context manager. The ids are `Alice` and `Bob` unless given.
 
-    `quirks` and `faults` are names of `skip-client serve --help`, for both Key Providers. `key_lifetime` is in seconds.
+    `quirks` and `faults` are names of `skip-client serve --help`, for both Key Providers. `psks` are the pre-shared
+    keys that both take (one is made when there is none; `.psk` is the first), and `psk_ciphers` which suites of TLS 1.2
+    go with them, by OpenSSL's names. `key_lifetime` is in seconds.
     Raises InvalidArgument for an unknown name, OSError when a port cannot be had.
     """
 
@@ -31,9 +33,12 @@ class KeyProviderPair:
         alice_remotes: Iterable[str] | None = None,
         bob_remotes: Iterable[str] | None = None,
         require_client_cert: bool = False,
+        psks: Iterable[Psk] = (),
+        psk_ciphers: str | None = None,
         key_lifetime: float = 3600.0,
     ) -> None:
         """Starts both."""
+        given = list(psks)
         self._pair: _Pair | None = _Pair(
             list(quirks),
             list(faults),
@@ -42,6 +47,8 @@ class KeyProviderPair:
             alice_remotes=[bob_id] if alice_remotes is None else list(alice_remotes),
             bob_remotes=[alice_id] if bob_remotes is None else list(bob_remotes),
             require_client_cert=require_client_cert,
+            psks=given,
+            psk_ciphers=psk_ciphers,
             key_lifetime=key_lifetime,
         )
         pair = self._pair
@@ -50,6 +57,8 @@ class KeyProviderPair:
         self.ca: str = pair.ca
         self.client_cert: str = pair.client_cert
         self.client_key: str = pair.client_key
+        self.psk_file: str = pair.psk_file
+        self.psk: Psk = given[0] if given else Psk.from_file(pair.psk_file)
 
     def set_quirks(self, quirks: Iterable[str]) -> None:
         """From now on these quirks, and no others, at both Key Providers."""

@@ -1,12 +1,13 @@
 //! Arguments from Python: text, numbers of bits, seconds, files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyString};
 use skip_client::{BitLength, Error};
+use zeroize::Zeroizing;
 
 use crate::errors::{OrRaise, raise};
 
@@ -60,11 +61,15 @@ pub fn pem(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let path: PathBuf = value
         .extract()
         .map_err(|_| PyTypeError::new_err(format!("{field} must be a path, or PEM as bytes")))?;
-    std::fs::read(&path).map_err(|error| {
+    file(field, &path, "give a file in PEM form, or its bytes")
+        .map(|mut content| std::mem::take(&mut *content))
+        .map_err(|error| raise(value.py(), &error))
+}
+
+/// The content of a file; `hint` says which one it should be.
+pub fn file(field: &str, path: &Path, hint: &'static str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    std::fs::read(path).map(Zeroizing::new).map_err(|error| {
         let rule = format!("cannot read {}: {}", path.display(), error.kind());
-        raise(
-            value.py(),
-            &Error::invalid_argument(field, rule, "give a file in PEM form, or its bytes"),
-        )
+        Error::invalid_argument(field, rule, hint)
     })
 }

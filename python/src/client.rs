@@ -10,6 +10,7 @@ use skip_client::{Call, ClientBuilder, Error, KeyId, SystemId, TlsVersion};
 use crate::arguments::{bits, pem, seconds, text};
 use crate::errors::{OrRaise, raise};
 use crate::messages::{Capabilities, ConnectionInfo};
+use crate::psk::Psk;
 use crate::secrets::{Entropy, Key};
 
 /// Ends calls from another thread.
@@ -41,8 +42,8 @@ pub struct Client(skip_client::Client);
 impl Client {
     #[new]
     #[pyo3(signature = (
-        url, *, ca=None, cert=None, server_name=None, pin=None, tls="auto", timeout=10.0, connect_timeout=3.0, proxy=None,
-        strict=true, check_remote=true, wait_when_busy=0.0
+        url, *, ca=None, cert=None, psk=None, server_name=None, pin=None, tls="auto", timeout=10.0, connect_timeout=3.0,
+        proxy=None, strict=true, check_remote=true, wait_when_busy=0.0, legacy=false
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -50,6 +51,7 @@ impl Client {
         url: &Bound<'_, PyAny>,
         ca: Option<&Bound<'_, PyAny>>,
         cert: Option<&Bound<'_, PyAny>>,
+        psk: Option<&Psk>,
         server_name: Option<&Bound<'_, PyAny>>,
         pin: Option<&Bound<'_, PyAny>>,
         tls: &str,
@@ -59,6 +61,7 @@ impl Client {
         strict: bool,
         check_remote: bool,
         wait_when_busy: f64,
+        legacy: bool,
     ) -> PyResult<Self> {
         let mut builder = urls(url)?
             .tls(tls.parse::<TlsVersion>().or_raise(py)?)
@@ -66,7 +69,8 @@ impl Client {
             .connect_timeout(seconds(py, "connect_timeout", connect_timeout, false)?)
             .wait_when_busy(seconds(py, "wait_when_busy", wait_when_busy, true)?)
             .lenient(!strict)
-            .check_remote(check_remote);
+            .check_remote(check_remote)
+            .legacy(legacy);
         if let Some(ca) = ca {
             let system = ca
                 .cast::<PyString>()
@@ -82,6 +86,9 @@ impl Client {
                 .extract()
                 .map_err(|_| PyTypeError::new_err("cert must be a pair: certificate and private key"))?;
             builder = builder.client_cert_pem(pem("cert", &cert)?, pem("key", &key)?);
+        }
+        if let Some(psk) = psk {
+            builder = builder.psk(psk.0.clone());
         }
         if let Some(name) = server_name {
             builder = builder.server_name(&text("server_name", name)?);

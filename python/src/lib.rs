@@ -5,6 +5,7 @@ mod client;
 mod errors;
 mod messages;
 mod provider_pair;
+mod psk;
 mod secrets;
 
 use std::ffi::OsString;
@@ -20,6 +21,8 @@ mod _core {
     use super::messages::{Capabilities, ConnectionInfo, Problem, is_valid, matches_remote, schema_text, validate};
     #[pymodule_export]
     use super::provider_pair::{Endpoint, KeyProviderPair};
+    #[pymodule_export]
+    use super::psk::Psk;
     #[pymodule_export]
     use super::secrets::{Entropy, Key};
     #[pymodule_export]

@@ -10,6 +10,7 @@ use skip_key_provider::{Fault, PairOptions, Quirk, SideOptions};
 
 use crate::arguments::seconds;
 use crate::errors::raise;
+use crate::psk::Psk;
 
 /// One of the two Key Providers.
 #[pyclass(frozen, module = "skip_client.testing", get_all)]
@@ -17,6 +18,7 @@ use crate::errors::raise;
 pub struct Endpoint {
     id: String,
     url: String,
+    psk_url: String,
 }
 
 #[pymethods]
@@ -35,13 +37,15 @@ pub struct KeyProviderPair {
     ca: String,
     client_cert: String,
     client_key: String,
+    psk_file: String,
 }
 
 #[pymethods]
 impl KeyProviderPair {
     #[new]
     #[pyo3(signature = (
-        quirks, faults, *, alice_id, bob_id, alice_remotes, bob_remotes, require_client_cert, key_lifetime
+        quirks, faults, *, alice_id, bob_id, alice_remotes, bob_remotes, require_client_cert, psks, psk_ciphers,
+        key_lifetime
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -53,12 +57,16 @@ impl KeyProviderPair {
         alice_remotes: Vec<String>,
         bob_remotes: Vec<String>,
         require_client_cert: bool,
+        psks: Vec<Bound<'_, Psk>>,
+        psk_ciphers: Option<String>,
         key_lifetime: f64,
     ) -> PyResult<Self> {
         let mut options = PairOptions {
             quirks: named::<Quirk>(py, "quirks", &quirks)?,
             faults: named::<Fault>(py, "faults", &faults)?,
             require_client_cert,
+            psks: psks.iter().map(|psk| psk.get().0.clone()).collect(),
+            psk_ciphers,
             key_lifetime: seconds(py, "key_lifetime", key_lifetime, false)?,
             ..PairOptions::default()
         };
@@ -78,6 +86,7 @@ impl KeyProviderPair {
         let side = |endpoint: &skip_key_provider::Endpoint| Endpoint {
             id: endpoint.id.clone(),
             url: endpoint.url.clone(),
+            psk_url: endpoint.psk_url.clone(),
         };
         let shown = |path: &Path| path.to_string_lossy().into_owned();
         Ok(Self {
@@ -86,6 +95,7 @@ impl KeyProviderPair {
             ca: shown(&pair.ca()),
             client_cert: shown(&pair.client_cert()),
             client_key: shown(&pair.client_key()),
+            psk_file: shown(&pair.psk()),
             pair: Mutex::new(Some(pair)),
         })
     }
@@ -113,6 +123,11 @@ impl KeyProviderPair {
     #[getter]
     fn client_key(&self) -> &str {
         &self.client_key
+    }
+
+    #[getter]
+    fn psk_file(&self) -> &str {
+        &self.psk_file
     }
 
     fn set_quirks(&self, py: Python<'_>, quirks: Vec<String>) -> PyResult<()> {

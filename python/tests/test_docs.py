@@ -44,6 +44,7 @@ def test_blocks_run(page: Path, tmp_path: Path) -> None:
     with KeyProviderPair() as pair:
         shutil.copytree(Path(pair.ca).parent, folder)
         addresses = {"https://127.0.0.1:8443": pair.alice.url, "https://127.0.0.1:8444": pair.bob.url}
+        addresses |= {"https://127.0.0.1:8445": pair.alice.psk_url, "https://127.0.0.1:8446": pair.bob.psk_url}
         for language, text in blocks(page):
             for printed, real in addresses.items():
                 text = text.replace(printed, real.rstrip("/"))

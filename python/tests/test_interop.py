@@ -4,59 +4,21 @@ Each works, or gives an error that says what to do. A server that is not install
 """
 
 import functools
-import http.server
 import json
 import os
-import shutil
 import socket
 import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from servers import KEY, KEY_ID, MESSAGES, RANDOM, free_port, http_server, needs, nginx, openssl, process
 
 from skip_client import Client, SkipError
-
-KEY_ID = "0123456789abcdef0123456789ABCDEF"
-KEY = "c3a15e97" * 8
-RANDOM = "5b2ef047" * 8
-MESSAGES = {
-    "capabilities": {
-        "entropy": True,
-        "key": True,
-        "algorithm": "static",
-        "localSystemID": "Alice",
-        "remoteSystemID": ["Bob"],
-    },
-    "key": {"keyId": KEY_ID, "key": KEY},
-    "entropy": {"randomStr": RANDOM, "minentropy": 256},
-}
-REPLIES = {
-    "/capabilities": MESSAGES["capabilities"],
-    "/key": MESSAGES["key"],
-    f"/key/{KEY_ID}": MESSAGES["key"],
-    "/entropy": MESSAGES["entropy"],
-}
-
-
-def needs(tool: str) -> str:
-    """The path of a server that Debian has; without it a loud skip, and a failure in CI."""
-    found = shutil.which(tool, path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
-    if found:
-        return found
-    if os.environ.get("CI"):
-        pytest.fail(f"{tool} is missing: `make setup-ci` installs it")
-    pytest.skip(f"{tool} is missing: interoperability with it was NOT tested")
-
-
-def openssl(*arguments: str | Path, directory: Path) -> None:
-    """Runs one openssl command."""
-    command = [needs("openssl"), *map(str, arguments)]
-    subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=60)
 
 
 class Pki:
@@ -127,83 +89,21 @@ def address_leaf(pki: Pki) -> tuple[Path, Path]:
     return pki.leaf("IP:127.0.0.1")
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def certificate_nginx(
+    leaf: tuple[Path, Path], directory: Path, protocol: str, extra: str = ""
+) -> AbstractContextManager[str]:
+    """nginx with a certificate."""
+    return nginx(directory, leaf, f"ssl_protocols {protocol};\n{extra}")
 
 
-@contextmanager
-def process(command: list[str], directory: Path, port: int) -> Iterator[str]:
-    """A server process that listens on a port; gives its URL."""
-    with (directory / "log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        end = time.monotonic() + 15
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                log_text = (directory / "log").read_text(errors="replace")
-                assert server.poll() is None and time.monotonic() < end, log_text
-                time.sleep(0.05)
-        yield f"https://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-@contextmanager
-def nginx(leaf: tuple[Path, Path], directory: Path, protocol: str, extra: str = "") -> Iterator[str]:
-    """Debian's nginx with static replies."""
-    port = free_port()
-    locations = ""
-    for number, (path, message) in enumerate(REPLIES.items()):
-        (directory / f"reply{number}").write_text(json.dumps(message))
-        locations += f"location = {path} {{ default_type application/json; alias {directory}/reply{number}; }}\n"
-    temporary = "".join(f"{name}_temp_path tmp;" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    (directory / "nginx.conf").write_text(
-        f"daemon off; master_process off; pid nginx.pid; error_log stderr;\nevents {{}}\n"
-        f"http {{ access_log off; {temporary}\nserver {{ listen 127.0.0.1:{port} ssl; ssl_certificate {leaf[0]};\n"
-        f"ssl_certificate_key {leaf[1]}; ssl_protocols {protocol};\n{extra}\n{locations}}} }}\n"
-    )
-    command = [needs("nginx"), "-p", str(directory), "-c", "nginx.conf", "-e", "stderr"]
-    with process(command, directory, port) as url:
-        yield url
-
-
-@contextmanager
-def http_server(
+def certificate_server(
     leaf: tuple[Path, Path],
     *,
     protocol: str = "HTTP/1.1",
     version: ssl.TLSVersion | None = None,
     client_ca: Path | None = None,
-) -> Iterator[str]:
-    """Python's http.server behind its ssl module."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = protocol
-
-        def do_GET(self) -> None:
-            reply = REPLIES.get(self.path.partition("?")[0])
-            body = json.dumps(reply).encode()
-            self.send_response(200 if reply else 404)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
-
-    class Server(http.server.ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            """Quiet: a refused handshake is what some tests want."""
-
+) -> AbstractContextManager[str]:
+    """Python's http.server with a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*leaf)
     if version:
@@ -211,16 +111,7 @@ def http_server(
     if client_ca:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(client_ca)
-    server = Server(("127.0.0.1", 0), Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"https://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return http_server(context, protocol)
 
 
 @contextmanager
@@ -288,13 +179,19 @@ def refused(url: str, **options: object) -> SkipError:
 @pytest.mark.parametrize("kind", ["EC", "RSA"])
 def test_nginx_serves_all_requests(pki: Pki, tmp_path: Path, protocol: str, kind: str) -> None:
     """Also with an RSA certificate, which real Key Providers have."""
-    with nginx(pki.leaf("IP:127.0.0.1", kind=kind), tmp_path, protocol) as url, Client(url, ca=pki.ca) as kp:
+    with (
+        certificate_nginx(pki.leaf("IP:127.0.0.1", kind=kind), tmp_path, protocol) as url,
+        Client(url, ca=pki.ca) as kp,
+    ):
         fetch_everything(kp)
 
 
 def test_nginx_that_closes_after_each_reply(pki: Pki, address_leaf: tuple[Path, Path], tmp_path: Path) -> None:
     """keepalive_timeout 0 sends `Connection: close`."""
-    with nginx(address_leaf, tmp_path, "TLSv1.3", "keepalive_timeout 0;") as url, Client(url, ca=pki.ca) as kp:
+    with (
+        certificate_nginx(address_leaf, tmp_path, "TLSv1.3", "keepalive_timeout 0;") as url,
+        Client(url, ca=pki.ca) as kp,
+    ):
         fetch_everything(kp)
 
 
@@ -337,14 +234,14 @@ def test_s_server_http_with_headers_from_files(pki: Pki, address_leaf: tuple[Pat
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_python_http_server(pki: Pki, address_leaf: tuple[Path, Path], protocol: str, version: ssl.TLSVersion) -> None:
     """Python's own server, old and new."""
-    with http_server(address_leaf, protocol=protocol, version=version) as url, Client(url, ca=pki.ca) as kp:
+    with certificate_server(address_leaf, protocol=protocol, version=version) as url, Client(url, ca=pki.ca) as kp:
         fetch_everything(kp)
 
 
 def test_a_name_that_resolves_to_more_addresses(pki: Pki) -> None:
     """localhost is ::1 and 127.0.0.1 on most machines; the server listens on one of them."""
     with (
-        http_server(pki.leaf("DNS:localhost")) as url,
+        certificate_server(pki.leaf("DNS:localhost")) as url,
         Client(url.replace("127.0.0.1", "localhost"), ca=pki.ca) as kp,
     ):
         fetch_everything(kp)
@@ -355,8 +252,8 @@ def test_a_client_certificate_that_is_demanded(pki: Pki, address_leaf: tuple[Pat
     mine = pki.leaf("DNS:encryptor")
     demand = f"ssl_verify_client on; ssl_client_certificate {pki.ca};"
     for server in (
-        functools.partial(http_server, address_leaf, client_ca=pki.ca),
-        functools.partial(nginx, address_leaf, tmp_path, "TLSv1.2 TLSv1.3", demand),
+        functools.partial(certificate_server, address_leaf, client_ca=pki.ca),
+        functools.partial(certificate_nginx, address_leaf, tmp_path, "TLSv1.2 TLSv1.3", demand),
     ):
         with server() as url, Client(url, ca=pki.ca, cert=mine) as kp:
             fetch_everything(kp)
@@ -367,7 +264,7 @@ def test_without_the_client_certificate_the_error_names_it(
     pki: Pki, address_leaf: tuple[Path, Path], version: ssl.TLSVersion
 ) -> None:
     """In TLS 1.3 the refusal comes after the client thinks that the handshake is done."""
-    with http_server(address_leaf, version=version, client_ca=pki.ca) as url:
+    with certificate_server(address_leaf, version=version, client_ca=pki.ca) as url:
         error = refused(url, ca=pki.ca)
     assert error.code == "tls_failed"
     assert "client certificate" in f"{error} {error.hint}"
@@ -376,7 +273,7 @@ def test_without_the_client_certificate_the_error_names_it(
 def test_nginx_without_the_client_certificate(pki: Pki, address_leaf: tuple[Path, Path], tmp_path: Path) -> None:
     """nginx says 400 with a page, and the page's words are kept apart."""
     demand = f"ssl_verify_client on; ssl_client_certificate {pki.ca};"
-    with nginx(address_leaf, tmp_path, "TLSv1.3", demand) as url:
+    with certificate_nginx(address_leaf, tmp_path, "TLSv1.3", demand) as url:
         error = refused(url, ca=pki.ca)
     assert (error.code, error.status) == ("rejected", 400)
 
@@ -386,7 +283,7 @@ def test_nginx_without_the_client_certificate(pki: Pki, address_leaf: tuple[Path
 
 def test_unknown_ca(pki: Pki, address_leaf: tuple[Path, Path]) -> None:
     """The remedy is the right CA file, or a pin."""
-    with http_server(address_leaf) as url:
+    with certificate_server(address_leaf) as url:
         error = refused(url, ca=pki.unknown_ca)
     assert error.code == "tls_failed"
     assert "ca" in error.hint.lower()
@@ -394,7 +291,7 @@ def test_unknown_ca(pki: Pki, address_leaf: tuple[Path, Path]) -> None:
 
 def test_expired_certificate(pki: Pki) -> None:
     """The message says so."""
-    with http_server(pki.leaf("IP:127.0.0.1", expired=True)) as url:
+    with certificate_server(pki.leaf("IP:127.0.0.1", expired=True)) as url:
         error = refused(url, ca=pki.ca)
     assert error.code == "tls_failed"
     assert "expired" in f"{error} {error.hint}"
@@ -402,7 +299,7 @@ def test_expired_certificate(pki: Pki) -> None:
 
 def test_wrong_name(pki: Pki) -> None:
     """server_name says which name the certificate has."""
-    with http_server(pki.leaf("DNS:kp.example")) as url:
+    with certificate_server(pki.leaf("DNS:kp.example")) as url:
         error = refused(url, ca=pki.ca)
         assert error.code == "tls_failed"
         assert "name" in f"{error} {error.hint}"
@@ -413,7 +310,7 @@ def test_wrong_name(pki: Pki) -> None:
 def test_common_name_only(pki: Pki) -> None:
     """A pin is the remedy that needs no new certificate."""
     leaf = pki.leaf("")
-    with http_server(leaf) as url:
+    with certificate_server(leaf) as url:
         error = refused(url, ca=pki.ca)
         assert error.code == "tls_failed"
         assert "pin" in error.hint
@@ -434,7 +331,7 @@ def spki_pin(certificate: Path) -> str:
 def test_tls_versions_that_do_not_meet(pki: Pki, address_leaf: tuple[Path, Path]) -> None:
     """A client that insists on another version than the server has."""
     for version, asked in ((ssl.TLSVersion.TLSv1_2, "1.3"), (ssl.TLSVersion.TLSv1_3, "1.2")):
-        with http_server(address_leaf, version=version) as url:
+        with certificate_server(address_leaf, version=version) as url:
             assert refused(url, ca=pki.ca, tls=asked).code == "tls_failed"
 
 
@@ -547,7 +444,7 @@ def test_no_proxy_from_the_environment(
     """A key must not take a way that nobody chose for it."""
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
-    with http_server(address_leaf) as url, Client(url, ca=pki.ca) as kp:
+    with certificate_server(address_leaf) as url, Client(url, ca=pki.ca) as kp:
         fetch_everything(kp)
 
 
@@ -579,7 +476,7 @@ def test_an_explicit_proxy(pki: Pki, address_leaf: tuple[Path, Path]) -> None:
         connection.recv(4096)
         connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 
-    with http_server(address_leaf) as url:
+    with certificate_server(address_leaf) as url:
         with raw_server(tunnel) as proxy, Client(url, ca=pki.ca, proxy=proxy.replace("https", "http")) as kp:
             fetch_everything(kp)
         assert asked[0].startswith(b"CONNECT 127.0.0.1:")

@@ -8,22 +8,29 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from skip_client import Client, Key, SkipError
-from skip_client.testing import KeyProviderPair
+from skip_client.testing import Endpoint, KeyProviderPair
 
 AT_ONCE = 100
 EACH = 200
 
 
-def test_every_key_arrives_once_and_equal_at_both_ends() -> None:
+@pytest.mark.parametrize("mode", ["certificates", "PSK"])
+def test_every_key_arrives_once_and_equal_at_both_ends(mode: str) -> None:
     """Every key equal at both ends, every keyId distinct, none delivered twice, none lost."""
     between: queue.SimpleQueue[Key] = queue.SimpleQueue()
     start = threading.Barrier(2 * AT_ONCE)
 
     with KeyProviderPair() as pair:
 
+        def client(kp: Endpoint) -> Client:
+            patience = {"timeout": 60.0, "connect_timeout": 30.0}
+            if mode == "PSK":
+                return Client(kp.psk_url, psk=pair.psk, **patience)
+            return Client(kp.url, ca=pair.ca, **patience)
+
         def initiator() -> list[str]:
             issued = []
-            with Client(pair.alice.url, ca=pair.ca, timeout=60.0, connect_timeout=30.0) as kp:
+            with client(pair.alice) as kp:
                 start.wait()
                 for _ in range(EACH):
                     key = kp.new_key(pair.bob.id)
@@ -33,7 +40,7 @@ def test_every_key_arrives_once_and_equal_at_both_ends() -> None:
 
         def responder() -> list[str]:
             delivered = []
-            with Client(pair.bob.url, ca=pair.ca, timeout=60.0, connect_timeout=30.0) as kp:
+            with client(pair.bob) as kp:
                 start.wait()
                 for _ in range(EACH):
                     theirs = between.get(timeout=120)
@@ -53,7 +60,7 @@ def test_every_key_arrives_once_and_equal_at_both_ends() -> None:
         assert set(delivered) == set(issued)
         assert between.empty()
 
-        with Client(pair.bob.url, ca=pair.ca) as kp:
+        with client(pair.bob) as kp:
             for key_id in random.sample(delivered, 200):
                 with pytest.raises(SkipError) as caught:
                     kp.key_by_id(key_id, pair.alice.id)

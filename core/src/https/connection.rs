@@ -14,8 +14,8 @@ use crate::transport::{ConnectionInfo, Control, Ended};
 pub(super) trait TlsStream: Send {
     /// Writes some bytes; `sent` becomes true as soon as one byte of the record is with the kernel.
     fn write_all(&mut self, data: &[u8], sent: &mut bool) -> io::Result<()>;
-    /// Goes on with a write that the socket's timeout interrupted.
-    fn flush(&mut self, sent: &mut bool) -> io::Result<()>;
+    /// Goes on with a write of the same data that the socket's timeout interrupted.
+    fn resume_write(&mut self, data: &[u8], sent: &mut bool) -> io::Result<()>;
     /// Reads some plaintext; 0 at the end of the stream, with or without `close_notify`.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
     /// Takes in what came while nobody asked (session tickets); false when the peer has closed or sent data.
@@ -67,7 +67,7 @@ impl Connection {
             if std::mem::take(&mut first) {
                 tls.write_all(data, sent)
             } else {
-                tls.flush(sent)
+                tls.resume_write(data, sent)
             }
         });
         done.map_err(|stop| self.explain(stop))

@@ -370,7 +370,7 @@ mod tests {
             *sent = true;
             self.0.as_ref().write_all(data)
         }
-        fn flush(&mut self, _: &mut bool) -> io::Result<()> {
+        fn resume_write(&mut self, _: &[u8], _: &mut bool) -> io::Result<()> {
             Ok(())
         }
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,8 +1,12 @@
 //! The shipped transport: HTTP over TLS to one Key Provider. The only code that opens sockets.
 
+mod alert;
 mod connection;
 mod dial;
 mod http1;
+#[cfg(feature = "psk")]
+mod openssl;
+mod pin;
 mod rustls;
 mod url;
 
@@ -12,20 +16,28 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ::rustls::pki_types::pem::PemObject;
+use ::rustls::pki_types::{CertificateDer, ServerName};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+#[cfg(feature = "psk")]
+use crate::psk::Psk;
 use crate::request::Request;
 use crate::transport::{ConnectionInfo, Control, Response, Transport, TransportError};
 
-use connection::{Connection, Wire};
+use connection::{Connection, TlsStream, Wire};
 use http1::{Target, exchange};
-use url::{Proxy, Url};
+use url::{Host, Proxy, Url};
 
 /// How many idle connections are kept for the next requests.
 const IDLE_LIMIT: usize = 128;
 /// How long one is kept.
 const IDLE_TIME: Duration = Duration::from_mins(1);
+
+/// Said of `TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384`.
+const RSA_CERTIFICATE_WARNING: &str =
+    "the cipher suite is not in Table 1 of the draft: the key provider has an RSA certificate";
 
 /// Which versions of TLS to offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,6 +79,10 @@ pub(crate) struct TlsOptions {
     pub server_name: Option<String>,
     pub versions: TlsVersion,
     pub proxy: Option<String>,
+    #[cfg(feature = "psk")]
+    pub psk: Option<Psk>,
+    #[cfg(feature = "psk")]
+    pub legacy: bool,
 }
 
 /// A certificate (with its chain) and its private key.
@@ -75,12 +91,74 @@ pub(crate) struct ClientCert {
     pub key_pem: Zeroizing<Vec<u8>>,
 }
 
+/// A TLS library, set up for one Key Provider.
+trait TlsStack: Send + Sync {
+    /// The hellos to try in this order, each on a TCP connection of its own, until one is taken.
+    fn hellos(&self) -> Vec<usize>;
+
+    /// Does the handshake that begins with this hello on a connected socket.
+    fn connect(
+        &self,
+        hello: usize,
+        socket: &Arc<TcpStream>,
+        control: &Control<'_>,
+    ) -> std::result::Result<Open, Refused>;
+}
+
+/// A stream that is ready for a request, and how it came up (without URL and address).
+type Open = (Box<dyn TlsStream>, ConnectionInfo);
+
+/// A handshake that failed.
+struct Refused {
+    error: Error,
+    /// Whether the next hello may fare better, and how much this error explains when none does.
+    next: Option<u8>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, next: None }
+    }
+}
+
+/// The certificates of the CAs that were given.
+fn ca_certificates(options: &TlsOptions) -> Result<Vec<CertificateDer<'static>>> {
+    let mut all = Vec::new();
+    for pem in &options.ca_pem {
+        all.extend(certificates(pem, "ca")?);
+    }
+    Ok(all)
+}
+
+/// Those of the system's store; none when it has no store.
+fn system_certificates() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
+/// Whom the Key Provider is called, and must be.
+fn server_name(options: &TlsOptions, url: &Url) -> Result<ServerName<'static>> {
+    let name = match (&options.server_name, &url.host) {
+        (Some(name), _) => name.clone(),
+        (None, Host::Address(address)) => return Ok(ServerName::IpAddress((*address).into())),
+        (None, Host::Name(name)) => name.strip_suffix('.').unwrap_or(name).to_owned(),
+    };
+    ServerName::try_from(name).map_err(|_| Error::server_name())
+}
+
+fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'static>>> {
+    let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match read {
+        Ok(list) if !list.is_empty() => Ok(list),
+        _ => Err(Error::bad_pem(field, "must hold at least one certificate in PEM form")),
+    }
+}
+
 /// Connections to one Key Provider, kept for reuse.
 pub(crate) struct Https {
     url: Url,
     target: Target,
     proxy: Option<Proxy>,
-    tls: rustls::Rustls,
+    tls: Box<dyn TlsStack>,
     pool: Mutex<Pool>,
 }
 
@@ -97,7 +175,7 @@ impl Https {
     pub fn new(url: &str, options: &TlsOptions) -> Result<Self> {
         let url = Url::parse(url)?;
         let proxy = options.proxy.as_deref().map(Proxy::parse).transpose()?;
-        let tls = rustls::Rustls::new(options, &url)?;
+        let tls = tls_stack(options, &url)?;
         let target = Target {
             base_path: url.path.clone(),
             authority: url.authority.clone(),
@@ -155,21 +233,39 @@ impl Https {
             .as_ref()
             .map_or((&self.url.host, self.url.port), |p| (&p.host, p.port));
         let addresses = dial::resolve(host, port, &connecting)?;
-        let (socket, address) = dial::connect(&addresses, &connecting)?;
-        let socket = Arc::new(socket);
-        let _busy = self.busy(&socket)?;
-        let _watch = control.cancel.watch(&socket);
-        if let Some(proxy) = &self.proxy {
-            dial::tunnel(&socket, proxy, &self.url, &connecting)?;
+        let mut refused: Option<Refused> = None;
+        let mut reached = None;
+        for hello in self.tls.hellos() {
+            // the address that answered the first hello gets the others too
+            let addresses = reached.as_ref().map_or(addresses.as_slice(), std::slice::from_ref);
+            let (socket, address) = match dial::connect(addresses, &connecting) {
+                Ok(connected) => connected,
+                // what the KP answered before explains more than a port that is shut now
+                Err(error) => return Err(refused.map_or(error, |best| best.error)),
+            };
+            let socket = Arc::new(socket);
+            let _busy = self.busy(&socket)?;
+            let _watch = control.cancel.watch(&socket);
+            if let Some(proxy) = &self.proxy {
+                dial::tunnel(&socket, proxy, &self.url, &connecting)?;
+            }
+            match self.tls.connect(hello, &socket, &connecting) {
+                Ok((tls, info)) => {
+                    let info = ConnectionInfo {
+                        url: self.url.text.clone(),
+                        address: address.to_string(),
+                        ..info
+                    };
+                    self.pool().last = Some(info.clone());
+                    return Ok(Connection::new(tls, Wire::new(socket), info));
+                }
+                Err(failed) if failed.next.is_none() => return Err(failed.error),
+                Err(failed) if refused.as_ref().is_some_and(|best| best.next >= failed.next) => {}
+                Err(failed) => refused = Some(failed),
+            }
+            reached = Some(address);
         }
-        let (tls, info) = self.tls.connect(&socket, &connecting)?;
-        let info = ConnectionInfo {
-            url: self.url.text.clone(),
-            address: address.to_string(),
-            ..info
-        };
-        self.pool().last = Some(info.clone());
-        Ok(Connection::new(tls, Wire::new(socket), info))
+        Err(refused.map_or_else(Error::tls_closed, |best| best.error))
     }
 
     /// Has `close` shut this socket down for as long as the guard lives.
@@ -182,6 +278,16 @@ impl Https {
         pool.busy.insert(id, Arc::clone(socket));
         Ok(Busy { https: self, id })
     }
+}
+
+fn tls_stack(options: &TlsOptions, url: &Url) -> Result<Box<dyn TlsStack>> {
+    #[cfg(feature = "psk")]
+    if let Some(psk) = &options.psk {
+        return Ok(Box::new(openssl::WithPsk::new(psk, options, url)?));
+    } else if options.legacy {
+        return Ok(Box::new(openssl::Legacy::new(options, url)?));
+    }
+    Ok(Box::new(rustls::Rustls::new(options, url)?))
 }
 
 struct Busy<'a> {

@@ -6,7 +6,6 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base64ct::{Base64, Encoding};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs as provider};
@@ -14,19 +13,19 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, PeerIncompatible,
-    RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, PeerIncompatible, RootCertStore,
+    SignatureScheme,
 };
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use crate::error::{Error, Result};
 use crate::transport::{ConnectionInfo, Control};
 
 use super::connection::{Stop, TlsStream, Wire};
 use super::dial::not_connected;
-use super::url::{Host, Url};
-use super::{TlsOptions, TlsVersion};
+use super::pin::Pin;
+use super::url::Url;
+use super::{Open, Refused, TlsOptions, TlsStack, TlsVersion};
+use super::{RSA_CERTIFICATE_WARNING, ca_certificates, certificates, server_name, system_certificates};
 
 /// What is the same for all connections to one Key Provider.
 pub(super) struct Rustls {
@@ -59,27 +58,20 @@ impl Rustls {
         };
         // draft 4.2.2: a key is given once, so a request must not be replayable: never early data
         config.enable_early_data = false;
-        let server_name = match (&options.server_name, &url.host) {
-            (Some(name), _) => ServerName::try_from(name.clone()).map_err(|_| Error::server_name())?,
-            (None, Host::Address(address)) => ServerName::IpAddress((*address).into()),
-            (None, Host::Name(name)) => {
-                let name = name.strip_suffix('.').unwrap_or(name).to_owned();
-                ServerName::try_from(name).map_err(|_| Error::server_name())?
-            }
-        };
         Ok(Self {
             config: Arc::new(config),
             wants_client_cert,
-            server_name,
+            server_name: server_name(options, url)?,
         })
     }
+}
 
-    /// Does the handshake on a connected socket.
-    pub fn connect(
-        &self,
-        socket: &Arc<TcpStream>,
-        control: &Control<'_>,
-    ) -> Result<(Box<dyn TlsStream>, ConnectionInfo)> {
+impl TlsStack for Rustls {
+    fn hellos(&self) -> Vec<usize> {
+        vec![0]
+    }
+
+    fn connect(&self, _: usize, socket: &Arc<TcpStream>, control: &Control<'_>) -> std::result::Result<Open, Refused> {
         let session =
             ClientConnection::new(Arc::clone(&self.config), self.server_name.clone()).map_err(|e| explain(&e))?;
         let mut stream = Stream {
@@ -123,18 +115,14 @@ fn skip_provider() -> CryptoProvider {
 }
 
 fn verifier(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
-    let pin = options.pin.as_deref().map(parse_pin).transpose()?;
+    let pin = options.pin.as_deref().map(Pin::parse).transpose()?;
     let mut roots = RootCertStore::empty();
-    for pem in &options.ca_pem {
-        for certificate in certificates(pem, "ca")? {
-            roots
-                .add(certificate)
-                .map_err(|_| Error::bad_pem("ca", "holds something that is not an X.509 certificate"))?;
-        }
+    for certificate in ca_certificates(options)? {
+        roots.add(certificate).map_err(|_| Error::ca_not_x509())?;
     }
     if options.ca_system {
-        let found = rustls_native_certs::load_native_certs();
-        let (added, _) = roots.add_parsable_certificates(found.certs);
+        // a store may hold certificates that rustls cannot read; the others count
+        let (added, _) = roots.add_parsable_certificates(system_certificates());
         if added == 0 {
             return Err(Error::no_system_store());
         }
@@ -156,33 +144,13 @@ fn verifier(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Arc<
     }
 }
 
-fn parse_pin(text: &str) -> Result<[u8; 32]> {
-    let mut pin = [0; 32];
-    let decoded = text
-        .strip_prefix("sha256/")
-        .and_then(|digest| Base64::decode(digest, &mut pin).ok());
-    match decoded {
-        Some(bytes) if bytes.len() == 32 => Ok(pin),
-        _ => Err(Error::bad_pin()),
-    }
-}
-
-fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'static>>> {
-    let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match read {
-        Ok(list) if !list.is_empty() => Ok(list),
-        _ => Err(Error::bad_pem(field, "must hold at least one certificate in PEM form")),
-    }
-}
-
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_slice(pem)
-        .map_err(|_| Error::bad_pem("key", "must hold one private key in PEM form, not encrypted"))
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| Error::private_key())
 }
 
 /// Trusts one public key; if there are CAs too, both must hold.
 struct Pinned {
-    pin: [u8; 32],
+    pin: Pin,
     chain: Option<Arc<WebPkiServerVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -202,13 +170,13 @@ impl ServerCertVerifier for Pinned {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let parsed = webpki::EndEntityCert::try_from(end_entity)
-            .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        let digest = Sha256::digest(parsed.subject_public_key_info());
-        if !bool::from(digest.as_slice().ct_eq(&self.pin)) {
-            return Err(rustls::Error::InvalidCertificate(
-                CertificateError::ApplicationVerificationFailure,
-            ));
+        let wrong = match self.pin.fits(end_entity) {
+            Some(true) => None,
+            Some(false) => Some(CertificateError::ApplicationVerificationFailure),
+            None => Some(CertificateError::BadEncoding),
+        };
+        if let Some(reason) = wrong {
+            return Err(rustls::Error::InvalidCertificate(reason));
         }
         match &self.chain {
             Some(chain) => chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
@@ -260,10 +228,31 @@ struct Stream {
     wants_client_cert: Arc<AtomicBool>,
 }
 
+/// A socket that raises no SIGPIPE when the connection is gone: rustls writes several buffers at once, for which the standard
+/// library has no such flag. Only Rust's own programs, Python and the JVM ignore that signal; it would end a Swift program.
+struct Quiet<'a>(&'a TcpStream);
+
+impl Write for Quiet<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.0.write(data)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn write_vectored(&mut self, data: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+        let mut nothing = SendAncillaryBuffer::default();
+        Ok(sendmsg(self.0, data, &mut nothing, SendFlags::NOSIGNAL)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Stream {
     fn handshake_step(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
-            self.session.write_tls(&mut self.socket.as_ref())?;
+            self.session.write_tls(&mut Quiet(&self.socket))?;
         }
         if self.session.is_handshaking() {
             self.receive().map(drop)
@@ -277,7 +266,7 @@ impl Stream {
         let n = self.session.read_tls(&mut self.socket.as_ref())?;
         if let Err(error) = self.session.process_new_packets() {
             // the alert that says why; the error is what counts
-            let _ = self.session.write_tls(&mut self.socket.as_ref());
+            let _ = self.session.write_tls(&mut Quiet(&self.socket));
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
         if n == 0 && self.session.is_handshaking() {
@@ -299,9 +288,7 @@ impl Stream {
         let suite = self.session.negotiated_cipher_suite().map(|s| s.suite());
         let mut warnings = Vec::new();
         if suite == Some(rustls::CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384) {
-            warnings.push(
-                "the cipher suite is not in Table 1 of the draft: the key provider has an RSA certificate".into(),
-            );
+            warnings.push(RSA_CERTIFICATE_WARNING.into());
         }
         ConnectionInfo {
             url: String::new(),
@@ -334,12 +321,12 @@ fn iana_group(name: &str) -> String {
 impl TlsStream for Stream {
     fn write_all(&mut self, data: &[u8], sent: &mut bool) -> io::Result<()> {
         self.session.writer().write_all(data)?;
-        self.flush(sent)
+        self.resume_write(data, sent)
     }
 
-    fn flush(&mut self, sent: &mut bool) -> io::Result<()> {
+    fn resume_write(&mut self, _: &[u8], sent: &mut bool) -> io::Result<()> {
         while self.session.wants_write() {
-            if self.session.write_tls(&mut self.socket.as_ref())? > 0 {
+            if self.session.write_tls(&mut Quiet(&self.socket))? > 0 {
                 *sent = true;
             }
         }
@@ -357,7 +344,7 @@ impl TlsStream for Stream {
             }
             self.receive()?;
             while self.session.wants_write() {
-                self.session.write_tls(&mut self.socket.as_ref())?;
+                self.session.write_tls(&mut Quiet(&self.socket))?;
             }
         }
     }
@@ -386,7 +373,7 @@ impl TlsStream for Stream {
         self.session.send_close_notify();
         // best effort: nothing is waited for
         let _ = self.socket.set_nonblocking(true);
-        let _ = self.session.write_tls(&mut self.socket.as_ref());
+        let _ = self.session.write_tls(&mut Quiet(&self.socket));
     }
 
     fn explain(&self, error: &io::Error) -> Option<Error> {
@@ -424,20 +411,7 @@ fn explain(error: &rustls::Error) -> Error {
             }
             _ => Error::tls_bad_certificate(),
         },
-        rustls::Error::AlertReceived(alert) => match alert {
-            AlertDescription::CertificateRequired => Error::tls_client_cert_wanted(),
-            AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied => Error::tls_client_cert_refused(),
-            AlertDescription::ProtocolVersion => Error::tls_version(),
-            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => Error::tls_no_shared_suite(),
-            AlertDescription::UnrecognisedName => Error::tls_unrecognised_name(),
-            _ => Error::tls_alert(alert.as_str().unwrap_or("unknown")),
-        },
+        rustls::Error::AlertReceived(alert) => super::alert::explain((*alert).into()),
         rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
         ) => Error::tls_version(),

@@ -7,3 +7,7 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/fetch-a-key-from-rust.md")]
 pub struct FetchAKeyFromRust;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/psk.md")]
+pub struct Psk;

@@ -131,6 +131,12 @@ impl Connection {
         &self.stream.conn
     }
 
+    /// Whether the handshake succeeds.
+    pub fn is_accepted(&mut self) -> bool {
+        let StreamOwned { conn, sock } = &mut self.stream;
+        conn.complete_io(sock).is_ok()
+    }
+
     pub fn read_timeout(&self, timeout: Duration) {
         self.stream.sock.set_read_timeout(Some(timeout)).expect("timeout");
     }

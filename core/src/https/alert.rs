@@ -1,0 +1,57 @@
+//! What an alert of TLS means, whichever library received it. The numbers are those of RFC 8446, 6.
+
+use crate::error::Error;
+
+/// An alert in a handshake with certificates.
+pub(super) fn explain(alert: u8) -> Error {
+    match alert {
+        CERTIFICATE_REQUIRED => Error::tls_client_cert_wanted(),
+        42..=46 | 48 | 49 => Error::tls_client_cert_refused(),
+        PROTOCOL_VERSION => Error::tls_version(),
+        HANDSHAKE_FAILURE | INSUFFICIENT_SECURITY => Error::tls_no_shared_suite(),
+        UNRECOGNISED_NAME => Error::tls_unrecognised_name(),
+        _ => Error::tls_alert(name(alert)),
+    }
+}
+
+pub(super) const HANDSHAKE_FAILURE: u8 = 40;
+pub(super) const PROTOCOL_VERSION: u8 = 70;
+pub(super) const INSUFFICIENT_SECURITY: u8 = 71;
+pub(super) const UNRECOGNISED_NAME: u8 = 112;
+pub(super) const CERTIFICATE_REQUIRED: u8 = 116;
+
+/// The name in the RFC.
+pub(super) fn name(alert: u8) -> &'static str {
+    match alert {
+        0 => "close_notify",
+        10 => "unexpected_message",
+        20 => "bad_record_mac",
+        22 => "record_overflow",
+        40 => "handshake_failure",
+        41 => "no_certificate",
+        42 => "bad_certificate",
+        43 => "unsupported_certificate",
+        44 => "certificate_revoked",
+        45 => "certificate_expired",
+        46 => "certificate_unknown",
+        47 => "illegal_parameter",
+        48 => "unknown_ca",
+        49 => "access_denied",
+        50 => "decode_error",
+        51 => "decrypt_error",
+        70 => "protocol_version",
+        71 => "insufficient_security",
+        80 => "internal_error",
+        86 => "inappropriate_fallback",
+        90 => "user_canceled",
+        100 => "no_renegotiation",
+        109 => "missing_extension",
+        110 => "unsupported_extension",
+        112 => "unrecognized_name",
+        113 => "bad_certificate_status_response",
+        115 => "unknown_psk_identity",
+        116 => "certificate_required",
+        120 => "no_application_protocol",
+        _ => "an unknown alert",
+    }
+}

@@ -1,0 +1,241 @@
+//! TLS with certificates and the suite of Table 1 that rustls lacks: `TLS_RSA_WITH_AES_256_CBC_SHA256`.
+
+use std::net::{IpAddr, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use openssl::pkey::PKey;
+use openssl::ssl::{Ssl, SslContext, SslVerifyMode};
+use openssl::x509::store::{X509Store, X509StoreBuilder};
+use openssl::x509::verify::X509CheckFlags;
+use openssl::x509::{X509, X509StoreContextRef, X509VerifyResult};
+use rustls::pki_types::{CertificateDer, ServerName};
+
+use crate::error::{Error, Result};
+use crate::https::dial::not_connected;
+use crate::https::pin::Pin;
+use crate::https::url::Url;
+use crate::https::{
+    ClientCert, Open, Refused, TlsOptions, TlsStack, alert, ca_certificates, certificates, server_name,
+    system_certificates,
+};
+use crate::transport::Control;
+
+use super::stream::{self, Stream, Why};
+use super::{context, setup_failed};
+
+/// What rustls offers, and the legacy suite last.
+const SUITES: &str = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:AES256-SHA256";
+
+/// What is the same for all connections to one Key Provider.
+pub(in crate::https) struct Legacy {
+    context: SslContext,
+    server_name: ServerName<'static>,
+    has_client_cert: bool,
+    trust: Trust,
+}
+
+#[derive(Clone, Copy)]
+struct Trust {
+    has_chain: bool,
+    pin: Option<Pin>,
+}
+
+/// The names of a certificate that has not the one it should.
+type Presented = Arc<Mutex<Option<Vec<String>>>>;
+
+impl Legacy {
+    pub fn new(options: &TlsOptions, url: &Url) -> Result<Self> {
+        let mut context = context(options.versions).map_err(setup_failed)?;
+        context.set_cipher_list(SUITES).map_err(setup_failed)?;
+        context
+            .set_ciphersuites("TLS_AES_256_GCM_SHA384")
+            .map_err(setup_failed)?;
+        let roots = roots(options)?;
+        let trust = Trust {
+            has_chain: roots.is_some(),
+            pin: options.pin.as_deref().map(Pin::parse).transpose()?,
+        };
+        if !trust.has_chain && trust.pin.is_none() {
+            return Err(Error::no_trust());
+        }
+        if let Some(roots) = roots {
+            context.set_cert_store(roots);
+        }
+        if let Some(client) = &options.client_cert {
+            let (first, chain, key) = identity(client)?;
+            context
+                .set_certificate(&first)
+                .and_then(|()| chain.into_iter().try_for_each(|one| context.add_extra_chain_cert(one)))
+                .map_err(setup_failed)?;
+            context
+                .set_private_key(&key)
+                .and_then(|()| context.check_private_key())
+                .map_err(|_| Error::client_cert_does_not_fit())?;
+        }
+        Ok(Self {
+            context: context.build(),
+            server_name: server_name(options, url)?,
+            has_client_cert: options.client_cert.is_some(),
+            trust,
+        })
+    }
+
+    fn ssl(&self, presented: &Presented) -> std::result::Result<Ssl, openssl::error::ErrorStack> {
+        let mut ssl = Ssl::new(&self.context)?;
+        if let ServerName::DnsName(name) = &self.server_name {
+            ssl.set_hostname(name.as_ref())?;
+        }
+        if self.trust.has_chain {
+            let wanted = ssl.param_mut();
+            // a common name does not count, as with rustls
+            wanted.set_hostflags(X509CheckFlags::NEVER_CHECK_SUBJECT | X509CheckFlags::NO_PARTIAL_WILDCARDS);
+            match &self.server_name {
+                ServerName::IpAddress(address) => wanted.set_ip(IpAddr::from(*address))?,
+                name => wanted.set_host(&name.to_str())?,
+            }
+        }
+        let (trust, presented) = (self.trust, Arc::clone(presented));
+        ssl.set_verify_callback(SslVerifyMode::PEER, move |verified, store| {
+            verify(trust, verified, store, &presented)
+        });
+        Ok(ssl)
+    }
+
+    /// What a failed handshake means, as the rustls transport would say it.
+    fn explain(&self, why: &Why, ssl: Option<&openssl::ssl::SslRef>, presented: &Presented) -> Error {
+        match *why {
+            // the KP had chosen a suite already, so what it misses is a certificate
+            Why::Alert(alert::HANDSHAKE_FAILURE) if ssl.is_some_and(|ssl| ssl.current_cipher().is_some()) => {
+                if self.has_client_cert {
+                    Error::tls_client_cert_refused()
+                } else {
+                    Error::tls_client_cert_wanted()
+                }
+            }
+            Why::Alert(alert) => alert::explain(alert),
+            Why::Reason(stream::CERTIFICATE_VERIFY_FAILED) => {
+                let result = ssl.map_or(X509VerifyResult::OK, openssl::ssl::SslRef::verify_result);
+                certificate_error(result, presented)
+            }
+            Why::Reason(stream::UNSUPPORTED_PROTOCOL) => Error::tls_version(),
+            Why::Reason(reason) if stream::NOT_TLS.contains(&reason) => Error::tls_not_tls(),
+            Why::Reason(_) => Error::tls_broken(),
+            Why::Closed | Why::Ended(_) => Error::tls_closed(),
+        }
+    }
+}
+
+impl TlsStack for Legacy {
+    fn hellos(&self) -> Vec<usize> {
+        vec![0]
+    }
+
+    fn connect(&self, _: usize, socket: &Arc<TcpStream>, control: &Control<'_>) -> std::result::Result<Open, Refused> {
+        let presented = Presented::default();
+        let ssl = self.ssl(&presented).map_err(setup_failed)?;
+        let stream = Stream::connect(ssl, socket, control).map_err(|(why, stream)| match why {
+            Why::Ended(ended) => not_connected(ended, "the TLS handshake"),
+            why => self.explain(&why, stream.as_ref().map(openssl::ssl::SslStream::ssl), &presented),
+        })?;
+        let mut warnings = Vec::new();
+        match stream::suite(stream.ssl()) {
+            suite @ "TLS_RSA_WITH_AES_256_CBC_SHA256" => warnings.push(format!(
+                "{suite} has no forward secrecy and is not safe today: update the key provider"
+            )),
+            "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384" => warnings.push(crate::https::RSA_CERTIFICATE_WARNING.into()),
+            _ => {}
+        }
+        let info = stream.info(warnings);
+        Ok((Box::new(stream), info))
+    }
+}
+
+/// The certificates to trust, if any were given.
+fn roots(options: &TlsOptions) -> Result<Option<X509Store>> {
+    let mut roots = X509StoreBuilder::new().map_err(setup_failed)?;
+    let given = ca_certificates(options)?;
+    for certificate in &given {
+        let parsed = X509::from_der(certificate).map_err(|_| Error::ca_not_x509())?;
+        roots.add_cert(parsed).map_err(setup_failed)?;
+    }
+    if options.ca_system {
+        let mut added = 0;
+        for certificate in system_certificates() {
+            // a store may hold certificates that OpenSSL cannot read; the others count
+            let parsed = X509::from_der(&certificate).and_then(|parsed| roots.add_cert(parsed));
+            added += usize::from(parsed.is_ok());
+        }
+        if added == 0 {
+            return Err(Error::no_system_store());
+        }
+    }
+    let any = options.ca_system || !given.is_empty();
+    Ok(any.then(|| roots.build()))
+}
+
+/// The client's certificate, the rest of its chain, and its key.
+fn identity(client: &ClientCert) -> Result<(X509, Vec<X509>, PKey<openssl::pkey::Private>)> {
+    let mut chain = certificates(&client.cert_pem, "cert")?
+        .iter()
+        .map(|one| X509::from_der(one).map_err(|_| Error::bad_pem("cert", "must hold X.509 certificates")))
+        .collect::<Result<Vec<_>>>()?;
+    let first = chain.remove(0);
+    // a pass phrase is never asked for on the terminal
+    let key = PKey::private_key_from_pem_callback(&client.key_pem, |_| Ok(0)).map_err(|_| Error::private_key())?;
+    Ok((first, chain, key))
+}
+
+/// Judges one certificate of the chain; `verified` is what OpenSSL thinks of it.
+fn verify(trust: Trust, verified: bool, store: &mut X509StoreContextRef, presented: &Presented) -> bool {
+    let is_first = store.error_depth() == 0;
+    let certificate = store
+        .current_cert()
+        .map(|certificate| (certificate.to_der(), names(certificate)));
+    if let (true, Some(pin), Some((der, _))) = (is_first, trust.pin, &certificate) {
+        let fits = der
+            .as_ref()
+            .is_ok_and(|der| pin.fits(&CertificateDer::from(der.as_slice())) == Some(true));
+        if !fits {
+            store.set_error(X509VerifyResult::APPLICATION_VERIFICATION);
+            return false;
+        }
+    }
+    if !trust.has_chain {
+        // the pinned key is the trust: chain, name and dates are not asked
+        return true;
+    }
+    if !verified && is_first {
+        *presented.lock().unwrap_or_else(PoisonError::into_inner) = certificate.map(|(_, names)| names);
+    }
+    verified
+}
+
+fn names(certificate: &openssl::x509::X509Ref) -> Vec<String> {
+    let mut names = Vec::new();
+    for name in certificate.subject_alt_names().into_iter().flatten() {
+        if let Some(host) = name.dnsname() {
+            names.push(host.to_owned());
+        } else if let Some(octets) = name.ipaddress() {
+            let address = <[u8; 4]>::try_from(octets)
+                .map(IpAddr::from)
+                .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from));
+            names.extend(address.map(|address| address.to_string()));
+        }
+    }
+    names
+}
+
+fn certificate_error(result: X509VerifyResult, presented: &Presented) -> Error {
+    // the numbers of X509_V_ERR_
+    match result.as_raw() {
+        9 => Error::tls_not_yet_valid(),
+        10 => Error::tls_expired(),
+        2 | 18..=21 => Error::tls_unknown_issuer(),
+        50 => Error::tls_other_key(),
+        62 | 64 => {
+            let names = presented.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Error::tls_wrong_name(&names.unwrap_or_default())
+        }
+        _ => Error::tls_bad_certificate(),
+    }
+}

@@ -1,0 +1,48 @@
+//! TLS by OpenSSL: pre-shared keys, which rustls has not, and the legacy suite of Table 1.
+
+mod legacy;
+mod psk;
+mod stream;
+
+use openssl::error::ErrorStack;
+use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode, SslVersion};
+use skip_tls_psk::CLEANSE_PLAINTEXT;
+
+use crate::error::Error;
+
+use super::TlsVersion;
+
+pub(super) use legacy::Legacy;
+pub(super) use psk::WithPsk;
+
+/// Post-quantum key exchange (draft 8: MAY) comes first, with a share for those who lack it, so that nobody needs a second hello. OpenSSL
+/// before 3.5 reads only the second list.
+const GROUPS: [&str; 2] = ["?*X25519MLKEM768:?*X25519:?P-256:?P-384", "X25519:P-256:P-384"];
+
+/// What all contexts have in common.
+fn context(versions: TlsVersion) -> Result<SslContextBuilder, ErrorStack> {
+    let mut context = SslContext::builder(SslMethod::tls_client())?;
+    let (lowest, highest) = match versions {
+        TlsVersion::Auto => (SslVersion::TLS1_2, SslVersion::TLS1_3),
+        TlsVersion::Tls12 => (SslVersion::TLS1_2, SslVersion::TLS1_2),
+        TlsVersion::Tls13 => (SslVersion::TLS1_3, SslVersion::TLS1_3),
+    };
+    context.set_min_proto_version(Some(lowest))?;
+    context.set_max_proto_version(Some(highest))?;
+    // that a stream ends without close_notify is for HTTP to judge
+    context.set_options(
+        SslOptions::IGNORE_UNEXPECTED_EOF | SslOptions::NO_COMPRESSION | SslOptions::NO_TICKET | CLEANSE_PLAINTEXT,
+    );
+    // draft 4.2.2: a key is given once, so nothing is kept that would make early data possible
+    context.set_session_cache_mode(SslSessionCacheMode::OFF);
+    context.set_mode(SslMode::ACCEPT_MOVING_WRITE_BUFFER | SslMode::AUTO_RETRY);
+    if context.set_groups_list(GROUPS[0]).is_err() {
+        context.set_groups_list(GROUPS[1])?;
+    }
+    Ok(context)
+}
+
+/// OpenSSL does not take what was given to it.
+fn setup_failed(_: ErrorStack) -> Error {
+    Error::tls_setup()
+}

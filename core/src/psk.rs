@@ -1,0 +1,246 @@
+//! A pre-shared key of TLS and its identity (RFC 4279), in the forms in which people have them.
+
+use std::fmt;
+
+use base64ct::{Base64, Encoding};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+/// RFC 4279, 5.3: what every side supports; OpenSSL cuts longer identities.
+const IDENTITY_LIMIT: usize = 128;
+/// What OpenSSL takes in TLS 1.2.
+const KEY_LIMIT: usize = 256;
+/// A shorter key can be guessed, or will be by a quantum computer.
+const KEY_FLOOR: usize = 16;
+
+/// What a client and a Key Provider share so that TLS needs no certificate (draft 3, Table 1): an identity and a key.
+///
+/// A key has no encoding of its own, so each form has its own constructor and nothing is guessed: `31323334` is four bytes as
+/// hexadecimal and eight as text. The key is wiped on drop and shown by nothing.
+#[derive(Clone)]
+pub struct Psk {
+    identity: Box<str>,
+    key: Secret,
+}
+
+impl Psk {
+    /// A key in hexadecimal digits of either case: an even number from 2 to 512 of them, nothing between them.
+    ///
+    /// # Errors
+    /// `invalid_argument` for another form, or an identity that is not 1 to 128 bytes of UTF-8 without NUL.
+    pub fn from_hex(identity: &str, digits: &[u8]) -> Result<Self> {
+        let key = Secret::from_hex(digits).ok_or_else(|| {
+            Error::psk(
+                "must be hexadecimal, of even length",
+                "give a key in another form as such",
+            )
+        })?;
+        Self::new(identity, key)
+    }
+
+    /// A key that is the text itself, in UTF-8: 1 to 256 bytes. This is what a router calls a key of type 0.
+    ///
+    /// # Errors
+    /// As [`Psk::from_hex`].
+    pub fn from_text(identity: &str, text: &str) -> Result<Self> {
+        Self::from_bytes(identity, text.as_bytes())
+    }
+
+    /// A key of 1 to 256 bytes in base64 (the standard alphabet, with padding).
+    ///
+    /// # Errors
+    /// As [`Psk::from_hex`].
+    pub fn from_base64(identity: &str, text: &[u8]) -> Result<Self> {
+        let mut bytes = Zeroizing::new(vec![0; text.len() / 4 * 3 + 3]);
+        let key = Base64::decode(text, &mut bytes)
+            .map(Secret::copy_of)
+            .map_err(|_| Error::psk("must be base64 with padding", "give a key in another form as such"))?;
+        Self::new(identity, key)
+    }
+
+    /// A key of 1 to 256 bytes as they are.
+    ///
+    /// # Errors
+    /// As [`Psk::from_hex`].
+    pub fn from_bytes(identity: &str, key: &[u8]) -> Result<Self> {
+        Self::new(identity, Secret::copy_of(key))
+    }
+
+    /// The key of a file's content: a line `identity:hex` for each identity, or `hex` alone. The last colon of a line is the one that
+    /// counts; empty lines do not. `identity` chooses a line, or goes with a key that has none.
+    ///
+    /// # Errors
+    /// As [`Psk::from_hex`]; also when the file has no line, none of that identity, or several and none was chosen.
+    pub fn from_file_content(content: &[u8], identity: Option<&str>) -> Result<Self> {
+        let fits = |line: &Line<'_>| match (line.identity, identity) {
+            (Some(name), Some(wanted)) => name == wanted.as_bytes(),
+            _ => true,
+        };
+        let mut fitting = lines(content).filter(fits);
+        match (fitting.next(), fitting.next()) {
+            (Some(line), None) => line.read(identity),
+            (Some(_), Some(_)) => Err(Error::psk_file("has several keys", "say which identity is yours")),
+            (None, _) if identity.is_some() => Err(Error::psk_file("has no key of that identity", FILE_FORM)),
+            (None, _) => Err(Error::psk_file("is empty", FILE_FORM)),
+        }
+    }
+
+    /// All keys of a file's content with lines `identity:hex`.
+    ///
+    /// # Errors
+    /// As [`Psk::from_hex`]; also when there is no line, or one without an identity.
+    pub fn all_of_file_content(content: &[u8]) -> Result<Vec<Self>> {
+        let all = lines(content).map(|line| line.read(None)).collect::<Result<Vec<_>>>()?;
+        if all.is_empty() {
+            return Err(Error::psk_file("is empty", FILE_FORM));
+        }
+        Ok(all)
+    }
+
+    /// The identity, which TLS sends in the clear.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// The key's bytes.
+    #[must_use]
+    pub fn key(&self) -> &Secret {
+        &self.key
+    }
+
+    /// Whether the key has fewer than 128 bits; it works, with a warning.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.key.len() < KEY_FLOOR
+    }
+
+    fn new(identity: &str, key: Secret) -> Result<Self> {
+        // RFC 4279, 5.1 and 5.3; TLS 1.2 would cut an identity at a NUL
+        if identity.is_empty() || identity.len() > IDENTITY_LIMIT || identity.contains('\0') {
+            return Err(Error::psk_identity());
+        }
+        if key.is_empty() || key.len() > KEY_LIMIT {
+            return Err(Error::psk("must have 1 to 256 bytes", "32 random bytes are a good key"));
+        }
+        Ok(Self {
+            identity: identity.into(),
+            key,
+        })
+    }
+}
+
+const FILE_FORM: &str = "it should have a line identity:hex for each identity, or one line with the key in hexadecimal";
+
+/// A line of a file.
+struct Line<'a> {
+    identity: Option<&'a [u8]>,
+    digits: &'a [u8],
+}
+
+fn lines(content: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    content
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty())
+        .map(|line| match line.iter().rposition(|byte| *byte == b':') {
+            Some(colon) => Line {
+                identity: Some(&line[..colon]),
+                digits: &line[colon + 1..],
+            },
+            None => Line {
+                identity: None,
+                digits: line,
+            },
+        })
+}
+
+impl Line<'_> {
+    /// The key of the line, with this identity where the line has none.
+    fn read(&self, identity: Option<&str>) -> Result<Psk> {
+        match (self.identity.map(std::str::from_utf8), identity) {
+            (Some(Ok(name)), _) | (None, Some(name)) => Psk::from_hex(name, self.digits),
+            (Some(Err(_)), _) => Err(Error::psk_file("has an identity that is not UTF-8", FILE_FORM)),
+            (None, None) => Err(Error::psk_file(
+                "has a key without an identity",
+                "give the identity as well",
+            )),
+        }
+    }
+}
+
+impl fmt::Debug for Psk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Psk")
+            .field("identity", &self.identity)
+            .field("key", &self.key)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Psk;
+    use crate::error::ErrorCode;
+
+    #[test]
+    fn each_form_gives_the_same_key() {
+        let psk = Psk::from_hex("router", b"6D61726b").expect("valid");
+        assert_eq!((psk.identity(), psk.key().expose()), ("router", &b"mark"[..]));
+        for same in [
+            Psk::from_text("router", "mark"),
+            Psk::from_base64("router", b"bWFyaw=="),
+            Psk::from_bytes("router", b"mark"),
+            Psk::from_file_content(b"router:6d61726b\n", None),
+            Psk::from_file_content(b"\r\n6d61726b\r\n", Some("router")),
+            Psk::from_file_content(b"a:00\nrouter:6d61726b\nb:01", Some("router")),
+        ] {
+            let same = same.expect("valid");
+            assert_eq!((same.identity(), same.key()), (psk.identity(), psk.key()));
+        }
+        let with_colons = Psk::from_file_content(b"urn:kp:1:00ff", None).expect("valid");
+        assert_eq!(with_colons.identity(), "urn:kp:1");
+        let all = Psk::all_of_file_content(b"a:00\n\nb:01\n").expect("valid");
+        assert_eq!(all.iter().map(Psk::identity).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(Psk::all_of_file_content(b"a:00\n01").is_err() && Psk::all_of_file_content(b"\n").is_err());
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_refused_and_not_shown() {
+        let long = "x".repeat(129);
+        for bad in [
+            Psk::from_hex("", b"00"),
+            Psk::from_hex("a\0b", b"00"),
+            Psk::from_hex(&long, b"00"),
+            Psk::from_hex("a", b""),
+            Psk::from_hex("a", b"marker"),
+            Psk::from_hex("a", b"0x00"),
+            Psk::from_hex("a", b"00:ff"),
+            Psk::from_hex("a", &[b'0'; 514]),
+            Psk::from_text("a", ""),
+            Psk::from_base64("a", b"marker"),
+            Psk::from_base64("a", b"bWFyaw"),
+            Psk::from_bytes("a", &[1; 257]),
+            Psk::from_file_content(b"", None),
+            Psk::from_file_content(b"6d61", None),
+            Psk::from_file_content(b"a:00\nb:01", None),
+            Psk::from_file_content(b"a:00\nb:01", Some("c")),
+            Psk::from_file_content(b"a:00\na:01", Some("a")),
+            Psk::from_file_content(b"\xff:00", None),
+            Psk::from_file_content(b":00", None),
+        ] {
+            let error = bad.expect_err("invalid");
+            assert_eq!(error.code(), ErrorCode::InvalidArgument);
+            assert!(!format!("{error:?}").contains("marker"));
+        }
+        assert!(Psk::from_hex(&long[..128], &[b'0'; 512]).is_ok());
+    }
+
+    #[test]
+    fn debug_shows_the_identity_only() {
+        let shown = format!("{:?}", Psk::from_text("router", "marker").expect("valid"));
+        assert!(shown.contains("router") && !shown.contains("marker"), "{shown}");
+    }
+}

@@ -1,0 +1,61 @@
+//! The listeners with certificates, on rustls.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::SupportedProtocolVersion;
+use rustls::version::{TLS12, TLS13};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream as RustlsStream;
+
+use crate::listener::{Acceptor, TlsStream};
+use crate::options::StartError;
+use crate::pki::{Authority, ServerIdentity};
+use crate::switches::{Snapshot, Versions};
+
+/// A server with its certificate, in each choice of versions.
+#[derive(Clone)]
+pub(crate) struct CertificateAcceptor {
+    both: TlsAcceptor,
+    tls12: TlsAcceptor,
+    tls13: TlsAcceptor,
+}
+
+impl CertificateAcceptor {
+    /// `require_client_cert` serves only those who have a certificate of this authority.
+    pub(crate) fn new(
+        authority: &Authority,
+        identity: &ServerIdentity,
+        require_client_cert: bool,
+    ) -> Result<Self, StartError> {
+        let acceptor = |versions: &[&'static SupportedProtocolVersion]| -> Result<TlsAcceptor, StartError> {
+            let config = authority.tls(identity, require_client_cert, versions)?;
+            Ok(Arc::new(config).into())
+        };
+        Ok(Self {
+            both: acceptor(&[&TLS13, &TLS12])?,
+            tls12: acceptor(&[&TLS12])?,
+            tls13: acceptor(&[&TLS13])?,
+        })
+    }
+}
+
+impl Acceptor for CertificateAcceptor {
+    type Stream = RustlsStream<TcpStream>;
+
+    async fn handshake(&self, tcp: TcpStream, switches: Snapshot) -> io::Result<Self::Stream> {
+        let acceptor = match switches.versions() {
+            Versions::Both => &self.both,
+            Versions::Tls12 => &self.tls12,
+            Versions::Tls13 => &self.tls13,
+        };
+        acceptor.accept(tcp).await
+    }
+}
+
+impl TlsStream for RustlsStream<TcpStream> {
+    fn tcp(&mut self) -> &mut TcpStream {
+        self.get_mut().0
+    }
+}

@@ -1,0 +1,94 @@
+//! Pre-shared keys: fresh ones, and the file `psk.txt` that holds those of a pair.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use skip_client::Psk;
+use zeroize::Zeroizing;
+
+use crate::options::StartError;
+use crate::pki;
+
+/// The identity of a pair that is given none.
+pub const DEFAULT_IDENTITY: &str = "encryptor";
+
+/// A pre-shared key of 32 random bytes.
+///
+/// # Errors
+/// When this cannot be an identity, or when there are no random numbers.
+pub fn random_psk(identity: &str) -> Result<Psk, StartError> {
+    let mut key = Zeroizing::new([0; 32]);
+    aws_lc_rs::rand::fill(key.as_mut()).map_err(|e| StartError::because("no random numbers", e))?;
+    let psk = Psk::from_bytes(identity, key.as_ref()).map_err(|e| StartError::options(e.to_string()))?;
+    check(std::slice::from_ref(&psk))?;
+    Ok(psk)
+}
+
+/// Whether a file of lines `identity:hex` can hold them all, and each can be found again.
+pub(crate) fn check(psks: &[Psk]) -> Result<(), StartError> {
+    let mut identities = HashSet::new();
+    for identity in psks.iter().map(Psk::identity) {
+        if identity.chars().any(char::is_control) || identity.starts_with(' ') {
+            let what = "pre-shared keys: an identity must have no control characters, and not begin with a space";
+            return Err(StartError::options(what.to_owned()));
+        }
+        if !identities.insert(identity) {
+            return Err(StartError::options(
+                "pre-shared keys: each identity must have one key".to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Writes `psk.txt`, for its owner only.
+pub(crate) fn write_file(path: &Path, psks: &[Psk]) -> Result<(), StartError> {
+    // the room is there from the start: growing would leave copies behind
+    let room = psks
+        .iter()
+        .map(|psk| psk.identity().len() + 2 + 2 * psk.key().len())
+        .sum();
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    for psk in psks {
+        let hex = Zeroizing::new(base16ct::lower::encode_string(psk.key().expose()));
+        for part in [psk.identity(), ":", &hex, "\n"] {
+            text.push_str(part);
+        }
+    }
+    pki::write(path, text.as_bytes(), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use skip_client::Psk;
+
+    use super::{check, random_psk, write_file};
+
+    #[test]
+    fn what_a_line_cannot_hold_is_refused() {
+        for identity in ["", "a\nb", "a\u{85}b", " a", &"i".repeat(129)] {
+            assert!(random_psk(identity).is_err(), "{identity:?}");
+        }
+        let psk = |identity| random_psk(identity).expect("valid");
+        assert!(check(&[psk("a"), psk("A"), psk("a ")]).is_ok());
+        assert!(check(&[psk("a"), psk("b"), psk("a")]).is_err());
+        let with_line_break = Psk::from_text("a\nb", "text").expect("valid for TLS");
+        assert!(check(&[with_line_break]).is_err());
+    }
+
+    #[test]
+    fn a_file_is_read_back_whatever_the_identity() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("psk.txt");
+        let psks = ["a", "a:b", ": ", "x ", "Zug \u{e9}"].map(|identity| random_psk(identity).expect("valid"));
+        write_file(&path, &psks).expect("written");
+        let read = Psk::all_of_file_content(&fs::read(&path).expect("there")).expect("read");
+        assert_eq!(read.len(), psks.len());
+        for (one, other) in psks.iter().zip(&read) {
+            assert_eq!(one.identity(), other.identity());
+            assert!(one.key() == other.key(), "another key");
+        }
+    }
+}

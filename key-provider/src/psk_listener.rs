@@ -1,0 +1,152 @@
+//! The listeners with pre-shared keys, on OpenSSL; rustls has none.
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use openssl::error::ErrorStack;
+use openssl::ssl::{Ssl, SslContext, SslMethod, SslMode, SslOptions, SslVersion};
+use skip_client::Psk;
+use skip_tls_psk::{CLEANSE_PLAINTEXT, Find, accept, set_dh_auto, set_identity_hint};
+use tokio::net::TcpStream;
+use tokio_openssl::SslStream;
+
+use crate::listener::{Acceptor, TlsStream};
+use crate::options::StartError;
+use crate::switches::{Quirk, Snapshot, Versions};
+
+/// The suites of TLS 1.2, as this side prefers them: forward secrecy and GCM first.
+const SUITES: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA";
+
+const GCM_SUITES: &str = "DHE-PSK-AES256-GCM-SHA384:PSK-AES256-GCM-SHA384";
+
+/// The first of these lists that the OpenSSL in use knows: ML-KEM came with 3.5.
+const GROUPS: [&str; 2] = ["X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384"];
+
+/// Accepts whoever has one of the keys. There is no certificate.
+#[derive(Clone)]
+pub(crate) struct PskAcceptor(Arc<Shared>);
+
+struct Shared {
+    find: Arc<Find>,
+    suites: Option<String>,
+    /// switches seldom change
+    latest: Mutex<Option<(Style, SslContext)>>,
+}
+
+/// What the switches mean for a handshake.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Style {
+    versions: Versions,
+    is_classic: bool,
+    has_hint: bool,
+    gcm_only: bool,
+}
+
+impl PskAcceptor {
+    /// Takes these keys; `suites` replaces those of TLS 1.2.
+    pub(crate) fn new(psks: &[Psk], suites: Option<&str>) -> Result<Self, StartError> {
+        let keys: HashMap<Vec<u8>, skip_tls_psk::Psk> = psks
+            .iter()
+            .map(|psk| {
+                let identity = psk.identity().as_bytes();
+                (identity.to_vec(), skip_tls_psk::Psk::new(identity, psk.key().expose()))
+            })
+            .collect();
+        let shared = Shared {
+            find: Arc::new(move |identity: &[u8]| keys.get(identity).cloned()),
+            suites: suites.map(str::to_owned),
+            latest: Mutex::default(),
+        };
+        // what cannot be is said at start, not to the first client
+        shared
+            .context(Snapshot::default())
+            .map_err(|error| StartError::because("cannot listen with pre-shared keys (see psk_ciphers)", error))?;
+        Ok(Self(Arc::new(shared)))
+    }
+}
+
+impl Acceptor for PskAcceptor {
+    type Stream = SslStream<TcpStream>;
+
+    async fn handshake(&self, tcp: TcpStream, switches: Snapshot) -> io::Result<Self::Stream> {
+        let context = self.0.context(switches)?;
+        let ssl = Ssl::new(&context)?;
+        let mut stream = SslStream::new(ssl, tcp)?;
+        Pin::new(&mut stream).accept().await.map_err(io::Error::other)?;
+        Ok(stream)
+    }
+}
+
+impl TlsStream for SslStream<TcpStream> {
+    fn tcp(&mut self) -> &mut TcpStream {
+        self.get_mut()
+    }
+}
+
+impl Shared {
+    fn context(&self, switches: Snapshot) -> Result<SslContext, ErrorStack> {
+        let style = Style::of(switches);
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, context)) = &*latest
+            && *known == style
+        {
+            return Ok(context.clone());
+        }
+        let context = self.build(style)?;
+        *latest = Some((style, context.clone()));
+        Ok(context)
+    }
+
+    fn build(&self, style: Style) -> Result<SslContext, ErrorStack> {
+        let mut context = SslContext::builder(SslMethod::tls_server())?;
+        // hyper may offer the rest of a write from another place
+        context.set_mode(SslMode::ACCEPT_MOVING_WRITE_BUFFER | SslMode::ENABLE_PARTIAL_WRITE);
+        context.set_options(CLEANSE_PLAINTEXT | SslOptions::CIPHER_SERVER_PREFERENCE | SslOptions::NO_RENEGOTIATION);
+        // with the two bounds set here, openssl.cnf moves neither
+        context.set_min_proto_version(Some(style.oldest()))?;
+        context.set_max_proto_version(Some(style.newest()))?;
+        context.set_cipher_list(match &self.suites {
+            Some(suites) => suites,
+            None if style.gcm_only => GCM_SUITES,
+            None => SUITES,
+        })?;
+        let [best, without_ml_kem] = GROUPS;
+        context
+            .set_groups_list(best)
+            .or_else(|_| context.set_groups_list(without_ml_kem))?;
+        set_dh_auto(&mut context)?;
+        if style.has_hint {
+            set_identity_hint(&mut context, c"skip-key-provider")?;
+        }
+        accept(&mut context, Arc::clone(&self.find), style.is_classic)?;
+        Ok(context.build())
+    }
+}
+
+impl Style {
+    fn of(switches: Snapshot) -> Self {
+        let gcm_only = switches.quirk(Quirk::PskGcmOnly);
+        Self {
+            versions: if gcm_only { Versions::Tls12 } else { switches.versions() },
+            is_classic: switches.quirk(Quirk::ClassicPsk),
+            has_hint: switches.quirk(Quirk::PskIdentityHint),
+            gcm_only,
+        }
+    }
+
+    fn oldest(self) -> SslVersion {
+        match self.versions {
+            Versions::Both | Versions::Tls12 => SslVersion::TLS1_2,
+            Versions::Tls13 => SslVersion::TLS1_3,
+        }
+    }
+
+    fn newest(self) -> SslVersion {
+        match self.versions {
+            Versions::Both | Versions::Tls13 => SslVersion::TLS1_3,
+            Versions::Tls12 => SslVersion::TLS1_2,
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! External pre-shared keys for TLS 1.2 and 1.3, on OpenSSL.
+//!
+//! The `openssl` crate has the callbacks of TLS 1.2 only. Those of TLS 1.3, where a key is bound to a hash and is given as a session,
+//! are here, with the few other functions of OpenSSL that it lacks. All `unsafe` code over OpenSSL is in this file.
+//!
+//! ```
+//! use openssl::ssl::{SslContext, SslMethod};
+//! use skip_tls_psk::{Hash, Psk, offer};
+//!
+//! let mut context = SslContext::builder(SslMethod::tls_client())?;
+//! offer(&mut context, Psk::new(b"encryptor", b"sixteen bytes ok"), Some(Hash::Sha384))?;
+//! # Ok::<(), openssl::error::ErrorStack>(())
+//! ```
+
+use std::ffi::{CStr, c_char, c_int, c_uchar};
+use std::ptr;
+use std::sync::{Arc, OnceLock};
+
+use foreign_types_shared::ForeignTypeRef;
+use openssl::error::ErrorStack;
+use openssl::ex_data::Index;
+use openssl::ssl::{SslContext, SslContextBuilder, SslOptions, SslRef};
+use openssl_sys as sys;
+use zeroize::Zeroizing;
+
+/// Wipes the buffers that held plaintext once it was read (`SSL_OP_CLEANSE_PLAINTEXT`, OpenSSL 3.0 and later).
+pub const CLEANSE_PLAINTEXT: SslOptions = SslOptions::from_bits_retain(1 << 1);
+
+/// The hash that a pre-shared key of TLS 1.3 is bound to (RFC 8446, 4.2.11), and with it the suites that it works with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hash {
+    /// For `TLS_AES_256_GCM_SHA384`.
+    Sha384,
+    /// For `TLS_CHACHA20_POLY1305_SHA256` and `TLS_AES_128_GCM_SHA256`.
+    Sha256,
+}
+
+impl Hash {
+    const fn len(self) -> c_int {
+        match self {
+            Self::Sha384 => 48,
+            Self::Sha256 => 32,
+        }
+    }
+
+    // ChaCha20 before AES-128: keys of 256 bits are the point.
+    const fn suites(self) -> &'static str {
+        match self {
+            Self::Sha384 => "TLS_AES_256_GCM_SHA384",
+            Self::Sha256 => "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256",
+        }
+    }
+
+    /// A suite with this hash, as on the wire. Which suite it is does not matter: OpenSSL looks at its hash.
+    const fn suite(self) -> [u8; 2] {
+        match self {
+            Self::Sha384 => [0x13, 0x02],
+            Self::Sha256 => [0x13, 0x01],
+        }
+    }
+}
+
+/// An identity and its key. Clones share one copy of the key, which is wiped with the last of them.
+#[derive(Clone)]
+pub struct Psk(Arc<(Vec<u8>, Zeroizing<Vec<u8>>)>);
+
+impl Psk {
+    /// An identity (1 to 255 bytes without NUL, or TLS 1.2 cuts it) and a key (1 to 256 bytes).
+    #[must_use]
+    pub fn new(identity: &[u8], key: &[u8]) -> Self {
+        Self(Arc::new((identity.to_vec(), Zeroizing::new(key.to_vec()))))
+    }
+
+    fn identity(&self) -> &[u8] {
+        &self.0.0
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.0.1
+    }
+}
+
+impl std::fmt::Debug for Psk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Psk([redacted])")
+    }
+}
+
+/// Has a client offer `psk`: in TLS 1.2, and with `tls13` in TLS 1.3 too, bound to that hash and with its suites. Versions, and the
+/// suites of TLS 1.2, are the caller's.
+///
+/// # Errors
+/// When OpenSSL has no memory.
+pub fn offer(context: &mut SslContextBuilder, psk: Psk, tls13: Option<Hash>) -> Result<(), ErrorStack> {
+    let classic = psk.clone();
+    // the hint is not authenticated, so it decides nothing
+    context.set_psk_client_callback(move |_, _hint, identity, key| {
+        let fits = classic.identity().len() < identity.len() && classic.key().len() <= key.len();
+        if !fits {
+            return Ok(0);
+        }
+        identity[..classic.identity().len()].copy_from_slice(classic.identity());
+        identity[classic.identity().len()] = 0;
+        key[..classic.key().len()].copy_from_slice(classic.key());
+        Ok(classic.key().len())
+    });
+    if let Some(hash) = tls13 {
+        context.set_ciphersuites(hash.suites())?;
+        context.set_ex_data(offered_index()?, Offered { psk, hash });
+        // SAFETY: the context is alive, and the function has the signature that OpenSSL documents.
+        unsafe { SSL_CTX_set_psk_use_session_callback(context.as_ptr(), Some(use_session)) };
+    }
+    Ok(())
+}
+
+/// Finds the key of an identity.
+pub type Find = dyn Fn(&[u8]) -> Option<Psk> + Send + Sync;
+
+/// Has a server take the keys that `find` knows: in TLS 1.2, and in TLS 1.3 bound to SHA-384. With `classic` the TLS 1.3 part is left to
+/// the callback of TLS 1.2, as servers do that were written for OpenSSL 1.0: OpenSSL then binds keys to SHA-256. Versions, and the suites
+/// of TLS 1.2, are the caller's.
+///
+/// # Errors
+/// When OpenSSL has no memory.
+pub fn accept(context: &mut SslContextBuilder, find: Arc<Find>, classic: bool) -> Result<(), ErrorStack> {
+    let known = Arc::clone(&find);
+    context.set_psk_server_callback(move |_, identity, key| {
+        // no key at all makes OpenSSL send the alert unknown_psk_identity
+        let Some(psk) = identity.and_then(|identity| known(identity)) else {
+            return Ok(0);
+        };
+        let Some(room) = key.get_mut(..psk.key().len()) else {
+            return Ok(0);
+        };
+        room.copy_from_slice(psk.key());
+        Ok(room.len())
+    });
+    if !classic {
+        // with others, OpenSSL would prefer those of SHA-256 as soon as it has the callback of TLS 1.2
+        context.set_ciphersuites(Hash::Sha384.suites())?;
+        context.set_ex_data(accepted_index()?, Accepted(find));
+        // SAFETY: the context is alive, and the function has the signature that OpenSSL documents.
+        unsafe { SSL_CTX_set_psk_find_session_callback(context.as_ptr(), Some(find_session)) };
+    }
+    Ok(())
+}
+
+/// Has a server of TLS 1.2 send this hint with its key exchange (RFC 4279, 2).
+///
+/// # Errors
+/// When it is longer than 128 bytes.
+pub fn set_identity_hint(context: &mut SslContextBuilder, hint: &CStr) -> Result<(), ErrorStack> {
+    // SAFETY: the context is alive, and OpenSSL copies the NUL-terminated text.
+    checked(unsafe { SSL_CTX_use_psk_identity_hint(context.as_ptr(), hint.as_ptr()) })
+}
+
+/// Has a server choose the size of the Diffie-Hellman group by the suite.
+///
+/// # Errors
+/// When OpenSSL refuses.
+pub fn set_dh_auto(context: &mut SslContextBuilder) -> Result<(), ErrorStack> {
+    // SAFETY: the context is alive.
+    let done = unsafe { sys::SSL_CTX_set_dh_auto(context.as_ptr(), 1) };
+    checked(c_int::from(done > 0))
+}
+
+/// The IANA name of the group of the key exchange: `X25519MLKEM768`, `x25519`, ...; `None` for TLS 1.2 and before the handshake.
+#[must_use]
+pub fn negotiated_group(ssl: &SslRef) -> Option<String> {
+    const GET_NEGOTIATED_GROUP: c_int = 134;
+    // SAFETY: the connection is alive; this control takes no argument.
+    let id = unsafe { sys::SSL_ctrl(ssl.as_ptr(), GET_NEGOTIATED_GROUP, 0, ptr::null_mut()) };
+    if id <= 0 {
+        return None;
+    }
+    // SAFETY: the connection is alive; the name belongs to it or to the library and is copied at once.
+    let name = unsafe {
+        let name = SSL_group_to_name(ssl.as_ptr(), c_int::try_from(id).ok()?);
+        if name.is_null() {
+            return None;
+        }
+        CStr::from_ptr(name).to_string_lossy().into_owned()
+    };
+    Some(match name.as_str() {
+        "x25519" | "X25519" => "x25519".into(),
+        "prime256v1" | "P-256" => "secp256r1".into(),
+        "P-384" => "secp384r1".into(),
+        _ => name,
+    })
+}
+
+/// What a client offers, kept with the context: TLS 1.3 reads the identity after the callback has returned.
+struct Offered {
+    psk: Psk,
+    hash: Hash,
+}
+
+struct Accepted(Arc<Find>);
+
+fn offered_index() -> Result<Index<SslContext, Offered>, ErrorStack> {
+    static INDEX: OnceLock<Index<SslContext, Offered>> = OnceLock::new();
+    index(&INDEX)
+}
+
+fn accepted_index() -> Result<Index<SslContext, Accepted>, ErrorStack> {
+    static INDEX: OnceLock<Index<SslContext, Accepted>> = OnceLock::new();
+    index(&INDEX)
+}
+
+fn index<T: Send + Sync + 'static>(known: &OnceLock<Index<SslContext, T>>) -> Result<Index<SslContext, T>, ErrorStack> {
+    match known.get() {
+        Some(index) => Ok(*index),
+        // two threads at once may make two; the first one counts
+        None => SslContext::new_ex_index().map(|new| *known.get_or_init(|| new)),
+    }
+}
+
+/// OpenSSL asks for the client's key: once for the hello, once more when the server wants another group (then with its hash).
+///
+/// # Safety
+/// OpenSSL calls it with a live connection and with places for what it returns.
+unsafe extern "C" fn use_session(
+    ssl: *mut sys::SSL,
+    digest: *const sys::EVP_MD,
+    identity: *mut *const c_uchar,
+    identity_len: *mut usize,
+    session: *mut *mut sys::SSL_SESSION,
+) -> c_int {
+    // SAFETY: see above; the context keeps `offered` for as long as the connection lives.
+    unsafe {
+        *session = ptr::null_mut();
+        let context = SslRef::from_ptr(ssl).ssl_context();
+        let Some(offered) = offered_index().ok().and_then(|index| context.ex_data(index)) else {
+            return 0;
+        };
+        if !digest.is_null() && sys::EVP_MD_get_size(digest) != offered.hash.len() {
+            // no key fits the suite that the server chose
+            return 1;
+        }
+        *session = new_session(ssl, offered.psk.key(), offered.hash);
+        *identity = offered.psk.identity().as_ptr();
+        *identity_len = offered.psk.identity().len();
+        c_int::from(!(*session).is_null())
+    }
+}
+
+/// OpenSSL asks for the key of an identity that a client offered in TLS 1.3.
+///
+/// # Safety
+/// OpenSSL calls it with a live connection, the bytes of the identity, and a place for the session.
+unsafe extern "C" fn find_session(
+    ssl: *mut sys::SSL,
+    identity: *const c_uchar,
+    identity_len: usize,
+    session: *mut *mut sys::SSL_SESSION,
+) -> c_int {
+    // SAFETY: see above.
+    unsafe {
+        *session = ptr::null_mut();
+        let context = SslRef::from_ptr(ssl).ssl_context();
+        let Some(accepted) = accepted_index().ok().and_then(|index| context.ex_data(index)) else {
+            return 0;
+        };
+        if identity.is_null() {
+            return 1;
+        }
+        let identity = std::slice::from_raw_parts(identity, identity_len);
+        // an identity that is not known is no error: the client may have offered others
+        if let Some(psk) = (accepted.0)(identity) {
+            *session = new_session(ssl, psk.key(), Hash::Sha384);
+        }
+        1
+    }
+}
+
+/// A session that stands for the key. Made anew each time, because sessions expire. Null when OpenSSL fails.
+///
+/// # Safety
+/// `ssl` is a live connection. Who takes the session frees it, which wipes its copy of the key.
+unsafe fn new_session(ssl: *mut sys::SSL, key: &[u8], hash: Hash) -> *mut sys::SSL_SESSION {
+    const TLS_1_3: c_int = 0x0304;
+    // SAFETY: the pointers are alive; OpenSSL copies the key and refuses one that is too long.
+    unsafe {
+        let cipher = SSL_CIPHER_find(ssl, hash.suite().as_ptr());
+        let session = SSL_SESSION_new();
+        let made = !cipher.is_null()
+            && !session.is_null()
+            && SSL_SESSION_set1_master_key(session, key.as_ptr(), key.len()) == 1
+            && SSL_SESSION_set_cipher(session, cipher) == 1
+            && SSL_SESSION_set_protocol_version(session, TLS_1_3) == 1;
+        if made {
+            return session;
+        }
+        sys::SSL_SESSION_free(session);
+        ptr::null_mut()
+    }
+}
+
+fn checked(result: c_int) -> Result<(), ErrorStack> {
+    if result == 1 { Ok(()) } else { Err(ErrorStack::get()) }
+}
+
+type UseSession = unsafe extern "C" fn(
+    *mut sys::SSL,
+    *const sys::EVP_MD,
+    *mut *const c_uchar,
+    *mut usize,
+    *mut *mut sys::SSL_SESSION,
+) -> c_int;
+
+type FindSession = unsafe extern "C" fn(*mut sys::SSL, *const c_uchar, usize, *mut *mut sys::SSL_SESSION) -> c_int;
+
+// what openssl-sys does not declare, with the signatures of ssl.h
+unsafe extern "C" {
+    fn SSL_CTX_set_psk_use_session_callback(context: *mut sys::SSL_CTX, callback: Option<UseSession>);
+    fn SSL_CTX_set_psk_find_session_callback(context: *mut sys::SSL_CTX, callback: Option<FindSession>);
+    fn SSL_CTX_use_psk_identity_hint(context: *mut sys::SSL_CTX, hint: *const c_char) -> c_int;
+    fn SSL_CIPHER_find(ssl: *mut sys::SSL, suite: *const c_uchar) -> *const sys::SSL_CIPHER;
+    fn SSL_SESSION_new() -> *mut sys::SSL_SESSION;
+    fn SSL_SESSION_set1_master_key(session: *mut sys::SSL_SESSION, key: *const c_uchar, len: usize) -> c_int;
+    fn SSL_SESSION_set_cipher(session: *mut sys::SSL_SESSION, cipher: *const sys::SSL_CIPHER) -> c_int;
+    fn SSL_SESSION_set_protocol_version(session: *mut sys::SSL_SESSION, version: c_int) -> c_int;
+    fn SSL_group_to_name(ssl: *mut sys::SSL, id: c_int) -> *const c_char;
+}
