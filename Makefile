@@ -1,6 +1,7 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-interop test-valgrind check check-rust check-python fuzz fmt wheel clean setup-ci
+.PHONY: help demo test test-rust test-python test-kotlin test-swift test-interop test-valgrind check \
+	check-rust check-python check-mobile fuzz fmt wheel jar docs bindings clean setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
@@ -17,7 +18,7 @@ demo: $(VENV)/installed ## play the whole exchange on two development Key Provid
 	$(BIN)/python scripts/demo.py
 	$(BIN)/skip-client demo
 
-test: test-rust test-python ## every test of every language
+test: test-rust test-python test-kotlin test-swift ## every test of every language
 
 test-rust: ## core, Key Provider, command line, examples, Rust blocks of the documents
 	@scripts/need cargo cc libssl
@@ -27,6 +28,14 @@ test-python: $(VENV)/installed ## the wheel as users get it, other servers, load
 	@scripts/need openssl nginx
 	$(BIN)/pytest -rs python/tests
 
+test-kotlin: ## the JVM package, a project that uses it, the Android archive and example
+	@scripts/need cargo cc libssl perl javac mvn python3
+	scripts/kotlin test
+
+test-swift: ## the Swift package, in the Swift of the PATH or of a Debian 13 that is made for it
+	@scripts/need cargo cc libssl perl python3
+	scripts/swift test
+
 test-interop: $(VENV)/installed ## other people's servers, with the table of pre-shared-key suites
 	@scripts/need openssl nginx
 	$(BIN)/pytest -rs python/tests/test_interop_psk.py python/tests/test_interop.py
@@ -35,7 +44,7 @@ test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsaf
 	@scripts/need cargo cc libssl valgrind
 	scripts/test-valgrind
 
-check: check-rust check-python ## formatters, linters, types, wasm purity, licences
+check: check-rust check-python check-mobile ## formatters, linters, types, wasm purity, licences
 
 check-rust:
 	@scripts/need cargo cc libssl wasm32-unknown-unknown
@@ -47,6 +56,12 @@ check-python: $(VENV)/installed
 	$(BIN)/mypy --strict --config-file python/pyproject.toml python/skip_client
 	$(BIN)/stubtest --mypy-config-file python/pyproject.toml --allowlist python/stubtest-allowlist.txt skip_client
 
+check-mobile:
+	@scripts/need cargo cc libssl javac mvn
+	scripts/generate-bindings --check
+	scripts/kotlin check
+	scripts/swift check
+
 fuzz: ## hostile replies and patterns, SECONDS=600 each (a nightly compiler, and cargo install cargo-fuzz --locked)
 	@scripts/need cargo-fuzz
 	python3 fuzz/seeds.py
@@ -57,11 +72,23 @@ fmt: $(VENV)/tools ## format everything
 	cargo fmt --all
 	$(BIN)/ruff format $(PYTHON_CODE)
 
+bindings: ## generate again what UniFFI makes for Kotlin and Swift
+	scripts/generate-bindings
+
+jar: ## the JVM and Android packages, in dist/
+	@scripts/need cargo cc libssl perl javac mvn python3
+	scripts/kotlin jar
+
+docs: ## API documents of the Kotlin and Swift packages, in dist/
+	@scripts/need cargo cc libssl perl javac mvn
+	scripts/kotlin docs
+	scripts/swift docs
+
 wheel: $(VENV)/wheel ## the Python package, in dist/
 	@ls dist/*.whl
 
 clean: ## remove everything that was built here
-	rm -rf target dist $(VENV)
+	rm -rf target dist $(VENV) bindings/kotlin/target bindings/kotlin/android/target bindings/swift/.build
 
 setup-ci: ## what a new Debian 12 machine lacks (needs root or sudo)
 	scripts/setup-ci

@@ -2,7 +2,7 @@ import Foundation
 
 /// How a ``SkipClient`` connects, and how strict it is.
 ///
-/// Something must say whom to trust: ``caPEM``, ``systemCA`` or ``pin``.
+/// Something must say whom to trust: ``caPEM``, ``systemCA``, ``pin`` or ``psk``.
 public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// Certificates of the CAs to trust, in PEM form.
     public var caPEM: Data?
@@ -12,6 +12,8 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var clientCertPEM: Data?
     /// The private key of ``clientCertPEM``, in PEM form.
     public var clientKeyPEM: Data?
+    /// The pre-shared key, instead of certificates.
+    public var psk: Psk?
     /// The public key to trust: `sha256/` and the base64 of SHA-256 over the SubjectPublicKeyInfo.
     public var pin: String?
     /// The name that the server's certificate must have, instead of the URL's host.
@@ -37,6 +39,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         systemCA: Bool = false,
         clientCertPEM: Data? = nil,
         clientKeyPEM: Data? = nil,
+        psk: Psk? = nil,
         pin: String? = nil,
         serverName: String? = nil,
         tls: TLSVersion = .auto,
@@ -51,6 +54,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         self.systemCA = systemCA
         self.clientCertPEM = clientCertPEM
         self.clientKeyPEM = clientKeyPEM
+        self.psk = psk
         self.pin = pin
         self.serverName = serverName
         self.tls = tls
@@ -71,8 +75,8 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
 
     func toCore() -> CoreOptions {
         CoreOptions(
-            caPem: caPEM, caSystem: systemCA, clientCertPem: clientCertPEM, clientKeyPem: clientKeyPEM, pin: pin,
-            serverName: serverName, tls: tls.rawValue, proxy: proxy, connectTimeout: milliseconds(connectTimeout),
+            caPem: caPEM, caSystem: systemCA, clientCertPem: clientCertPEM, clientKeyPem: clientKeyPEM, psk: psk?.core,
+            pin: pin, serverName: serverName, tls: tls.rawValue, proxy: proxy, connectTimeout: milliseconds(connectTimeout),
             timeout: milliseconds(timeout), waitWhenBusy: milliseconds(waitWhenBusy), strict: strict,
             checkRemote: checkRemote)
     }

@@ -31,6 +31,32 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
         XCTAssertEqual(bits, 256)
     }
 
+    func testBothModesOfTLS() async throws {
+        let pair = try KeyProviderPair()
+        for (alice, bob, options) in try pair.modes() {
+            let kp = try SkipClient(url: alice, options: options)
+            let key = try await kp.newKey(remote: "Bob", size: 384)
+            let same = try await SkipClient(url: bob, options: options).keyById(key.keyId, remote: "Alice")
+            XCTAssertEqual(key, same)
+            print("a key over \(kp.connection?.tlsVersion ?? "") \(kp.connection?.cipherSuite ?? "")")
+        }
+    }
+
+    func testAPreSharedKeyHasItsFormsAndShowsNone() async throws {
+        let forms = [
+            try Psk.hex("me", "6D61726b"), try Psk.text("me", "mark"), try Psk.base64("me", "bWFyaw=="),
+            try Psk.raw("me", Data("mark".utf8)), try Psk.file(Data("you:00\nme:6d61726b\n".utf8), identity: "me"),
+        ]
+        for psk in forms { XCTAssertEqual("\(psk)", "Psk(identity: me, [redacted])") }
+        for bad in ["", "0", "0g", "00 1"] { XCTAssertThrowsError(try Psk.hex("me", bad)) }
+        XCTAssertThrowsError(try Psk.hex("", "00"))
+        let pair = try KeyProviderPair()
+        let wrong = ClientOptions(psk: try Psk.hex("client", String(repeating: "00", count: 32)))
+        let kp = try SkipClient(url: pair.alicePSK, options: wrong)
+        let refused = try await failure { try await kp.capabilities() }
+        XCTAssertEqual(refused?.code, .tlsFailed)
+    }
+
     func testAKeyIsLentAndWiped() async throws {
         let (_, alice, _) = try clients()
         let key = try await alice.newKey(remote: "Bob", size: 256)

@@ -28,15 +28,23 @@ final class FaultsTests: XCTestCase, @unchecked Sendable {
 
     private func breaks(_ fault: String, _ code: String) async throws {
         let pair = try KeyProviderPair("--fault", fault)
-        var options = pair.options
+        for (alice, bob, options) in try pair.modes() {
+            try await breaks(fault, code, alice, bob, options)
+        }
+    }
+
+    private func breaks(
+        _ fault: String, _ code: String, _ alice: String, _ bob: String, _ given: ClientOptions
+    ) async throws {
+        var options = given
         options.timeout = 2
-        let kp = try SkipClient(url: pair.alice, options: options)
-        let caught = try await failure {
+        let kp = try SkipClient(url: alice, options: options)
+        let caught = try await failure { [options] in
             switch fault {
             case "entropy-503":
                 _ = try await kp.entropy()
             case "wrong-key-id":
-                let peer = try SkipClient(url: pair.bob, options: options)
+                let peer = try SkipClient(url: bob, options: options)
                 _ = try await kp.keyById(try await peer.newKey(remote: "Alice").keyId, remote: "Bob")
             default:
                 _ = try await kp.newKey(remote: "Bob", size: 256)

@@ -59,11 +59,14 @@ final class KeyProviderPair: @unchecked Sendable {
     let dir: URL
     let alice: String
     let bob: String
+    let alicePSK: String
+    let bobPSK: String
     private let server: Server
 
     private struct Endpoints: Decodable {
         struct Endpoint: Decodable {
             let url: String
+            let psk_url: String
         }
         let alice: Endpoint
         let bob: Endpoint
@@ -73,16 +76,23 @@ final class KeyProviderPair: @unchecked Sendable {
         dir = FileManager.default.temporaryDirectory.appendingPathComponent("skip-client-test-\(UUID())")
         server = try Server(
             Places.program,
-            ["serve", "--dir", dir.path, "--alice", "127.0.0.1:0", "--bob", "127.0.0.1:0"] + arguments)
+            ["serve", "--dir", dir.path]
+                + ["--alice", "--bob", "--psk-alice", "--psk-bob"].flatMap { [$0, "127.0.0.1:0"] } + arguments)
         while let line = server.line(), line != "ready" {}
         let text = try Data(contentsOf: dir.appendingPathComponent("endpoints.json"))
         let endpoints = try JSONDecoder().decode(Endpoints.self, from: text)
         (alice, bob) = (endpoints.alice.url, endpoints.bob.url)
+        (alicePSK, bobPSK) = (endpoints.alice.psk_url, endpoints.bob.psk_url)
     }
 
     func file(_ name: String) -> Data {
         guard let data = try? Data(contentsOf: dir.appendingPathComponent(name)) else { fatalError("no file \(name)") }
         return data
+    }
+
+    /// Alice and Bob in both modes of TLS: by certificate and by pre-shared key.
+    func modes() throws -> [(alice: String, bob: String, options: ClientOptions)] {
+        [(alice, bob, options), (alicePSK, bobPSK, ClientOptions(psk: try Psk.file(file("psk.txt"))))]
     }
 
     var options: ClientOptions { ClientOptions(caPEM: file("ca.pem")) }

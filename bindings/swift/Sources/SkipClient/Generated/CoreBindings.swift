@@ -1308,6 +1308,200 @@ func FfiConverterTypeCoreKey_lower(_ value: CoreKey) -> UInt64 {
 
 
 
+
+
+/**
+ * A pre-shared key of TLS; wiped when the last reference to it goes.
+ */
+protocol CorePskProtocol: AnyObject, Sendable {
+
+    /**
+     * The identity, which TLS sends in the clear.
+     */
+    func identity()  -> String
+
+}
+/**
+ * A pre-shared key of TLS; wiped when the last reference to it goes.
+ */
+final class CorePsk: CorePskProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    struct NoHandle {
+        init() {}
+    }
+
+    // TODO: We'd like this to be `private` but for Swifty reasons,
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_skip_client_ffi_fn_clone_corepsk(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_skip_client_ffi_fn_free_corepsk(handle, $0) }
+    }
+
+
+    /**
+     * A key in base64.
+     */
+static func fromBase64(identity: String, text: String)throws  -> CorePsk  {
+    return try  FfiConverterTypeCorePsk_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
+        uniffiCallStatus in
+    uniffi_skip_client_ffi_fn_constructor_corepsk_from_base64(
+        FfiConverterString.lower(identity),
+        FfiConverterString.lower(text),uniffiCallStatus
+    )
+})
+}
+
+    /**
+     * A key of bytes.
+     */
+static func fromBytes(identity: String, key: Data)throws  -> CorePsk  {
+    return try  FfiConverterTypeCorePsk_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
+        uniffiCallStatus in
+    uniffi_skip_client_ffi_fn_constructor_corepsk_from_bytes(
+        FfiConverterString.lower(identity),
+        FfiConverterData.lower(key),uniffiCallStatus
+    )
+})
+}
+
+    /**
+     * The key of a file's content.
+     */
+static func fromFileContent(content: Data, identity: String?)throws  -> CorePsk  {
+    return try  FfiConverterTypeCorePsk_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
+        uniffiCallStatus in
+    uniffi_skip_client_ffi_fn_constructor_corepsk_from_file_content(
+        FfiConverterData.lower(content),
+        FfiConverterOptionString.lower(identity),uniffiCallStatus
+    )
+})
+}
+
+    /**
+     * A key in hexadecimal.
+     */
+static func fromHex(identity: String, digits: String)throws  -> CorePsk  {
+    return try  FfiConverterTypeCorePsk_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
+        uniffiCallStatus in
+    uniffi_skip_client_ffi_fn_constructor_corepsk_from_hex(
+        FfiConverterString.lower(identity),
+        FfiConverterString.lower(digits),uniffiCallStatus
+    )
+})
+}
+
+    /**
+     * A key that is the text itself.
+     */
+static func fromText(identity: String, text: String)throws  -> CorePsk  {
+    return try  FfiConverterTypeCorePsk_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
+        uniffiCallStatus in
+    uniffi_skip_client_ffi_fn_constructor_corepsk_from_text(
+        FfiConverterString.lower(identity),
+        FfiConverterString.lower(text),uniffiCallStatus
+    )
+})
+}
+
+
+
+    /**
+     * The identity, which TLS sends in the clear.
+     */
+func identity() -> String  {
+    return try!  FfiConverterString.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_skip_client_ffi_fn_method_corepsk_identity(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+
+
+
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCorePsk: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = CorePsk
+
+    static func lift(_ handle: UInt64) throws -> CorePsk {
+        return CorePsk(unsafeFromHandle: handle)
+    }
+
+    static func lower(_ value: CorePsk) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CorePsk {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    static func write(_ value: CorePsk, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCorePsk_lift(_ handle: UInt64) throws -> CorePsk {
+    return try FfiConverterTypeCorePsk.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCorePsk_lower(_ value: CorePsk) -> UInt64 {
+    return FfiConverterTypeCorePsk.lower(value)
+}
+
+
+
+
 /**
  * What a Key Provider offers.
  */
@@ -1591,11 +1785,12 @@ func FfiConverterTypeCoreKeyAnswer_lower(_ value: CoreKeyAnswer) -> RustBuffer {
 /**
  * Everything that can be chosen for a client; times in milliseconds.
  */
-struct CoreOptions: Equatable, Hashable {
+struct CoreOptions {
     let caPem: Data?
     let caSystem: Bool
     let clientCertPem: Data?
     let clientKeyPem: Data?
+    let psk: CorePsk?
     let pin: String?
     let serverName: String?
     let tls: String
@@ -1608,11 +1803,12 @@ struct CoreOptions: Equatable, Hashable {
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
-    init(caPem: Data?, caSystem: Bool, clientCertPem: Data?, clientKeyPem: Data?, pin: String?, serverName: String?, tls: String, proxy: String?, connectTimeout: Int64, timeout: Int64, waitWhenBusy: Int64, strict: Bool, checkRemote: Bool) {
+    init(caPem: Data?, caSystem: Bool, clientCertPem: Data?, clientKeyPem: Data?, psk: CorePsk?, pin: String?, serverName: String?, tls: String, proxy: String?, connectTimeout: Int64, timeout: Int64, waitWhenBusy: Int64, strict: Bool, checkRemote: Bool) {
         self.caPem = caPem
         self.caSystem = caSystem
         self.clientCertPem = clientCertPem
         self.clientKeyPem = clientKeyPem
+        self.psk = psk
         self.pin = pin
         self.serverName = serverName
         self.tls = tls
@@ -1644,6 +1840,7 @@ struct FfiConverterTypeCoreOptions: FfiConverterRustBuffer {
                 caSystem: FfiConverterBool.read(from: &buf),
                 clientCertPem: FfiConverterOptionData.read(from: &buf),
                 clientKeyPem: FfiConverterOptionData.read(from: &buf),
+                psk: FfiConverterOptionTypeCorePsk.read(from: &buf),
                 pin: FfiConverterOptionString.read(from: &buf),
                 serverName: FfiConverterOptionString.read(from: &buf),
                 tls: FfiConverterString.read(from: &buf),
@@ -1661,6 +1858,7 @@ struct FfiConverterTypeCoreOptions: FfiConverterRustBuffer {
         FfiConverterBool.write(value.caSystem, into: &buf)
         FfiConverterOptionData.write(value.clientCertPem, into: &buf)
         FfiConverterOptionData.write(value.clientKeyPem, into: &buf)
+        FfiConverterOptionTypeCorePsk.write(value.psk, into: &buf)
         FfiConverterOptionString.write(value.pin, into: &buf)
         FfiConverterOptionString.write(value.serverName, into: &buf)
         FfiConverterString.write(value.tls, into: &buf)
@@ -1989,6 +2187,30 @@ fileprivate struct FfiConverterOptionTypeCoreCancel: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeCorePsk: FfiConverterRustBuffer {
+    typealias SwiftType = CorePsk?
+
+    static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeCorePsk.write(value, into: &buf)
+    }
+
+    static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeCorePsk.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeCoreConnection: FfiConverterRustBuffer {
     typealias SwiftType = CoreConnection?
 
@@ -2272,6 +2494,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_skip_client_ffi_checksum_method_coreclient_shut_down() != 20382) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_skip_client_ffi_checksum_method_corepsk_identity() != 1433) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_skip_client_ffi_checksum_method_coreentropy_write_to() != 34930) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -2288,6 +2513,21 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_constructor_coreclient_new() != 14469) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_skip_client_ffi_checksum_constructor_corepsk_from_base64() != 51298) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_skip_client_ffi_checksum_constructor_corepsk_from_bytes() != 26878) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_skip_client_ffi_checksum_constructor_corepsk_from_file_content() != 40111) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_skip_client_ffi_checksum_constructor_corepsk_from_hex() != 52637) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_skip_client_ffi_checksum_constructor_corepsk_from_text() != 38659) {
         return InitializationResult.apiChecksumMismatch
     }
 

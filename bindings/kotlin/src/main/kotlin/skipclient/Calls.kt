@@ -15,7 +15,10 @@ import kotlin.coroutines.resumeWithException
  * Threads for calls that wait. A view of the IO dispatcher is elastic: its threads are beside the 64 that the whole
  * application shares, so that calls that wait for a slow Key Provider stall nobody else.
  */
-private val calls = Dispatchers.IO.limitedParallelism(256, "skip-client")
+private val calls = Dispatchers.IO.limitedParallelism(AT_ONCE, "skip-client")
+
+/** More calls than that wait for one another. */
+private const val AT_ONCE = 256
 
 /**
  * A blocking call as a suspending one. It returns at once when its coroutine is cancelled; the request is ended by its

@@ -5,13 +5,14 @@ import java.time.Duration
 /**
  * How a [SkipClient] connects, and how strict it is. Read once, when a client is made.
  *
- * Something must say whom to trust: [caPem], [systemCa] or [pin]. In Kotlin name the arguments,
+ * Something must say whom to trust: [caPem], [systemCa], [pin] or [psk]. In Kotlin name the arguments,
  * `ClientOptions(caPem = pem)`; in Java make an empty one and set what differs.
  *
  * @property caPem certificates of the CAs to trust, in PEM form
  * @property systemCa trusts the certificate store of the system as well
  * @property clientCertPem the client certificate with its chain, in PEM form, for Key Providers that want one
- * @property clientKeyPem the private key of [clientCertPem], in PEM form; fill the array with zeros when the client is made
+ * @property clientKeyPem the private key of [clientCertPem], in PEM form; fill the array with zeros afterwards
+ * @property psk the pre-shared key, instead of certificates
  * @property pin the public key to trust: `sha256/` and the base64 of SHA-256 over the SubjectPublicKeyInfo
  * @property serverName the name that the server's certificate must have, instead of the URL's host
  * @property tls which versions of TLS to offer
@@ -27,6 +28,7 @@ public class ClientOptions(
     public var systemCa: Boolean = false,
     public var clientCertPem: ByteArray? = null,
     public var clientKeyPem: ByteArray? = null,
+    public var psk: Psk? = null,
     public var pin: String? = null,
     public var serverName: String? = null,
     public var tls: TlsVersion = TlsVersion.AUTO,

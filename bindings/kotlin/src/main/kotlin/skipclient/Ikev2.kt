@@ -2,7 +2,7 @@ package skipclient
 
 /**
  * The IKEv2 notify payloads that carry the ids from encryptor to encryptor (draft 5; RFC 8784). All are whole
- * payloads, from the next-payload byte on. `nextPayload` is the type, 0 to 255, of what follows in the message; 0: nothing.
+ * payloads, from the next-payload byte on. `nextPayload` is the type, 0 to 255, of what follows; 0: nothing.
  */
 public object Ikev2 {
     /**

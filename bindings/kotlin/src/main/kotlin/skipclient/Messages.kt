@@ -171,8 +171,7 @@ internal fun CoreCapabilities.toPublic() =
 
 internal fun CoreConnection.toPublic() = ConnectionInfo(url, address, tlsVersion, cipherSuite, group, warnings)
 
-internal fun CoreProblem.toPublic() =
-    Problem(path, code, text, Severity.entries.first { it.text == severity }, section)
+internal fun CoreProblem.toPublic() = Problem(path, code, text, Severity.entries.first { it.text == severity }, section)
 
 /** UTF-8, with a byte that UTF-8 does not have for each lone surrogate: Kotlin would write a valid question mark. */
 private fun String.asMessage(): ByteArray {

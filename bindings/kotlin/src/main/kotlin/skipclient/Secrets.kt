@@ -71,7 +71,7 @@ public class Key internal constructor(
 
     /** Whether the bytes are equal, in constant time; keyIds are not compared. A closed key equals only itself. */
     override fun equals(other: Any?): Boolean =
-        this === other || other is Key && !secret.closed && !other.secret.closed && core.equalsKey(other.core)
+        this === other || (other is Key && secret.isOpen && other.secret.isOpen && core.equalsKey(other.core))
 
     /** Of the fingerprint. */
     override fun hashCode(): Int = fingerprint.hashCode()
@@ -160,7 +160,7 @@ private class Lent(
     private val handle: AutoCloseable,
 ) : AutoCloseable {
     @Volatile
-    var closed = false
+    var isOpen = true
         private set
 
     fun <T> bytes(
@@ -189,7 +189,7 @@ private class Lent(
         write: (Room) -> UInt,
         block: (ByteBuffer) -> T,
     ): T {
-        check(!closed) { "the secret was closed, and so wiped" }
+        check(isOpen) { "the secret was closed, and so wiped" }
         val room = Room(ByteBuffer.allocateDirect(capacity))
         try {
             val length = write(room).toInt()
@@ -202,7 +202,7 @@ private class Lent(
     }
 
     override fun close() {
-        closed = true
+        isOpen = false
         handle.close()
     }
 }

@@ -20,7 +20,7 @@ import java.time.Duration
  * ```
  *
  * @param urls `https://host[:port][/path]` of each KP; the next is asked only while no byte of a request has gone out
- * @throws SkipException.InvalidArgument when an option breaks a rule or nothing says whom to trust; nothing is connected yet
+ * @throws SkipException.InvalidArgument when an option breaks a rule or nothing says whom to trust
  */
 public class SkipClient
     @Throws(SkipException::class)
@@ -55,8 +55,8 @@ public class SkipClient
         public fun capabilitiesBlocking(refresh: Boolean = false): Capabilities = fetchCapabilities(refresh, null)
 
         /**
-         * A fresh key of [size] bits, a multiple of 8 from 8 to 65536, shared with the KP [remote] (draft 4.2). Without a
-         * size the KP chooses, mostly 256 bits.
+         * A fresh key of [size] bits, a multiple of 8 from 8 to 65536, shared with the KP [remote] (draft 4.2). Without
+         * a size the KP chooses, mostly 256 bits.
          *
          * A key that arrives while its coroutine is cancelled is wiped: ask for another one.
          *
@@ -96,7 +96,7 @@ public class SkipClient
         ): Key = fetchKeyById(keyId, remote, null)
 
         /**
-         * Random bytes of at least [bits] bits, a multiple of 8 from 8 to 65536, or as many as the KP chooses (draft 4.3).
+         * Random bytes of at least [bits] bits, a multiple of 8 from 8 to 65536, or of the KP's own choice (draft 4.3).
          *
          * @throws SkipException of any side
          */
@@ -108,7 +108,7 @@ public class SkipClient
         @Throws(SkipException::class)
         public fun entropyBlocking(bits: Int? = null): Entropy = fetchEntropy(bits, null)
 
-        /** Ends the running calls, blocking ones too, and the connections; later calls throw [SkipException.InvalidArgument]. */
+        /** Ends the running calls, blocking ones too; later calls throw [SkipException.InvalidArgument]. */
         override fun close() {
             // the handle itself goes with this object: later calls have the core's own error
             core.shutDown()
@@ -146,6 +146,7 @@ private fun ClientOptions.toCore() =
         caSystem = systemCa,
         clientCertPem = clientCertPem,
         clientKeyPem = clientKeyPem,
+        psk = psk?.core,
         pin = pin,
         serverName = serverName,
         tls = tls.text,

@@ -102,7 +102,14 @@ internal class CancellationTest {
         kp.capabilitiesBlocking()
         var failure: Throwable? = null
         val waiting = thread { failure = runCatching { kp.newKeyBlocking("Bob") }.exceptionOrNull() }
-        val suspended = runBlocking { async(Dispatchers.Default) { runCatching { kp.newKey("Bob") } }.also { delay(300.milliseconds); kp.close() }.await() }
+        val suspended =
+            runBlocking {
+                async(Dispatchers.Default) { runCatching { kp.newKey("Bob") } }
+                    .also {
+                        delay(300.milliseconds)
+                        kp.close()
+                    }.await()
+            }
         waiting.join(10_000)
         assertEquals(Advice.NEW_KEY, (failure as SkipException).advice)
         assertTrue(suspended.exceptionOrNull() is SkipException)
@@ -119,7 +126,9 @@ internal class CancellationTest {
 
         /** How many threads have a stack that goes into the native library. */
         private fun inLibrary(): Int =
-            Thread.getAllStackTraces().values.count { stack -> stack.any { it.className.startsWith("skipclient.ffi.") } }
+            Thread.getAllStackTraces().values.count { stack ->
+                stack.any { it.className.startsWith("skipclient.ffi.") }
+            }
 
         private suspend fun untilIdle() = withTimeout(20.seconds) { while (inLibrary() > 0) delay(1.milliseconds) }
 

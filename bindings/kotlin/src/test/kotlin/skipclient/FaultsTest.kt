@@ -34,27 +34,37 @@ internal class FaultsTest {
         code: String,
     ) {
         KeyProviderPair("--fault", fault).use { pair ->
-            val options = pair.options().apply { timeout = Duration.ofSeconds(2) }
-            SkipClient(pair.alice, options).use { kp ->
-                val failure =
-                    assertThrows<SkipException> {
-                        when (fault) {
-                            "entropy-503" -> kp.entropyBlocking()
-                            "wrong-key-id" -> kp.keyByIdBlocking(peerKeyId(pair), "Bob")
-                            else -> kp.newKeyBlocking("Bob", 256)
-                        }
+            for ((url, options) in pair.modes("alice")) breaksAt(pair, url, options, fault, code)
+        }
+    }
+
+    private fun breaksAt(
+        pair: KeyProviderPair,
+        url: String,
+        options: ClientOptions,
+        fault: String,
+        code: String,
+    ) {
+        options.timeout = Duration.ofSeconds(2)
+        SkipClient(url, options).use { kp ->
+            val failure =
+                assertThrows<SkipException> {
+                    when (fault) {
+                        "entropy-503" -> kp.entropyBlocking()
+                        "wrong-key-id" -> kp.keyByIdBlocking(peerKeyId(pair), "Bob")
+                        else -> kp.newKeyBlocking("Bob", 256)
                     }
-                assertEquals(code, failure.code.text)
-                assertEquals(code.replace("_", ""), failure.javaClass.simpleName.lowercase())
-                assertTrue(failure.hint.isNotEmpty())
-                val text = StringWriter().also { failure.printStackTrace(PrintWriter(it)) }
-                for (shown in listOf("$text", "$failure", failure.hint, failure.providerText.orEmpty())) {
-                    assertFalse(Regex("[0-9a-fA-F]{16}").containsMatchIn(shown), "what could be a key is shown")
                 }
-                // advice and status by code; a fault of a reply with status 200 has no status to show
-                val (advice, status) = EXPECTED[code] ?: error("no expectation for $code")
-                assertEquals(advice to status, failure.advice to failure.status)
+            assertEquals(code, failure.code.text)
+            assertEquals(code.replace("_", ""), failure.javaClass.simpleName.lowercase())
+            assertTrue(failure.hint.isNotEmpty())
+            val text = StringWriter().also { failure.printStackTrace(PrintWriter(it)) }
+            for (shown in listOf("$text", "$failure", failure.hint, failure.providerText.orEmpty())) {
+                assertFalse(Regex("[0-9a-fA-F]{16}").containsMatchIn(shown), "what could be a key is shown")
             }
+            // advice and status by code; a fault of a reply with status 200 has no status to show
+            val (advice, status) = EXPECTED[code] ?: error("no expectation for $code")
+            assertEquals(advice to status, failure.advice to failure.status)
         }
     }
 
@@ -76,7 +86,12 @@ internal class FaultsTest {
     private fun table(heading: String): List<Pair<String, String>> {
         val page = Files.readString(Places.repository.resolve("docs/development-key-providers.md"))
         val rows = Regex("""^\| `([a-z0-9-]+)` \|[^|]*\| (.*) \|$""", RegexOption.MULTILINE)
-        return rows.findAll(page.substringAfter(heading).substringBefore("\n## ")).map { it.groupValues[1] to it.groupValues[2] }.toList()
+        return rows
+            .findAll(page.substringAfter(heading).substringBefore("\n## "))
+            .map {
+                it.groupValues[1] to
+                    it.groupValues[2]
+            }.toList()
     }
 }
 

@@ -30,7 +30,7 @@ internal class KeyProviderPair(
     private val endpoints: JsonNode
 
     init {
-        val listen = listOf("--alice", "127.0.0.1:0", "--bob", "127.0.0.1:0")
+        val listen = listOf("--alice", "--bob", "--psk-alice", "--psk-bob").flatMap { listOf(it, "127.0.0.1:0") }
         process =
             ProcessBuilder(listOf(Places.program, "serve", "--dir", "$dir") + listen + arguments)
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
@@ -43,6 +43,13 @@ internal class KeyProviderPair(
     val alice: String = endpoints["alice"]["url"].textValue()
     val bob: String = endpoints["bob"]["url"].textValue()
     val ca: ByteArray = file("ca.pem")
+
+    /** An end of the pair in both modes of TLS: by certificate and by pre-shared key. */
+    fun modes(end: String): List<Pair<String, ClientOptions>> =
+        listOf(
+            endpoints[end]["url"].textValue() to options(),
+            endpoints[end]["psk_url"].textValue() to ClientOptions(psk = Psk.file(file("psk.txt"))),
+        )
 
     fun file(name: String): ByteArray = Files.readAllBytes(dir.resolve(name))
 

@@ -18,8 +18,18 @@ internal class VectorsTest {
     @TestFactory
     fun messages(): List<DynamicTest> =
         MessageKind.entries.flatMap { kind ->
-            each(kind.text, "body", "body_base64", "valid", "errors", "warnings", "lenient", "as_published") { _, case ->
-                val body = case.text("body")?.encodeToByteArray() ?: Base64.getDecoder().decode(case.text("body_base64"))
+            each(
+                kind.text,
+                "body",
+                "body_base64",
+                "valid",
+                "errors",
+                "warnings",
+                "lenient",
+                "as_published",
+            ) { _, case ->
+                val body =
+                    case.text("body")?.encodeToByteArray() ?: Base64.getDecoder().decode(case.text("body_base64"))
                 val problems = validate(kind, body)
                 for ((severity, word) in listOf(Severity.ERROR to "errors", Severity.WARNING to "warnings")) {
                     val found = problems.filter { it.severity == severity }.map { "${it.path} ${it.code}" }.toSet()

@@ -713,6 +713,8 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_skip_client_ffi_checksum_method_coreclient_shut_down(
     ): Int
+    external fun uniffi_skip_client_ffi_checksum_method_corepsk_identity(
+    ): Int
     external fun uniffi_skip_client_ffi_checksum_method_coreentropy_write_to(
     ): Int
     external fun uniffi_skip_client_ffi_checksum_method_corekey_equals_key(
@@ -724,6 +726,16 @@ internal object IntegrityCheckingUniffiLib {
     external fun uniffi_skip_client_ffi_checksum_constructor_corecancel_new(
     ): Int
     external fun uniffi_skip_client_ffi_checksum_constructor_coreclient_new(
+    ): Int
+    external fun uniffi_skip_client_ffi_checksum_constructor_corepsk_from_base64(
+    ): Int
+    external fun uniffi_skip_client_ffi_checksum_constructor_corepsk_from_bytes(
+    ): Int
+    external fun uniffi_skip_client_ffi_checksum_constructor_corepsk_from_file_content(
+    ): Int
+    external fun uniffi_skip_client_ffi_checksum_constructor_corepsk_from_hex(
+    ): Int
+    external fun uniffi_skip_client_ffi_checksum_constructor_corepsk_from_text(
     ): Int
     external fun ffi_skip_client_ffi_uniffi_contract_version(
     ): Int
@@ -771,6 +783,22 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_skip_client_ffi_fn_method_coreclient_shut_down(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
+    external fun uniffi_skip_client_ffi_fn_clone_corepsk(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
+    ): Long
+    external fun uniffi_skip_client_ffi_fn_free_corepsk(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
+    ): Unit
+    external fun uniffi_skip_client_ffi_fn_constructor_corepsk_from_base64(`identity`: RustBuffer.ByValue,`text`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    ): Long
+    external fun uniffi_skip_client_ffi_fn_constructor_corepsk_from_bytes(`identity`: RustBuffer.ByValue,`key`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    ): Long
+    external fun uniffi_skip_client_ffi_fn_constructor_corepsk_from_file_content(`content`: RustBuffer.ByValue,`identity`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    ): Long
+    external fun uniffi_skip_client_ffi_fn_constructor_corepsk_from_hex(`identity`: RustBuffer.ByValue,`digits`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    ): Long
+    external fun uniffi_skip_client_ffi_fn_constructor_corepsk_from_text(`identity`: RustBuffer.ByValue,`text`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    ): Long
+    external fun uniffi_skip_client_ffi_fn_method_corepsk_identity(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
+    ): RustBuffer.ByValue
     external fun uniffi_skip_client_ffi_fn_clone_coreentropy(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
     external fun uniffi_skip_client_ffi_fn_free_coreentropy(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
@@ -987,6 +1015,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_shut_down() and 0xFFFF) != 20382) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_skip_client_ffi_checksum_method_corepsk_identity() and 0xFFFF) != 1433) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_skip_client_ffi_checksum_method_coreentropy_write_to() and 0xFFFF) != 34930) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
@@ -1003,6 +1034,21 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_constructor_coreclient_new() and 0xFFFF) != 14469) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_skip_client_ffi_checksum_constructor_corepsk_from_base64() and 0xFFFF) != 51298) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_skip_client_ffi_checksum_constructor_corepsk_from_bytes() and 0xFFFF) != 26878) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_skip_client_ffi_checksum_constructor_corepsk_from_file_content() and 0xFFFF) != 40111) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_skip_client_ffi_checksum_constructor_corepsk_from_hex() and 0xFFFF) != 52637) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_skip_client_ffi_checksum_constructor_corepsk_from_text() and 0xFFFF) != 38659) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
 }
@@ -2647,6 +2693,356 @@ internal object FfiConverterTypeCoreKey: FfiConverter<CoreKey, Long> {
 }
 
 
+// This template implements a class for working with a Rust struct via a handle
+// to the live Rust struct on the other side of the FFI.
+//
+// There's some subtlety here, because we have to be careful not to operate on a Rust
+// struct after it has been dropped, and because we must expose a public API for freeing
+// theq Kotlin wrapper object in lieu of reliable finalizers. The core requirements are:
+//
+//   * Each instance holds an opaque handle to the underlying Rust struct.
+//     Method calls need to read this handle from the object's state and pass it in to
+//     the Rust FFI.
+//
+//   * When an instance is no longer needed, its handle should be passed to a
+//     special destructor function provided by the Rust FFI, which will drop the
+//     underlying Rust struct.
+//
+//   * Given an instance, calling code is expected to call the special
+//     `destroy` method in order to free it after use, either by calling it explicitly
+//     or by using a higher-level helper like the `use` method. Failing to do so risks
+//     leaking the underlying Rust struct.
+//
+//   * We can't assume that calling code will do the right thing, and must be prepared
+//     to handle Kotlin method calls executing concurrently with or even after a call to
+//     `destroy`, and to handle multiple (possibly concurrent!) calls to `destroy`.
+//
+//   * We must never allow Rust code to operate on the underlying Rust struct after
+//     the destructor has been called, and must never call the destructor more than once.
+//     Doing so may trigger memory unsafety.
+//
+//   * To mitigate many of the risks of leaking memory and use-after-free unsafety, a `Cleaner`
+//     is implemented to call the destructor when the Kotlin object becomes unreachable.
+//     This is done in a background thread. This is not a panacea, and client code should be aware that
+//      1. the thread may starve if some there are objects that have poorly performing
+//     `drop` methods or do significant work in their `drop` methods.
+//      2. the thread is shared across the whole library. This can be tuned by using `android_cleaner = true`,
+//         or `android = true` in the [`kotlin` section of the `uniffi.toml` file](https://mozilla.github.io/uniffi-rs/kotlin/configuration.html).
+//
+// If we try to implement this with mutual exclusion on access to the handle, there is the
+// possibility of a race between a method call and a concurrent call to `destroy`:
+//
+//    * Thread A starts a method call, reads the value of the handle, but is interrupted
+//      before it can pass the handle over the FFI to Rust.
+//    * Thread B calls `destroy` and frees the underlying Rust struct.
+//    * Thread A resumes, passing the already-read handle value to Rust and triggering
+//      a use-after-free.
+//
+// One possible solution would be to use a `ReadWriteLock`, with each method call taking
+// a read lock (and thus allowed to run concurrently) and the special `destroy` method
+// taking a write lock (and thus blocking on live method calls). However, we aim not to
+// generate methods with any hidden blocking semantics, and a `destroy` method that might
+// block if called incorrectly seems to meet that bar.
+//
+// So, we achieve our goals by giving each instance an associated `AtomicLong` counter to track
+// the number of in-flight method calls, and an `AtomicBoolean` flag to indicate whether `destroy`
+// has been called. These are updated according to the following rules:
+//
+//    * The initial value of the counter is 1, indicating a live object with no in-flight calls.
+//      The initial value for the flag is false.
+//
+//    * At the start of each method call, we atomically check the counter.
+//      If it is 0 then the underlying Rust struct has already been destroyed and the call is aborted.
+//      If it is nonzero them we atomically increment it by 1 and proceed with the method call.
+//
+//    * At the end of each method call, we atomically decrement and check the counter.
+//      If it has reached zero then we destroy the underlying Rust struct.
+//
+//    * When `destroy` is called, we atomically flip the flag from false to true.
+//      If the flag was already true we silently fail.
+//      Otherwise we atomically decrement and check the counter.
+//      If it has reached zero then we destroy the underlying Rust struct.
+//
+// Astute readers may observe that this all sounds very similar to the way that Rust's `Arc<T>` works,
+// and indeed it is, with the addition of a flag to guard against multiple calls to `destroy`.
+//
+// The overall effect is that the underlying Rust struct is destroyed only when `destroy` has been
+// called *and* all in-flight method calls have completed, avoiding violating any of the expectations
+// of the underlying Rust code.
+//
+// This makes a cleaner a better alternative to _not_ calling `destroy()` as
+// and when the object is finished with, but the abstraction is not perfect: if the Rust object's `drop`
+// method is slow, and/or there are many objects to cleanup, and it's on a low end Android device, then the cleaner
+// thread may be starved, and the app will leak memory.
+//
+// In this case, `destroy`ing manually may be a better solution.
+//
+// The cleaner can live side by side with the manual calling of `destroy`. In the order of responsiveness, uniffi objects
+// with Rust peers are reclaimed:
+//
+// 1. By calling the `destroy` method of the object, which calls `rustObject.free()`. If that doesn't happen:
+// 2. When the object becomes unreachable, AND the Cleaner thread gets to call `rustObject.free()`. If the thread is starved then:
+// 3. The memory is reclaimed when the process terminates.
+//
+// [1] https://stackoverflow.com/questions/24376768/can-java-finalize-an-object-when-it-is-still-in-scope/24380219
+//
+
+
+/**
+ * A pre-shared key of TLS; wiped when the last reference to it goes.
+ */
+internal interface CorePskInterface {
+
+    /**
+     * The identity, which TLS sends in the clear.
+     */
+    fun `identity`(): kotlin.String
+
+    companion object
+}
+
+/**
+ * A pre-shared key of TLS; wiped when the last reference to it goes.
+ */
+internal open class CorePsk: Disposable, AutoCloseable, CorePskInterface
+{
+
+    @Suppress("UNUSED_PARAMETER")
+    /**
+     * @suppress
+     */
+    constructor(withHandle: UniffiWithHandle, handle: Long) {
+        this.handle = handle
+        this.cleanable = UniffiLib.CLEANER.register(this, UniffiCleanAction(handle))
+    }
+
+    /**
+     * @suppress
+     *
+     * This constructor can be used to instantiate a fake object. Only used for tests. Any
+     * attempt to actually use an object constructed this way will fail as there is no
+     * connected Rust object.
+     */
+    @Suppress("UNUSED_PARAMETER")
+    constructor(noHandle: NoHandle) {
+        this.handle = 0
+        this.cleanable = null
+    }
+
+    protected val handle: Long
+    protected val cleanable: UniffiCleaner.Cleanable?
+
+    private val wasDestroyed = AtomicBoolean(false)
+    private val callCounter = AtomicLong(1)
+
+    /**
+     * Whether the current object has been destroyed and its reference is gone in the Rust side.
+     */
+    val uniffiIsDestroyed: Boolean get() = wasDestroyed.get()
+
+    override fun destroy() {
+        // Only allow a single call to this method.
+        // TODO: maybe we should log a warning if called more than once?
+        if (this.wasDestroyed.compareAndSet(false, true)) {
+            // This decrement always matches the initial count of 1 given at creation time.
+            if (this.callCounter.decrementAndGet() == 0L) {
+                cleanable?.clean()
+            }
+        }
+    }
+
+    @Synchronized
+    override fun close() {
+        this.destroy()
+    }
+
+    internal inline fun <R> callWithHandle(block: (handle: Long) -> R): R {
+        // Check and increment the call counter, to keep the object alive.
+        // This needs a compare-and-set retry loop in case of concurrent updates.
+        do {
+            val c = this.callCounter.get()
+            if (c == 0L) {
+                throw IllegalStateException("${this.javaClass.simpleName} object has already been destroyed")
+            }
+            if (c == Long.MAX_VALUE) {
+                throw IllegalStateException("${this.javaClass.simpleName} call counter would overflow")
+            }
+        } while (! this.callCounter.compareAndSet(c, c + 1L))
+        // Now we can safely do the method call without the handle being freed concurrently.
+        try {
+            return block(this.uniffiCloneHandle())
+        } finally {
+            // This decrement always matches the increment we performed above.
+            if (this.callCounter.decrementAndGet() == 0L) {
+                cleanable?.clean()
+            }
+        }
+    }
+
+    // Use a static inner class instead of a closure so as not to accidentally
+    // capture `this` as part of the cleanable's action.
+    private class UniffiCleanAction(private val handle: Long) : Runnable {
+        override fun run() {
+            if (handle == 0.toLong()) {
+                // Fake object created with `NoHandle`, don't try to free.
+                return;
+            }
+            uniffiRustCall { status ->
+                UniffiLib.uniffi_skip_client_ffi_fn_free_corepsk(handle, status)
+            }
+        }
+    }
+
+    /**
+     * @suppress
+     */
+    fun uniffiCloneHandle(): Long {
+        if (handle == 0.toLong()) {
+            throw InternalException("uniffiCloneHandle() called on NoHandle object");
+        }
+        return uniffiRustCall() { status ->
+            UniffiLib.uniffi_skip_client_ffi_fn_clone_corepsk(handle, status)
+        }
+    }
+
+
+    /**
+     * The identity, which TLS sends in the clear.
+     */override fun `identity`(): kotlin.String {
+            return FfiConverterString.lift(
+    callWithHandle {
+    uniffiRustCall() { _status ->
+    UniffiLib.uniffi_skip_client_ffi_fn_method_corepsk_identity(
+        it,
+        _status)
+}
+    }
+    )
+    }
+
+
+
+
+
+
+
+
+    companion object {
+
+    /**
+     * A key in base64.
+     */
+    @Throws(CoreException::class) internal fun `fromBase64`(`identity`: kotlin.String, `text`: kotlin.String): CorePsk {
+            return FfiConverterTypeCorePsk.lift(
+    uniffiRustCallWithError(CoreException) { _status ->
+    UniffiLib.uniffi_skip_client_ffi_fn_constructor_corepsk_from_base64(
+
+
+        FfiConverterString.lower(`identity`),
+        FfiConverterString.lower(`text`),_status)
+}
+    )
+    }
+
+
+
+    /**
+     * A key of bytes.
+     */
+    @Throws(CoreException::class) internal fun `fromBytes`(`identity`: kotlin.String, `key`: kotlin.ByteArray): CorePsk {
+            return FfiConverterTypeCorePsk.lift(
+    uniffiRustCallWithError(CoreException) { _status ->
+    UniffiLib.uniffi_skip_client_ffi_fn_constructor_corepsk_from_bytes(
+
+
+        FfiConverterString.lower(`identity`),
+        FfiConverterByteArray.lower(`key`),_status)
+}
+    )
+    }
+
+
+
+    /**
+     * The key of a file's content.
+     */
+    @Throws(CoreException::class) internal fun `fromFileContent`(`content`: kotlin.ByteArray, `identity`: kotlin.String?): CorePsk {
+            return FfiConverterTypeCorePsk.lift(
+    uniffiRustCallWithError(CoreException) { _status ->
+    UniffiLib.uniffi_skip_client_ffi_fn_constructor_corepsk_from_file_content(
+
+
+        FfiConverterByteArray.lower(`content`),
+        FfiConverterOptionalString.lower(`identity`),_status)
+}
+    )
+    }
+
+
+
+    /**
+     * A key in hexadecimal.
+     */
+    @Throws(CoreException::class) internal fun `fromHex`(`identity`: kotlin.String, `digits`: kotlin.String): CorePsk {
+            return FfiConverterTypeCorePsk.lift(
+    uniffiRustCallWithError(CoreException) { _status ->
+    UniffiLib.uniffi_skip_client_ffi_fn_constructor_corepsk_from_hex(
+
+
+        FfiConverterString.lower(`identity`),
+        FfiConverterString.lower(`digits`),_status)
+}
+    )
+    }
+
+
+
+    /**
+     * A key that is the text itself.
+     */
+    @Throws(CoreException::class) internal fun `fromText`(`identity`: kotlin.String, `text`: kotlin.String): CorePsk {
+            return FfiConverterTypeCorePsk.lift(
+    uniffiRustCallWithError(CoreException) { _status ->
+    UniffiLib.uniffi_skip_client_ffi_fn_constructor_corepsk_from_text(
+
+
+        FfiConverterString.lower(`identity`),
+        FfiConverterString.lower(`text`),_status)
+}
+    )
+    }
+
+
+
+    }
+
+}
+
+
+/**
+ * @suppress
+ */
+internal object FfiConverterTypeCorePsk: FfiConverter<CorePsk, Long> {
+    override fun lower(value: CorePsk): Long {
+        return value.uniffiCloneHandle()
+    }
+
+    override fun lift(value: Long): CorePsk {
+        return CorePsk(UniffiWithHandle, value)
+    }
+
+    override fun read(buf: ByteBuffer): CorePsk {
+        return lift(buf.getLong())
+    }
+
+    override fun allocationSize(value: CorePsk) = 8UL
+
+    override fun write(value: CorePsk, buf: ByteBuffer) {
+        buf.putLong(lower(value))
+    }
+}
+
+
 
 /**
  * What a Key Provider offers.
@@ -2912,6 +3308,8 @@ internal data class CoreOptions (
     ,
     val `clientKeyPem`: kotlin.ByteArray?
     ,
+    val `psk`: CorePsk?
+    ,
     val `pin`: kotlin.String?
     ,
     val `serverName`: kotlin.String?
@@ -2930,11 +3328,32 @@ internal data class CoreOptions (
     ,
     val `checkRemote`: kotlin.Boolean
 
-){
+): Disposable{
 
 
 
 
+
+    @Suppress("UNNECESSARY_SAFE_CALL") // codegen is much simpler if we unconditionally emit safe calls here
+    override fun destroy() {
+
+    Disposable.destroy(
+        this.`caPem`,
+        this.`caSystem`,
+        this.`clientCertPem`,
+        this.`clientKeyPem`,
+        this.`psk`,
+        this.`pin`,
+        this.`serverName`,
+        this.`tls`,
+        this.`proxy`,
+        this.`connectTimeout`,
+        this.`timeout`,
+        this.`waitWhenBusy`,
+        this.`strict`,
+        this.`checkRemote`
+    )
+    }
 
     companion object
 }
@@ -2949,6 +3368,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterBoolean.read(buf),
             FfiConverterOptionalByteArray.read(buf),
             FfiConverterOptionalByteArray.read(buf),
+            FfiConverterOptionalTypeCorePsk.read(buf),
             FfiConverterOptionalString.read(buf),
             FfiConverterOptionalString.read(buf),
             FfiConverterString.read(buf),
@@ -2966,6 +3386,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterBoolean.allocationSize(value.`caSystem`) +
             FfiConverterOptionalByteArray.allocationSize(value.`clientCertPem`) +
             FfiConverterOptionalByteArray.allocationSize(value.`clientKeyPem`) +
+            FfiConverterOptionalTypeCorePsk.allocationSize(value.`psk`) +
             FfiConverterOptionalString.allocationSize(value.`pin`) +
             FfiConverterOptionalString.allocationSize(value.`serverName`) +
             FfiConverterString.allocationSize(value.`tls`) +
@@ -2982,6 +3403,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterBoolean.write(value.`caSystem`, buf)
             FfiConverterOptionalByteArray.write(value.`clientCertPem`, buf)
             FfiConverterOptionalByteArray.write(value.`clientKeyPem`, buf)
+            FfiConverterOptionalTypeCorePsk.write(value.`psk`, buf)
             FfiConverterOptionalString.write(value.`pin`, buf)
             FfiConverterOptionalString.write(value.`serverName`, buf)
             FfiConverterString.write(value.`tls`, buf)
@@ -3317,6 +3739,38 @@ internal object FfiConverterOptionalTypeCoreCancel: FfiConverterRustBuffer<CoreC
         } else {
             buf.put(1)
             FfiConverterTypeCoreCancel.write(value, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+internal object FfiConverterOptionalTypeCorePsk: FfiConverterRustBuffer<CorePsk?> {
+    override fun read(buf: ByteBuffer): CorePsk? {
+        if (buf.get().toInt() == 0) {
+            return null
+        }
+        return FfiConverterTypeCorePsk.read(buf)
+    }
+
+    override fun allocationSize(value: CorePsk?): ULong {
+        if (value == null) {
+            return 1UL
+        } else {
+            return 1UL + FfiConverterTypeCorePsk.allocationSize(value)
+        }
+    }
+
+    override fun write(value: CorePsk?, buf: ByteBuffer) {
+        if (value == null) {
+            buf.put(0)
+        } else {
+            buf.put(1)
+            FfiConverterTypeCorePsk.write(value, buf)
         }
     }
 }
