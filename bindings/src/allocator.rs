@@ -1,7 +1,7 @@
 //! The allocator of the native library: wipes what is freed, and counts what is not.
 //!
-//! `UniFFI` carries arguments and answers in buffers of its own and frees them as they are: keys of messages to validate,
-//! pre-shared keys, exported forms. Here nothing that is freed keeps its content.
+//! `UniFFI` carries arguments and answers in buffers of its own and frees them as they are: keys of messages to
+//! validate, pre-shared keys, exported forms. Here nothing that is freed keeps its content.
 //!
 //! Unsafe: the trait is, and freed memory is written to before it goes back to the system.
 #![allow(unsafe_code)]
@@ -10,7 +10,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence};
 
-/// The system's allocator with wiping. The default `realloc` of the trait allocates, copies and frees, and so wipes too.
+/// The system's allocator with wiping. The default `realloc` of the trait allocates, copies and frees, and so wipes
+/// too.
 struct Wiping;
 
 #[global_allocator]

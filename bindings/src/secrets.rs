@@ -66,8 +66,8 @@ impl CoreKey {
         self.0 == other.0
     }
 
-    /// Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing is
-    /// copied when there is less room.
+    /// Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing
+    /// is copied when there is less room.
     pub fn write_to(&self, address: u64, capacity: u32) -> u32 {
         copy_out(self.0.secret().expose(), address, capacity)
     }
@@ -106,8 +106,8 @@ fn copy_out(bytes: &[u8], address: u64, capacity: u32) -> u32 {
         && address != 0
     {
         let room = std::ptr::with_exposed_provenance_mut::<u8>(address);
-        // SAFETY: the layers written by hand, the only callers, give the address of memory that they allocated with that
-        // capacity and hold until this returns; it is new, so it does not overlap with the secret
+        // SAFETY: the layers written by hand, the only callers, give the address of memory that they allocated with
+        // that capacity and hold until this returns; it is new, so it does not overlap with the secret
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len()) };
     }
     length

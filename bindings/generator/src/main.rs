@@ -1,5 +1,5 @@
-//! `skip-client-bindgen LIBRARY KOTLIN_DIR SWIFT_DIR HEADER_DIR`: writes what `UniFFI` generates for the native library, with
-//! nothing in it public: only the API that is written by hand is for users.
+//! `skip-client-bindgen LIBRARY KOTLIN_DIR SWIFT_DIR HEADER_DIR`: writes what `UniFFI` generates for the native
+//! library, with nothing in it public: only the API that is written by hand is for users.
 
 use std::error::Error;
 use std::fs;

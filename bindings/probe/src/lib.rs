@@ -1,7 +1,8 @@
 //! Looks for copies of a key in the memory of its own process: for the tests of the Kotlin and Swift packages.
 //!
-//! The heap is not used while searching (one mapping, made first and left out, takes what is read), because an allocation
-//! would overwrite what was freed and hide it. The needle is masked, and unmasked byte by byte: else it would be found.
+//! The heap is not used while searching (one mapping, made first and left out, takes what is read), because an
+//! allocation would overwrite what was freed and hide it. The needle is masked, and unmasked byte by byte: else it
+//! would be found.
 
 #![allow(unsafe_code)]
 
@@ -18,8 +19,8 @@ const MAPS: usize = 1 << 21;
 
 /// How often the needle (masked) is in private writable memory of this process; -1 when that cannot be read.
 ///
-/// Memory from `skip_from` to `skip_to` is left out: the heap of a JVM, which has a collector of its own. With `only` not
-/// zero nothing but that memory is searched.
+/// Memory from `skip_from` to `skip_to` is left out: the heap of a JVM, which has a collector of its own. With `only`
+/// not zero nothing but that memory is searched.
 ///
 /// # Safety
 /// `needle` has `length` bytes.
@@ -113,8 +114,15 @@ impl Room {
                 at += 4096;
                 continue;
             };
-            for candidate in window[..got].windows(masked.len()) {
-                if candidate.iter().zip(masked).all(|(byte, masked)| byte ^ masked == MASK) {
+            let first = masked[0] ^ MASK;
+            for (at, byte) in window[..got].iter().enumerate() {
+                if *byte == first
+                    && at + masked.len() <= got
+                    && window[at..]
+                        .iter()
+                        .zip(masked)
+                        .all(|(byte, masked)| byte ^ masked == MASK)
+                {
                     found += 1;
                 }
             }

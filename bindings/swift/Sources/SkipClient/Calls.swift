@@ -2,8 +2,8 @@ import Foundation
 
 /// A blocking call as an asynchronous one, ended by its token when the task is cancelled.
 ///
-/// Each call waits in a thread of its own: the threads of Swift's tasks are few, and those of Dispatch are, on Linux, the same
-/// ones, so that calls that wait for a slow Key Provider would stall everything else.
+/// Each call waits in a thread of its own: the threads of Swift's tasks are few, and those of Dispatch are, on Linux,
+/// the same ones, so that calls that wait for a slow Key Provider would stall everything else.
 func waiting<Answer: Sendable>(_ call: @escaping @Sendable (CoreCancel) throws -> Answer) async throws -> Answer {
     let token = CoreCancel()
     let answer = await withTaskCancellationHandler {

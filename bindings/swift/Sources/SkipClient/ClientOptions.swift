@@ -76,8 +76,8 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     func toCore() -> CoreOptions {
         CoreOptions(
             caPem: caPEM, caSystem: systemCA, clientCertPem: clientCertPEM, clientKeyPem: clientKeyPEM, psk: psk?.core,
-            pin: pin, serverName: serverName, tls: tls.rawValue, proxy: proxy, connectTimeout: milliseconds(connectTimeout),
-            timeout: milliseconds(timeout), waitWhenBusy: milliseconds(waitWhenBusy), strict: strict,
+            pin: pin, serverName: serverName, tls: tls.rawValue, proxy: proxy,
+            connectTimeout: milliseconds(connectTimeout), timeout: milliseconds(timeout), waitWhenBusy: milliseconds(waitWhenBusy), strict: strict,
             checkRemote: checkRemote)
     }
 }

@@ -1,7 +1,7 @@
 import Foundation
 
-/// The IKEv2 notify payloads that carry the ids from encryptor to encryptor (draft 5; RFC 8784). All are whole payloads, from
-/// the next-payload byte on. `nextPayload` is the type of what follows in the message; 0: nothing.
+/// The IKEv2 notify payloads that carry the ids from encryptor to encryptor (draft 5; RFC 8784). All are whole
+/// payloads, from the next-payload byte on. `nextPayload` is the type of what follows in the message; 0: nothing.
 public enum IKEv2 {
     /// `USE_PPK` with the localSystemID of the sender's Key Provider (draft 5, step 3), or empty as in RFC 8784.
     ///

@@ -94,8 +94,8 @@ public enum MessageKind: String, Sendable, CaseIterable {
     /// The reply to `GET /entropy` (draft 4.3).
     case entropy
 
-    /// Everything that is wrong with a message of this kind; empty, or nothing but warnings, when it is valid. With `strict`
-    /// off, known deviations of real Key Providers pass.
+    /// Everything that is wrong with a message of this kind; empty, or nothing but warnings, when it is valid. With
+    /// `strict` off, known deviations of real Key Providers pass.
     public func validate(_ message: Data, strict: Bool = true) -> [Problem] {
         // the core knows every kind: it cannot fail
         let problems = try? validateMessage(kind: rawValue, message: message, strict: strict)
@@ -140,7 +140,7 @@ public func matchesRemote(_ remoteSystemIds: [String], _ id: String) -> Bool {
 extension Optional {
     /// The value of a call of the core that has no way to fail.
     fileprivate var unwrapped: Wrapped {
-        guard let self else { preconditionFailure("a bug in skip-client: the core does not know a name of this package") }
+        guard let self else { preconditionFailure("a bug in skip-client: the core does not know this name") }
         return self
     }
 }

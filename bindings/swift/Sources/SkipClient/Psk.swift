@@ -1,7 +1,7 @@
 import Foundation
 
-/// What a client and a Key Provider share so that TLS needs no certificate (draft 3, Table 1): an identity of 1 to 128 bytes and a
-/// key of 1 to 256 bytes. A key has no encoding of its own, so each form has its own function.
+/// What a client and a Key Provider share so that TLS needs no certificate (draft 3, Table 1): an identity of 1 to 128
+/// bytes and a key of 1 to 256 bytes. A key has no encoding of its own, so each form has its own function.
 ///
 /// The key is wiped when the last reference to it goes; a client keeps its own copy. A `String` cannot be wiped: take
 /// ``raw(_:_:)`` or ``file(_:identity:)`` where that matters.

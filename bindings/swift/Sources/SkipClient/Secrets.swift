@@ -28,8 +28,8 @@ public final class Key: Sendable, Equatable, CustomStringConvertible, CustomDebu
         core = Closable(answer.handle)
     }
 
-    /// Lends the key, ``bits`` / 8 bytes. The bytes are wiped when the last reference to the `Data` goes; a copy that you
-    /// make of them, and a `Data` that you change, is yours to wipe.
+    /// Lends the key, ``bits`` / 8 bytes. The bytes are wiped when the last reference to the `Data` goes; a copy that
+    /// you make of them, and a `Data` that you change, is yours to wipe.
     ///
     /// - Precondition: the key was not closed.
     public func withBytes<Answer>(_ body: (Data) throws -> Answer) rethrows -> Answer {

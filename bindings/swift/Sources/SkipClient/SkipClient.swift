@@ -2,9 +2,9 @@ import Foundation
 
 /// A client of one Key Provider (KP), or of several in order of preference (draft-cisco-skip-02).
 ///
-/// One client serves many tasks at once; it keeps connections and remembers the capabilities. Cancelling a task ends its
-/// request at once. A request goes out once and is never repeated behind your back; every ``SkipError`` says what to ask
-/// next (``SkipError/advice``).
+/// One client serves many tasks at once; it keeps connections and remembers the capabilities. Cancelling a task ends
+/// its request at once. A request goes out once and is never repeated behind your back; every ``SkipError`` says what
+/// to ask next (``SkipError/advice``).
 ///
 /// ```swift
 /// let kp = try SkipClient(url: "https://kp-alice:8443", options: ClientOptions(caPEM: pem))
@@ -14,8 +14,8 @@ public final class SkipClient: Sendable, CustomStringConvertible {
     private let core: CoreClient
     private let urls: [String]
 
-    /// A client of the KPs at `urls`, `https://host[:port][/path]` each; the next is asked only while no byte of a request
-    /// has gone out. Nothing is connected yet.
+    /// A client of the KPs at `urls`, `https://host[:port][/path]` each; the next is asked only while no byte of a
+    /// request has gone out. Nothing is connected yet.
     ///
     /// - Throws: ``SkipError/invalidArgument(_:)`` when an option breaks a rule or nothing says whom to trust.
     public init(urls: [String], options: ClientOptions = ClientOptions()) throws {
@@ -44,8 +44,8 @@ public final class SkipClient: Sendable, CustomStringConvertible {
         try await waiting { [core] in Capabilities(try core.capabilities(refresh: refresh, cancel: $0)) }
     }
 
-    /// A fresh key of `size` bits, a multiple of 8 from 8 to 65536, shared with the KP `remote` (draft 4.2). Without a size
-    /// the KP chooses, mostly 256 bits.
+    /// A fresh key of `size` bits, a multiple of 8 from 8 to 65536, shared with the KP `remote` (draft 4.2). Without a
+    /// size the KP chooses, mostly 256 bits.
     ///
     /// A key that arrives while its task is cancelled is wiped: ask for another one.
     ///
@@ -56,8 +56,8 @@ public final class SkipClient: Sendable, CustomStringConvertible {
         }
     }
 
-    /// The key that the initiator got from the KP `remote` under `keyId` (draft 4.2), which is hexadecimal, of even length, 2
-    /// to 512 digits. A KP gives it once.
+    /// The key that the initiator got from the KP `remote` under `keyId` (draft 4.2), which is hexadecimal, of even
+    /// length, 2 to 512 digits. A KP gives it once.
     ///
     /// - Throws: ``SkipError`` of any side, `CancellationError`; with the advice `newKey` the initiator has to ask for
     ///   another key.

@@ -1,7 +1,7 @@
 import Foundation
 
-/// A failure: the case says which, ``message`` what happened, ``hint`` what to do and ``advice`` what to ask next. No secret is
-/// in any of them.
+/// A failure: the case says which, ``message`` what happened, ``hint`` what to do and ``advice`` what to ask next. No
+/// secret is in any of them.
 public enum SkipError: Error, Sendable, Equatable {
     /// An argument breaks a rule; nothing was sent.
     case invalidArgument(Details)
@@ -52,8 +52,8 @@ public enum SkipError: Error, Sendable, Equatable {
         public let advice: Advice
         /// The HTTP status, when the Key Provider answered.
         public let status: Int?
-        /// What the Key Provider wrote beside a status other than 200: at most 512 bytes, in which all that could be a key
-        /// is `[redacted]`. It is not ours: show it to a person, do not log it.
+        /// What the Key Provider wrote beside a status other than 200: at most 512 bytes, in which all that could be a
+        /// key is `[redacted]`. It is not ours: show it to a person, do not log it.
         public let providerText: String?
     }
 

@@ -44,8 +44,11 @@ final class Server: @unchecked Sendable {
         return nil
     }
 
+    /// Ends the program; twice is fine.
     func stop() {
-        process.terminate()
+        guard process.isRunning else { return }
+        // not SIGTERM: started from a task, the program has all signals blocked that can be
+        kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
     }
 
@@ -97,9 +100,14 @@ final class KeyProviderPair: @unchecked Sendable {
 
     var options: ClientOptions { ClientOptions(caPEM: file("ca.pem")) }
 
-    deinit {
+    /// Ends the Key Providers; twice is fine.
+    func stop() {
         server.stop()
         try? FileManager.default.removeItem(at: dir)
+    }
+
+    deinit {
+        stop()
     }
 }
 

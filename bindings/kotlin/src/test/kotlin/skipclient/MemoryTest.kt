@@ -54,7 +54,7 @@ internal class MemoryTest {
             val onHeap = key.useBytes { heap(masked) }
             assertTrue(onHeap >= 1, "the heap is below 4 GiB, and searched")
 
-            val others = List(200) { kp.newKeyBlocking("Bob", 256) }
+            val others = List(OTHERS) { kp.newKeyBlocking("Bob", 256) }
             repeat(20) {
                 key.useBuffer { buffer -> check(buffer.remaining() == 32) }
                 key.useBytes { bytes -> check(bytes.size == 32) }
@@ -74,7 +74,7 @@ internal class MemoryTest {
             val needles = others.map { other -> other.useBuffer { b -> ByteArray(16) { b.get(16 + it) xor MASK } } }
             for (other in others) other.close()
             val left = needles.sumOf { native(it) }
-            println("copies of 200 keys read by useBuffer: $left native, ${needles.sumOf { heap(it) }} on the JVM heap")
+            println("copies of $OTHERS keys read by useBuffer and closed: $left")
             assertEquals(0, left)
         }
     }
@@ -113,6 +113,7 @@ internal class MemoryTest {
 
     internal companion object {
         private const val MASK = 0xA5.toByte()
+        private const val OTHERS = 50
         private const val FOUR_GIB = 1L shl 32
         private val probe = Native.load(Places.probe, Probe::class.java)
         private val pair = KeyProviderPair()
