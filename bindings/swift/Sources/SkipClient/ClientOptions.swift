@@ -77,7 +77,8 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         CoreOptions(
             caPem: caPEM, caSystem: systemCA, clientCertPem: clientCertPEM, clientKeyPem: clientKeyPEM, psk: psk?.core,
             pin: pin, serverName: serverName, tls: tls.rawValue, proxy: proxy,
-            connectTimeout: milliseconds(connectTimeout), timeout: milliseconds(timeout), waitWhenBusy: milliseconds(waitWhenBusy), strict: strict,
+            connectTimeout: milliseconds(connectTimeout), timeout: milliseconds(timeout),
+            waitWhenBusy: milliseconds(waitWhenBusy), strict: strict,
             checkRemote: checkRemote)
     }
 }
