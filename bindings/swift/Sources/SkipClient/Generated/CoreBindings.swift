@@ -1155,8 +1155,8 @@ protocol CoreKeyProtocol: AnyObject, Sendable {
     func exportTo(format: String, address: UInt64, capacity: UInt32) throws  -> UInt32
 
     /**
-     * Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing is
-     * copied when there is less room.
+     * Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing
+     * is copied when there is less room.
      */
     func writeTo(address: UInt64, capacity: UInt32)  -> UInt32
 
@@ -1246,8 +1246,8 @@ func exportTo(format: String, address: UInt64, capacity: UInt32)throws  -> UInt3
 }
 
     /**
-     * Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing is
-     * copied when there is less room.
+     * Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing
+     * is copied when there is less room.
      */
 func writeTo(address: UInt64, capacity: UInt32) -> UInt32  {
     return try!  FfiConverterUInt32.lift(try! rustCall() {
@@ -2506,7 +2506,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_skip_client_ffi_checksum_method_corekey_export_to() != 52279) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_corekey_write_to() != 57187) {
+    if (uniffi_skip_client_ffi_checksum_method_corekey_write_to() != 50522) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_constructor_corecancel_new() != 50886) {

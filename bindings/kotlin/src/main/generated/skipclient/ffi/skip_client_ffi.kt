@@ -1027,7 +1027,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_skip_client_ffi_checksum_method_corekey_export_to() and 0xFFFF) != 52279) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_corekey_write_to() and 0xFFFF) != 57187) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_corekey_write_to() and 0xFFFF) != 50522) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_constructor_corecancel_new() and 0xFFFF) != 50886) {
@@ -2486,8 +2486,8 @@ internal interface CoreKeyInterface {
     fun `exportTo`(`format`: kotlin.String, `address`: kotlin.ULong, `capacity`: kotlin.UInt): kotlin.UInt
 
     /**
-     * Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing is
-     * copied when there is less room.
+     * Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing
+     * is copied when there is less room.
      */
     fun `writeTo`(`address`: kotlin.ULong, `capacity`: kotlin.UInt): kotlin.UInt
 
@@ -2637,8 +2637,8 @@ internal open class CoreKey: Disposable, AutoCloseable, CoreKeyInterface
 
 
     /**
-     * Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing is
-     * copied when there is less room.
+     * Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing
+     * is copied when there is less room.
      */override fun `writeTo`(`address`: kotlin.ULong, `capacity`: kotlin.UInt): kotlin.UInt {
             return FfiConverterUInt.lift(
     callWithHandle {
