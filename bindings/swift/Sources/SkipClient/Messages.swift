@@ -102,7 +102,7 @@ public enum MessageKind: String, Sendable, CaseIterable {
         return problems.unwrapped.map(Problem.init)
     }
 
-    /// Whether ``validate(_:strict:)-(Data,_)`` finds no problem but warnings.
+    /// Whether `validate` finds no problem but warnings.
     public func isValid(_ message: Data, strict: Bool = true) -> Bool {
         (try? isValidMessage(kind: rawValue, message: message, strict: strict)).unwrapped
     }
