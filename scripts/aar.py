@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""aar CLASSES NATIVE OUT: packs the Android library. The same content gives the same bytes.
+"""aar.py CLASSES NATIVE OUT: packs the Android library. The same content gives the same bytes.
 
 CLASSES is the JAR of the JVM; its classes are taken, its native libraries are not. NATIVE has
 ABI/libskip_client_ffi.so for each ABI that scripts/android built; the folders of the other ABIs are there, empty.
