@@ -1,7 +1,8 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-kotlin test-swift test-interop test-valgrind check \
-	check-rust check-python check-mobile fuzz fmt wheel jar docs bindings clean setup-ci
+.PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-interop test-residue test-valgrind \
+	check check-rust check-python check-node check-mobile bench bench-node fuzz fmt wheel npm jar docs bindings clean \
+	setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
@@ -9,7 +10,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src cli/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
-PYTHON_CODE := $(wildcard python examples/python scripts fuzz/*.py bindings/tests)
+NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
+	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
+	examples/validator-page/*)
+PYTHON_CODE := $(wildcard python examples/python residue bench scripts fuzz/*.py bindings/tests)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -18,7 +22,7 @@ demo: $(VENV)/installed ## play the whole exchange on two development Key Provid
 	$(BIN)/python scripts/demo.py
 	$(BIN)/skip-client demo
 
-test: test-rust test-python test-kotlin test-swift ## every test of every language
+test: test-rust test-python test-node test-kotlin test-swift test-residue ## every test of every language
 
 test-rust: ## core, Key Provider, command line, examples, Rust blocks of the documents
 	@scripts/need cargo cc libssl
@@ -36,15 +40,24 @@ test-swift: ## the Swift package, in the Swift of the PATH or of a Debian 13 tha
 	@scripts/need cargo cc libssl perl python3
 	scripts/swift test
 
+test-node: node/dist/packed $(VENV)/tools ## the npm package as users get it, the page in a browser, cross-checks
+	@scripts/need cargo cc chromium
+	cd node && npm test --silent
+
 test-interop: $(VENV)/installed ## other people's servers, with the table of pre-shared-key suites
 	@scripts/need openssl nginx
 	$(BIN)/pytest -rs python/tests/test_interop_psk.py python/tests/test_interop.py
+
+test-residue: $(VENV)/installed ## no copy of a key stays in memory: the table of stacks, languages and failures (Linux)
+	@scripts/need cargo cc libssl openssl
+	cargo build --locked --quiet --release -p skip-client-residue
+	$(BIN)/pytest -rs -c python/pyproject.toml --rootdir residue residue
 
 test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsafe code meet (slow)
 	@scripts/need cargo cc libssl valgrind
 	scripts/test-valgrind
 
-check: check-rust check-python check-mobile ## formatters, linters, types, wasm purity, licences
+check: check-rust check-python check-node check-mobile ## formatters, linters, types, wasm purity, licences
 
 check-rust:
 	@scripts/need cargo cc libssl wasm32-unknown-unknown
@@ -62,15 +75,29 @@ check-mobile:
 	scripts/kotlin check
 	scripts/swift check
 
+check-node: node/dist/packed
+	cd node && npm run --silent check
+
+bench-node: node/dist/packed ## the npm package beside ajv, zod and schemasafe: speed, start, size
+	cd node && node bench/bench.js
+
+bench: $(VENV)/installed $(VENV)/peers ## side by side with peers and floors, into docs/performance.md (minutes)
+	@scripts/need cargo cc libssl openssl nginx node npm
+	cargo build --quiet --release --manifest-path bench/rust/Cargo.toml --target-dir $(VENV)/bench
+	cd bench/node && npm ci --silent
+	if command -v go >/dev/null; then cd bench/go && go build -o ../../$(VENV)/bench/go .; fi
+	$(BIN)/python bench/run.py --rust $(VENV)/bench/release/skip-client-bench $$(test -x $(VENV)/bench/go && echo --go $(VENV)/bench/go)
+
 fuzz: ## hostile replies and patterns, SECONDS=600 each (a nightly compiler, and cargo install cargo-fuzz --locked)
 	@scripts/need cargo-fuzz
 	python3 fuzz/seeds.py
 	cargo +nightly fuzz run response -- -max_total_time=$(SECONDS) -max_len=4096 -dict=fuzz/response.dict
 	cargo +nightly fuzz run pattern -- -max_total_time=$(SECONDS) -max_len=600 -dict=fuzz/pattern.dict
 
-fmt: $(VENV)/tools ## format everything
+fmt: $(VENV)/tools node/node_modules/installed ## format everything
 	cargo fmt --all
 	$(BIN)/ruff format $(PYTHON_CODE)
+	cd node && npm run --silent fmt
 
 bindings: ## generate again what UniFFI makes for Kotlin and Swift
 	scripts/generate-bindings
@@ -87,8 +114,13 @@ docs: ## API documents of the Kotlin and Swift packages, in dist/
 wheel: $(VENV)/wheel ## the Python package, in dist/
 	@ls dist/*.whl
 
+npm: node/dist/packed ## the npm package in dist/, and the page that checks messages in dist/validator-page
+	@ls dist/skip-client-*.tgz
+
 clean: ## remove everything that was built here
-	rm -rf target dist $(VENV) bindings/kotlin/target bindings/kotlin/android/target bindings/swift/.build
+	rm -rf target dist $(VENV) node/dist node/lib/generated node/node_modules node/test/.work \
+		node/LICENSE-* bindings/kotlin/target bindings/kotlin/android/target \
+		bindings/swift/.build
 
 setup-ci: ## what a new Debian 12 machine lacks (needs root or sudo)
 	scripts/setup-ci
@@ -100,6 +132,10 @@ $(VENV)/tools: scripts/requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --requirement scripts/requirements-dev.txt
 	@touch $@
 
+$(VENV)/peers: $(VENV)/tools bench/requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement bench/requirements.txt
+	@touch $@
+
 $(VENV)/wheel: $(VENV)/tools $(WHEEL_SOURCES)
 	@scripts/need cargo cc perl
 	rm -f dist/*.whl
@@ -108,4 +144,17 @@ $(VENV)/wheel: $(VENV)/tools $(WHEEL_SOURCES)
 
 $(VENV)/installed: $(VENV)/wheel
 	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall dist/skip_client-*.whl
+	@touch $@
+
+node/node_modules/installed: node/package.json node/package-lock.json
+	@scripts/need node
+	cd node && npm ci --silent
+	@touch $@
+
+node/dist/packed: node/node_modules/installed $(NPM_SOURCES)
+	@scripts/need cargo cc wasm32-unknown-unknown
+	cd node && npm run --silent build
+	cp LICENSE-APACHE LICENSE-MIT node/
+	rm -rf dist/skip-client-*.tgz dist/validator-page && mkdir -p dist
+	cd node && npm pack --silent --pack-destination ../dist && node scripts/page.js ../dist/validator-page
 	@touch $@

@@ -94,6 +94,7 @@ impl<'a> Text<'a> {
         units
     }
 
+    #[inline]
     pub fn is_same_as(self, other: Text<'_>) -> bool {
         if self.escaped || other.escaped {
             self.units() == other.units()
@@ -110,10 +111,39 @@ enum Step<'a> {
     Item(usize),
 }
 
+/// Where a value is: its step, and the place of its container. A chain on the stack, so that reading takes no memory.
+#[derive(Clone, Copy)]
+struct Place<'p, 'a> {
+    step: Step<'a>,
+    outer: Option<&'p Place<'p, 'a>>,
+    depth: usize,
+}
+
+impl<'p, 'a> Place<'p, 'a> {
+    fn new(step: Step<'a>, outer: Option<&'p Place<'p, 'a>>) -> Self {
+        Self {
+            step,
+            outer,
+            depth: 1 + outer.map_or(0, |place| place.depth),
+        }
+    }
+
+    /// A JSON Pointer (RFC 6901). Names that could be a key are hidden.
+    fn pointer(&self) -> String {
+        let mut pointer = self.outer.map(Place::pointer).unwrap_or_default();
+        pointer.push('/');
+        match self.step {
+            Step::Member(name) if name.raw.len() > MAX_SHOWN_NAME => pointer.push_str(HIDDEN),
+            Step::Member(name) => pointer.push_str(&pointer_step(&name.unescape())),
+            Step::Item(index) => pointer.push_str(&index.to_string()),
+        }
+        pointer
+    }
+}
+
 pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
-    path: Vec<Step<'a>>,
     /// JSON Pointers of the members that came more than once, each named once.
     pub doubled: Vec<String>,
     repetitions: usize,
@@ -124,7 +154,6 @@ impl<'a> Reader<'a> {
         Self {
             text,
             at: 0,
-            path: Vec::new(),
             doubled: Vec::new(),
             repetitions: 0,
         }
@@ -137,10 +166,10 @@ impl<'a> Reader<'a> {
         }
         self.space();
         let value = if self.peek() == Some(b'{') {
-            self.object(Some(member))?;
+            self.object(None, Some(member))?;
             None
         } else {
-            Some(self.value()?)
+            Some(self.value(None)?)
         };
         self.space();
         if self.at < self.text.len() {
@@ -154,10 +183,11 @@ impl<'a> Reader<'a> {
     pub fn items(array: &'a str) -> Result<Vec<Value<'a>>, Syntax> {
         let mut reader = Self::new(array);
         let mut items = Vec::new();
-        reader.array(&mut |item| items.push(item))?;
+        reader.array(None, &mut |item| items.push(item))?;
         Ok(items)
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -171,6 +201,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
@@ -186,13 +217,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn value(&mut self) -> Result<Value<'a>, Syntax> {
+    fn value(&mut self, place: Option<&Place<'_, 'a>>) -> Result<Value<'a>, Syntax> {
         match self.peek() {
-            Some(b'{') => self.object(None).map(|()| Value::Object),
+            Some(b'{') => self.object(place, None).map(|()| Value::Object),
             Some(b'[') => {
                 let start = self.at;
-                self.array(&mut |_| {})?;
-                Ok(Value::Array(&self.text[start..self.at]))
+                self.array(place, &mut |_| {})?;
+                Ok(Value::Array(self.text_from(start)))
             }
             Some(b'"') => self.string().map(Value::String),
             Some(b't') => self.word("true", Value::Bool(true)),
@@ -210,16 +241,26 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    fn enter(&mut self, step: Step<'a>) -> Result<(), Syntax> {
+    /// Reads the value that is at a place.
+    fn value_at(&mut self, place: &Place<'_, 'a>) -> Result<Value<'a>, Syntax> {
         // the document itself is the first level
-        if self.path.len() + 1 >= DEPTH_LIMIT && matches!(self.peek(), Some(b'{' | b'[')) {
+        if place.depth >= DEPTH_LIMIT && matches!(self.peek(), Some(b'{' | b'[')) {
             return Err(self.wrong("the document is nested more than 128 levels deep"));
         }
-        self.path.push(step);
-        Ok(())
+        self.value(Some(place))
     }
 
-    fn object(&mut self, mut member: Option<&mut dyn FnMut(Text<'a>, Value<'a>)>) -> Result<(), Syntax> {
+    /// The text from there up to here. What the reader has passed ends where a character does.
+    #[inline]
+    fn text_from(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    fn object(
+        &mut self,
+        place: Option<&Place<'_, 'a>>,
+        mut member: Option<&mut dyn FnMut(Text<'a>, Value<'a>)>,
+    ) -> Result<(), Syntax> {
         self.at += 1;
         self.space();
         if self.peek() == Some(b'}') {
@@ -235,12 +276,11 @@ impl<'a> Reader<'a> {
             self.space();
             self.expect(b':', "a colon is missing here")?;
             self.space();
-            self.enter(Step::Member(name))?;
+            let inner = Place::new(Step::Member(name), place);
             if !names.insert(name) {
-                self.remember_doubled();
+                self.remember_doubled(&inner);
             }
-            let value = self.value()?;
-            self.path.pop();
+            let value = self.value_at(&inner)?;
             if let Some(member) = &mut member {
                 member(name, value);
             }
@@ -257,17 +297,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn remember_doubled(&mut self) {
+    fn remember_doubled(&mut self, place: &Place<'_, 'a>) {
         self.repetitions += 1;
         if self.repetitions <= MAX_DOUBLED {
-            let pointer = self.pointer();
+            let pointer = place.pointer();
             if !self.doubled.contains(&pointer) {
                 self.doubled.push(pointer);
             }
         }
     }
 
-    fn array(&mut self, item: &mut dyn FnMut(Value<'a>)) -> Result<(), Syntax> {
+    fn array(&mut self, place: Option<&Place<'_, 'a>>, item: &mut dyn FnMut(Value<'a>)) -> Result<(), Syntax> {
         self.at += 1;
         self.space();
         if self.peek() == Some(b']') {
@@ -275,9 +315,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         for index in 0.. {
-            self.enter(Step::Item(index))?;
-            item(self.value()?);
-            self.path.pop();
+            item(self.value_at(&Place::new(Step::Item(index), place))?);
             self.space();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -295,9 +333,10 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
+            self.at += plain_run(self.text.as_bytes().get(self.at..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => {
-                    let raw = &self.text[start..self.at];
+                    let raw = self.text_from(start);
                     self.at += 1;
                     return Ok(Text { raw, escaped });
                 }
@@ -346,7 +385,7 @@ impl<'a> Reader<'a> {
             }
             self.digits()?;
         }
-        Ok(&self.text[start..self.at])
+        Ok(self.text_from(start))
     }
 
     fn digits(&mut self) -> Result<(), Syntax> {
@@ -358,20 +397,26 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
 
-    /// Where the reader is, as a JSON Pointer (RFC 6901). Names that could be a key are hidden.
-    fn pointer(&self) -> String {
-        let mut pointer = String::new();
-        for step in &self.path {
-            pointer.push('/');
-            match step {
-                Step::Member(name) if name.raw.len() > MAX_SHOWN_NAME => pointer.push_str(HIDDEN),
-                Step::Member(name) => pointer.push_str(&pointer_step(&name.unescape())),
-                Step::Item(index) => pointer.push_str(&index.to_string()),
-            }
+/// How many bytes at the beginning need no look of their own inside a string: no quote, no backslash, no control character. Eight
+/// at a time, because most of a message is inside strings.
+#[inline]
+fn plain_run(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    // marks the bytes under a limit; behind the first that is marked there may be wrong ones
+    let under = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & (ONES << 7);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // with this bit flipped a quote comes right behind the control characters
+        let special = under(word ^ (ONES * 0x02), 0x21) | under(word ^ (ONES * u64::from(b'\\')), 1);
+        if special != 0 {
+            return index * 8 + special.trailing_zeros() as usize / 8;
         }
-        pointer
     }
+    let special = |b: &u8| matches!(b, b'"' | b'\\' | 0..=0x1F);
+    words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
 }
 
 /// A member's name as a step of a JSON Pointer.
@@ -384,24 +429,25 @@ fn pointer_step(name: &str) -> String {
 struct Names<'a> {
     few: [Option<Text<'a>>; FEW],
     count: usize,
-    many: HashSet<Vec<u16>>,
+    many: Option<HashSet<Vec<u16>>>,
 }
 
 impl<'a> Names<'a> {
     /// `false` when the name is there already.
     fn insert(&mut self, name: Text<'a>) -> bool {
-        if self.many.is_empty() && self.count < FEW {
-            if self.few.iter().flatten().any(|n| n.is_same_as(name)) {
+        if self.many.is_none() && self.count < FEW {
+            if self.few[..self.count].iter().flatten().any(|n| n.is_same_as(name)) {
                 return false;
             }
             self.few[self.count] = Some(name);
             self.count += 1;
             return true;
         }
-        if self.many.is_empty() {
-            self.many = self.few.iter().flatten().map(|n| n.units()).collect();
-        }
-        self.many.insert(name.units())
+        let few = &self.few;
+        let many = self
+            .many
+            .get_or_insert_with(|| few.iter().flatten().map(|n| n.units()).collect());
+        many.insert(name.units())
     }
 }
 
@@ -417,7 +463,7 @@ pub(crate) fn line_and_column(text: &[u8], at: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reader, Value, line_and_column};
+    use super::{Reader, Value, line_and_column, plain_run};
 
     fn read(text: &str) -> Result<Vec<String>, super::Syntax> {
         let mut reader = Reader::new(text);
@@ -516,6 +562,22 @@ mod tests {
             read(&format!("{{{}}}", distinct.join(","))).map(|doubled| doubled.len()),
             Ok(100)
         );
+    }
+
+    #[test]
+    fn a_special_byte_is_found_in_every_place() {
+        for byte in 0..=u8::MAX {
+            for place in 0..20 {
+                let mut bytes = *b"0123456789abcdefghij";
+                bytes[place] = byte;
+                let special = matches!(byte, b'"' | b'\\' | 0..=0x1F);
+                assert_eq!(
+                    plain_run(&bytes),
+                    if special { place } else { bytes.len() },
+                    "{byte} at {place}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+use crate::hex;
 
 /// A key identifier (draft 4.2.1): opaque text, kept exactly as it was received.
 ///
@@ -58,7 +59,7 @@ impl KeyId {
 
 /// draft 4.2.1: a hexadecimal-encoded string.
 pub(crate) fn is_strict(text: &str) -> bool {
-    (2..=512).contains(&text.len()) && text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit())
+    (2..=512).contains(&text.len()) && text.len().is_multiple_of(2) && hex::bits(text.as_bytes()).is_some()
 }
 
 pub(crate) fn is_lenient(text: &str) -> bool {

@@ -18,6 +18,7 @@ mod client;
 mod entropy;
 mod error;
 mod export;
+mod hex;
 #[cfg(feature = "https")]
 mod https;
 pub mod ikev2;

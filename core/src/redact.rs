@@ -11,13 +11,19 @@ pub(crate) fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while !rest.is_empty() {
-        let run = rest.bytes().take_while(|b| could_be_key(*b)).count();
-        let other = rest[run..].bytes().take_while(|b| !could_be_key(*b)).count();
-        out.push_str(if run >= RUN { HIDDEN } else { &rest[..run] });
-        out.push_str(&rest[run..run + other]);
-        rest = &rest[run + other..];
+        let (run, after) = split_run(rest, could_be_key);
+        let (other, after) = split_run(after, |byte| !could_be_key(byte));
+        out.push_str(if run.len() >= RUN { HIDDEN } else { run });
+        out.push_str(other);
+        rest = after;
     }
     out
+}
+
+/// The bytes at the beginning for which this holds, and the rest; ASCII bytes only can make the difference.
+fn split_run(text: &str, belongs: impl Fn(u8) -> bool) -> (&str, &str) {
+    let run = text.bytes().take_while(|byte| belongs(*byte)).count();
+    text.split_at_checked(run).unwrap_or((text, ""))
 }
 
 /// The name of a member that nobody knows, made fit for a path: printable, at most 40 characters, and without anything that could
@@ -35,7 +41,9 @@ pub(crate) fn redact_name(name: &str) -> String {
     if like_key {
         return HIDDEN.to_owned();
     }
-    let plain = |c: char| c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric();
+    // the letters of some scripts, as ranges: Unicode's tables would be a tenth of the WebAssembly
+    let letter = |c: char| matches!(c, '\u{C0}'..='\u{2FF}' | '\u{370}'..='\u{52F}' | '\u{3041}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}');
+    let plain = |c: char| c.is_ascii_graphic() || c == ' ' || letter(c);
     let mut shown: String = name
         .chars()
         .take(SHOWN)

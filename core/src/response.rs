@@ -1,5 +1,7 @@
 //! What a reply means: the status tables of the draft (3, 7, 9), then the message.
 
+use zeroize::Zeroizing;
+
 use crate::bits::BitLength;
 use crate::capabilities::Capabilities;
 use crate::entropy::Entropy;
@@ -146,8 +148,9 @@ fn foreign_media_type(content_type: &str) -> Option<&str> {
         || essence.eq_ignore_ascii_case("application/json")
         || essence.eq_ignore_ascii_case("text/json")
         || (essence.len() > 5
-            && essence.is_char_boundary(essence.len() - 5)
-            && essence[essence.len() - 5..].eq_ignore_ascii_case("+json"));
+            && essence
+                .get(essence.len() - 5..)
+                .is_some_and(|end| end.eq_ignore_ascii_case("+json")));
     let plain = essence.len() <= 64
         && essence
             .bytes()
@@ -197,10 +200,14 @@ fn provider_text(body: &[u8]) -> Option<String> {
         } else {
             0
         };
-    let printable: String = String::from_utf8_lossy(&part[..whole])
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    // it may have a key in it: it gets its room at once, and is wiped
+    let mut printable = Zeroizing::new(String::with_capacity(whole * char::REPLACEMENT_CHARACTER.len_utf8()));
+    for chunk in part[..whole].utf8_chunks() {
+        printable.extend(chunk.valid().chars().map(|c| if c.is_control() { ' ' } else { c }));
+        if !chunk.invalid().is_empty() {
+            printable.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
     let mut text = redact(printable.trim());
     let cut = (0..=LIMIT.min(text.len()))
         .rev()

@@ -96,17 +96,26 @@ where
 
 /// Whether a text would match other texts than itself.
 pub(crate) fn is_pattern(text: &str) -> bool {
-    !is_ambiguous(text)
-        && text.char_indices().any(|(at, c)| match c {
+    let mut rest = text;
+    let mut found = false;
+    while let Some((c, after)) = first(rest) {
+        found |= match c {
             '*' | '?' => true,
-            '[' => list_end(&text[at + 1..]).is_some(),
+            '[' => split_list(after).is_some(),
             _ => false,
-        })
+        };
+        rest = after;
+    }
+    found && !is_ambiguous(text)
 }
 
 /// Whether a text has pattern syntax on which implementations disagree, so that it only matches itself.
 pub(crate) fn is_ambiguous(text: &str) -> bool {
-    text.contains('\\') || ["[^", "[:", "[=", "[."].iter().any(|s| text.contains(s))
+    let bytes = text.as_bytes();
+    bytes.contains(&b'\\')
+        || bytes
+            .windows(2)
+            .any(|two| matches!(two, [b'[', b'^' | b':' | b'=' | b'.']))
 }
 
 /// Matches with one point of return (the last `*`), so that time is at most pattern times text, both at most 255 bytes.
@@ -120,17 +129,16 @@ fn glob(pattern: &str, text: &str) -> bool {
         if let Some(after) = pattern.strip_prefix('*') {
             pattern = after;
             last_star = Some((after, text));
-        } else if let Some(c) = text.chars().next() {
+        } else if let Some((c, rest)) = first(text) {
             match match_one(pattern, c) {
                 Some(after) => {
                     pattern = after;
-                    text = &text[c.len_utf8()..];
+                    text = rest;
                 }
                 None => match last_star {
                     Some((after, tried)) => {
-                        let skipped = tried.chars().next().map_or(0, char::len_utf8);
                         pattern = after;
-                        text = &tried[skipped..];
+                        text = first(tried).map_or("", |(_, rest)| rest);
                         last_star = Some((after, text));
                     }
                     None => return false,
@@ -144,12 +152,11 @@ fn glob(pattern: &str, text: &str) -> bool {
 
 /// The rest of the pattern after the element that matched `c`, or `None` when it does not match.
 fn match_one(pattern: &str, c: char) -> Option<&str> {
-    let first = pattern.chars().next()?;
-    let after = &pattern[first.len_utf8()..];
-    match first {
+    let (element, after) = first(pattern)?;
+    match element {
         '?' => Some(after),
-        '[' => match list_end(after) {
-            Some(end) => in_list(&after[..end], c).then_some(&after[end + 1..]),
+        '[' => match split_list(after) {
+            Some((list, after)) => in_list(list, c).then_some(after),
             // an unclosed list is a literal bracket
             None => (c == '[').then_some(after),
         },
@@ -157,11 +164,18 @@ fn match_one(pattern: &str, c: char) -> Option<&str> {
     }
 }
 
-/// Where the `]` that closes a list is, for the text after its `[`; a `]` in the first place is a member.
-fn list_end(after: &str) -> Option<usize> {
-    let start = usize::from(after.starts_with('!'));
-    let first = after[start..].chars().next()?.len_utf8();
-    after[start + first..].find(']').map(|at| start + first + at)
+/// The first character and the rest.
+fn first(text: &str) -> Option<(char, &str)> {
+    let mut chars = text.chars();
+    chars.next().map(|c| (c, chars.as_str()))
+}
+
+/// The list and what follows it, for the text after its `[`; a `]` in the first place is a member.
+fn split_list(after: &str) -> Option<(&str, &str)> {
+    let (_, others) = first(after.strip_prefix('!').unwrap_or(after))?;
+    let end = after.len() - others.len() + others.find(']')?;
+    let (list, rest) = after.split_at_checked(end)?;
+    Some((list, rest.strip_prefix(']')?))
 }
 
 fn in_list(list: &str, c: char) -> bool {

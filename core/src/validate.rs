@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use crate::error::Error;
+use crate::hex;
 use crate::json::{Reader, Text, Value, line_and_column};
 use crate::key_id;
 use crate::system_id::{SystemId, is_ambiguous, is_pattern, rule_broken_by};
@@ -31,6 +32,38 @@ impl MessageKind {
             Self::Capabilities => "capabilities",
             Self::Key => "key",
             Self::Entropy => "entropy",
+        }
+    }
+
+    /// The kind whose members a text has most of; `None` when it has none of them. The text may be broken behind its members.
+    #[must_use]
+    pub fn guess(text: &[u8]) -> Option<Self> {
+        let valid = std::str::from_utf8(text)
+            .unwrap_or_else(|e| std::str::from_utf8(&text[..e.valid_up_to()]).unwrap_or_default());
+        let mut found = [0; Self::ALL.len()];
+        // whether the text is JSON does not matter here
+        let _ = Reader::new(valid).document(&mut |name, value| {
+            for (kind, count) in Self::ALL.into_iter().zip(&mut found) {
+                let known = kind.members().contains(&name.unescape().as_ref());
+                // two kinds have a member of this name, one as a flag
+                let fits = name.raw != "key" || matches!(value, Value::Bool(_)) == (kind == Self::Capabilities);
+                *count += usize::from(known && fits);
+            }
+        });
+        let most = found.into_iter().max().filter(|count| *count > 0)?;
+        Self::ALL
+            .into_iter()
+            .zip(found)
+            .find(|(_, count)| *count == most)
+            .map(|(kind, _)| kind)
+    }
+
+    /// The members that the draft requires.
+    const fn members(self) -> &'static [&'static str] {
+        match self {
+            Self::Capabilities => &CAPABILITIES,
+            Self::Key => &KEY,
+            Self::Entropy => &ENTROPY,
         }
     }
 
@@ -154,6 +187,10 @@ pub(crate) struct EntropyMessage<'a> {
     pub minentropy: u64,
 }
 
+const CAPABILITIES: [&str; 5] = ["entropy", "key", "algorithm", "localSystemID", "remoteSystemID"];
+const KEY: [&str; 2] = ["keyId", "key"];
+const ENTROPY: [&str; 2] = ["randomStr", "minentropy"];
+
 /// Keys and random strings have at most so many bits; the client takes less (response.rs).
 const MAX_BITS: usize = 65_536;
 const USUAL_BITS: std::ops::RangeInclusive<usize> = 128..=4096;
@@ -163,8 +200,7 @@ const MAX_PROBLEMS: usize = 100;
 
 pub(crate) fn read_capabilities(text: &[u8], rules: Rules) -> (Option<CapabilitiesMessage>, Vec<Problem>) {
     let mut check = Check::new(MessageKind::Capabilities, rules);
-    let names = ["entropy", "key", "algorithm", "localSystemID", "remoteSystemID"];
-    let [entropy, key, algorithm, local, remotes] = check.members(text, names);
+    let [entropy, key, algorithm, local, remotes] = check.members(text, CAPABILITIES);
     if check.is_no_object {
         return (None, check.problems);
     }
@@ -204,7 +240,7 @@ pub(crate) fn read_capabilities(text: &[u8], rules: Rules) -> (Option<Capabiliti
 
 pub(crate) fn read_key(text: &[u8], rules: Rules) -> (Option<KeyMessage<'_>>, Vec<Problem>) {
     let mut check = Check::new(MessageKind::Key, rules);
-    let [key_id, key] = check.members(text, ["keyId", "key"]);
+    let [key_id, key] = check.members(text, KEY);
     if check.is_no_object {
         return (None, check.problems);
     }
@@ -241,7 +277,7 @@ pub(crate) fn read_key(text: &[u8], rules: Rules) -> (Option<KeyMessage<'_>>, Ve
 
 pub(crate) fn read_entropy(text: &[u8], rules: Rules) -> (Option<EntropyMessage<'_>>, Vec<Problem>) {
     let mut check = Check::new(MessageKind::Entropy, rules);
-    let [random_str, minentropy] = check.members(text, ["randomStr", "minentropy"]);
+    let [random_str, minentropy] = check.members(text, ENTROPY);
     if check.is_no_object {
         return (None, check.problems);
     }
@@ -439,6 +475,7 @@ impl Check {
         let section = if self.kind == MessageKind::Key { "4.2.2" } else { "4.3" };
         let digits = text.raw.as_bytes();
         let bits = digits.len() * 4;
+        let digit_bits = hex::bits(digits);
         if text.escaped {
             self.error(
                 path,
@@ -448,7 +485,7 @@ impl Check {
             );
         } else if digits.is_empty() {
             self.error(path, "empty", section, "must not be empty");
-        } else if !digits.iter().all(u8::is_ascii_hexdigit) {
+        } else if digit_bits.is_none() {
             self.error(path, "not_hex", section, "must be hexadecimal");
         } else if !digits.len().is_multiple_of(2) {
             self.error(
@@ -466,15 +503,7 @@ impl Check {
             );
         } else {
             // draft 8: a key has entropy; all zeros or all ones have none
-            let mut or = 0u8;
-            let mut and = 0xFFu8;
-            for digit in digits {
-                // the low bits of '0' and '9' and of 'a' and 'f' differ from those of all others
-                let value = (digit & 0xF) + 9 * (digit >> 6);
-                or |= value;
-                and &= value;
-            }
-            if bits >= 64 && (or == 0 || and == 0xF) {
+            if bits >= 64 && matches!(digit_bits, Some((0, 0) | (0xF, 0xF))) {
                 self.error(path, "weak_key", "8", "is all zeros or all ones");
             }
             if self.kind == MessageKind::Key && !USUAL_BITS.contains(&bits) {
@@ -671,7 +700,8 @@ impl Check {
             if Some(id.as_str()) == local {
                 self.warning(&path, "own_id", "4.1.2", "is the key provider's own id");
             }
-            if !seen.insert(id.clone()) {
+            // the same kind of set as in json.rs: a second one is a few KB of WebAssembly
+            if !seen.insert(id.encode_utf16().collect::<Vec<_>>()) {
                 self.warning(&path, "repeated", "4.1.2", "is in the list already");
             }
             ids.push(id);
@@ -716,6 +746,31 @@ mod tests {
                 ("/keyId", "wrong_type"),
                 ("/key", "missing_member")
             ]
+        );
+    }
+
+    #[test]
+    fn a_kind_is_guessed_by_its_members() {
+        for (text, kind) in [
+            (r#"{"keyId": "00", "key": "00"}"#, Some(MessageKind::Key)),
+            (r#"{"key": "00"}"#, Some(MessageKind::Key)),
+            (
+                r#"{"key": true, "remoteSystemID": []}"#,
+                Some(MessageKind::Capabilities),
+            ),
+            (r#"{"entropy": true}"#, Some(MessageKind::Capabilities)),
+            (r#"{"minentropy": 8}"#, Some(MessageKind::Entropy)),
+            (r#"{"randomStr": "00", ]"#, Some(MessageKind::Entropy)),
+            (r#"{"r\u0061ndomStr": "00"}"#, Some(MessageKind::Entropy)),
+            (r#"{"detail": {"keyId": "00"}}"#, None),
+            ("[]", None),
+            ("", None),
+        ] {
+            assert_eq!(MessageKind::guess(text.as_bytes()), kind, "{text}");
+        }
+        assert_eq!(
+            MessageKind::guess(b"{\"keyId\": 1, \"\xff\": 2}"),
+            Some(MessageKind::Key)
         );
     }
 

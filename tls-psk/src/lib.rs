@@ -164,6 +164,15 @@ pub fn set_dh_auto(context: &mut SslContextBuilder) -> Result<(), ErrorStack> {
     checked(c_int::from(done > 0))
 }
 
+/// Has OpenSSL wipe what it frees, from now on: it leaves pre-shared keys and private keys in freed memory otherwise.
+///
+/// To be called before anything else of OpenSSL in this process; `false` when it is too late, or when the system does not tell the
+/// size of what is freed.
+pub fn wipe_freed_memory() -> bool {
+    static DONE: OnceLock<bool> = OnceLock::new();
+    *DONE.get_or_init(wiping::install)
+}
+
 /// The IANA name of the group of the key exchange: `X25519MLKEM768`, `x25519`, ...; `None` for TLS 1.2 and before the handshake.
 #[must_use]
 pub fn negotiated_group(ssl: &SslRef) -> Option<String> {
@@ -298,6 +307,73 @@ unsafe fn new_session(ssl: *mut sys::SSL, key: &[u8], hash: Hash) -> *mut sys::S
 
 fn checked(result: c_int) -> Result<(), ErrorStack> {
     if result == 1 { Ok(()) } else { Err(ErrorStack::get()) }
+}
+
+/// OpenSSL's memory, with wiping.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod wiping {
+    use std::ffi::{c_char, c_int, c_void};
+    use std::ptr;
+
+    pub(crate) fn install() -> bool {
+        // SAFETY: the three functions are those of the C library, and so may be called at any time.
+        unsafe { CRYPTO_set_mem_functions(Some(malloc), Some(realloc), Some(free)) == 1 }
+    }
+
+    unsafe extern "C" fn malloc(size: usize, _: *const c_char, _: c_int) -> *mut c_void {
+        // SAFETY: as malloc.
+        unsafe { libc::malloc(size) }
+    }
+
+    unsafe extern "C" fn realloc(block: *mut c_void, size: usize, file: *const c_char, line: c_int) -> *mut c_void {
+        // SAFETY: `block` is null or of `malloc` above; both blocks are as large as what is copied.
+        unsafe {
+            if block.is_null() {
+                return malloc(size, file, line);
+            }
+            let old = libc::malloc_usable_size(block);
+            // a block that is large enough keeps its place
+            if size != 0 && size <= old && old / 2 <= size {
+                return block;
+            }
+            let new = if size == 0 { ptr::null_mut() } else { libc::malloc(size) };
+            if !new.is_null() {
+                ptr::copy_nonoverlapping(block.cast::<u8>(), new.cast::<u8>(), old.min(size));
+            }
+            if !new.is_null() || size == 0 {
+                free(block, file, line);
+            }
+            new
+        }
+    }
+
+    unsafe extern "C" fn free(block: *mut c_void, _: *const c_char, _: c_int) {
+        if block.is_null() {
+            return;
+        }
+        // SAFETY: `block` is of `malloc` above, and all of its usable size may be written to.
+        unsafe {
+            ptr::write_bytes(block.cast::<u8>(), 0, libc::malloc_usable_size(block));
+            // the write is kept, because the block could be read here
+            std::hint::black_box(block);
+            libc::free(block);
+        }
+    }
+
+    type Malloc = unsafe extern "C" fn(usize, *const c_char, c_int) -> *mut c_void;
+    type Realloc = unsafe extern "C" fn(*mut c_void, usize, *const c_char, c_int) -> *mut c_void;
+    type Free = unsafe extern "C" fn(*mut c_void, *const c_char, c_int);
+
+    unsafe extern "C" {
+        fn CRYPTO_set_mem_functions(malloc: Option<Malloc>, realloc: Option<Realloc>, free: Option<Free>) -> c_int;
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod wiping {
+    pub(crate) fn install() -> bool {
+        false
+    }
 }
 
 type UseSession = unsafe extern "C" fn(

@@ -3,10 +3,12 @@
 mod alert;
 mod connection;
 mod dial;
+mod divert;
 mod http1;
 #[cfg(feature = "psk")]
 mod openssl;
 mod pin;
+mod private_key;
 mod rustls;
 mod url;
 

@@ -9,22 +9,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs as provider};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::sign::CertifiedKey;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, PeerIncompatible, RootCertStore,
-    SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, InconsistentKeys, PeerIncompatible,
+    RootCertStore, SignatureScheme,
 };
 
 use crate::error::{Error, Result};
-use crate::transport::{ConnectionInfo, Control};
+use crate::transport::{ConnectionInfo, Control, WipedBuffer};
 
 use super::connection::{Stop, TlsStream, Wire};
 use super::dial::not_connected;
+use super::divert;
 use super::pin::Pin;
+use super::private_key;
 use super::url::Url;
-use super::{Open, Refused, TlsOptions, TlsStack, TlsVersion};
+use super::{ClientCert, Open, Refused, TlsOptions, TlsStack, TlsVersion};
 use super::{RSA_CERTIFICATE_WARNING, ca_certificates, certificates, server_name, system_certificates};
 
 /// What is the same for all connections to one Key Provider.
@@ -52,9 +53,7 @@ impl Rustls {
         let wants_client_cert = Arc::new(AtomicBool::new(false));
         let mut config = match &options.client_cert {
             None => config.with_client_cert_resolver(Arc::new(NoCertificate(Arc::clone(&wants_client_cert)))),
-            Some(client) => config
-                .with_client_auth_cert(certificates(&client.cert_pem, "cert")?, private_key(&client.key_pem)?)
-                .map_err(|_| Error::client_cert_does_not_fit())?,
+            Some(client) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity(client)?))),
         };
         // draft 4.2.2: a key is given once, so a request must not be replayable: never early data
         config.enable_early_data = false;
@@ -78,6 +77,7 @@ impl TlsStack for Rustls {
             session,
             socket: Arc::clone(socket),
             wants_client_cert: Arc::clone(&self.wants_client_cert),
+            received: WipedBuffer::default(),
         };
         let mut wire = Wire::new(Arc::clone(socket));
         while stream.session.is_handshaking() {
@@ -99,11 +99,7 @@ impl TlsStack for Rustls {
 /// because Key Providers with RSA certificates exist. Post-quantum key exchange (draft 8: MAY) comes first.
 fn skip_provider() -> CryptoProvider {
     CryptoProvider {
-        cipher_suites: vec![
-            provider::cipher_suite::TLS13_AES_256_GCM_SHA384,
-            provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-            provider::cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-        ],
+        cipher_suites: vec![divert::aes_256_gcm_sha384(), divert::ecdhe_ecdsa(), divert::ecdhe_rsa()],
         kx_groups: vec![
             provider::kx_group::X25519MLKEM768,
             provider::kx_group::X25519,
@@ -144,8 +140,18 @@ fn verifier(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Arc<
     }
 }
 
-fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_slice(pem).map_err(|_| Error::private_key())
+/// The client's certificate with its chain, and its key.
+fn identity(client: &ClientCert) -> Result<CertifiedKey> {
+    let chain = certificates(&client.cert_pem, "cert")?;
+    let key = private_key::read(&client.key_pem, |key| {
+        provider::sign::any_supported_type(key).map_err(|_| Error::private_key())
+    })?;
+    let identity = CertifiedKey::new(chain, key);
+    match identity.keys_match() {
+        // a key that does not say its public half may still be the right one
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity),
+        Err(_) => Err(Error::client_cert_does_not_fit()),
+    }
 }
 
 /// Trusts one public key; if there are CAs too, both must hold.
@@ -226,6 +232,8 @@ struct Stream {
     session: ClientConnection,
     socket: Arc<TcpStream>,
     wants_client_cert: Arc<AtomicBool>,
+    /// Plaintext that nobody read yet; rustls has ciphertext of the same length in its place.
+    received: WipedBuffer,
 }
 
 /// A socket that raises no SIGPIPE when the connection is gone: rustls writes several buffers at once, for which the standard
@@ -264,7 +272,7 @@ impl Stream {
     /// Takes what the socket has; 0 at its end.
     fn receive(&mut self) -> io::Result<usize> {
         let n = self.session.read_tls(&mut self.socket.as_ref())?;
-        if let Err(error) = self.session.process_new_packets() {
+        if let Err(error) = self.process() {
             // the alert that says why; the error is what counts
             let _ = self.session.write_tls(&mut Quiet(&self.socket));
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
@@ -273,6 +281,12 @@ impl Stream {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(n)
+    }
+
+    /// Has rustls take in what was read from the socket.
+    fn process(&mut self) -> std::result::Result<rustls::IoState, rustls::Error> {
+        let session = &mut self.session;
+        divert::into(&mut self.received, || session.process_new_packets())
     }
 
     /// The error, unless the lack of a client certificate explains it better.
@@ -336,7 +350,12 @@ impl TlsStream for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.session.reader().read(buffer) {
-                Ok(n) => return Ok(n),
+                Ok(n) => {
+                    // rustls has carried the length, the sink has the bytes
+                    buffer[..n].copy_from_slice(&self.received.as_slice()[..n]);
+                    self.received.remove(0, n);
+                    return Ok(n);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // no close_notify: whether something is missing is for HTTP to say
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
@@ -362,7 +381,7 @@ impl TlsStream for Stream {
             if self.session.read_tls(&mut self.socket.as_ref()).is_err() {
                 return false;
             }
-            match self.session.process_new_packets() {
+            match self.process() {
                 Ok(state) if !state.peer_has_closed() && state.plaintext_bytes_to_read() == 0 => {}
                 _ => return false,
             }

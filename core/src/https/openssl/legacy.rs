@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use crate::error::{Error, Result};
 use crate::https::dial::not_connected;
 use crate::https::pin::Pin;
+use crate::https::private_key;
 use crate::https::url::Url;
 use crate::https::{
     ClientCert, Open, Refused, TlsOptions, TlsStack, alert, ca_certificates, certificates, server_name,
@@ -180,8 +181,9 @@ fn identity(client: &ClientCert) -> Result<(X509, Vec<X509>, PKey<openssl::pkey:
         .map(|one| X509::from_der(one).map_err(|_| Error::bad_pem("cert", "must hold X.509 certificates")))
         .collect::<Result<Vec<_>>>()?;
     let first = chain.remove(0);
-    // a pass phrase is never asked for on the terminal
-    let key = PKey::private_key_from_pem_callback(&client.key_pem, |_| Ok(0)).map_err(|_| Error::private_key())?;
+    let key = private_key::read(&client.key_pem, |key| {
+        PKey::private_key_from_der(key.secret_der()).map_err(|_| Error::private_key())
+    })?;
     Ok((first, chain, key))
 }
 

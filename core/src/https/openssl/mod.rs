@@ -6,7 +6,7 @@ mod stream;
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode, SslVersion};
-use skip_tls_psk::CLEANSE_PLAINTEXT;
+use skip_tls_psk::{CLEANSE_PLAINTEXT, wipe_freed_memory};
 
 use crate::error::Error;
 
@@ -21,6 +21,8 @@ const GROUPS: [&str; 2] = ["?*X25519MLKEM768:?*X25519:?P-256:?P-384", "X25519:P-
 
 /// What all contexts have in common.
 fn context(versions: TlsVersion) -> Result<SslContextBuilder, ErrorStack> {
+    // best effort: when the program has used OpenSSL before, its memory is not ours to change
+    let _ = wipe_freed_memory();
     let mut context = SslContext::builder(SslMethod::tls_client())?;
     let (lowest, highest) = match versions {
         TlsVersion::Auto => (SslVersion::TLS1_2, SslVersion::TLS1_3),

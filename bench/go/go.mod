@@ -1,0 +1,3 @@
+module skip-client-bench
+
+go 1.22

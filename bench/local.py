@@ -1,0 +1,140 @@
+"""What is measured without nginx: validation, imports, memory, sizes, and our own Key Provider under a storm."""
+
+import json
+import statistics
+import subprocess
+import timeit
+from collections.abc import Callable
+from pathlib import Path
+
+import servers
+
+Figures = dict[str, dict[str, float]]
+MESSAGE = json.dumps(servers.KEY)
+
+
+def validation() -> Figures:
+    """One key message, a str, from text to verdict; nanoseconds."""
+    import fastjsonschema
+    import jsonschema_rs
+    import msgspec
+    import orjson
+    import pydantic
+
+    import skip_client
+
+    schema = skip_client.schema("key")
+    rust = jsonschema_rs.validator_for(schema)
+    python = fastjsonschema.compile(schema)
+
+    class Model(pydantic.BaseModel):
+        keyId: str = pydantic.Field(pattern=r"^([0-9a-fA-F]{2}){1,256}$")  # noqa: N815
+        key: str = pydantic.Field(pattern=r"^([0-9a-fA-F]{2}){1,8192}$")
+
+    struct = msgspec.defstruct("Key", [("keyId", str), ("key", str)])
+    decoder = msgspec.json.Decoder(struct)
+    contestants: dict[str, Callable[[], object]] = {
+        "skip-client": lambda: skip_client.is_valid("key", MESSAGE),
+        "orjson + jsonschema-rs": lambda: rust.is_valid(orjson.loads(MESSAGE)),
+        "json + fastjsonschema": lambda: python(json.loads(MESSAGE)),
+        "pydantic, patterns": lambda: Model.model_validate_json(MESSAGE),
+        "msgspec, types only": lambda: decoder.decode(MESSAGE),
+    }
+    found: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(7):
+        for name, judge in contestants.items():
+            found[name].append(timeit.timeit(judge, number=3000) / 3000 * 1e9)
+    return {name: {"median": statistics.median(times)} for name, times in found.items()}
+
+
+def imports(python: str) -> Figures:
+    """The time of a process that imports, less that of one that does not; milliseconds."""
+    modules = ("sys", "skip_client", "http.client", "requests", "httpx")
+    found: dict[str, list[float]] = {module: [] for module in modules}
+    for _ in range(11):
+        for module in modules:
+            command = [python, "-c", f"import {module}"]
+            found[module].append(timeit.timeit(lambda c=command: subprocess.run(c, check=True), number=1) * 1000)
+    bare = statistics.median(found["sys"])
+    return {module: {"median": statistics.median(found[module]) - bare} for module in modules[1:]}
+
+
+def memory(python: str) -> Figures:
+    """What one client more takes, with one pooled connection; KiB, over 100 of them."""
+    program = """
+import gc, sys
+from skip_client import Client, Psk
+def resident():
+    gc.collect()
+    with open('/proc/self/statm') as f: return int(f.read().split()[1]) * 4
+url, ca, psk = sys.argv[1:]
+options = {'psk': Psk.from_file(psk)} if psk else {'ca': ca}
+def client():
+    kp = Client(url, **options); kp.capabilities(); return kp
+kept = [client() for _ in range(10)]
+before = resident(); kept += [client() for _ in range(100)]; print((resident() - before) / 100)
+"""
+    skip_client = str(Path(python).parent / "skip-client")
+    with servers.pair(skip_client) as kp:
+        modes = {"certificates": (kp.alice, kp.ca, ""), "PSK": (kp.alice_psk, kp.ca, kp.psk)}
+        return {
+            mode: {"each": float(subprocess.check_output([python, "-c", program, *arguments], text=True))}
+            for mode, arguments in modes.items()
+        }
+
+
+def sizes(root: Path) -> Figures:
+    """The packages in dist/."""
+    return {path.name: {"MiB": path.stat().st_size / 2**20} for path in sorted((root / "dist").iterdir())}
+
+
+def storm(python: str, kp: servers.Pair) -> Figures:
+    """10,000 fresh keys and their fetch at the other end, 100 callers at once."""
+    program = """
+import json, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from skip_client import Client, Psk
+alice, bob, ca, psk = sys.argv[1:]
+options = {'psk': Psk.from_file(psk)} if psk else {'ca': ca}
+with Client(alice, timeout=60, **options) as a, Client(bob, timeout=60, **options) as b:
+    def tunnel(_):
+        key = a.new_key('Bob'); assert b.key_by_id(key.key_id, 'Alice') == key
+    with ThreadPoolExecutor(100) as pool:
+        list(pool.map(tunnel, range(200)))
+        started = time.perf_counter(); list(pool.map(tunnel, range(10_000)))
+        print(10_000 / (time.perf_counter() - started))
+"""
+    modes = {"certificates": (kp.alice, kp.bob, kp.ca, ""), "PSK": (kp.alice_psk, kp.bob_psk, kp.ca, kp.psk)}
+    return {
+        mode: {"tunnels per second": float(subprocess.check_output([python, "-c", program, *arguments], text=True))}
+        for mode, arguments in modes.items()
+    }
+
+
+def growth(python: str, kp: servers.Pair) -> Figures:
+    """Time of a key as the work grows: keys fetched before, entries of remoteSystemID, Key Providers of a client."""
+    program = """
+import json, sys, time
+from skip_client import Client
+from skip_client.testing import KeyProviderPair
+url, ca = sys.argv[1:]
+found = {}
+def clock(kp, n, remote='Bob'):
+    times = []
+    for _ in range(n):
+        started = time.perf_counter(); kp.new_key(remote); times.append(time.perf_counter() - started)
+    return sorted(times)[n // 2] * 1e6
+with Client(url, ca=ca) as kp:
+    done = 0
+    for at in (1, 1_000, 10_000, 100_000):
+        while done + 500 < at: kp.new_key('Bob'); done += 1
+        found[f'after {at} keys'] = clock(kp, 500); done += 500
+for entries in (1, 100, 1_000, 2_000):
+    with KeyProviderPair(alice_remotes=[*(f'KP_{i}_LOC' for i in range(entries - 1)), 'Bob']) as pair:
+        with Client(pair.alice.url, ca=pair.ca) as kp: kp.new_key('Bob'); found[f'{entries} entries'] = clock(kp, 500)
+for providers in (1, 8, 64):
+    with Client([url] * providers, ca=ca) as kp: kp.new_key('Bob'); found[f'{providers} Key Providers'] = clock(kp, 500)
+print(json.dumps(found))
+"""
+    found = json.loads(subprocess.check_output([python, "-c", program, kp.alice, kp.ca], text=True))
+    return {name: {"median": value} for name, value in found.items()}

@@ -1,0 +1,110 @@
+"""The results as a page of the documentation, with a plot."""
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+FLOORS = {"rust": "rust floor", "node": "rust floor", "go": "rust floor", "python": "python floor"}
+
+# case, ours, the other, goal, at most or at least
+GOALS = [
+    ("warm, TLS 1.3, two CPUs", "rust skip-client", "rust floor", 1.25, "Rust warm against the Rust floor"),
+    ("warm, TLS 1.3, one CPU", "rust skip-client", "rust floor", 1.25, "the same on one CPU"),
+    ("warm, TLS 1.3, two CPUs", "rust skip-client", "rust ureq", 1.0, "Rust warm against ureq as it comes"),
+    ("warm, TLS 1.3, two CPUs", "rust skip-client", "rust reqwest", 1.0, "Rust warm against reqwest"),
+    ("warm, TLS 1.3, two CPUs", "python skip-client", "python floor", 1.0, "Python warm against the ssl socket"),
+    ("warm, TLS 1.3, one CPU", "python skip-client", "python floor", 1.0, "the same on one CPU"),
+    ("cold, TLS 1.3, X25519, client reused", "python skip-client", "python http.client", 0.9, "Python cold against http.client"),
+    ("cold, our Key Provider, a client each", "rust PSK", "rust certificates", 0.7, "cold PSK against cold certificates"),
+    ("validate(key): nanoseconds", "skip-client", "orjson + jsonschema-rs", 0.5, "Python validation against orjson + jsonschema-rs"),
+]
+RATES = [
+    ("100 callers at once", "python skip-client", "python floor", 1.0, "100 threads against raw ssl sockets"),
+    ("100 callers at once", "python skip-client async", "python httpx async", 10.0, "100 coroutines against httpx"),
+    ("100 callers at once", "python skip-client async", "python aiohttp", 3.0, "100 coroutines against aiohttp"),
+]
+LIMITS = [
+    ("import: milliseconds over a bare interpreter", "skip_client", 10.0, "import skip_client, ms"),
+    ("memory of idle clients: KiB", "certificates", 200.0, "an idle client with certificates, KiB"),
+    ("memory of idle clients: KiB", "PSK", 200.0, "an idle client with a PSK, KiB"),
+]
+
+
+def write(document: dict[str, Any], docs: Path) -> None:
+    """Writes performance.md and performance.svg."""
+    results = document["results"]
+    machine = document["machine"]
+    lines = [
+        "# Performance, measured",
+        "",
+        "Written by `make bench`: all contestants in one run, taking turns, on one machine. Ratios are what counts; the",
+        "machine was shared and noisy. The floor is a TLS stream with fixed bytes and no HTTP library, in the same language.",
+        "",
+        f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}.",
+        "",
+        "## Goals",
+        "",
+        "| what | measured | goal | |",
+        "|---|---|---|---|",
+    ]
+    for case, ours, other, goal, name in GOALS:
+        ratio = value(results, case, ours) / value(results, case, other)
+        lines.append(f"| {name} | {ratio:.2f} | at most {goal} | {'yes' if ratio <= goal else 'no'} |")
+    for case, ours, other, goal, name in RATES:
+        ratio = value(results, case, ours) / value(results, case, other)
+        lines.append(f"| {name} | {ratio:.2f} | at least {goal} | {'yes' if ratio >= goal else 'no'} |")
+    for case, ours, goal, name in LIMITS:
+        found = value(results, case, ours)
+        lines.append(f"| {name} | {found:.1f} | at most {goal} | {'yes' if found <= goal else 'no'} |")
+    lines += ["", "![Warm requests, TLS 1.3](performance.svg)", ""]
+    for case, found in results.items():
+        lines += table(case, found)
+    (docs / "performance.md").write_text("\n".join(lines) + "\n")
+    (docs / "performance.svg").write_text(plot(results["warm, TLS 1.3, two CPUs"]))
+
+
+def value(results: dict[str, Any], case: str, who: str) -> float:
+    """The first figure of a contestant."""
+    return float(next(iter(results[case][who].values())))
+
+
+def table(case: str, found: dict[str, dict[str, float]]) -> list[str]:
+    """One case."""
+    columns = list(next(iter(found.values())))
+    has_floor = any(name in found for name in FLOORS.values())
+    head = ["", *columns, *(["x floor"] if has_floor else [])]
+    lines = [f"## {case[0].upper()}{case[1:]}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name, figures in found.items():
+        cells = [name, *(f"{figure:.1f}" for figure in figures.values())]
+        if has_floor:
+            floor = found.get(FLOORS.get(name.split(" ")[0], ""))
+            cells.append(f"{figures[columns[0]] / floor[columns[0]]:.2f}" if floor else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def plot(found: dict[str, dict[str, float]]) -> str:
+    """Bars, median, with a whisker to the 99th percentile (cut at the edge)."""
+    left, width, row = 170, 520, 24
+    most = max(figures["median"] for figures in found.values()) * 1.05
+    parts = []
+    for at, (name, figures) in enumerate(found.items()):
+        y = 30 + at * row
+        length = figures["median"] / most * width
+        tail = min(figures["p99"], most) / most * width
+        kind = "ours" if "skip-client" in name else "floor" if "floor" in name else "other"
+        parts.append(
+            f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(name)}</text>'
+            f'<rect class="{kind}" x="{left}" y="{y}" width="{length:.1f}" height="16" rx="2"/>'
+            f'<line x1="{left + length:.1f}" x2="{left + tail:.1f}" y1="{y + 8}" y2="{y + 8}"/>'
+            f'<text x="{left + 6}" y="{y + 12}" class="in">{figures["median"]:.0f}</text>'
+        )
+    height = 40 + len(found) * row
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 10} {height}" role="img">'
+        "<title>Microseconds of a warm request, median and 99th percentile</title>"
+        "<style>text{font:12px sans-serif;fill:#444}.in{fill:#fff;font-size:11px}.ours{fill:#0b6e4f}.floor{fill:#888}"
+        ".other{fill:#3b6fb6}line{stroke:#999}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>"
+        f'<text x="{left}" y="18">microseconds of a warm request over TLS 1.3: median, and a line to the 99th percentile'
+        f"</text>{''.join(parts)}</svg>\n"
+    )

@@ -1,0 +1,59 @@
+import { isValid, type MessageKind } from "./validate.js";
+
+/** The reply to `GET /capabilities` (draft 4.1), as it is on the wire. */
+export interface CapabilitiesMessage {
+  /** Whether `GET /entropy` is offered. */
+  entropy: boolean;
+  /** Whether `GET /key` is offered. */
+  key: boolean;
+  /** How keys are made and synchronised, in the Key Provider's words; up to 1024 bytes. */
+  algorithm: string;
+  /** The id of this Key Provider (draft 4.1.1): 1 to 255 bytes. */
+  localSystemID: string;
+  /** Ids, or patterns of ids, of the Key Providers that share keys with this one (draft 4.1.2); one or more. */
+  remoteSystemID: string[];
+}
+
+/** The reply to `GET /key` and `GET /key/{keyId}` (draft 4.2), as it is on the wire. */
+export interface KeyMessage {
+  /** What names the key at the other end: hexadecimal, 128 bits by default. */
+  keyId: string;
+  /** The key: hexadecimal, 256 bits by default. */
+  key: string;
+}
+
+/** The reply to `GET /entropy` (draft 4.3), as it is on the wire. */
+export interface EntropyMessage {
+  /** Random bytes: hexadecimal, 256 bits by default. */
+  randomStr: string;
+  /** How many bits of entropy they have. */
+  minentropy: number;
+}
+
+/** The messages by their kind. */
+export interface Messages {
+  capabilities: CapabilitiesMessage;
+  key: KeyMessage;
+  entropy: EntropyMessage;
+}
+
+/** Whether a parsed value is valid capabilities (strict rules). */
+export function isCapabilitiesMessage(value: unknown): value is CapabilitiesMessage {
+  return isMessage("capabilities", value);
+}
+
+/** Whether a parsed value is a valid key message (strict rules). */
+export function isKeyMessage(value: unknown): value is KeyMessage {
+  return isMessage("key", value);
+}
+
+/** Whether a parsed value is a valid entropy message (strict rules). */
+export function isEntropyMessage(value: unknown): value is EntropyMessage {
+  return isMessage("entropy", value);
+}
+
+/** Text and bytes are no parsed values, though the validators take them. */
+function isMessage(kind: MessageKind, value: unknown): boolean {
+  const parsed = typeof value === "object" && value !== null && !ArrayBuffer.isView(value);
+  return parsed && !(value instanceof ArrayBuffer) && isValid(kind, value);
+}

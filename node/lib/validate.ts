@@ -1,0 +1,183 @@
+import { invalidArgument } from "./errors.js";
+import { bytesOf, encode, place, placeBytes, string } from "./internal/input.js";
+import { core, USUAL } from "./internal/wasm.js";
+
+/** Which of the draft's three messages. */
+export type MessageKind = "capabilities" | "key" | "entropy";
+
+/** One thing that is wrong with a message. It never shows a value of the message. */
+export interface Problem {
+  /** Where, as a JSON Pointer (RFC 6901), also to a member that is missing; empty for the whole document. */
+  path: string;
+  /** What, as a stable name. */
+  code: string;
+  /** What, for people. A `syntax` problem begins with the line and the column. */
+  message: string;
+  /** A message is invalid by an error; a warning is something that is likely to cause trouble. */
+  severity: "error" | "warning";
+  /** The section of draft-cisco-skip-02 that it is about. */
+  section: string;
+}
+
+/** Whether a message is valid, and what is wrong with it; a valid one may have warnings. */
+export interface Verdict {
+  valid: boolean;
+  problems: Problem[];
+}
+
+/** By which rules messages are judged. */
+export interface ValidateOptions {
+  /**
+   * `false` lets known deviations of real Key Providers pass: other keyIds, `minentropy` as a string,
+   * capabilities without
+   * `algorithm` or `localSystemID`.
+   */
+  strict?: boolean | undefined;
+  /** `"as-published"` asks for no more than the JSON Schemas that the draft prints. */
+  schema?: "strict" | "as-published" | undefined;
+}
+
+/** The verdict on newline-delimited JSON. */
+export interface LinesVerdict {
+  /** How many messages there are: lines that are not blank. */
+  lines: number;
+  /** How many of them are valid. */
+  valid: number;
+  /** The others. Lines are counted from 1, blank ones too. */
+  invalid: InvalidLine[];
+}
+
+/** An invalid message among lines. */
+export interface InvalidLine {
+  line: number;
+  problems: Problem[];
+}
+
+/**
+ * Judges a message.
+ *
+ * @param message Text, bytes, or a value as `JSON.parse` makes it. Prefer what was received: a parsed value has
+ * lost doubled
+ * members and the spelling of numbers.
+ * @throws {SkipError} `invalid_argument` for another kind or option, or for what is no message at all.
+ */
+export function validate(kind: MessageKind, message: unknown, options?: ValidateOptions): Verdict {
+  const verdict = check(kind, message, options);
+  if (verdict === 0) return { valid: true, problems: [] };
+  return { valid: verdict === 1, problems: JSON.parse(core.problems()) as Problem[] };
+}
+
+/** Judges a reply to `GET /capabilities` (draft 4.1); see {@link validate}. */
+export function validateCapabilities(message: unknown, options?: ValidateOptions): Verdict {
+  return validate("capabilities", message, options);
+}
+
+/** Judges a reply to `GET /key` or `GET /key/{keyId}` (draft 4.2); see {@link validate}. */
+export function validateKey(message: unknown, options?: ValidateOptions): Verdict {
+  return validate("key", message, options);
+}
+
+/** Judges a reply to `GET /entropy` (draft 4.3); see {@link validate}. */
+export function validateEntropy(message: unknown, options?: ValidateOptions): Verdict {
+  return validate("entropy", message, options);
+}
+
+/** Whether a message has no problem of severity `error`; see {@link validate}. */
+export function isValid(kind: MessageKind, message: unknown, options?: ValidateOptions): boolean {
+  return check(kind, message, options) !== 2;
+}
+
+/**
+ * Judges newline-delimited JSON, one message a line, all of one kind. Blank lines are passed over.
+ *
+ * @throws {SkipError} `invalid_argument` when it is neither text nor bytes.
+ */
+export function validateLines(
+  kind: MessageKind,
+  lines: string | Uint8Array | ArrayBuffer,
+  options?: ValidateOptions,
+): LinesVerdict {
+  const [kindIs, rules] = [kindNumber(kind), rulesNumber(options)];
+  const bytes = typeof lines === "string" ? encode(lines) : bytesOf(lines);
+  if (bytes === null) throw invalidArgument("lines", "must be text or bytes", "one JSON text a line");
+  const total: LinesVerdict = { lines: 0, valid: 0, invalid: [] };
+  let before = 0;
+  for (let start = 0; start < bytes.length; ) {
+    const end = endOfLines(bytes, start);
+    const [reserved, length] = placeBytes(bytes.subarray(start, end));
+    const part = JSON.parse(core.check_lines(kindIs, rules, reserved, length, before)) as LinesVerdict & {
+      before: number;
+    };
+    total.lines += part.lines;
+    total.valid += part.valid;
+    for (const one of part.invalid) total.invalid.push(one);
+    before = part.before;
+    start = end;
+  }
+  // the copy is ours; the caller's bytes are not
+  if (typeof lines === "string") bytes.fill(0);
+  return total;
+}
+
+/** Where whole lines end that fill the core's buffer; a longer line is taken alone. */
+function endOfLines(bytes: Uint8Array, start: number): number {
+  if (bytes.length - start <= USUAL) return bytes.length;
+  const last = bytes.lastIndexOf(LINE_FEED, start + USUAL - 1);
+  if (last >= start) return last + 1;
+  const next = bytes.indexOf(LINE_FEED, start + USUAL);
+  return next < 0 ? bytes.length : next + 1;
+}
+
+const LINE_FEED = 10;
+
+/** The kind of which a message has most members, or `null` when it has none of any. It may be broken. */
+export function guessKind(message: unknown): MessageKind | null {
+  return (core.guess(...place(message)) as MessageKind | undefined) ?? null;
+}
+
+/**
+ * Whether one of the entries of a `remoteSystemID` list is this id, or a pattern that matches it (draft 4.1.2):
+ * `*`, `?`,
+ * `[list]` and `[!list]`, case-sensitive.
+ *
+ * @throws {SkipError} `invalid_argument` when something is no string.
+ */
+export function matchesRemote(remoteSystemIds: Iterable<string>, id: string): boolean {
+  if (typeof remoteSystemIds === "string") {
+    throw invalidArgument("remoteSystemIds", "must be a list of strings", "for one entry give [entry]");
+  }
+  const entries = Array.from(remoteSystemIds, (entry) => string("remoteSystemIds", entry));
+  return core.matches_remote(entries, string("id", id));
+}
+
+/**
+ * 0: nothing is wrong; 1: there are warnings; 2: it is invalid. The message comes last: the core wipes what is
+ * placed.
+ */
+function check(kind: MessageKind, message: unknown, options: ValidateOptions | undefined): number {
+  const [kindIs, rules] = [kindNumber(kind), rulesNumber(options)];
+  const [reserved, length] = place(message);
+  return core.check(kindIs, rules, reserved, length);
+}
+
+function kindNumber(kind: MessageKind): number {
+  switch (kind) {
+    case "capabilities":
+      return 0;
+    case "key":
+      return 1;
+    case "entropy":
+      return 2;
+    default:
+      throw invalidArgument("kind", "must be capabilities, key or entropy", "name the kind of message to check");
+  }
+}
+
+function rulesNumber(options: ValidateOptions | undefined): number {
+  if (options === undefined) return 0;
+  const { strict = true, schema = "strict" } = options;
+  if (typeof strict !== "boolean") throw invalidArgument("strict", "must be true or false", "true is the default");
+  if (schema === "as-published") return 2;
+  if (schema !== "strict") throw invalidArgument("schema", "must be strict or as-published", "strict is the default");
+  return strict ? 0 : 1;
+}

@@ -1,0 +1,84 @@
+/** The examples run as they are, against `skip-client serve`, and against Node's own TLS with a pre-shared key. */
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import tls from "node:tls";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "skip-client-examples-"));
+const KP = join(folder, "kp");
+let serve;
+
+before(async () => {
+  // as in the folder of a user: the examples beside the installed package
+  mkdirSync(join(folder, "node_modules"), { recursive: true });
+  symlinkSync(join(ROOT, "node"), join(folder, "node_modules/skip-client"));
+  cpSync(join(ROOT, "examples/node"), folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), '{"private": true, "type": "module"}');
+  const build = ["build", "--locked", "--quiet", "--package", "skip-client-cli"];
+  assert.equal(spawnSync("cargo", build, { cwd: ROOT, stdio: "inherit" }).status, 0);
+  const binary = join(process.env.CARGO_TARGET_DIR ?? join(ROOT, "target"), "debug/skip-client");
+  const ports = ["--alice", "--bob", "--psk-alice", "--psk-bob"].flatMap((option) => [option, "127.0.0.1:0"]);
+  serve = spawn(binary, ["serve", "--dir", KP, ...ports], { stdio: ["ignore", "pipe", "inherit"] });
+  for await (const line of serve.stdout) if (String(line).includes("ready")) break;
+});
+after(() => {
+  serve?.kill();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function run(script, ...args) {
+  return new Promise((done) => {
+    const child = spawn("node", [script, ...args], { cwd: folder });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
+    child.on("close", (status) => done({ status, output }));
+  });
+}
+
+test("certificate.js plays an exchange", async () => {
+  const { status, output } = await run("certificate.js", KP);
+  assert.equal(status, 0, output);
+  assert.match(
+    output,
+    /^keyId [0-9a-f]{32}: 256 bits, the same at both ends\na second time: rejected, advice new_key\n$/,
+  );
+});
+
+test("psk.js gets a key, with each of its suites, and is refused with a wrong key", async () => {
+  const http = createServer((request, reply) => {
+    assert.equal(request.url, "/key?remoteSystemID=Bob&size=256");
+    reply.end(`{"keyId": "${"0a".repeat(16)}", "key": "${"0123456789abcdef".repeat(4)}"}`);
+  });
+  for (const ciphers of ["DHE-PSK-AES256-GCM-SHA384", "PSK-AES256-GCM-SHA384"]) {
+    const psk = Buffer.from("00112233445566778899aabbccddeeff", "hex");
+    const pskCallback = (_, identity) => (identity === "router" ? psk : null);
+    const server = tls.createServer({ pskCallback, ciphers, maxVersion: "TLSv1.2", dhparam: "auto" });
+    server.on("secureConnection", (socket) => http.emit("connection", socket)).on("tlsClientError", () => {});
+    await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+    const url = `https://127.0.0.1:${server.address().port}`;
+    writeFileSync(join(folder, "psk.txt"), `router:${psk.toString("hex")}\n`);
+    const endpoints = { alice: { id: "Alice", psk_url: url }, bob: { id: "Bob" }, psk: "psk.txt" };
+    writeFileSync(join(folder, "endpoints.json"), JSON.stringify(endpoints));
+    const { status, output } = await run("psk.js", folder);
+    assert.equal(status, 0, output);
+    assert.match(output, /^keyId (0a){16}: 256 bits over TLS_(DHE_)?PSK_WITH_AES_256_GCM_SHA384\n$/);
+    assert.equal(output.includes("DHE"), ciphers.startsWith("DHE"));
+    writeFileSync(join(folder, "psk.txt"), `router:${"ff".repeat(16)}\n`);
+    const refused = await run("psk.js", folder);
+    assert.equal(refused.status, 1);
+    assert.match(refused.output, /^error: /);
+    server.close();
+  }
+});
+
+test("psk.js gets a key of the development Key Providers", async () => {
+  const { status, output } = await run("psk.js", KP);
+  assert.equal(status, 0, output);
+  assert.match(output, /^keyId [0-9a-f]{32}: 256 bits over TLS_DHE_PSK_/);
+});

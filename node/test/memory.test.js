@@ -1,0 +1,60 @@
+/** The WebAssembly's memory keeps nothing of a message. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+const MARKER = "5eC2e7".repeat(10) + "abcd";
+
+/** The package, imported anew with its memory in reach. */
+async function withMemory() {
+  const { Instance } = WebAssembly;
+  let memory;
+  WebAssembly.Instance = class extends Instance {
+    constructor(...parts) {
+      super(...parts);
+      memory = this.exports.memory;
+    }
+  };
+  const skip = await import(`../dist/index.js?${Math.random()}`);
+  WebAssembly.Instance = Instance;
+  return { skip, held: () => Buffer.from(memory.buffer) };
+}
+
+test("messages are wiped after use, whatever becomes of them", async () => {
+  const { skip, held } = await withMemory();
+  const { buildRequest, isValid, guessKind, parseResponse, validate, validateLines } = skip;
+  const good = `{"keyId":"00112233445566778899aabbccddeeff","key":"${MARKER}"}`;
+  const long = (text) => `${text.slice(0, -1)},"x":"${"y".repeat(100_000)}","z":"${MARKER}"}`;
+  const attempt = (call) => {
+    try {
+      call();
+    } catch (error) {
+      assert.equal(error.name, "SkipError");
+    }
+  };
+  const texts = [good, good.slice(1), `${good}\ud800${MARKER}`, `${good}ä`, `{"${MARKER}":1,"${MARKER}":2}`];
+  for (const text of [...texts, ...texts.map(long), JSON.parse(good)]) {
+    for (const kind of ["capabilities", "key", "entropy"]) {
+      validate(kind, text);
+      isValid(kind, text);
+      attempt(() => validateLines(kind, `${text}\n${text}`));
+    }
+    guessKind(text);
+    attempt(() => validate("keys", text));
+    attempt(() => validate("key", text, { schema: "loose" }));
+    for (const request of [
+      buildRequest({ kind: "newKey", remote: "Bob" }),
+      buildRequest({ kind: "newKey", remote: "Bob", size: 8 }),
+      buildRequest({ kind: "keyById", remote: "Bob", keyId: "00" }),
+      buildRequest({ kind: "entropy" }),
+      { kind: "newKey", remote: "*" },
+    ]) {
+      for (const status of [200, 500]) attempt(() => parseResponse(request, status, {}, text));
+    }
+    const bytes = held();
+    assert.ok(bytes.length > 65_536);
+    for (let at = 0; at + 16 <= MARKER.length; at += 16) {
+      assert.equal(bytes.indexOf(MARKER.slice(at, at + 16)), -1, "a text is left");
+      assert.equal(bytes.indexOf(Buffer.from(MARKER.slice(at, at + 16), "hex")), -1, "a key is left");
+    }
+  }
+});

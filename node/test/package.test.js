@@ -1,0 +1,177 @@
+/** The package as users get it: packed, installed into an empty folder, and used in every way that it promises. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { launch, needsBrowser } from "./browser.js";
+
+const NODE = fileURLToPath(new URL("..", import.meta.url));
+const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "skip-client-npm-"));
+const KEY = '{"keyId": "1726e9ae76234fb1dd1283d4dca1911e", "key": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}';
+
+function run(command, args, options = {}) {
+  const found = spawnSync(command, args, { cwd: folder, encoding: "utf8", ...options });
+  if (found.error) throw found.error;
+  return found;
+}
+
+function good(command, args, options) {
+  const { status, stdout, stderr } = run(command, args, options);
+  assert.equal(status, 0, `${command} ${args.join(" ")}\n${stdout}${stderr}`);
+  return stdout;
+}
+
+function write(name, text) {
+  writeFileSync(join(folder, name), text);
+}
+
+before(() => {
+  const [tarball] = readdirSync(DIST).filter((name) => /^skip-client-.*\.tgz$/.test(name));
+  write("package.json", '{"private": true, "type": "module"}');
+  good("npm", ["install", "--offline", "--no-audit", "--no-fund", "--loglevel=error", join(DIST, tarball)]);
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test("it has what it needs, no dependencies, and little of anything", () => {
+  const root = join(folder, "node_modules/skip-client");
+  const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const names = files.map((entry) => entry.name).sort();
+  for (const name of ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "index.js", "index.d.ts", "skip-validate.js"]) {
+    assert.ok(names.includes(name), name);
+  }
+  assert.ok(!names.some((name) => /\.(rs|toml|map|test\.js)$/.test(name)), names.join(" "));
+  assert.equal(JSON.parse(readFileSync(join(root, "package.json"))).dependencies, undefined);
+  assert.deepEqual(
+    readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith(".")),
+    ["skip-client"],
+  );
+  const size = gzipSync(readFileSync(join(root, "dist/index.js")), { level: 9 }).length;
+  assert.ok(size < 45_000, `the default import has ${size} bytes of gzip`);
+});
+
+test("import, and require without a warning", () => {
+  write("esm.mjs", `import { validateKey } from "skip-client"; console.log(validateKey('${KEY}').valid);`);
+  write("cjs.cjs", `const { validateKey } = require("skip-client"); console.log(validateKey('${KEY}').valid);`);
+  for (const script of ["esm.mjs", "cjs.cjs"]) {
+    const { status, stdout, stderr } = run("node", [script]);
+    assert.deepEqual([status, stdout, stderr], [0, "true\n", ""], script);
+  }
+});
+
+test("the types are right, from ESM and from CommonJS", () => {
+  const code = `
+    type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+    const same = <A, B>(_: Same<A, B>): void => {};
+    const { valid, problems }: Verdict = validateKey(new Uint8Array(), { strict: false });
+    const first: "error" | "warning" | undefined = problems[0]?.severity;
+    const request = buildRequest({ kind: "newKey", remote: "Bob", size: 256 });
+    const get = () => parseResponse(request, 200, {}, "");
+    same<ReturnType<typeof get>, Key>(true);
+    const caps = () => parseResponse(buildRequest({ kind: "capabilities" }), 200, new Headers(), new Uint8Array());
+    same<ReturnType<typeof caps>, Capabilities>(true);
+    const guard = (value: unknown): string => (isKeyMessage(value) ? value.keyId : "");
+    const code = (error: SkipError): "weak_key" | undefined => (error.code === "weak_key" ? error.code : undefined);
+    const lines: number = validateLines("key", "").invalid.length + Number(matchesRemote(["a"], "a"));
+    const asStandard: StandardSchemaV1<string | Uint8Array | KeyMessage, KeyMessage> = standard.key;
+    const asJsonSchema: StandardJSONSchemaV1 = standard.key;
+    const payload: Uint8Array = ikev2.encodeUsePpk({ localSystemId: "Alice" });
+    // @ts-expect-error an unknown kind
+    validate("keys", "");
+    // @ts-expect-error a remote is missing
+    buildRequest({ kind: "newKey" });
+    // @ts-expect-error a problem's code is of errors only there
+    code({ code: "nonsense" });
+    export { asJsonSchema, asStandard, code, first, get, guard, lines, payload, schemas, valid };`;
+  const names = `buildRequest, ikev2, isKeyMessage, matchesRemote, parseResponse, schemas, SkipError, standard,
+    validate, validateKey, validateLines, type Capabilities, type Key, type KeyMessage, type Verdict`;
+  const spec = 'import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";';
+  write("types.mts", `import { ${names} } from "skip-client"; ${spec} ${code}`);
+  write("types.cts", `import { ${names} } from "skip-client"; ${spec} ${code}`);
+  cpSync(`${NODE}/node_modules/@standard-schema`, `${folder}/node_modules/@standard-schema`, { recursive: true });
+  const strict = "--noEmit --strict --exactOptionalPropertyTypes --types --lib ES2023,DOM,ESNext.Disposable";
+  const tsc = [`${NODE}/node_modules/typescript/bin/tsc`, ...strict.split(" "), "--module", "nodenext"];
+  tsc.splice(tsc.indexOf("--types") + 1, 0, "");
+  good("node", [...tsc, "types.mts", "types.cts"]);
+  rmSync(`${folder}/node_modules/@standard-schema`, { recursive: true });
+});
+
+test("a Vite build starts in a browser", needsBrowser, async () => {
+  mkdirSync(`${folder}/site`, { recursive: true });
+  write(
+    "site/index.html",
+    '<!doctype html><title></title><link rel="icon" href="data:,"><script type="module" src="./main.js"></script>',
+  );
+  write("site/main.js", `import { validateKey } from "skip-client"; document.title = validateKey('${KEY}').valid;`);
+  good("node", [`${NODE}/node_modules/vite/bin/vite.js`, "build", "site", "--logLevel", "warn"]);
+  const types = { js: "text/javascript", html: "text/html" };
+  const server = createServer(({ url }, reply) => {
+    const file = join(folder, "site/dist", url === "/" ? "index.html" : url);
+    reply.setHeader("content-type", types[file.split(".").at(-1)] ?? "text/plain").end(readFileSync(file));
+  });
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  const browser = await launch();
+  try {
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${server.address().port}/`);
+    await page.waitForFunction(() => document.title === "true");
+  } finally {
+    await browser.close();
+    server.close();
+  }
+});
+
+const validate = (args, input = "") => run("node_modules/.bin/skip-validate", args, { input });
+
+test("skip-validate: one message, by its guessed or given type", () => {
+  const found = validate([], KEY);
+  assert.deepEqual([found.status, found.stdout], [0, "stdin: valid (key)\n"]);
+  write("bad.json", '{\n"keyId": "00",\n"key": "0f1e2d3c4b5a69788"\n}');
+  const bad = validate(["bad.json"]);
+  assert.equal(bad.status, 5);
+  assert.match(bad.stdout, /^bad\.json: error: \/key: must have an even .* \[odd_length, draft 4\.2\.2\]$/m);
+  assert.match(bad.stdout, /bad\.json: invalid \(key\)\n$/);
+  const json = JSON.parse(validate(["--json", "--type", "entropy", "-"], KEY).stdout);
+  assert.deepEqual([json.file, json.kind, json.valid, json.problems.length], ["stdin", "entropy", false, 2]);
+  assert.equal(validate(["--lenient"], '{"keyId":"SKIP-1","key":"0f1e2d3c4b5a6978"}').status, 0);
+  assert.equal(validate(["--schema", "as-published"], '{"keyId":"","key":"x"}').status, 0);
+  assert.match(validate([], '{"detail": "x"}').stdout, /unknown_type/);
+});
+
+test("skip-validate: lines, of several types and of many megabytes", () => {
+  const entropy = '{"randomStr": "0a0b", "minentropy": 17}';
+  const mixed = validate(["--json"], `${KEY}\n\n${entropy}\n[]\n${KEY}`);
+  const { lines, valid, invalid } = JSON.parse(mixed.stdout);
+  assert.deepEqual([mixed.status, lines, valid], [5, 4, 2]);
+  assert.deepEqual(
+    invalid.map((one) => [one.line, one.problems[0].code]),
+    [
+      [3, "too_short"],
+      [4, "unknown_type"],
+    ],
+  );
+  write("many.jsonl", `${KEY}\n`.repeat(40_000) + `${entropy}\n` + `${KEY}\n`.repeat(10_000));
+  for (const args of [["many.jsonl"], ["--type", "key", "--lines", "many.jsonl"]]) {
+    const many = validate(args);
+    assert.equal(many.status, 5);
+    assert.match(many.stdout, /^many\.jsonl:40001: error: /);
+    assert.match(many.stdout, /many\.jsonl: 50000 of 50001 messages are valid\n$/);
+  }
+});
+
+test("skip-validate: wrong use, colours, help", () => {
+  for (const args of [["--type", "keys"], ["--schema", "x"], ["--color", "x"], ["--nonsense"], ["no-such-file"]]) {
+    const { status, stderr } = validate(args, KEY);
+    assert.equal(status, 2, args.join(" "));
+    assert.match(stderr, /^error: .+\nhint: .+\n$/);
+  }
+  assert.ok(!validate([], KEY).stdout.includes("\x1b"));
+  assert.ok(validate(["--color", "always"], KEY).stdout.includes("\x1b[32m"));
+  assert.match(validate(["--help"]).stdout, /^usage: skip-validate/);
+  assert.match(validate(["--version"]).stdout, /^skip-validate \d+\.\d+\.\d+\n$/);
+});

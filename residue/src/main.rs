@@ -1,0 +1,76 @@
+//! A client that does one step for each line on stdin and waits while somebody looks through its memory.
+//!
+//! `residue-target URL --ca FILE [--cert FILE --key FILE]` or `residue-target URL --psk FILE`.
+
+use std::error::Error;
+use std::io::{BufRead as _, Write as _};
+use std::time::Duration;
+
+use skip_client::{BitLength, Client, Entropy, Key, KeyId, Psk, SystemId};
+use zeroize::Zeroizing;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let mut client = Some(client(&arguments)?);
+    let remote: SystemId = "Bob".parse()?;
+    let mut key: Option<Key> = None;
+    let mut entropy: Option<Entropy> = None;
+    say("ready")?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let mut words = line.split(' ');
+        let result = match (words.next().unwrap_or_default(), &client) {
+            ("new_key", Some(kp)) => {
+                let call = kp.call().size(BitLength::DEFAULT);
+                call.new_key(&remote).map(|fresh| key = Some(fresh))
+            }
+            ("key_by_id", Some(kp)) => {
+                let id = KeyId::new(words.next().unwrap_or_default())?;
+                kp.key_by_id(&id, &remote).map(|same| key = Some(same))
+            }
+            ("entropy", Some(kp)) => kp.entropy(None).map(|random| entropy = Some(random)),
+            ("capabilities", Some(kp)) => kp.refresh_capabilities().map(drop),
+            ("drop", _) => {
+                drop((key.take(), entropy.take()));
+                Ok(())
+            }
+            ("close", _) => {
+                drop(client.take());
+                Ok(())
+            }
+            _ => return Err(format!("no step is called {line}").into()),
+        };
+        match result {
+            Ok(()) => say("ok")?,
+            Err(error) => say(error.code().as_str())?,
+        }
+    }
+    Ok(())
+}
+
+fn client(arguments: &[String]) -> Result<Client, Box<dyn Error>> {
+    let option = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1)
+    };
+    let read = |path: &String| std::fs::read(path).map(Zeroizing::new);
+    let mut builder = Client::builder(arguments.get(1).ok_or("a URL is missing")?)?.timeout(Duration::from_secs(2));
+    if let Some(file) = option("--psk") {
+        builder = builder.psk(Psk::from_file_content(&read(file)?, None)?);
+    }
+    if let Some(file) = option("--ca") {
+        builder = builder.ca_pem(std::fs::read(file)?);
+    }
+    if let (Some(cert), Some(key)) = (option("--cert"), option("--key")) {
+        builder = builder.client_cert_pem(std::fs::read(cert)?, std::mem::take(&mut *read(key)?));
+    }
+    Ok(builder
+        .legacy(arguments.iter().any(|argument| argument == "--legacy"))
+        .build()?)
+}
+
+fn say(word: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{word}")?;
+    stdout.flush()
+}

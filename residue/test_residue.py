@@ -1,0 +1,307 @@
+"""No copy of a key stays in a client's memory, whatever became of the request. `make test-residue` shows the table.
+
+A client process does a step and waits; its memory is searched for pieces of the secret. Its connection stays open, and
+a later request over the same connection proves it. The positive control: while the client holds the key, it is found.
+"""
+
+import http.server
+import json
+import secrets
+import socketserver
+import ssl
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from memory import pieces, search
+
+HERE = Path(__file__).resolve().parent
+KEY_ID = "00112233445566778899aabbccddeeff"
+
+
+@dataclass
+class Script:
+    """What the server does with the next request for a secret, and what it has seen."""
+
+    secret: bytes = b""
+    reply: "Callable[[Script, http.server.BaseHTTPRequestHandler], None]" = lambda script, handler: None
+    connections: list[object] = field(default_factory=list)
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+def body(script: Script, **changes: object) -> bytes:
+    """A key message; a change with the value None leaves the member out."""
+    message = {"keyId": KEY_ID, "key": script.secret.hex()} | changes
+    return json.dumps({name: value for name, value in message.items() if value is not None}).encode()
+
+
+def send(
+    handler: http.server.BaseHTTPRequestHandler, content: bytes, status: int = 200, length: int | None = None
+) -> None:
+    """Sends a reply; with a `length` that is larger than the content, the rest never comes."""
+    handler.send_response(status)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(content) if length is None else length))
+    handler.end_headers()
+    handler.wfile.write(content)
+
+
+def stall(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None:
+    content = body(script)
+    send(handler, content[:-4], length=len(content))
+    script.done.wait(20)
+    handler.close_connection = True
+
+
+def cut(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None:
+    content = body(script)
+    send(handler, content[:-4], length=len(content))
+    handler.close_connection = True
+
+
+def chunked(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None:
+    """In pieces, so that the key crosses chunks, records and reads."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    content = body(script)
+    for at in range(0, len(content), 24):
+        part = content[at : at + 24]
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        handler.wfile.flush()
+    handler.wfile.write(b"0\r\n\r\n")
+
+
+def entropy(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None:
+    send(handler, json.dumps({"randomStr": script.secret.hex(), "minentropy": 256}).encode())
+
+
+# name: the step, what the server does, and what the client says
+CASES: dict[str, tuple[str, Callable[[Script, http.server.BaseHTTPRequestHandler], None], str]] = {
+    "a fresh key": ("new_key", lambda s, h: send(h, body(s)), "ok"),
+    "a key in chunks": ("new_key", chunked, "ok"),
+    "a key by its keyId": (f"key_by_id {KEY_ID}", lambda s, h: send(h, body(s)), "ok"),
+    "entropy": ("entropy", entropy, "ok"),
+    "not hexadecimal": ("new_key", lambda s, h: send(h, body(s, key=s.secret.hex()[:-1] + "g")), "malformed_response"),
+    "escapes in the key": (
+        "new_key",
+        lambda s, h: send(h, body(s).replace(s.secret.hex()[:1].encode(), b"\\u0030", 1)),
+        "malformed_response",
+    ),
+    "a member is missing": ("new_key", lambda s, h: send(h, body(s, keyId=None)), "malformed_response"),
+    "broken JSON": ("new_key", lambda s, h: send(h, body(s)[:-1]), "malformed_response"),
+    "wrong size": ("new_key", lambda s, h: send(h, body(s, key=s.secret.hex() * 2)), "size_mismatch"),
+    "wrong keyId": (f"key_by_id {KEY_ID}", lambda s, h: send(h, body(s, keyId="ab" * 16)), "key_id_mismatch"),
+    "the key is in the keyId": ("new_key", lambda s, h: send(h, body(s, keyId=s.secret.hex())), "weak_key"),
+    "an error that shows the key": ("new_key", lambda s, h: send(h, body(s), status=400), "rejected"),
+    "too large": ("new_key", lambda s, h: send(h, body(s, more="x" * 70_000)), "response_too_large"),
+    "cut in the middle": ("new_key", cut, "connection_lost"),
+    "time is up in the middle": ("new_key", stall, "timed_out"),
+}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """A Key Provider that follows a script."""
+
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        self.request.do_handshake()
+        super().setup()
+        self.server.script.connections.append(self)  # type: ignore[attr-defined]
+
+    def do_GET(self) -> None:
+        script: Script = self.server.script  # type: ignore[attr-defined]
+        if self.path == "/capabilities":
+            capabilities = {"entropy": True, "key": True, "algorithm": "fixed", "localSystemID": "Alice"}
+            send(self, json.dumps(capabilities | {"remoteSystemID": ["Bob"]}).encode())
+        else:
+            script.reply(script, self)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Quiet about clients that leave."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def serve(context: ssl.SSLContext) -> Iterator[tuple[str, Script]]:
+    """The URL of a server, and its script."""
+    server = Server(("127.0.0.1", 0), Handler)
+    server.script = Script()  # type: ignore[attr-defined]
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_port}", server.script  # type: ignore[attr-defined]
+    finally:
+        server.script.done.set()  # type: ignore[attr-defined]
+        server.shutdown()
+        thread.join()
+        socketserver.TCPServer.server_close(server)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A TLS stack and version: how the server proves itself, what the client is told, and the client's own secret."""
+
+    context: ssl.SSLContext
+    options: list[str]
+    own_secrets: dict[str, bytes]
+
+
+def openssl(directory: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True, timeout=60)
+
+
+def certificates(directory: Path, version: ssl.TLSVersion, *more: str) -> Setting:
+    """rustls (or OpenSSL with --legacy), with a client certificate."""
+    for name in ("server", "client"):
+        curve = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        openssl(directory, "genpkey", *curve, "-out", f"{name}.key")
+        subject = ("-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1")
+        leaf = ("-addext", "basicConstraints=critical,CA:FALSE", "-days", "2")
+        openssl(directory, "req", "-x509", "-new", "-key", f"{name}.key", *subject, *leaf, "-out", f"{name}.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "server.pem", directory / "server.key")
+    context.load_verify_locations(directory / "client.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.minimum_version = context.maximum_version = version
+    der = subprocess.run(
+        ["openssl", "pkey", "-in", "client.key", "-outform", "DER"], cwd=directory, check=True, capture_output=True
+    ).stdout
+    # SEC 1 inside PKCS #8: an OCTET STRING of 32 bytes is the scalar
+    scalar = der[der.index(b"\x02\x01\x01\x04\x20") + 5 :][:32]
+    digits = "".join((directory / "client.key").read_text().splitlines()[1:-1]).encode()
+    own = pieces(scalar) | {f"reversed {name}": form[::-1] for name, form in pieces(scalar).items() if "raw" in name}
+    own |= {f"PEM {at}": digits[at : at + 24] for at in range(48, 96, 24)}
+    options = ["--ca", "server.pem", "--cert", "client.pem", "--key", "client.key", *more]
+    return Setting(context, [str(directory / o) if "." in o else o for o in options], own)
+
+
+def pre_shared_key(directory: Path, version: ssl.TLSVersion) -> Setting:
+    """OpenSSL with a pre-shared key."""
+    from sslpsk3 import SSLPSKContext
+
+    secret = secrets.token_bytes(32)
+    (directory / "psk.txt").write_text(f"router:{secret.hex()}\n")
+    context = SSLPSKContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = version
+    context.set_ciphers("PSK")
+    context.set_psk_server_callback(lambda identity: secret)
+    return Setting(context, ["--psk", str(directory / "psk.txt")], pieces(secret))
+
+
+SETTINGS: dict[str, Callable[[Path], Setting]] = {
+    "rustls 1.3": lambda directory: certificates(directory, ssl.TLSVersion.TLSv1_3),
+    "rustls 1.2": lambda directory: certificates(directory, ssl.TLSVersion.TLSv1_2),
+    "openssl PSK 1.3": lambda directory: pre_shared_key(directory, ssl.TLSVersion.TLSv1_3),
+    "openssl PSK 1.2": lambda directory: pre_shared_key(directory, ssl.TLSVersion.TLSv1_2),
+    "openssl legacy 1.2": lambda directory: certificates(directory, ssl.TLSVersion.TLSv1_2, "--legacy"),
+}
+
+LANGUAGES = {
+    "rust": lambda: [str(rust_target())],
+    "python": lambda: [sys.executable, str(HERE / "target.py")],
+}
+
+
+def rust_target() -> Path:
+    """The built client; `make test-residue` builds it."""
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"],
+        cwd=HERE,
+        check=True,
+        capture_output=True,
+    ).stdout
+    return Path(json.loads(metadata)["target_directory"]) / "release" / "residue-target"
+
+
+class Target:
+    """A client process that waits after each step."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._answer() == "ready"
+
+    def step(self, line: str) -> str:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def hits(self, patterns: dict[str, bytes]) -> Counter[str]:
+        return search(self.process.pid, patterns)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def _answer(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+
+# rows of the table: language, stack, case, copies while the key was held, copies afterwards
+table: list[tuple[str, str, str, str, int]] = []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_nothing_stays(setting: str, language: str, tmp_path: Path) -> None:
+    made = SETTINGS[setting](tmp_path)
+    left: list[str] = []
+    with serve(made.context) as (url, script):
+        target = Target([*LANGUAGES[language](), url, *made.options])
+        try:
+            assert target.step("capabilities") == "ok"
+            for name, (step, reply, answer) in CASES.items():
+                script.secret, script.reply = secrets.token_bytes(32), reply
+                patterns = pieces(script.secret)
+                assert target.step(step) == answer, name
+                held = target.hits(patterns)
+                if answer == "ok":
+                    assert held["raw 0-8"] >= 1, f"{name}: the positive control found nothing"
+                    assert target.step("drop") == "ok"
+                before = len(script.connections)
+                after = target.hits(patterns)
+                if answer == "ok":
+                    # the connection was there all the time
+                    assert target.step("capabilities") == "ok" and len(script.connections) == before
+                    after |= target.hits(patterns)
+                shown = str(held["raw 0-8"]) if answer == "ok" else "-"
+                table.append((language, setting, name, shown, after.total()))
+                left += [f"{name}: {hit}" for hit in after]
+            assert target.hits(made.own_secrets), "the client's own secret: the positive control found nothing"
+            assert target.step("close") == "ok"
+            after = target.hits(made.own_secrets)
+            table.append((language, setting, "the client's own secret, closed", "yes", after.total()))
+            left += [f"own secret: {hit} x {times}" for hit, times in after.items()]
+        finally:
+            script.done.set()
+            with suppress(OSError):
+                target.end()
+    assert left == []
+
+
+def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """Shows what was measured."""
+    with capsys.disabled():
+        print(f"\n\n{'':10}{'':20}{'':34}{'held':>6}{'after':>7}")
+        for language, setting, name, held, after in table:
+            print(f"{language:10}{setting:20}{name:34}{held:>6}{after:>7}")
+    assert len(table) == len(LANGUAGES) * len(SETTINGS) * (len(CASES) + 1)
