@@ -54,7 +54,7 @@ class RotationService : Service() {
 
     private fun notification(): Notification {
         val channel = NotificationChannel("skip", "Key rotation", NotificationManager.IMPORTANCE_LOW)
-        getSystemService(NotificationManager::class.java).createNotificationChannel(channel)
+        getSystemService(NotificationManager::class.java)?.createNotificationChannel(channel)
         return Notification.Builder(this, "skip").setContentTitle("Keys are rotated").build()
     }
 
