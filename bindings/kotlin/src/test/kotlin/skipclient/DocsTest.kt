@@ -70,7 +70,12 @@ internal class DocsTest {
         assertTrue(blocks >= 2)
     }
 
-    private fun lines(text: String) = text.lines().map { it.trim() }.filter { it.isNotEmpty() }.joinToString("\n")
+    private fun lines(text: String) =
+        text
+            .lines()
+            .map { it.trim() }
+            .filter { it.isNotEmpty() }
+            .joinToString("\n")
 
     internal companion object {
         private val pair = KeyProviderPair()
