@@ -1,7 +1,8 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-node test-interop test-residue test-valgrind check check-rust \
-	check-python check-node bench bench-node fuzz fmt wheel npm clean setup-ci
+.PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-interop test-residue test-valgrind \
+	check check-rust check-python check-node check-mobile bench bench-node fuzz fmt wheel npm jar docs bindings clean \
+	setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
@@ -12,7 +13,7 @@ WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-pro
 NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
 	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
 	examples/validator-page/*)
-PYTHON_CODE := $(wildcard python examples/python residue bench scripts fuzz/*.py)
+PYTHON_CODE := $(wildcard python examples/python residue bench scripts fuzz/*.py bindings/tests)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -21,7 +22,7 @@ demo: $(VENV)/installed ## play the whole exchange on two development Key Provid
 	$(BIN)/python scripts/demo.py
 	$(BIN)/skip-client demo
 
-test: test-rust test-python test-node test-residue ## every test of every language
+test: test-rust test-python test-node test-kotlin test-swift test-residue ## every test of every language
 
 test-rust: ## core, Key Provider, command line, examples, Rust blocks of the documents
 	@scripts/need cargo cc libssl
@@ -30,6 +31,14 @@ test-rust: ## core, Key Provider, command line, examples, Rust blocks of the doc
 test-python: $(VENV)/installed ## the wheel as users get it, other servers, load, blocks of the documents
 	@scripts/need openssl nginx
 	$(BIN)/pytest -rs python/tests
+
+test-kotlin: ## the JVM package, a project that uses it, the Android archive and example
+	@scripts/need cargo cc libssl perl javac mvn python3
+	scripts/kotlin test
+
+test-swift: ## the Swift package, in the Swift of the PATH or of a Debian 13 that is made for it
+	@scripts/need cargo cc libssl perl python3
+	scripts/swift test
 
 test-node: node/dist/packed $(VENV)/tools ## the npm package as users get it, the page in a browser, cross-checks
 	@scripts/need cargo cc chromium
@@ -48,7 +57,7 @@ test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsaf
 	@scripts/need cargo cc libssl valgrind
 	scripts/test-valgrind
 
-check: check-rust check-python check-node ## formatters, linters, types, wasm purity, licences
+check: check-rust check-python check-node check-mobile ## formatters, linters, types, wasm purity, licences
 
 check-rust:
 	@scripts/need cargo cc libssl wasm32-unknown-unknown
@@ -59,6 +68,12 @@ check-python: $(VENV)/installed
 	$(BIN)/ruff format --check $(PYTHON_CODE)
 	$(BIN)/mypy --strict --config-file python/pyproject.toml python/skip_client
 	$(BIN)/stubtest --mypy-config-file python/pyproject.toml --allowlist python/stubtest-allowlist.txt skip_client
+
+check-mobile:
+	@scripts/need cargo cc libssl javac mvn
+	scripts/generate-bindings --check
+	scripts/kotlin check
+	scripts/swift check
 
 check-node: node/dist/packed
 	cd node && npm run --silent check
@@ -84,6 +99,18 @@ fmt: $(VENV)/tools node/node_modules/installed ## format everything
 	$(BIN)/ruff format $(PYTHON_CODE)
 	cd node && npm run --silent fmt
 
+bindings: ## generate again what UniFFI makes for Kotlin and Swift
+	scripts/generate-bindings
+
+jar: ## the JVM and Android packages, in dist/
+	@scripts/need cargo cc libssl perl javac mvn python3
+	scripts/kotlin jar
+
+docs: ## API documents of the Kotlin and Swift packages, in dist/
+	@scripts/need cargo cc libssl perl javac mvn
+	scripts/kotlin docs
+	scripts/swift docs
+
 wheel: $(VENV)/wheel ## the Python package, in dist/
 	@ls dist/*.whl
 
@@ -92,7 +119,8 @@ npm: node/dist/packed ## the npm package in dist/, and the page that checks mess
 
 clean: ## remove everything that was built here
 	rm -rf target dist $(VENV) node/dist node/lib/generated node/node_modules node/test/.work \
-		node/LICENSE-*
+		node/LICENSE-* bindings/kotlin/target bindings/kotlin/android/target \
+		bindings/swift/.build
 
 setup-ci: ## what a new Debian 12 machine lacks (needs root or sudo)
 	scripts/setup-ci

@@ -236,10 +236,31 @@ struct Stream {
     received: WipedBuffer,
 }
 
+/// A socket that raises no SIGPIPE when the connection is gone: rustls writes several buffers at once, for which the standard
+/// library has no such flag. Only Rust's own programs, Python and the JVM ignore that signal; it would end a Swift program.
+struct Quiet<'a>(&'a TcpStream);
+
+impl Write for Quiet<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.0.write(data)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn write_vectored(&mut self, data: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+        let mut nothing = SendAncillaryBuffer::default();
+        Ok(sendmsg(self.0, data, &mut nothing, SendFlags::NOSIGNAL)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Stream {
     fn handshake_step(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
-            self.session.write_tls(&mut self.socket.as_ref())?;
+            self.session.write_tls(&mut Quiet(&self.socket))?;
         }
         if self.session.is_handshaking() {
             self.receive().map(drop)
@@ -253,7 +274,7 @@ impl Stream {
         let n = self.session.read_tls(&mut self.socket.as_ref())?;
         if let Err(error) = self.process() {
             // the alert that says why; the error is what counts
-            let _ = self.session.write_tls(&mut self.socket.as_ref());
+            let _ = self.session.write_tls(&mut Quiet(&self.socket));
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
         if n == 0 && self.session.is_handshaking() {
@@ -319,7 +340,7 @@ impl TlsStream for Stream {
 
     fn resume_write(&mut self, _: &[u8], sent: &mut bool) -> io::Result<()> {
         while self.session.wants_write() {
-            if self.session.write_tls(&mut self.socket.as_ref())? > 0 {
+            if self.session.write_tls(&mut Quiet(&self.socket))? > 0 {
                 *sent = true;
             }
         }
@@ -342,7 +363,7 @@ impl TlsStream for Stream {
             }
             self.receive()?;
             while self.session.wants_write() {
-                self.session.write_tls(&mut self.socket.as_ref())?;
+                self.session.write_tls(&mut Quiet(&self.socket))?;
             }
         }
     }
@@ -371,7 +392,7 @@ impl TlsStream for Stream {
         self.session.send_close_notify();
         // best effort: nothing is waited for
         let _ = self.socket.set_nonblocking(true);
-        let _ = self.session.write_tls(&mut self.socket.as_ref());
+        let _ = self.session.write_tls(&mut Quiet(&self.socket));
     }
 
     fn explain(&self, error: &io::Error) -> Option<Error> {

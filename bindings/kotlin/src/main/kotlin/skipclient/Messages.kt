@@ -1,0 +1,189 @@
+@file:JvmName("SkipMessages")
+
+package skipclient
+
+import skipclient.ffi.CoreCapabilities
+import skipclient.ffi.CoreConnection
+import skipclient.ffi.CoreProblem
+import skipclient.ffi.isValidMessage
+import skipclient.ffi.listMatchesRemote
+import skipclient.ffi.messageSchema
+import skipclient.ffi.validateMessage
+import java.io.ByteArrayOutputStream
+
+/**
+ * What a Key Provider says of itself (draft 4.1, Table 4).
+ *
+ * @property localSystemId the id of the KP itself (draft 4.1.1)
+ * @property remoteSystemIds ids, or patterns of ids, of the KPs that share keys with this one (draft 4.1.2)
+ * @property algorithm how the KP makes and synchronises keys, in its own words, up to 1024 bytes
+ * @property supportsKey whether the KP offers `GET /key`
+ * @property supportsEntropy whether the KP offers `GET /entropy`
+ * @property warnings what is odd in the message though it is valid
+ */
+public data class Capabilities internal constructor(
+    public val localSystemId: String,
+    public val remoteSystemIds: List<String>,
+    public val algorithm: String,
+    public val supportsKey: Boolean,
+    public val supportsEntropy: Boolean,
+    public val warnings: List<Problem>,
+) {
+    /** Whether the KP says that it shares keys with the KP [id]; see [skipclient.matchesRemote]. */
+    public fun matchesRemote(id: String): Boolean = matchesRemote(remoteSystemIds, id)
+}
+
+/**
+ * One thing that is wrong with a message. It shows no value of the message.
+ *
+ * @property path where, as a JSON Pointer (RFC 6901); empty for the whole document
+ * @property code what, as a stable name
+ * @property message what, for people
+ * @property severity whether the message is invalid by this
+ * @property section the section of the draft that it is about
+ */
+public data class Problem internal constructor(
+    public val path: String,
+    public val code: String,
+    public val message: String,
+    public val severity: Severity,
+    public val section: String,
+)
+
+/** Whether a [Problem] makes a message invalid. */
+public enum class Severity(
+    internal val text: String,
+) {
+    /** The message is invalid. */
+    ERROR("error"),
+
+    /** The message is valid, but this is likely to cause trouble. */
+    WARNING("warning"),
+}
+
+/**
+ * How a connection to a Key Provider was made.
+ *
+ * @property url the Key Provider's URL
+ * @property address address and port of the Key Provider, or of the proxy
+ * @property tlsVersion `TLS 1.2` or `TLS 1.3`
+ * @property cipherSuite the IANA name of the cipher suite, as in Table 1 of the draft
+ * @property group the key exchange group, for example `X25519MLKEM768`
+ * @property warnings what is not as Table 1 wants it
+ */
+public data class ConnectionInfo internal constructor(
+    public val url: String,
+    public val address: String,
+    public val tlsVersion: String,
+    public val cipherSuite: String,
+    public val group: String?,
+    public val warnings: List<String>,
+)
+
+/** Which of the draft's three messages a text should be. */
+public enum class MessageKind(
+    internal val text: String,
+) {
+    /** The reply to `GET /capabilities` (draft 4.1). */
+    CAPABILITIES("capabilities"),
+
+    /** The reply to `GET /key` and `GET /key/{keyId}` (draft 4.2). */
+    KEY("key"),
+
+    /** The reply to `GET /entropy` (draft 4.3). */
+    ENTROPY("entropy"),
+}
+
+/** Which schema of a message. */
+public enum class SchemaStyle(
+    internal val text: String,
+) {
+    /** JSON Schema 2020-12 with the rules of this project. */
+    STRICT("strict"),
+
+    /** JSON Schema draft-04 with the constraints of the draft's figures. */
+    AS_PUBLISHED("as-published"),
+}
+
+/**
+ * Everything that is wrong with a message; empty, or nothing but warnings, when it is valid. With [strict] off, known
+ * deviations of real Key Providers pass. A text with lone surrogates is an invalid message.
+ */
+@JvmOverloads
+public fun validate(
+    kind: MessageKind,
+    message: ByteArray,
+    strict: Boolean = true,
+): List<Problem> = translated { validateMessage(kind.text, message, strict) }.map { it.toPublic() }
+
+/** [validate] for text. */
+@JvmOverloads
+public fun validate(
+    kind: MessageKind,
+    message: String,
+    strict: Boolean = true,
+): List<Problem> = validate(kind, message.asMessage(), strict)
+
+/** Whether [validate] finds no problem but warnings. */
+@JvmOverloads
+public fun isValid(
+    kind: MessageKind,
+    message: ByteArray,
+    strict: Boolean = true,
+): Boolean = translated { isValidMessage(kind.text, message, strict) }
+
+/** [isValid] for text. */
+@JvmOverloads
+public fun isValid(
+    kind: MessageKind,
+    message: String,
+    strict: Boolean = true,
+): Boolean = isValid(kind, message.asMessage(), strict)
+
+/** The JSON Schema of a message, as text. */
+@JvmOverloads
+public fun schema(
+    kind: MessageKind,
+    style: SchemaStyle = SchemaStyle.STRICT,
+): String = translated { messageSchema(kind.text, style.text) }
+
+/**
+ * Whether an entry of a remoteSystemID list stands for [id]: names as they are, and patterns with `*`, `?` and `[...]`
+ * (draft 4.1.2, Table 5).
+ *
+ * @throws SkipException.InvalidArgument when a text has characters that UTF-8 cannot carry
+ */
+@Throws(SkipException::class)
+public fun matchesRemote(
+    remoteSystemIds: List<String>,
+    id: String,
+): Boolean = translated { listMatchesRemote(remoteSystemIds, id) }
+
+internal fun CoreCapabilities.toPublic() =
+    Capabilities(
+        localSystemId,
+        remoteSystemIds,
+        algorithm,
+        supportsKey,
+        supportsEntropy,
+        warnings.map { it.toPublic() },
+    )
+
+internal fun CoreConnection.toPublic() = ConnectionInfo(url, address, tlsVersion, cipherSuite, group, warnings)
+
+internal fun CoreProblem.toPublic() = Problem(path, code, text, Severity.entries.first { it.text == severity }, section)
+
+/** UTF-8, with a byte that UTF-8 does not have for each lone surrogate: Kotlin would write a valid question mark. */
+private fun String.asMessage(): ByteArray {
+    val bytes = ByteArrayOutputStream(length)
+    codePoints().forEach { point ->
+        if (point in Char.MIN_SURROGATE.code..Char.MAX_SURROGATE.code) {
+            bytes.write(NOT_UTF8)
+        } else {
+            bytes.write(String(Character.toChars(point)).encodeToByteArray())
+        }
+    }
+    return bytes.toByteArray()
+}
+
+private const val NOT_UTF8 = 0xFF

@@ -1,0 +1,208 @@
+package skipclient
+
+import com.sun.jna.Native
+import com.sun.jna.Pointer
+import skipclient.ffi.CoreEntropyAnswer
+import skipclient.ffi.CoreKey
+import skipclient.ffi.CoreKeyAnswer
+import java.nio.ByteBuffer
+
+/**
+ * A key and its keyId (draft 4.2). The key is kept outside the JVM and wiped by [close], or when it is collected.
+ *
+ * [useBuffer] lends the key without ever putting it on the JVM heap. [useBytes] lends an array that is filled with
+ * zeros afterwards; if the garbage collector moved the array meanwhile, the heap may keep a copy until it is
+ * overwritten.
+ *
+ * @property keyId names the key at the other end (draft 4.2); public, hexadecimal unless the client is lenient
+ * @property bits the length of the key in bits
+ * @property fingerprint eight hexadecimal digits for people to compare: equal at both ends when the keys are
+ * @property warnings what is odd in the reply though it is valid
+ */
+public class Key internal constructor(
+    answer: CoreKeyAnswer,
+) : AutoCloseable {
+    private val core: CoreKey = answer.handle
+    private val secret = Lent(answer.handle)
+
+    public val keyId: String = answer.keyId
+    public val bits: Int = answer.bits.toInt()
+    public val fingerprint: String = answer.fingerprint
+    public val warnings: List<Problem> = answer.warnings.map { it.toPublic() }
+
+    /**
+     * Lends the key as an array of [bits] / 8 bytes, filled with zeros when [block] is done. Take no reference away.
+     *
+     * @throws IllegalStateException when the key was closed
+     */
+    public fun <T> useBytes(block: (ByteArray) -> T): T =
+        secret.bytes(bits / Byte.SIZE_BITS, { core.writeTo(it.address, it.capacity) }, block)
+
+    /**
+     * Lends the key as a read-only direct buffer of [bits] / 8 bytes, filled with zeros when [block] is done. The key
+     * stays outside the JVM heap as long as [block] does not copy it there.
+     *
+     * @throws IllegalStateException when the key was closed
+     */
+    public fun <T> useBuffer(block: (ByteBuffer) -> T): T =
+        secret.buffer(bits / Byte.SIZE_BITS, { core.writeTo(it.address, it.capacity) }, block)
+
+    /**
+     * Lends the key in the form that a consumer wants, filled with zeros when [block] is done. All forms but
+     * [ExportFormat.RAW] are ASCII text.
+     *
+     * @throws SkipException.InvalidArgument when that consumer cannot take a key of this length, or this keyId
+     * @throws IllegalStateException when the key was closed
+     */
+    @Throws(SkipException::class)
+    public fun <T> useExport(
+        format: ExportFormat,
+        block: (ByteArray) -> T,
+    ): T =
+        secret.bytes(
+            // the longest form has a few words, the keyId some times and the key in hexadecimal
+            EXPORT_ROOM + EXPORT_KEY_IDS * keyId.length + bits,
+            { translated { core.exportTo(format.text, it.address, it.capacity) } },
+            block,
+        )
+
+    /** Wipes the key. What it says of itself stays. Closing twice is fine. */
+    override fun close(): Unit = secret.close()
+
+    /** Whether the bytes are equal, in constant time; keyIds are not compared. A closed key equals only itself. */
+    override fun equals(other: Any?): Boolean =
+        this === other || (other is Key && secret.isOpen && other.secret.isOpen && core.equalsKey(other.core))
+
+    /** Of the fingerprint. */
+    override fun hashCode(): Int = fingerprint.hashCode()
+
+    /** keyId and length, never the key. */
+    override fun toString(): String = "Key(keyId=$keyId, bits=$bits, [redacted])"
+}
+
+/**
+ * Random bytes of a Key Provider (draft 4.3), kept outside the JVM and wiped by [close], or when they are collected.
+ *
+ * @property bits how many bits of entropy the Key Provider says there are, at least as many as were asked for
+ * @property length how many bytes there are
+ * @property warnings what is odd in the reply though it is valid
+ */
+public class Entropy internal constructor(
+    answer: CoreEntropyAnswer,
+) : AutoCloseable {
+    private val core = answer.handle
+    private val secret = Lent(answer.handle)
+
+    public val bits: Int = answer.bits.toInt()
+    public val length: Int = answer.length.toInt()
+    public val warnings: List<Problem> = answer.warnings.map { it.toPublic() }
+
+    /** Lends the bytes as an array, filled with zeros when [block] is done; see [Key.useBytes]. */
+    public fun <T> useBytes(block: (ByteArray) -> T): T =
+        secret.bytes(length, { core.writeTo(it.address, it.capacity) }, block)
+
+    /** Lends the bytes as a read-only direct buffer, filled with zeros when [block] is done; see [Key.useBuffer]. */
+    public fun <T> useBuffer(block: (ByteBuffer) -> T): T =
+        secret.buffer(length, { core.writeTo(it.address, it.capacity) }, block)
+
+    /** Wipes the bytes. Closing twice is fine. */
+    override fun close(): Unit = secret.close()
+
+    /** The bits, never the bytes. */
+    override fun toString(): String = "Entropy(bits=$bits, [redacted])"
+}
+
+/** The form in which a consumer wants a key. */
+public enum class ExportFormat(
+    internal val text: String,
+) {
+    /** Hexadecimal, lower case. */
+    HEX("hex"),
+
+    /** Base64 with padding. */
+    BASE64("base64"),
+
+    /** The bytes themselves. */
+    RAW("raw"),
+
+    /** A `secrets` block for strongSwan's `swanctl.conf`. */
+    STRONGSWAN("strongswan"),
+
+    /** A line for libreswan's `ipsec.secrets`; keyIds of at most 64 bytes. */
+    LIBRESWAN("libreswan"),
+
+    /** `set` commands for VyOS. */
+    VYOS("vyos"),
+
+    /** Base64 of exactly 256 bits, as `wg set ... preshared-key` reads it. */
+    WIREGUARD("wireguard"),
+
+    /** `mka_cak` and `mka_ckn` for wpa_supplicant (MACsec); keys of 128 or 256 bits. */
+    WPA("wpa"),
+
+    /** A `ppk manual` line for a Cisco IOS XE IKEv2 keyring. */
+    CISCO("cisco"),
+}
+
+private const val EXPORT_ROOM = 512
+private const val EXPORT_KEY_IDS = 4
+
+/** A direct buffer that was filled by the native library. */
+private class Room(
+    val buffer: ByteBuffer,
+) {
+    val address = Pointer.nativeValue(Native.getDirectBufferPointer(buffer)).toULong()
+    val capacity = buffer.capacity().toUInt()
+}
+
+/** Lends a native secret out until it is closed. */
+private class Lent(
+    private val handle: AutoCloseable,
+) : AutoCloseable {
+    @Volatile
+    var isOpen = true
+        private set
+
+    fun <T> bytes(
+        capacity: Int,
+        write: (Room) -> UInt,
+        block: (ByteArray) -> T,
+    ): T =
+        filled(capacity, write) { buffer ->
+            val bytes = ByteArray(buffer.remaining())
+            try {
+                buffer.get(bytes)
+                block(bytes)
+            } finally {
+                bytes.fill(0)
+            }
+        }
+
+    fun <T> buffer(
+        capacity: Int,
+        write: (Room) -> UInt,
+        block: (ByteBuffer) -> T,
+    ): T = filled(capacity, write) { block(it.asReadOnlyBuffer()) }
+
+    private inline fun <T> filled(
+        capacity: Int,
+        write: (Room) -> UInt,
+        block: (ByteBuffer) -> T,
+    ): T {
+        check(isOpen) { "the secret was closed, and so wiped" }
+        val room = Room(ByteBuffer.allocateDirect(capacity))
+        try {
+            val length = write(room).toInt()
+            check(length <= capacity) { "a bug in skip-client: $length bytes are too many for $capacity" }
+            return block(room.buffer.duplicate().apply { limit(length) })
+        } finally {
+            room.buffer.clear()
+            while (room.buffer.hasRemaining()) room.buffer.put(0)
+        }
+    }
+
+    override fun close() {
+        isOpen = false
+        handle.close()
+    }
+}

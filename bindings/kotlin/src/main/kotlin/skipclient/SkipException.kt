@@ -1,0 +1,233 @@
+package skipclient
+
+import skipclient.ffi.CoreException
+
+/**
+ * A failure: the code says which, the side whose it is, the message what happened, [hint] what to do and [advice]
+ * what to ask next. There is a subclass for each [code]. No secret is in any of them.
+ *
+ * @property code the stable code
+ * @property hint what to do about it; empty when there is nothing to add
+ * @property advice what to ask next so that both encryptors end with the same key
+ * @property status the HTTP status, when the Key Provider answered
+ * @property providerText what the Key Provider wrote beside a status other than 200: at most 512 bytes, in which all
+ *   that could be a key is `[redacted]`. It is not ours: show it to a person, do not log it
+ */
+public sealed class SkipException private constructor(
+    public val code: ErrorCode,
+    failure: Failure,
+) : Exception(failure.message) {
+    public val hint: String = failure.hint
+    public val advice: Advice = failure.advice
+    public val status: Int? = failure.status
+    public val providerText: String? = failure.providerText
+
+    /** An argument breaks a rule; nothing was sent. */
+    public class InvalidArgument internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.INVALID_ARGUMENT, failure)
+
+    /** No entry of the KP's remoteSystemID list matches the remote (draft 4.1.2); no key was asked for. */
+    public class UnknownRemote internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.UNKNOWN_REMOTE, failure)
+
+    /** The KP says that it does not offer this method (draft 4.1); nothing was asked for. */
+    public class NotSupported internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.NOT_SUPPORTED, failure)
+
+    /** No connection: name, address, route, port or proxy. */
+    public class ConnectFailed internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.CONNECT_FAILED, failure)
+
+    /** A TCP connection came up, TLS did not. */
+    public class TlsFailed internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.TLS_FAILED, failure)
+
+    /** A deadline passed. */
+    public class TimedOut internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.TIMED_OUT, failure)
+
+    /** The connection was lost after the request, or a part of it, had gone out. */
+    public class ConnectionLost internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.CONNECTION_LOST, failure)
+
+    /** The KP refused the request (400, 409, 410, 422 and other 4xx). */
+    public class Rejected internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.REJECTED, failure)
+
+    /** The KP does not accept this client (401, 403). */
+    public class Unauthorized internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.UNAUTHORIZED, failure)
+
+    /** The KP has no such path (404), or says so of a keyId. */
+    public class NotFound internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.NOT_FOUND, failure)
+
+    /** The KP refused the method GET (405). */
+    public class MethodNotAllowed internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.METHOD_NOT_ALLOWED, failure)
+
+    /** The KP is busy, or has no entropy now (429, 503). */
+    public class Busy internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.BUSY, failure)
+
+    /** The KP failed inside (5xx). */
+    public class ProviderFailed internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.PROVIDER_FAILED, failure)
+
+    /** A status that SKIP has no meaning for (1xx, 3xx, other 2xx, above 599). */
+    public class UnexpectedStatus internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.UNEXPECTED_STATUS, failure)
+
+    /** The reply is not what the draft describes. */
+    public class MalformedResponse internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.MALFORMED_RESPONSE, failure)
+
+    /** The reply is larger than any SKIP message may be. */
+    public class ResponseTooLarge internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.RESPONSE_TOO_LARGE, failure)
+
+    /** The reply names another keyId than the one asked for (draft 4.2). */
+    public class KeyIdMismatch internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.KEY_ID_MISMATCH, failure)
+
+    /** The key, or the random string, has another length than the one asked for. */
+    public class SizeMismatch internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.SIZE_MISMATCH, failure)
+
+    /** The key is all zeros, all ones, or can be read off its keyId. */
+    public class WeakKey internal constructor(
+        failure: Failure,
+    ) : SkipException(ErrorCode.WEAK_KEY, failure)
+}
+
+/** What went wrong, as a stable name. [text] is the spelling that all languages of the project share. */
+public enum class ErrorCode(
+    /** The spelling that all languages of the project share. */
+    public val text: String,
+) {
+    /** An argument breaks a rule; nothing was sent. */
+    INVALID_ARGUMENT("invalid_argument"),
+
+    /** No entry of the KP's remoteSystemID list matches the remote (draft 4.1.2); no key was asked for. */
+    UNKNOWN_REMOTE("unknown_remote"),
+
+    /** The KP says that it does not offer this method (draft 4.1); nothing was asked for. */
+    NOT_SUPPORTED("not_supported"),
+
+    /** No connection: name, address, route, port or proxy. */
+    CONNECT_FAILED("connect_failed"),
+
+    /** A TCP connection came up, TLS did not. */
+    TLS_FAILED("tls_failed"),
+
+    /** A deadline passed. */
+    TIMED_OUT("timed_out"),
+
+    /** The connection was lost after the request, or a part of it, had gone out. */
+    CONNECTION_LOST("connection_lost"),
+
+    /** The KP refused the request (400, 409, 410, 422 and other 4xx). */
+    REJECTED("rejected"),
+
+    /** The KP does not accept this client (401, 403). */
+    UNAUTHORIZED("unauthorized"),
+
+    /** The KP has no such path (404), or says so of a keyId. */
+    NOT_FOUND("not_found"),
+
+    /** The KP refused the method GET (405). */
+    METHOD_NOT_ALLOWED("method_not_allowed"),
+
+    /** The KP is busy, or has no entropy now (429, 503). */
+    BUSY("busy"),
+
+    /** The KP failed inside (5xx). */
+    PROVIDER_FAILED("provider_failed"),
+
+    /** A status that SKIP has no meaning for (1xx, 3xx, other 2xx, above 599). */
+    UNEXPECTED_STATUS("unexpected_status"),
+
+    /** The reply is not what the draft describes. */
+    MALFORMED_RESPONSE("malformed_response"),
+
+    /** The reply is larger than any SKIP message may be. */
+    RESPONSE_TOO_LARGE("response_too_large"),
+
+    /** The reply names another keyId than the one asked for (draft 4.2). */
+    KEY_ID_MISMATCH("key_id_mismatch"),
+
+    /** The key, or the random string, has another length than the one asked for. */
+    SIZE_MISMATCH("size_mismatch"),
+
+    /** The key is all zeros, all ones, or can be read off its keyId. */
+    WEAK_KEY("weak_key"),
+}
+
+/** What to ask next. [text] is the spelling that all languages of the project share. */
+public enum class Advice(
+    /** The spelling that all languages of the project share. */
+    public val text: String,
+) {
+    /** Nothing was used up: the same request may be made again. */
+    SAME_REQUEST("same_request"),
+
+    /** The key of this request may be gone: the initiator asks for a new key and passes its keyId on. */
+    NEW_KEY("new_key"),
+
+    /** Asking again will not help until something was changed. */
+    NO("no"),
+}
+
+/** What the core says of a failure. */
+internal class Failure(
+    core: CoreException.Failed,
+) {
+    val message = core.reason
+    val hint = core.hint
+    val advice = Advice.entries.first { it.text == core.advice }
+    val status = core.status?.toInt()
+    val providerText = core.providerText
+}
+
+internal fun CoreException.Failed.toPublic(): SkipException {
+    val failure = Failure(this)
+    return when (ErrorCode.entries.first { it.text == code }) {
+        ErrorCode.INVALID_ARGUMENT -> SkipException.InvalidArgument(failure)
+        ErrorCode.UNKNOWN_REMOTE -> SkipException.UnknownRemote(failure)
+        ErrorCode.NOT_SUPPORTED -> SkipException.NotSupported(failure)
+        ErrorCode.CONNECT_FAILED -> SkipException.ConnectFailed(failure)
+        ErrorCode.TLS_FAILED -> SkipException.TlsFailed(failure)
+        ErrorCode.TIMED_OUT -> SkipException.TimedOut(failure)
+        ErrorCode.CONNECTION_LOST -> SkipException.ConnectionLost(failure)
+        ErrorCode.REJECTED -> SkipException.Rejected(failure)
+        ErrorCode.UNAUTHORIZED -> SkipException.Unauthorized(failure)
+        ErrorCode.NOT_FOUND -> SkipException.NotFound(failure)
+        ErrorCode.METHOD_NOT_ALLOWED -> SkipException.MethodNotAllowed(failure)
+        ErrorCode.BUSY -> SkipException.Busy(failure)
+        ErrorCode.PROVIDER_FAILED -> SkipException.ProviderFailed(failure)
+        ErrorCode.UNEXPECTED_STATUS -> SkipException.UnexpectedStatus(failure)
+        ErrorCode.MALFORMED_RESPONSE -> SkipException.MalformedResponse(failure)
+        ErrorCode.RESPONSE_TOO_LARGE -> SkipException.ResponseTooLarge(failure)
+        ErrorCode.KEY_ID_MISMATCH -> SkipException.KeyIdMismatch(failure)
+        ErrorCode.SIZE_MISMATCH -> SkipException.SizeMismatch(failure)
+        ErrorCode.WEAK_KEY -> SkipException.WeakKey(failure)
+    }
+}

@@ -1,0 +1,53 @@
+package skipclient;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** The API as Java sees it. */
+class JavaCallerTest {
+    @Test
+    void theExchange() throws SkipException {
+        try (var pair = new KeyProviderPair()) {
+            var options = new ClientOptions();
+            options.setCaPem(pair.getCa());
+            options.setTimeout(Duration.ofSeconds(5));
+            try (var alice = new SkipClient(pair.getAlice(), options);
+                    var bob = new SkipClient(List.of(pair.getBob()), options);
+                    var key = alice.newKeyBlocking("Bob", 256)) {
+                assertEquals("Alice", alice.capabilitiesBlocking().getLocalSystemId());
+                assertEquals(256, key.getBits());
+                int length = key.useBytes(bytes -> bytes.length);
+                assertEquals(32, length);
+                boolean direct = key.useBuffer(buffer -> buffer.isDirect());
+                assertTrue(direct);
+                try (var same = bob.keyByIdBlocking(key.getKeyId(), "Alice")) {
+                    assertEquals(key, same);
+                }
+                try {
+                    bob.keyByIdBlocking(key.getKeyId(), "Alice").close();
+                    throw new AssertionError("the key came twice");
+                } catch (SkipException.Rejected refused) {
+                    assertEquals(Advice.NEW_KEY, refused.getAdvice());
+                    assertEquals(400, refused.getStatus());
+                }
+                try (var salt = alice.entropyBlocking(128)) {
+                    assertEquals(16, salt.getLength());
+                }
+            }
+        }
+    }
+
+    @Test
+    void messages() throws SkipException {
+        assertTrue(SkipMessages.isValid(MessageKind.ENTROPY, "{\"randomStr\": \"00ff00ff00ff00ff\", \"minentropy\": 64}"));
+        assertEquals("/key", SkipMessages.validate(MessageKind.KEY, "{\"keyId\": \"00\"}").get(0).getPath());
+        assertTrue(SkipMessages.matchesRemote(List.of("KP_*"), "KP_A"));
+        assertEquals("Alice", Ikev2.decodeUsePpk(Ikev2.encodeUsePpk("Alice")));
+        assertThrows(SkipException.InvalidArgument.class, () -> new SkipClient("http://kp"));
+    }
+}

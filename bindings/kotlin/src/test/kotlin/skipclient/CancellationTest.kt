@@ -1,0 +1,143 @@
+package skipclient
+
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.async
+import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.joinAll
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withContext
+import kotlinx.coroutines.withTimeout
+import org.junit.jupiter.api.AfterAll
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.assertThrows
+import skipclient.ffi.liveBytes
+import java.time.Duration
+import kotlin.concurrent.thread
+import kotlin.random.Random
+import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.seconds
+import kotlin.time.measureTime
+
+/**
+ * Calls that wait for a Key Provider that never answers, and are cancelled. Times are printed; the bounds are wide, for
+ * machines that do other things too.
+ */
+internal class CancellationTest {
+    @Test
+    fun `a cancelled call ends at once and leaves no thread in the library`() =
+        runBlocking(Dispatchers.Default) {
+            val times =
+                List(30) {
+                    val call = async { stalled.newKey("Bob") }
+                    delay(30.milliseconds)
+                    measureTime { call.cancelAndJoin() }
+                }.sorted()
+            println("cancel of one waiting call: median ${times[times.size / 2]}, longest ${times.last()}")
+            assertTrue(times[times.size / 2] < 100.milliseconds, "median ${times[times.size / 2]}")
+            assertTrue(times.last() < 2.seconds, "longest ${times.last()}")
+            println("no thread was in the library after ${measureTime { untilIdle() }}")
+        }
+
+    @Test
+    fun `200 waiting calls stall nobody, and end together`() =
+        runBlocking(Dispatchers.Default) {
+            val waiting = List(200) { launch { runCatching { stalled.newKey("Bob") } } }
+            delay(2.seconds)
+            println("threads in the library while 200 calls wait: ${inLibrary()}")
+            assertEquals(200, inLibrary())
+            val unrelated = measureTime { withTimeout(10.seconds) { withContext(Dispatchers.IO) { } } }
+            println("an unrelated coroutine meanwhile took $unrelated")
+            assertTrue(unrelated < 1.seconds, "$unrelated")
+            val together =
+                measureTime {
+                    for (call in waiting) call.cancel()
+                    waiting.joinAll()
+                }
+            println("cancel of 200 waiting calls together: $together")
+            assertTrue(together < 3.seconds, "$together")
+            untilIdle()
+        }
+
+    @Test
+    fun `a call that was cancelled before it began does not begin`() =
+        runBlocking<Unit> {
+            val call = launch { stalled.newKey("Bob") }
+            call.cancel()
+            call.join()
+            assertTrue(call.isCancelled)
+            assertThrows<CancellationException> { withTimeout(300.milliseconds) { stalled.newKey("Bob") } }
+        }
+
+    @Test
+    fun `a key that arrives while its call is cancelled is wiped`() {
+        SkipClient(pair.alice, pair.options()).use { kp ->
+            runBlocking(Dispatchers.Default) {
+                // one exchange takes about a millisecond: somewhere near its end the cancel comes
+                suspend fun race() {
+                    val call = launch { kp.newKey("Bob").close() }
+                    delay(Random.nextLong(0, 3).milliseconds)
+                    call.cancelAndJoin()
+                }
+                repeat(20) { race() }
+                untilIdle()
+                val before = liveBytes()
+                repeat(300) { race() }
+                untilIdle()
+                val grown = liveBytes().toLong() - before.toLong()
+                println("live bytes after 300 races of cancel and key: $grown more")
+                // a connection that is kept or not makes some 20 KB; a key and its token have 300 bytes
+                assertTrue(grown < 60_000, "$grown bytes")
+            }
+        }
+    }
+
+    @Test
+    fun `closing the client ends its calls, also blocking ones`() {
+        val kp = SkipClient(stalling.alice, stalling.options().apply { timeout = Duration.ofSeconds(60) })
+        kp.capabilitiesBlocking()
+        var failure: Throwable? = null
+        val waiting = thread { failure = runCatching { kp.newKeyBlocking("Bob") }.exceptionOrNull() }
+        val suspended =
+            runBlocking {
+                async(Dispatchers.Default) { runCatching { kp.newKey("Bob") } }
+                    .also {
+                        delay(300.milliseconds)
+                        kp.close()
+                    }.await()
+            }
+        waiting.join(10_000)
+        assertEquals(Advice.NEW_KEY, (failure as SkipException).advice)
+        assertTrue(suspended.exceptionOrNull() is SkipException)
+    }
+
+    internal companion object {
+        private val pair = KeyProviderPair()
+        private val stalling = KeyProviderPair("--fault", "stall")
+        private val stalled = SkipClient(stalling.alice, stalling.options().apply { timeout = Duration.ofSeconds(60) })
+
+        init {
+            stalled.capabilitiesBlocking()
+        }
+
+        /** How many threads have a stack that goes into the native library. */
+        private fun inLibrary(): Int =
+            Thread.getAllStackTraces().values.count { stack ->
+                stack.any { it.className.startsWith("skipclient.ffi.") }
+            }
+
+        private suspend fun untilIdle() = withTimeout(20.seconds) { while (inLibrary() > 0) delay(1.milliseconds) }
+
+        @JvmStatic
+        @AfterAll
+        fun stop() {
+            stalled.close()
+            stalling.close()
+            pair.close()
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Keys and random bytes: they leave only into a buffer that the caller owns and wipes.
+//!
+//! Unsafe in one place: that buffer is an address. `UniFFI` has no way for bytes to leave but copies that nobody wipes.
+
+use std::sync::Arc;
+
+use skip_client::{Entropy, ExportFormat, Key};
+
+use crate::errors::Result;
+use crate::messages::{CoreProblem, problems};
+
+/// A key; wiped when the last reference to it goes.
+#[derive(uniffi::Object)]
+pub struct CoreKey(Key);
+
+/// Random bytes; wiped when the last reference to them goes.
+#[derive(uniffi::Object)]
+pub struct CoreEntropy(Entropy);
+
+/// A key and what may be known of it, in one answer.
+#[derive(uniffi::Record)]
+pub struct CoreKeyAnswer {
+    handle: Arc<CoreKey>,
+    key_id: String,
+    bits: u32,
+    fingerprint: String,
+    warnings: Vec<CoreProblem>,
+}
+
+/// Random bytes and what may be known of them, in one answer.
+#[derive(uniffi::Record)]
+pub struct CoreEntropyAnswer {
+    handle: Arc<CoreEntropy>,
+    bits: u32,
+    length: u32,
+    warnings: Vec<CoreProblem>,
+}
+
+impl From<Key> for CoreKeyAnswer {
+    fn from(key: Key) -> Self {
+        Self {
+            key_id: key.key_id().as_str().to_owned(),
+            bits: key.bits(),
+            fingerprint: key.fingerprint(),
+            warnings: problems(key.warnings()),
+            handle: Arc::new(CoreKey(key)),
+        }
+    }
+}
+
+impl From<Entropy> for CoreEntropyAnswer {
+    fn from(entropy: Entropy) -> Self {
+        Self {
+            bits: entropy.bits(),
+            length: length(entropy.secret().expose()),
+            warnings: problems(entropy.warnings()),
+            handle: Arc::new(CoreEntropy(entropy)),
+        }
+    }
+}
+
+#[uniffi::export]
+impl CoreKey {
+    /// Whether the bytes are equal, in constant time.
+    pub fn equals_key(&self, other: Arc<CoreKey>) -> bool {
+        self.0 == other.0
+    }
+
+    /// Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing
+    /// is copied when there is less room.
+    pub fn write_to(&self, address: u64, capacity: u32) -> u32 {
+        copy_out(self.0.secret().expose(), address, capacity)
+    }
+
+    /// The same for a form that a consumer wants.
+    pub fn export_to(&self, format: String, address: u64, capacity: u32) -> Result<u32> {
+        let format: ExportFormat = format.parse()?;
+        Ok(copy_out(&self.0.export(format)?, address, capacity))
+    }
+}
+
+#[uniffi::export]
+impl CoreEntropy {
+    /// As [`CoreKey::write_to`].
+    pub fn write_to(&self, address: u64, capacity: u32) -> u32 {
+        copy_out(self.0.secret().expose(), address, capacity)
+    }
+}
+
+/// The names of the forms of a key.
+#[uniffi::export]
+pub fn export_formats() -> Vec<String> {
+    ExportFormat::ALL.map(|format| format.as_str().to_owned()).to_vec()
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    // keys and exported forms are far below 4 GiB
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+#[allow(unsafe_code)]
+fn copy_out(bytes: &[u8], address: u64, capacity: u32) -> u32 {
+    let length = length(bytes);
+    if length <= capacity
+        && let Ok(address) = usize::try_from(address)
+        && address != 0
+    {
+        let room = std::ptr::with_exposed_provenance_mut::<u8>(address);
+        // SAFETY: the layers written by hand, the only callers, give the address of memory that they allocated with
+        // that capacity and hold until this returns; it is new, so it does not overlap with the secret
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len()) };
+    }
+    length
+}

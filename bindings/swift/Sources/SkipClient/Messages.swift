@@ -1,0 +1,146 @@
+import Foundation
+
+/// What a Key Provider says of itself (draft 4.1, Table 4).
+public struct Capabilities: Sendable, Equatable {
+    /// The id of the KP itself (draft 4.1.1).
+    public let localSystemId: String
+    /// Ids, or patterns of ids, of the KPs that share keys with this one (draft 4.1.2).
+    public let remoteSystemIds: [String]
+    /// How the KP makes and synchronises keys, in its own words, up to 1024 bytes.
+    public let algorithm: String
+    /// Whether the KP offers `GET /key`.
+    public let supportsKey: Bool
+    /// Whether the KP offers `GET /entropy`.
+    public let supportsEntropy: Bool
+    /// What is odd in the message though it is valid.
+    public let warnings: [Problem]
+
+    init(_ core: CoreCapabilities) {
+        localSystemId = core.localSystemId
+        remoteSystemIds = core.remoteSystemIds
+        algorithm = core.algorithm
+        supportsKey = core.supportsKey
+        supportsEntropy = core.supportsEntropy
+        warnings = core.warnings.map(Problem.init)
+    }
+
+    /// Whether the KP says that it shares keys with the KP `id`.
+    public func matchesRemote(_ id: String) -> Bool {
+        listMatchesRemote(remoteSystemIds: remoteSystemIds, id: id)
+    }
+}
+
+/// One thing that is wrong with a message. It shows no value of the message.
+public struct Problem: Sendable, Hashable {
+    /// Where, as a JSON Pointer (RFC 6901); empty for the whole document.
+    public let path: String
+    /// What, as a stable name.
+    public let code: String
+    /// What, for people.
+    public let message: String
+    /// Whether the message is invalid by this.
+    public let severity: Severity
+    /// The section of the draft that it is about.
+    public let section: String
+
+    init(_ core: CoreProblem) {
+        path = core.path
+        code = core.code
+        message = core.text
+        severity = core.severity == Severity.warning.rawValue ? .warning : .error
+        section = core.section
+    }
+}
+
+/// Whether a ``Problem`` makes a message invalid.
+public enum Severity: String, Sendable, CaseIterable {
+    /// The message is invalid.
+    case error
+    /// The message is valid, but this is likely to cause trouble.
+    case warning
+}
+
+/// How a connection to a Key Provider was made.
+public struct ConnectionInfo: Sendable, Equatable {
+    /// The Key Provider's URL.
+    public let url: String
+    /// Address and port of the Key Provider, or of the proxy.
+    public let address: String
+    /// `TLS 1.2` or `TLS 1.3`.
+    public let tlsVersion: String
+    /// The IANA name of the cipher suite, as in Table 1 of the draft.
+    public let cipherSuite: String
+    /// The key exchange group, for example `X25519MLKEM768`.
+    public let group: String?
+    /// What is not as Table 1 wants it.
+    public let warnings: [String]
+
+    init(_ core: CoreConnection) {
+        url = core.url
+        address = core.address
+        tlsVersion = core.tlsVersion
+        cipherSuite = core.cipherSuite
+        group = core.group
+        warnings = core.warnings
+    }
+}
+
+/// The draft's three messages.
+public enum MessageKind: String, Sendable, CaseIterable {
+    /// The reply to `GET /capabilities` (draft 4.1).
+    case capabilities
+    /// The reply to `GET /key` and `GET /key/{keyId}` (draft 4.2).
+    case key
+    /// The reply to `GET /entropy` (draft 4.3).
+    case entropy
+
+    /// Everything that is wrong with a message of this kind; empty, or nothing but warnings, when it is valid. With
+    /// `strict` off, known deviations of real Key Providers pass.
+    public func validate(_ message: Data, strict: Bool = true) -> [Problem] {
+        // the core knows every kind: it cannot fail
+        let problems = try? validateMessage(kind: rawValue, message: message, strict: strict)
+        return problems.unwrapped.map(Problem.init)
+    }
+
+    /// Whether `validate` finds no problem but warnings.
+    public func isValid(_ message: Data, strict: Bool = true) -> Bool {
+        (try? isValidMessage(kind: rawValue, message: message, strict: strict)).unwrapped
+    }
+
+    /// As for `Data`.
+    public func validate(_ message: String, strict: Bool = true) -> [Problem] {
+        validate(Data(message.utf8), strict: strict)
+    }
+
+    /// As for `Data`.
+    public func isValid(_ message: String, strict: Bool = true) -> Bool {
+        isValid(Data(message.utf8), strict: strict)
+    }
+
+    /// The JSON Schema of a message of this kind, as text.
+    public func schema(_ style: SchemaStyle = .strict) -> String {
+        (try? messageSchema(kind: rawValue, style: style.rawValue)).unwrapped
+    }
+}
+
+/// Which schema of a message.
+public enum SchemaStyle: String, Sendable, CaseIterable {
+    /// JSON Schema 2020-12 with the rules of this project.
+    case strict
+    /// JSON Schema draft-04 with the constraints of the draft's figures.
+    case asPublished = "as-published"
+}
+
+/// Whether an entry of a remoteSystemID list stands for `id`: names as they are, and patterns with `*`, `?` and `[...]`
+/// (draft 4.1.2, Table 5).
+public func matchesRemote(_ remoteSystemIds: [String], _ id: String) -> Bool {
+    listMatchesRemote(remoteSystemIds: remoteSystemIds, id: id)
+}
+
+extension Optional {
+    /// The value of a call of the core that has no way to fail.
+    fileprivate var unwrapped: Wrapped {
+        guard let self else { preconditionFailure("a bug in skip-client: the core does not know this name") }
+        return self
+    }
+}

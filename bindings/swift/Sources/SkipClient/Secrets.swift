@@ -1,0 +1,209 @@
+import Foundation
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// A key and its keyId (draft 4.2). The key is wiped by ``close()``, or when the last reference to it goes.
+public final class Key: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Names the key at the other end (draft 4.2); public, hexadecimal unless the client is lenient.
+    public let keyId: String
+    /// The length of the key in bits.
+    public let bits: Int
+    /// Eight hexadecimal digits for people to compare: equal at both ends when the keys are.
+    public let fingerprint: String
+    /// What is odd in the reply though it is valid.
+    public let warnings: [Problem]
+    private let core: Closable<CoreKey>
+
+    init(_ answer: CoreKeyAnswer) {
+        keyId = answer.keyId
+        bits = Int(answer.bits)
+        fingerprint = answer.fingerprint
+        warnings = answer.warnings.map(Problem.init)
+        core = Closable(answer.handle)
+    }
+
+    /// Lends the key, ``bits`` / 8 bytes. The bytes are wiped when the last reference to the `Data` goes; a copy that
+    /// you make of them, and a `Data` that you change, is yours to wipe.
+    ///
+    /// - Precondition: the key was not closed.
+    public func withBytes<Answer>(_ body: (Data) throws -> Answer) rethrows -> Answer {
+        try body(WipedRoom.filled(bits / 8, core.open.writeTo).data)
+    }
+
+    /// Lends the key, ``bits`` / 8 bytes, without Foundation; the memory is wiped when `body` is done.
+    ///
+    /// - Precondition: the key was not closed.
+    public func withUnsafeBytes<Answer>(_ body: (UnsafeRawBufferPointer) throws -> Answer) rethrows -> Answer {
+        try WipedRoom.filled(bits / 8, core.open.writeTo).lend(body)
+    }
+
+    /// Lends the key in the form that a consumer wants. All forms but `raw` are ASCII text. Wiped as ``withBytes(_:)``.
+    ///
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when that consumer cannot take a key of this length, or this keyId.
+    /// - Precondition: the key was not closed.
+    public func withExport<Answer>(_ format: ExportFormat, _ body: (Data) throws -> Answer) throws -> Answer {
+        let core = core.open
+        // the longest form has a few words, the keyId some times and the key in hexadecimal
+        let room = try WipedRoom.filled(512 + 4 * keyId.utf8.count + bits) { address, capacity in
+            try translated { try core.exportTo(format: format.rawValue, address: address, capacity: capacity) }
+        }
+        return try body(room.data)
+    }
+
+    /// Wipes the key now. What it says of itself stays. Closing twice is fine.
+    public func close() {
+        core.close()
+    }
+
+    /// Whether the bytes are equal, in constant time; keyIds are not compared. A closed key equals only itself.
+    public static func == (one: Key, other: Key) -> Bool {
+        if one === other { return true }
+        guard let first = one.core.value, let second = other.core.value else { return false }
+        return first.equalsKey(other: second)
+    }
+
+    /// keyId and length, never the key.
+    public var description: String { "Key(keyId: \(keyId), bits: \(bits), [redacted])" }
+    /// As ``description``.
+    public var debugDescription: String { description }
+    /// keyId and length, never the key.
+    public var customMirror: Mirror { Mirror(self, children: ["keyId": keyId, "bits": bits]) }
+}
+
+/// Random bytes of a Key Provider (draft 4.3), wiped by ``close()``, or when the last reference to them goes.
+public final class Entropy: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// How many bits of entropy the Key Provider says there are, at least as many as were asked for.
+    public let bits: Int
+    /// How many bytes there are.
+    public let count: Int
+    /// What is odd in the reply though it is valid.
+    public let warnings: [Problem]
+    private let core: Closable<CoreEntropy>
+
+    init(_ answer: CoreEntropyAnswer) {
+        bits = Int(answer.bits)
+        count = Int(answer.length)
+        warnings = answer.warnings.map(Problem.init)
+        core = Closable(answer.handle)
+    }
+
+    /// Lends the bytes; see ``Key/withBytes(_:)``.
+    ///
+    /// - Precondition: the entropy was not closed.
+    public func withBytes<Answer>(_ body: (Data) throws -> Answer) rethrows -> Answer {
+        try body(WipedRoom.filled(count, core.open.writeTo).data)
+    }
+
+    /// Lends the bytes without Foundation; see ``Key/withUnsafeBytes(_:)``.
+    ///
+    /// - Precondition: the entropy was not closed.
+    public func withUnsafeBytes<Answer>(_ body: (UnsafeRawBufferPointer) throws -> Answer) rethrows -> Answer {
+        try WipedRoom.filled(count, core.open.writeTo).lend(body)
+    }
+
+    /// Wipes the bytes now. Closing twice is fine.
+    public func close() {
+        core.close()
+    }
+
+    /// The bits, never the bytes.
+    public var description: String { "Entropy(bits: \(bits), [redacted])" }
+    /// As ``description``.
+    public var debugDescription: String { description }
+    /// The bits, never the bytes.
+    public var customMirror: Mirror { Mirror(self, children: ["bits": bits]) }
+}
+
+/// The form in which a consumer wants a key.
+public enum ExportFormat: String, Sendable, CaseIterable {
+    /// Hexadecimal, lower case.
+    case hex
+    /// Base64 with padding.
+    case base64
+    /// The bytes themselves.
+    case raw
+    /// A `secrets` block for strongSwan's `swanctl.conf`.
+    case strongswan
+    /// A line for libreswan's `ipsec.secrets`; keyIds of at most 64 bytes.
+    case libreswan
+    /// `set` commands for VyOS.
+    case vyos
+    /// Base64 of exactly 256 bits, as `wg set ... preshared-key` reads it.
+    case wireguard
+    /// `mka_cak` and `mka_ckn` for wpa_supplicant (MACsec); keys of 128 or 256 bits.
+    case wpa
+    /// A `ppk manual` line for a Cisco IOS XE IKEv2 keyring.
+    case cisco
+}
+
+/// A native object that is let go before its owner is.
+private final class Closable<Object: AnyObject & Sendable>: @unchecked Sendable {
+    private let lock = NSLock()
+    private var object: Object?
+
+    init(_ object: Object) {
+        self.object = object
+    }
+
+    var value: Object? {
+        lock.lock()
+        defer { lock.unlock() }
+        return object
+    }
+
+    var open: Object {
+        guard let value else { preconditionFailure("the secret was closed, and so wiped") }
+        return value
+    }
+
+    func close() {
+        lock.lock()
+        defer { lock.unlock() }
+        object = nil
+    }
+}
+
+/// Memory of our own that the native library fills, and that is wiped when nothing refers to it.
+private struct WipedRoom {
+    /// The bytes, which wipe themselves: what is lent without Foundation has the same owner.
+    let data: Data
+
+    static func filled(_ capacity: Int, _ write: (UInt64, UInt32) throws -> UInt32) rethrows -> WipedRoom {
+        let room = UnsafeMutableRawPointer.allocate(byteCount: max(capacity, 1), alignment: 16)
+        room.initializeMemory(as: UInt8.self, repeating: 0, count: capacity)
+        let length: Int
+        do {
+            length = Int(try write(UInt64(UInt(bitPattern: room)), UInt32(capacity)))
+        } catch {
+            room.deallocate()
+            throw error
+        }
+        precondition(length <= capacity, "a bug in skip-client: \(length) bytes are too many for \(capacity)")
+        return WipedRoom(
+            data: Data(
+                bytesNoCopy: room, count: length,
+                deallocator: .custom { room, length in
+                    wipe(room, length)
+                    room.deallocate()
+                }))
+    }
+
+    func lend<Answer>(_ body: (UnsafeRawBufferPointer) throws -> Answer) rethrows -> Answer {
+        try data.withUnsafeBytes(body)
+    }
+}
+
+/// Writes zeros in a way that no optimiser takes away, though the memory is freed next.
+private func wipe(_ room: UnsafeMutableRawPointer, _ count: Int) {
+    #if canImport(Darwin)
+        memset_s(room, count, 0, count)
+    #else
+        explicit_bzero(room, count)
+    #endif
+}

@@ -1,0 +1,82 @@
+import Foundation
+
+/// A client of one Key Provider (KP), or of several in order of preference (draft-cisco-skip-02).
+///
+/// One client serves many tasks at once; it keeps connections and remembers the capabilities. Cancelling a task ends
+/// its request at once. A request goes out once and is never repeated behind your back; every ``SkipError`` says what
+/// to ask next (``SkipError/advice``).
+///
+/// ```swift
+/// let kp = try SkipClient(url: "https://kp-alice:8443", options: ClientOptions(caPEM: pem))
+/// let key = try await kp.newKey(remote: "Bob", size: 256)
+/// ```
+public final class SkipClient: Sendable, CustomStringConvertible {
+    private let core: CoreClient
+    private let urls: [String]
+
+    /// A client of the KPs at `urls`, `https://host[:port][/path]` each; the next is asked only while no byte of a
+    /// request has gone out. Nothing is connected yet.
+    ///
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when an option breaks a rule or nothing says whom to trust.
+    public init(urls: [String], options: ClientOptions = ClientOptions()) throws {
+        self.urls = urls
+        core = try translated { try CoreClient(urls: urls, options: options.toCore()) }
+    }
+
+    /// A client of the KP at `url`, `https://host[:port][/path]`.
+    ///
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when an option breaks a rule or nothing says whom to trust.
+    public convenience init(url: String, options: ClientOptions = ClientOptions()) throws {
+        try self.init(urls: [url], options: options)
+    }
+
+    deinit {
+        core.shutDown()
+    }
+
+    /// How the last connection was made; `nil` before the first one.
+    public var connection: ConnectionInfo? { core.connection().map(ConnectionInfo.init) }
+
+    /// What the KP offers (draft 4.1): fetched once, then remembered; `refresh` asks again.
+    ///
+    /// - Throws: ``SkipError`` of the network's and the provider's sides, `CancellationError`.
+    public func capabilities(refresh: Bool = false) async throws -> Capabilities {
+        try await waiting { [core] in Capabilities(try core.capabilities(refresh: refresh, cancel: $0)) }
+    }
+
+    /// A fresh key of `size` bits, a multiple of 8 from 8 to 65536, shared with the KP `remote` (draft 4.2). Without a
+    /// size the KP chooses, mostly 256 bits.
+    ///
+    /// A key that arrives while its task is cancelled is wiped: ask for another one.
+    ///
+    /// - Throws: ``SkipError`` of any side, `CancellationError`.
+    public func newKey(remote: String, size: Int? = nil) async throws -> Key {
+        try await waiting { [core] in
+            Key(try core.newKey(remote: remote, size: size.map(Int64.init), cancel: $0))
+        }
+    }
+
+    /// The key that the initiator got from the KP `remote` under `keyId` (draft 4.2), which is hexadecimal, of even
+    /// length, 2 to 512 digits. A KP gives it once.
+    ///
+    /// - Throws: ``SkipError`` of any side, `CancellationError`; with the advice `newKey` the initiator has to ask for
+    ///   another key.
+    public func keyById(_ keyId: String, remote: String) async throws -> Key {
+        try await waiting { [core] in Key(try core.keyById(keyId: keyId, remote: remote, cancel: $0)) }
+    }
+
+    /// Random bytes of at least `bits` bits, a multiple of 8 from 8 to 65536, or as many as the KP chooses (draft 4.3).
+    ///
+    /// - Throws: ``SkipError`` of any side, `CancellationError`.
+    public func entropy(bits: Int? = nil) async throws -> Entropy {
+        try await waiting { [core] in Entropy(try core.entropy(bits: bits.map(Int64.init), cancel: $0)) }
+    }
+
+    /// Ends the running calls and the connections; later calls throw ``SkipError/invalidArgument(_:)``.
+    public func close() {
+        core.shutDown()
+    }
+
+    /// The URLs.
+    public var description: String { "SkipClient(urls: \(urls))" }
+}

@@ -1,0 +1,117 @@
+import Foundation
+import XCTest
+
+@testable import SkipClient
+
+/// Calls that wait for a Key Provider that never answers, and are cancelled. Times are printed; the bounds are wide, for
+/// machines that do other things too.
+final class CancellationTests: XCTestCase, @unchecked Sendable {
+    func testACancelledCallEndsAtOnce() async throws {
+        let (pair, kp) = try await stalled()
+        let before = threads()
+        var times: [Double] = []
+        var ended: [Bool] = []
+        for _ in 0..<30 {
+            let call = Task { try await kp.newKey(remote: "Bob") }
+            try await Task.sleep(nanoseconds: 30_000_000)
+            times.append(
+                await seconds {
+                    call.cancel()
+                    let result = await call.result
+                    if case .failure(let error) = result { ended.append(error is CancellationError) }
+                })
+        }
+        XCTAssertEqual(ended, Array(repeating: true, count: 30))
+        times.sort()
+        print("cancel of one waiting call: median \(times[15] * 1000) ms, longest \(times[29] * 1000) ms")
+        XCTAssertLessThan(times[15], 0.1)
+        XCTAssertLessThan(times[29], 2)
+        try await untilIdle(before)
+        withExtendedLifetime(pair) {}
+    }
+
+    func testTwoHundredWaitingCallsStallNobodyAndEndTogether() async throws {
+        let (pair, kp) = try await stalled()
+        let before = threads()
+        let waiting = (0..<200).map { _ in Task { try? await kp.newKey(remote: "Bob") } }
+        try await Task.sleep(nanoseconds: 2_000_000_000)
+        #if os(Linux)
+            print("threads while 200 calls wait: \(threads()), before: \(before)")
+            XCTAssertGreaterThanOrEqual(threads(), before + 190)
+        #endif
+        let unrelated = await seconds { await Task.detached { await Task.yield() }.value }
+        print("an unrelated task meanwhile took \(unrelated * 1000) ms")
+        XCTAssertLessThan(unrelated, 1)
+        let together = await seconds {
+            for call in waiting { call.cancel() }
+            for call in waiting { _ = await call.value }
+        }
+        print("cancel of 200 waiting calls together: \(together * 1000) ms")
+        XCTAssertLessThan(together, 3)
+        try await untilIdle(before)
+        withExtendedLifetime(pair) {}
+    }
+
+    func testAKeyThatArrivesWhileItsCallIsCancelledIsWiped() async throws {
+        let pair = try KeyProviderPair()
+        let kp = try SkipClient(url: pair.alice, options: pair.options)
+        // one exchange takes about a millisecond: somewhere near its end the cancel comes
+        func race() async throws {
+            let call = Task { _ = try await kp.newKey(remote: "Bob") }
+            try await Task.sleep(nanoseconds: UInt64.random(in: 0..<3_000_000))
+            call.cancel()
+            _ = await call.result
+        }
+        for _ in 0..<20 { try await race() }
+        let before = threads()
+        let bytes = Int64(liveBytes())
+        for _ in 0..<300 { try await race() }
+        try await untilIdle(before)
+        let grown = Int64(liveBytes()) - bytes
+        print("live bytes after 300 races of cancel and key: \(grown) more")
+        // a connection that is kept or not makes some 20 KB; a key and its token have 300 bytes
+        XCTAssertLessThan(grown, 60_000)
+    }
+
+    func testATaskThatWasCancelledBeforeItsCallDoesNotAsk() async throws {
+        let (pair, kp) = try await stalled()
+        let call = Task {
+            while !Task.isCancelled { await Task.yield() }
+            _ = try await kp.newKey(remote: "Bob")
+        }
+        call.cancel()
+        let result = await call.result
+        XCTAssertThrowsError(try result.get()) { XCTAssert($0 is CancellationError) }
+        withExtendedLifetime(pair) {}
+    }
+
+    func testClosingTheClientEndsItsCalls() async throws {
+        let (pair, kp) = try await stalled()
+        let call = Task { try await failure { try await kp.newKey(remote: "Bob") } }
+        try await Task.sleep(nanoseconds: 300_000_000)
+        kp.close()
+        let advice = try await call.value?.advice
+        XCTAssertEqual(advice, .newKey)
+        withExtendedLifetime(pair) {}
+    }
+
+    private func stalled() async throws -> (KeyProviderPair, SkipClient) {
+        let pair = try KeyProviderPair("--fault", "stall")
+        var options = pair.options
+        options.timeout = 60
+        let kp = try SkipClient(url: pair.alice, options: options)
+        _ = try await kp.capabilities()
+        return (pair, kp)
+    }
+
+    /// Waits until the threads of the calls are gone: no more are left than there were, and some of Swift's own pool.
+    private func untilIdle(_ before: Int) async throws {
+        for _ in 0..<2000 where threads() > before + 16 { try await Task.sleep(nanoseconds: 5_000_000) }
+        XCTAssertLessThanOrEqual(threads(), before + 16)
+    }
+
+    /// How many threads the process has; 0 where there is no /proc.
+    private func threads() -> Int {
+        ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []).count
+    }
+}

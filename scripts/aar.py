@@ -1,0 +1,54 @@
+"""aar.py CLASSES NATIVE OUT: packs the Android library. The same content gives the same bytes.
+
+CLASSES is the JAR of the JVM; its classes are taken, its native libraries are not. NATIVE has
+ABI/libskip_client_ffi.so for each ABI that scripts/android built; the folders of the other ABIs are there, empty.
+"""
+
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+ABIS = ("arm64-v8a", "armeabi-v7a", "x86_64")
+LIBRARY = "libskip_client_ffi.so"
+DATE = (2026, 1, 1, 0, 0, 0)
+
+
+def pack(entries: dict[str, bytes]) -> bytes:
+    """A ZIP with one date and no other trace of the machine; names with a slash at the end are folders."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in entries.items():
+            info = zipfile.ZipInfo(name, DATE)
+            info.create_system = 3
+            info.external_attr = (0o40755 << 16 | 0x10) if name.endswith("/") else 0o100644 << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
+    return buffer.getvalue()
+
+
+def main() -> None:
+    """Packs, and says which ABIs have no library."""
+    classes, native, out = (Path(argument) for argument in sys.argv[1:])
+    here = Path(__file__).resolve().parent.parent / "bindings/kotlin/android"
+    with zipfile.ZipFile(classes) as jar:
+        wanted = sorted(name for name in jar.namelist() if name.startswith(("skipclient/", "META-INF/skip-client")))
+        inner = pack({name: jar.read(name) for name in wanted if not name.endswith("/")})
+    entries = {
+        "AndroidManifest.xml": (here / "AndroidManifest.xml").read_bytes(),
+        "classes.jar": inner,
+        "R.txt": b"",
+        "proguard.txt": (here / "proguard.txt").read_bytes(),
+    }
+    for abi in ABIS:
+        library = native / abi / LIBRARY
+        entries[f"jni/{abi}/"] = b""
+        if library.exists():
+            entries[f"jni/{abi}/{LIBRARY}"] = library.read_bytes()
+        else:
+            print(f"note: {out.name} has no native library for {abi}; scripts/android builds them", file=sys.stderr)
+    out.write_bytes(pack(entries))
+
+
+if __name__ == "__main__":
+    main()
