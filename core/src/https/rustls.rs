@@ -78,6 +78,7 @@ impl TlsStack for Rustls {
             session,
             socket: Arc::clone(socket),
             wants_client_cert: Arc::clone(&self.wants_client_cert),
+            said_goodbye: false,
         };
         let mut wire = Wire::new(Arc::clone(socket));
         while stream.session.is_handshaking() {
@@ -226,6 +227,8 @@ struct Stream {
     session: ClientConnection,
     socket: Arc<TcpStream>,
     wants_client_cert: Arc<AtomicBool>,
+    /// Whether the end that was read is one by `close_notify`.
+    said_goodbye: bool,
 }
 
 impl Stream {
@@ -315,7 +318,10 @@ impl TlsStream for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.session.reader().read(buffer) {
-                Ok(n) => return Ok(n),
+                Ok(n) => {
+                    self.said_goodbye |= n == 0;
+                    return Ok(n);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // no close_notify: whether something is missing is for HTTP to say
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
@@ -353,6 +359,15 @@ impl TlsStream for Stream {
         // best effort: nothing is waited for
         let _ = self.socket.set_nonblocking(true);
         let _ = self.session.write_tls(&mut self.socket.as_ref());
+    }
+
+    fn closed_cleanly(&mut self) -> bool {
+        self.said_goodbye
+    }
+
+    fn certificates(&self) -> Vec<Vec<u8>> {
+        let shown = self.session.peer_certificates().unwrap_or_default();
+        shown.iter().map(|certificate| certificate.to_vec()).collect()
     }
 
     fn explain(&self, error: &io::Error) -> Option<Error> {
