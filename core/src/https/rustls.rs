@@ -392,7 +392,8 @@ fn plain_name(listed: &str) -> String {
 fn explain(error: &rustls::Error) -> Error {
     match error {
         rustls::Error::InvalidCertificate(reason) => match reason {
-            CertificateError::UnknownIssuer => Error::tls_unknown_issuer(),
+            // another CA of the same name did not sign it either
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Error::tls_unknown_issuer(),
             CertificateError::NotValidForName => Error::tls_wrong_name(&[]),
             CertificateError::NotValidForNameContext { presented, .. } => {
                 Error::tls_wrong_name(&presented.iter().map(|name| plain_name(name)).collect::<Vec<_>>())
