@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use skip_client::Error;
 
-use crate::catalogue::{Id, Level};
+use crate::catalogue::{Group, Id, Level};
 
 /// For whom the Key Provider is examined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,6 +47,15 @@ impl Profile {
             (Id::DevicePsk | Id::DevicePort, _) => None,
             _ => Some(id.level()),
         }
+    }
+
+    /// The checks that concern this device, in the order of reports; some need the peer too.
+    #[must_use]
+    pub fn checks(self, has_peer: bool) -> Vec<Id> {
+        let concerns = |id: &&Id| {
+            self.level(**id).is_some() && (has_peer || id.group() != Group::Peer && **id != Id::CapabilitiesPeer)
+        };
+        Id::ALL.iter().filter(concerns).copied().collect()
     }
 
     /// Whether a MUST that is not met is only a warning, because the device does without.

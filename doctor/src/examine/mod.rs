@@ -14,7 +14,7 @@ mod tls;
 
 use skip_client::{CancelToken, Probe, SystemId};
 
-use crate::catalogue::{Group, Id};
+use crate::catalogue::Id;
 use crate::profile::Profile;
 use crate::report::{Check, Report};
 
@@ -59,11 +59,7 @@ impl Examination<'_> {
     /// The checks that it makes, in the order of the report.
     #[must_use]
     pub fn checks(&self) -> Vec<Id> {
-        let concerns = |id: &&Id| {
-            self.profile.level(**id).is_some()
-                && (self.peer.is_some() || id.group() != Group::Peer && **id != Id::CapabilitiesPeer)
-        };
-        Id::ALL.iter().filter(concerns).copied().collect()
+        self.profile.checks(self.peer.is_some())
     }
 
     /// How many keys it takes at most.

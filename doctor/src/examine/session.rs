@@ -155,14 +155,18 @@ impl<'a> Session<'a> {
         self.report.stopped = self.is_stopped();
         let reason = if self.report.stopped {
             "The examination was stopped before this check."
-        } else if self.failed(Id::Connect) {
-            "There is no connection."
         } else if self.failed(Id::PeerConnect) {
             "There is no connection to the peer."
         } else {
             "It was not reached."
         };
-        for id in self.ids.clone() {
+        // without a connection there is nothing to list
+        let listed = if self.failed(Id::Connect) {
+            Vec::new()
+        } else {
+            self.ids.clone()
+        };
+        for id in listed {
             if !self.is_done(id) {
                 self.add(id, Outcome::Skip, reason.into(), None);
             }
