@@ -122,6 +122,20 @@ fn each_switch_shows_where_the_page_says() {
 }
 
 #[test]
+fn every_check_is_on_the_page() {
+    for id in Id::ALL {
+        let row = format!(
+            "| `{}` | {} | {} | {} |",
+            id.as_str(),
+            id.section(),
+            id.level().as_str(),
+            id.title()
+        );
+        assert!(PAGE.contains(&row), "missing: {row}");
+    }
+}
+
+#[test]
 fn every_switch_has_a_row() {
     let rows = rows();
     let missing: Vec<&str> = Quirk::ALL
