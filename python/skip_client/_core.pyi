@@ -397,9 +397,9 @@ def doctor(
 ) -> Report:
     """Examines a Key Provider, better with its peer: does it follow the draft, and if not, where?
 
-    It uses up keys, never more than `budget`. `remote`: whose keys to ask for, by default the peer's. `profile`: `draft`,
-    `ios-xe`, `ios-xr` or `nx-os`. The other arguments are those of Client, for both Key Providers. What goes wrong is
-    in the report; raises InvalidArgument for wrong arguments only.
+    It uses up keys, never more than `budget`. `remote`: whose keys to ask for, by default the peer's. `profile`:
+    `draft`, `ios-xe`, `ios-xr` or `nx-os`. The other arguments are those of Client, for both Key Providers. What goes
+    wrong is in the report; raises InvalidArgument for wrong arguments only.
     """
 
 def doctor_checks(profile: str, has_peer: bool) -> list[str]:
