@@ -53,7 +53,7 @@ def nginx(pin: list[str]) -> Iterator[Neutral]:
         )
         temporary = "".join(f"{name}_temp_path tmp;" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         (directory / "nginx.conf").write_text(
-            "daemon off; pid nginx.pid; error_log stderr crit; worker_processes 1;\n"
+            "daemon off; master_process off; pid nginx.pid; error_log stderr crit;\n"
             "events { worker_connections 2048; }\n"
             f"http {{ access_log off; tcp_nodelay on; keepalive_requests 10000000; {temporary}\n"
             # full handshakes, the same group for all

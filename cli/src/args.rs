@@ -17,7 +17,8 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str = "\
 Exit status: 0 fine; 2 wrong use; 3 cannot connect, TLS failed, connection lost or timed out;
-4 the Key Provider refused; 5 its answer is wrong (validate: the message is invalid); 130 interrupted.
+4 the Key Provider refused; 5 its answer is wrong (validate: the message is invalid); 130 interrupted;
+doctor: 1 a requirement failed, 3 it could not connect.
 
 See it work, with nothing to set up: skip-client demo";
 
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Entropy(Entropy),
     /// Check a message against the draft, without a network
     Validate(Validate),
+    /// Examine a Key Provider, better with its peer: does it follow the draft, and if not, where?
+    Doctor(Doctor),
     /// Run two development Key Providers, Alice and Bob
     Serve(Serve),
     /// Play the whole exchange on two Key Providers in this process
@@ -54,6 +57,7 @@ impl Command {
             Self::Key(args) => args.output.json || args.output.format == Some(KeyFormat::Json),
             Self::Entropy(args) => args.output.json || args.output.format == Some(BytesFormat::Json),
             Self::Validate(args) => args.json,
+            Self::Doctor(args) => args.json,
             Self::Serve(_) | Self::Demo => false,
         }
     }
@@ -290,6 +294,44 @@ pub(crate) enum Schema {
     Strict,
     AsPublished,
 }
+
+/// Each run uses up keys of the Key Provider, never more than the budget. No key is shown or kept.
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_HELP)]
+pub(crate) struct Doctor {
+    #[arg(env = "SKIP_URL", hide_env_values = true, help = URL_HELP)]
+    pub url: String,
+    /// Base URL of the Key Provider at the other end, to be examined with the same connection options
+    #[arg(long, value_name = "URL")]
+    pub peer: Option<String>,
+    /// The remote to ask keys for [default: what the peer calls itself, or the first id of the capabilities]
+    #[arg(long, value_name = "ID")]
+    pub remote: Option<String>,
+    /// What matters: draft, ios-xe, ios-xr or nx-os
+    #[arg(long, value_name = "NAME", default_value = "draft")]
+    pub profile: String,
+    /// How many keys may be used up
+    #[arg(long, value_name = "N", default_value = "200")]
+    pub budget: String,
+    /// One JSON object on stdout instead of the report for people
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    /// Also write the report as JUnit XML into FILE
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub junit: Option<PathBuf>,
+    /// Also write the report as a web page into FILE, with the evidence and a plot
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub html: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long, help_heading = "Output")]
+    pub force: bool,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+const DOCTOR_HELP: &str = "\
+Exit status: 0 no requirement failed; 1 one did; 2 wrong use; 3 it could not connect; 130 stopped by Ctrl-C.
+--lenient, --no-check-remote and --wait-when-busy change nothing here.";
 
 #[derive(Debug, Args)]
 #[command(after_help = crate::serve::switches_help())]

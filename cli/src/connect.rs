@@ -3,13 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use skip_client::{Client, Error, Psk, Result};
+use skip_client::{Client, ClientBuilder, Error, Psk, Result};
 
 use crate::args::Connection;
 use crate::files;
 
 /// Makes the client for `url` and its fallbacks; nothing is sent yet.
 pub(crate) fn client(url: &str, options: &Connection) -> Result<Client> {
+    builder(url, options)?.build()
+}
+
+/// The options of a client for `url` and its fallbacks.
+pub(crate) fn builder(url: &str, options: &Connection) -> Result<ClientBuilder> {
     let mut builder = Client::builder(url)?;
     for other in &options.fallback {
         builder = builder.or_url(other)?;
@@ -48,11 +53,10 @@ pub(crate) fn client(url: &str, options: &Connection) -> Result<Client> {
     if let Some(text) = &options.wait_when_busy {
         builder = builder.wait_when_busy(seconds("--wait-when-busy", text)?);
     }
-    builder
+    Ok(builder
         .lenient(options.lenient)
         .legacy(options.legacy)
-        .check_remote(!options.no_check_remote)
-        .build()
+        .check_remote(!options.no_check_remote))
 }
 
 /// The pre-shared key, if there is one.

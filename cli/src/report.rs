@@ -16,12 +16,13 @@ pub(crate) const WRONG_USE: i32 = 2;
 pub(crate) const WRONG_ANSWER: i32 = 5;
 
 /// How the arguments of the library are called on the command line.
-const OPTIONS: [(&str, &str); 13] = [
+const OPTIONS: [(&str, &str); 14] = [
     ("url", "URL"),
     ("keyId", "KEYID"),
     ("remoteSystemID", "--remote"),
     ("size", "--size"),
     ("format", "--format"),
+    ("profile", "--profile"),
     ("ca", "--ca"),
     ("cert", "--cert"),
     ("pin", "--pin"),
@@ -142,12 +143,18 @@ fn message(error: &Error) -> String {
     message.to_owned()
 }
 
+/// A text of the library that speaks of its arguments, with the options of the command line instead.
+pub(crate) fn in_options(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (argument, option) in REMEDIES {
+        text = text.replace(argument, option);
+    }
+    text
+}
+
 /// The library's hint, with the option that does what it says.
 fn hint(error: &Error) -> String {
-    let mut hint = error.hint().to_owned();
-    for (argument, option) in REMEDIES {
-        hint = hint.replace(argument, option);
-    }
+    let mut hint = in_options(error.hint());
     if matches!(error.code(), ErrorCode::UnknownRemote | ErrorCode::NotSupported) {
         hint += ": --no-check-remote";
     } else if hint.contains("lenient mode") && !hint.contains("--lenient") {

@@ -20,6 +20,7 @@ help_is_as_recorded! {
     key: ["key", "--help"],
     entropy: ["entropy", "--help"],
     validate: ["validate", "--help"],
+    doctor: ["doctor", "--help"],
     serve: ["serve", "--help"],
     demo: ["demo", "--help"],
 }

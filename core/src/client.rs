@@ -9,7 +9,7 @@ use crate::bits::BitLength;
 use crate::capabilities::Capabilities;
 use crate::entropy::Entropy;
 use crate::error::{Error, ErrorCode, Result};
-use crate::https::{ClientCert, Https, TlsOptions, TlsVersion};
+use crate::https::{ClientCert, Https, Probe, TlsOptions, TlsVersion};
 use crate::key::Key;
 use crate::key_id::KeyId;
 #[cfg(feature = "psk")]
@@ -580,20 +580,25 @@ impl ClientBuilder {
         self
     }
 
+    /// Instead of a client, what looks at the first Key Provider from outside, for tools that examine one. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`]; also `invalid_argument` when the first Key Provider has a transport of the caller's own.
+    pub fn probe(mut self) -> Result<Probe> {
+        self.check_timeouts()?;
+        match self.providers.drain(..).next() {
+            Some(Source::Url(url)) => Probe::new(&url, self.tls, self.options.connect_timeout, self.options.timeout),
+            Some(Source::Own(_)) | None => Err(Error::probe_without_url()),
+        }
+    }
+
     /// The client. Nothing is connected yet.
     ///
     /// # Errors
     /// `invalid_argument` for a file that is not PEM, a pin that is none, a timeout of zero, when nothing says whom to trust, or when both
     /// certificates and a pre-shared key do.
     pub fn build(self) -> Result<Client> {
-        for (name, timeout) in [
-            ("timeout", self.options.timeout),
-            ("connect_timeout", self.options.connect_timeout),
-        ] {
-            if timeout.is_zero() || Instant::now().checked_add(timeout).is_none() {
-                return Err(Error::timeout(name));
-            }
-        }
+        self.check_timeouts()?;
         let mut providers = Vec::with_capacity(self.providers.len());
         for source in self.providers {
             providers.push(Provider::new(match source {
@@ -605,5 +610,17 @@ impl ClientBuilder {
             providers,
             options: self.options,
         })
+    }
+
+    fn check_timeouts(&self) -> Result<()> {
+        for (name, timeout) in [
+            ("timeout", self.options.timeout),
+            ("connect_timeout", self.options.connect_timeout),
+        ] {
+            if timeout.is_zero() || Instant::now().checked_add(timeout).is_none() {
+                return Err(Error::timeout(name));
+            }
+        }
+        Ok(())
     }
 }

@@ -658,6 +658,14 @@ impl Error {
         Self::invalid_argument("tls", "these options do not go together", "use tls=auto")
     }
 
+    pub(crate) fn probe_without_url() -> Self {
+        Self::invalid_argument(
+            "url",
+            "must be given, because a transport of one's own cannot be examined",
+            "for example https://kp-alice:8443",
+        )
+    }
+
     pub(crate) fn client_closed() -> Self {
         Self::invalid_argument("client", "is closed", "make a new client")
     }

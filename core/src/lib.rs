@@ -44,7 +44,7 @@ pub use entropy::Entropy;
 pub use error::{Advice, Error, ErrorCode, Result, Side};
 pub use export::ExportFormat;
 #[cfg(feature = "https")]
-pub use https::TlsVersion;
+pub use https::{Ending, HelloAnswer, Probe, ProbeConnection, ProbeReply, TlsVersion};
 pub use key::Key;
 pub use key_id::KeyId;
 pub use psk::Psk;

@@ -110,6 +110,8 @@ switches! {
         PskIdentityHint = "psk-identity-hint",
         /// Takes pre-shared keys in TLS 1.2 with AES-256-GCM only.
         PskGcmOnly = "psk-gcm-only",
+        /// Gives a key by its keyId whatever remote is named.
+        UnboundKeys = "unbound-keys",
     }
 }
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, NoReturn, Self, final
 __all__ = [
     "CancelToken",
     "Capabilities",
+    "Check",
     "Client",
     "ConnectionInfo",
     "Endpoint",
@@ -14,8 +15,11 @@ __all__ = [
     "KeyProviderPair",
     "Problem",
     "Psk",
+    "Report",
     "__version__",
     "cli_main",
+    "doctor",
+    "doctor_checks",
     "error_codes",
     "export_formats",
     "is_valid",
@@ -260,6 +264,69 @@ class Client:
     def __exit__(self, *_error: object) -> None: ...
 
 @final
+class Check:
+    """One check of `doctor` and what became of it."""
+
+    @property
+    def id(self) -> str:
+        """Its stable name."""
+    @property
+    def section(self) -> str:
+        """The section of the draft that it is about."""
+    @property
+    def level(self) -> Literal["MUST", "SHOULD", "security", "interop"]:
+        """How much it weighs in the profile."""
+    @property
+    def result(self) -> Literal["pass", "fail", "warn", "skip"]:
+        """What became of it."""
+    @property
+    def message(self) -> str:
+        """What was found."""
+    @property
+    def remedy(self) -> str:
+        """What to do; empty when there is nothing to do."""
+    @property
+    def title(self) -> str:
+        """What should be, in a few words."""
+    @property
+    def about(self) -> str:
+        """Why it matters."""
+    @property
+    def evidence(self) -> list[str]:
+        """The requests that were made for it, and what came; nothing secret."""
+
+@final
+class Report:
+    """What `doctor` found; `str(report)` is the report for people."""
+
+    @property
+    def verdict(self) -> Literal["pass", "fail", "no-connection"]:
+        """`fail` when a check of level MUST failed."""
+    @property
+    def checks(self) -> list[Check]:
+        """All checks, in the order of the report."""
+    @property
+    def profile(self) -> str:
+        """For whom the Key Provider was examined."""
+    @property
+    def remote(self) -> str | None:
+        """The remote that keys were asked for."""
+    @property
+    def keys_used(self) -> int:
+        """How many keys may have been used up."""
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+    def __getitem__(self, id: str, /) -> Check:
+        """The check of that name. Raises KeyError."""
+    def json(self) -> str:
+        """One JSON object, as `skip-client doctor --json` prints it."""
+    def junit(self) -> str:
+        """JUnit XML."""
+    def html(self) -> str:
+        """A web page that needs nothing else."""
+
+@final
 class Endpoint:
     """One of the two development Key Providers."""
 
@@ -310,6 +377,33 @@ class KeyProviderPair:
     def quirk_names() -> list[str]: ...
     @staticmethod
     def fault_names() -> list[str]: ...
+
+def doctor(
+    url: str,
+    *,
+    peer: str | None = None,
+    remote: str | None = None,
+    profile: str = "draft",
+    budget: int = 200,
+    ca: _Pem | None = None,
+    cert: tuple[_Pem, _Pem] | None = None,
+    psk: Psk | None = None,
+    server_name: str | None = None,
+    pin: str | None = None,
+    tls: str = "auto",
+    timeout: float = 10.0,
+    connect_timeout: float = 3.0,
+    proxy: str | None = None,
+) -> Report:
+    """Examines a Key Provider, better with its peer: does it follow the draft, and if not, where?
+
+    It uses up keys, never more than `budget`. `remote`: whose keys to ask for, by default the peer's. `profile`:
+    `draft`, `ios-xe`, `ios-xr` or `nx-os`. The other arguments are those of Client, for both Key Providers. What goes
+    wrong is in the report; raises InvalidArgument for wrong arguments only.
+    """
+
+def doctor_checks(profile: str, has_peer: bool) -> list[str]:
+    """The names of the checks that `doctor` makes. Raises InvalidArgument for another profile."""
 
 def validate(kind: str, data: str | bytes | bytearray | memoryview, *, strict: bool = True) -> list[Problem]:
     """Lists everything that is wrong with a message (capabilities, key or entropy); a valid one has warnings at most.

@@ -1,9 +1,11 @@
-"""The pytest plugin: the fixture `skip_key_providers`."""
+"""The pytest plugin: the fixture `skip_key_providers`, and `--skip-doctor-url`."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
+from . import _doctor_plugin
 
 if TYPE_CHECKING:
     from .testing import KeyProviderPair
@@ -16,3 +18,13 @@ def skip_key_providers() -> "Iterator[KeyProviderPair]":
 
     with KeyProviderPair() as pair:
         yield pair
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of the examination."""
+    _doctor_plugin.add_options(parser)
+
+
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Adds the tests of the examination, if one was asked for."""
+    items.extend(_doctor_plugin.items(session))

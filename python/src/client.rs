@@ -63,42 +63,23 @@ impl Client {
         wait_when_busy: f64,
         legacy: bool,
     ) -> PyResult<Self> {
-        let mut builder = urls(url)?
-            .tls(tls.parse::<TlsVersion>().or_raise(py)?)
-            .timeout(seconds(py, "timeout", timeout, false)?)
-            .connect_timeout(seconds(py, "connect_timeout", connect_timeout, false)?)
+        let connection = Connection {
+            ca,
+            cert,
+            psk,
+            server_name,
+            pin,
+            tls,
+            timeout,
+            connect_timeout,
+            proxy,
+        };
+        let builder = connection
+            .apply(py, urls(url)?)?
             .wait_when_busy(seconds(py, "wait_when_busy", wait_when_busy, true)?)
             .lenient(!strict)
             .check_remote(check_remote)
             .legacy(legacy);
-        if let Some(ca) = ca {
-            let system = ca
-                .cast::<PyString>()
-                .is_ok_and(|name| name.to_str().is_ok_and(|name| name == "system"));
-            builder = if system {
-                builder.ca_system()
-            } else {
-                builder.ca_pem(pem("ca", ca)?)
-            };
-        }
-        if let Some(cert) = cert {
-            let (cert, key): (Bound<'_, PyAny>, Bound<'_, PyAny>) = cert
-                .extract()
-                .map_err(|_| PyTypeError::new_err("cert must be a pair: certificate and private key"))?;
-            builder = builder.client_cert_pem(pem("cert", &cert)?, pem("key", &key)?);
-        }
-        if let Some(psk) = psk {
-            builder = builder.psk(psk.0.clone());
-        }
-        if let Some(name) = server_name {
-            builder = builder.server_name(&text("server_name", name)?);
-        }
-        if let Some(pin) = pin {
-            builder = builder.pin(&text("pin", pin)?);
-        }
-        if let Some(proxy) = proxy {
-            builder = builder.proxy(&text("proxy", proxy)?);
-        }
         // reading the system's certificate store can take a moment
         py.detach(|| builder.build()).or_raise(py).map(Self)
     }
@@ -212,6 +193,57 @@ impl Client {
             Some(raised) => Err(raised),
             None => answer.or_raise(py),
         }
+    }
+}
+
+/// The arguments that say how to connect, as Python gives them.
+pub struct Connection<'a, 'py> {
+    pub ca: Option<&'a Bound<'py, PyAny>>,
+    pub cert: Option<&'a Bound<'py, PyAny>>,
+    pub psk: Option<&'a Psk>,
+    pub server_name: Option<&'a Bound<'py, PyAny>>,
+    pub pin: Option<&'a Bound<'py, PyAny>>,
+    pub tls: &'a str,
+    pub timeout: f64,
+    pub connect_timeout: f64,
+    pub proxy: Option<&'a Bound<'py, PyAny>>,
+}
+
+impl Connection<'_, '_> {
+    pub fn apply(&self, py: Python<'_>, builder: ClientBuilder) -> PyResult<ClientBuilder> {
+        let mut builder = builder
+            .tls(self.tls.parse::<TlsVersion>().or_raise(py)?)
+            .timeout(seconds(py, "timeout", self.timeout, false)?)
+            .connect_timeout(seconds(py, "connect_timeout", self.connect_timeout, false)?);
+        if let Some(ca) = self.ca {
+            let system = ca
+                .cast::<PyString>()
+                .is_ok_and(|name| name.to_str().is_ok_and(|name| name == "system"));
+            builder = if system {
+                builder.ca_system()
+            } else {
+                builder.ca_pem(pem("ca", ca)?)
+            };
+        }
+        if let Some(cert) = self.cert {
+            let (cert, key): (Bound<'_, PyAny>, Bound<'_, PyAny>) = cert
+                .extract()
+                .map_err(|_| PyTypeError::new_err("cert must be a pair: certificate and private key"))?;
+            builder = builder.client_cert_pem(pem("cert", &cert)?, pem("key", &key)?);
+        }
+        if let Some(psk) = self.psk {
+            builder = builder.psk(psk.0.clone());
+        }
+        if let Some(name) = self.server_name {
+            builder = builder.server_name(&text("server_name", name)?);
+        }
+        if let Some(pin) = self.pin {
+            builder = builder.pin(&text("pin", pin)?);
+        }
+        if let Some(proxy) = self.proxy {
+            builder = builder.proxy(&text("proxy", proxy)?);
+        }
+        Ok(builder)
     }
 }
 

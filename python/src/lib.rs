@@ -2,6 +2,7 @@
 
 mod arguments;
 mod client;
+mod doctor;
 mod errors;
 mod messages;
 mod provider_pair;
@@ -17,6 +18,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::client::{CancelToken, Client};
+    #[pymodule_export]
+    use super::doctor::{Check, Report, doctor, doctor_checks};
     #[pymodule_export]
     use super::messages::{Capabilities, ConnectionInfo, Problem, is_valid, matches_remote, schema_text, validate};
     #[pymodule_export]

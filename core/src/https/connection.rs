@@ -22,6 +22,10 @@ pub(super) trait TlsStream: Send {
     fn is_quiet(&mut self) -> bool;
     /// Says goodbye; the socket closes on drop.
     fn close(&mut self);
+    /// Whether the peer said goodbye (`close_notify`) before its end was read.
+    fn closed_cleanly(&mut self) -> bool;
+    /// The certificates that the peer showed, its own first, in DER.
+    fn certificates(&self) -> Vec<Vec<u8>>;
     /// What a failure of this TLS library means, if that is what this is.
     fn explain(&self, error: &io::Error) -> Option<Error>;
 }
@@ -85,6 +89,14 @@ impl Connection {
         } else {
             Ok(n)
         }
+    }
+
+    pub fn closed_cleanly(&mut self) -> bool {
+        self.tls.closed_cleanly()
+    }
+
+    pub fn certificates(&self) -> Vec<Vec<u8>> {
+        self.tls.certificates()
     }
 
     fn explain(&self, stop: Stop) -> Stop {

@@ -32,6 +32,18 @@ pub(super) struct Target {
 pub(super) struct Exchanged {
     pub response: Response,
     pub reusable: bool,
+    /// What its headers say of the connection.
+    pub keeps_alive: bool,
+    pub noted: Noted,
+    /// What came behind the reply, when requests were sent without waiting.
+    pub rest: WipedBuffer,
+}
+
+/// Headers that only matter to who examines a Key Provider.
+#[derive(Default)]
+pub(super) struct Noted {
+    pub cache_control: Option<String>,
+    pub allow: Option<String>,
 }
 
 /// Writes the request and reads the reply.
@@ -41,13 +53,7 @@ pub(super) fn exchange(
     request: &Request,
     control: &Control<'_>,
 ) -> Result<Exchanged, TransportError> {
-    let head = format!(
-        "GET {}{} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nCache-Control: no-store\r\nUser-Agent: skip-client/{}\r\n\r\n",
-        target.base_path,
-        request.target(),
-        target.authority,
-        env!("CARGO_PKG_VERSION"),
-    );
+    let head = head("GET", &target.base_path, request.target(), &target.authority, "");
     let mut sent = false;
     if let Err(stop) = connection.write_all(head.as_bytes(), control, &mut sent) {
         return Err(TransportError {
@@ -55,14 +61,34 @@ pub(super) fn exchange(
             sent,
         });
     }
+    read_reply(connection, request, WipedBuffer::default(), control)
+        .map_err(|error| TransportError { error, sent: true })
+}
+
+/// The head of a request; `more` are further header lines, each with its end.
+pub(super) fn head(method: &str, base_path: &str, target: &str, authority: &str, more: &str) -> String {
+    format!(
+        "{method} {base_path}{target} HTTP/1.1\r\nHost: {authority}\r\nAccept: application/json\r\nCache-Control: no-store\r\n\
+         User-Agent: skip-client/{}\r\n{more}\r\n",
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// Reads one reply; `buffer` is what came behind the one before it.
+pub(super) fn read_reply(
+    connection: &mut Connection,
+    request: &Request,
+    buffer: WipedBuffer,
+    control: &Control<'_>,
+) -> Result<Exchanged, Error> {
     Reader {
         connection,
         control,
         request,
-        buffer: WipedBuffer::default(),
+        buffer,
+        rest: WipedBuffer::default(),
     }
     .read()
-    .map_err(|error| TransportError { error, sent: true })
 }
 
 /// What to advise when the reply to a request is lost.
@@ -93,6 +119,7 @@ struct Reader<'a> {
     control: &'a Control<'a>,
     request: &'a Request,
     buffer: WipedBuffer,
+    rest: WipedBuffer,
 }
 
 /// The framing of a body (RFC 9112, 6.3).
@@ -109,6 +136,7 @@ struct Head {
     headers: Headers,
     framing: Result<Framing, Error>,
     keep_alive: bool,
+    noted: Noted,
 }
 
 impl Reader<'_> {
@@ -143,6 +171,9 @@ impl Reader<'_> {
         Ok(Exchanged {
             response,
             reusable: complete && head.keep_alive,
+            keeps_alive: head.keep_alive,
+            noted: head.noted,
+            rest: self.rest,
         })
     }
 
@@ -177,6 +208,7 @@ impl Reader<'_> {
                     self.fill_or_lost()?;
                 }
                 let nothing_else = self.buffer.len() == length;
+                self.rest = WipedBuffer::copy_of(&self.buffer.as_slice()[length..]);
                 self.buffer.truncate(length);
                 Ok(nothing_else)
             }
@@ -248,6 +280,7 @@ impl Reader<'_> {
             };
             if let Some(end) = end {
                 let nothing_else = rest.len() == end;
+                self.rest = WipedBuffer::copy_of(&rest[end..]);
                 self.buffer.truncate(done);
                 return Ok(nothing_else);
             }
@@ -296,6 +329,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Error> {
         headers: Headers::default(),
         framing: Ok(Framing::UntilClose),
         keep_alive: parsed.version == Some(1),
+        noted: Noted::default(),
     };
     let (mut length, mut chunked, mut coded, mut ambiguous) = (None, false, false, false);
     for header in parsed.headers.iter() {
@@ -324,6 +358,10 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Error> {
             head.headers.content_encoding = Some(value());
         } else if named("retry-after") {
             head.headers.retry_after = Some(value());
+        } else if named("cache-control") {
+            head.noted.cache_control = Some(value());
+        } else if named("allow") {
+            head.noted.allow = Some(value());
         }
     }
     head.framing = if ambiguous || (coded && (length.is_some() || !chunked)) {
@@ -380,6 +418,12 @@ mod tests {
             true
         }
         fn close(&mut self) {}
+        fn closed_cleanly(&mut self) -> bool {
+            false
+        }
+        fn certificates(&self) -> Vec<Vec<u8>> {
+            Vec::new()
+        }
         fn explain(&self, _: &io::Error) -> Option<Error> {
             None
         }

@@ -4,11 +4,13 @@ mod alert;
 mod connection;
 mod dial;
 mod divert;
+mod hello;
 mod http1;
 #[cfg(feature = "psk")]
 mod openssl;
 mod pin;
 mod private_key;
+mod probe;
 mod rustls;
 mod url;
 
@@ -31,6 +33,9 @@ use crate::transport::{ConnectionInfo, Control, Response, Transport, TransportEr
 use connection::{Connection, TlsStream, Wire};
 use http1::{Target, exchange};
 use url::{Host, Proxy, Url};
+
+pub use hello::HelloAnswer;
+pub use probe::{Ending, Probe, ProbeConnection, ProbeReply};
 
 /// How many idle connections are kept for the next requests.
 const IDLE_LIMIT: usize = 128;
@@ -72,7 +77,7 @@ impl FromStr for TlsVersion {
 }
 
 /// How the Key Provider proves itself, and we to it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct TlsOptions {
     pub ca_pem: Vec<Vec<u8>>,
     pub ca_system: bool,
@@ -88,6 +93,7 @@ pub(crate) struct TlsOptions {
 }
 
 /// A certificate (with its chain) and its private key.
+#[derive(Clone)]
 pub(crate) struct ClientCert {
     pub cert_pem: Vec<u8>,
     pub key_pem: Zeroizing<Vec<u8>>,
@@ -268,6 +274,20 @@ impl Https {
             reached = Some(address);
         }
         Err(refused.map_or_else(Error::tls_closed, |best| best.error))
+    }
+
+    /// A TCP connection, through the proxy if there is one, and nothing on it yet.
+    fn open_socket(&self, connecting: &Control<'_>) -> Result<Arc<TcpStream>> {
+        let (host, port) = self
+            .proxy
+            .as_ref()
+            .map_or((&self.url.host, self.url.port), |p| (&p.host, p.port));
+        let (socket, _) = dial::connect(&dial::resolve(host, port, connecting)?, connecting)?;
+        let socket = Arc::new(socket);
+        if let Some(proxy) = &self.proxy {
+            dial::tunnel(&socket, proxy, &self.url, connecting)?;
+        }
+        Ok(socket)
     }
 
     /// Has `close` shut this socket down for as long as the guard lives.

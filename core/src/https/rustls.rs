@@ -78,6 +78,7 @@ impl TlsStack for Rustls {
             socket: Arc::clone(socket),
             wants_client_cert: Arc::clone(&self.wants_client_cert),
             received: WipedBuffer::default(),
+            said_goodbye: false,
         };
         let mut wire = Wire::new(Arc::clone(socket));
         while stream.session.is_handshaking() {
@@ -234,6 +235,8 @@ struct Stream {
     wants_client_cert: Arc<AtomicBool>,
     /// Plaintext that nobody read yet; rustls has ciphertext of the same length in its place.
     received: WipedBuffer,
+    /// Whether the end that was read is one by `close_notify`.
+    said_goodbye: bool,
 }
 
 /// A socket that raises no SIGPIPE when the connection is gone: rustls writes several buffers at once, for which the standard
@@ -354,6 +357,7 @@ impl TlsStream for Stream {
                     // rustls has carried the length, the sink has the bytes
                     buffer[..n].copy_from_slice(&self.received.as_slice()[..n]);
                     self.received.remove(0, n);
+                    self.said_goodbye |= n == 0;
                     return Ok(n);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -395,6 +399,15 @@ impl TlsStream for Stream {
         let _ = self.session.write_tls(&mut Quiet(&self.socket));
     }
 
+    fn closed_cleanly(&mut self) -> bool {
+        self.said_goodbye
+    }
+
+    fn certificates(&self) -> Vec<Vec<u8>> {
+        let shown = self.session.peer_certificates().unwrap_or_default();
+        shown.iter().map(|certificate| certificate.to_vec()).collect()
+    }
+
     fn explain(&self, error: &io::Error) -> Option<Error> {
         let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
         let explained = explain(error);
@@ -417,7 +430,8 @@ fn plain_name(listed: &str) -> String {
 fn explain(error: &rustls::Error) -> Error {
     match error {
         rustls::Error::InvalidCertificate(reason) => match reason {
-            CertificateError::UnknownIssuer => Error::tls_unknown_issuer(),
+            // another CA of the same name did not sign it either
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Error::tls_unknown_issuer(),
             CertificateError::NotValidForName => Error::tls_wrong_name(&[]),
             CertificateError::NotValidForNameContext { presented, .. } => {
                 Error::tls_wrong_name(&presented.iter().map(|name| plain_name(name)).collect::<Vec<_>>())

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use openssl::ssl::{self, ErrorCode, Ssl, SslCipherRef, SslRef, SslStream};
+use openssl::ssl::{self, ErrorCode, ShutdownState, Ssl, SslCipherRef, SslRef, SslStream};
 use rustix::net::{RecvFlags, recv};
 use skip_tls_psk::negotiated_group;
 
@@ -117,6 +117,15 @@ impl TlsStream for Stream {
         // best effort: nothing is waited for
         let _ = self.0.get_ref().tcp.set_nonblocking(true);
         let _ = self.0.shutdown();
+    }
+
+    fn closed_cleanly(&mut self) -> bool {
+        self.0.get_shutdown().contains(ShutdownState::RECEIVED)
+    }
+
+    fn certificates(&self) -> Vec<Vec<u8>> {
+        let chain = self.ssl().peer_cert_chain().into_iter().flatten();
+        chain.filter_map(|certificate| certificate.to_der().ok()).collect()
     }
 
     fn explain(&self, error: &io::Error) -> Option<Error> {

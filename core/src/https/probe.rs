@@ -1,0 +1,293 @@
+//! A look at a Key Provider from outside: single connections, raw requests with any method, and how the connection ends.
+//!
+//! For tools that examine a Key Provider. Programs that want keys use [`Client`](crate::Client), which writes nothing but what the draft
+//! describes. Replies are wiped like those of the client.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{Advice, Error, Result};
+#[cfg(feature = "psk")]
+use crate::psk::Psk;
+use crate::request::Request;
+use crate::transport::{CancelToken, ConnectionInfo, Control, Ended, Response, WipedBuffer};
+
+use super::connection::{Connection, Stop};
+use super::hello::{self, HelloAnswer};
+use super::http1::{Noted, head, read_reply};
+use super::{Https, TlsOptions, TlsVersion};
+
+/// Makes single connections to one Key Provider. See [`ClientBuilder::probe`](crate::ClientBuilder::probe).
+pub struct Probe {
+    https: Https,
+    options: TlsOptions,
+    connect_timeout: Duration,
+    timeout: Duration,
+}
+
+/// One connection that nothing else uses.
+pub struct ProbeConnection {
+    connection: Connection,
+    base_path: String,
+    authority: String,
+    /// What came behind the last reply.
+    rest: WipedBuffer,
+}
+
+/// A reply to a raw request.
+#[derive(Debug)]
+pub struct ProbeReply {
+    /// Status, headers and body; wiped on drop.
+    pub response: Response,
+    /// `Cache-Control`, as received.
+    pub cache_control: Option<String>,
+    /// `Allow`, as received.
+    pub allow: Option<String>,
+    /// Whether the connection can carry another request by what the reply says.
+    pub keeps_alive: bool,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With the closing message of TLS.
+    CloseNotify,
+    /// TCP was closed or reset without it.
+    Cut,
+    /// Not yet: it is still open.
+    Open,
+    /// Data came that nobody asked for.
+    Data,
+}
+
+impl Probe {
+    pub(crate) fn new(url: &str, options: TlsOptions, connect_timeout: Duration, timeout: Duration) -> Result<Self> {
+        Ok(Self {
+            https: Https::new(url, &options)?,
+            options,
+            connect_timeout,
+            timeout,
+        })
+    }
+
+    /// The same Key Provider, offering other versions of TLS.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`](crate::ClientBuilder::build).
+    pub fn offering(&self, versions: TlsVersion) -> Result<Self> {
+        self.with(|options| options.versions = versions)
+    }
+
+    /// The same Key Provider, without the client certificate.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`](crate::ClientBuilder::build).
+    pub fn without_client_cert(&self) -> Result<Self> {
+        self.with(|options| options.client_cert = None)
+    }
+
+    /// The same Key Provider, with another pre-shared key.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`](crate::ClientBuilder::build).
+    #[cfg(feature = "psk")]
+    pub fn with_psk(&self, psk: Psk) -> Result<Self> {
+        self.with(|options| options.psk = Some(psk))
+    }
+
+    fn with(&self, change: impl FnOnce(&mut TlsOptions)) -> Result<Self> {
+        let mut options = self.options.clone();
+        change(&mut options);
+        Self::new(&self.https.url.text, options, self.connect_timeout, self.timeout)
+    }
+
+    /// The URL of the Key Provider.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.https.url.text
+    }
+
+    /// The port of that URL.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.https.url.port
+    }
+
+    /// The pre-shared key, when there is one instead of certificates.
+    #[cfg(feature = "psk")]
+    #[must_use]
+    pub fn psk(&self) -> Option<&Psk> {
+        self.options.psk.as_ref()
+    }
+
+    /// Whether there is a client certificate.
+    #[must_use]
+    pub fn has_client_cert(&self) -> bool {
+        self.options.client_cert.is_some()
+    }
+
+    /// Whether the Key Provider's chain, name and dates are verified: not in PSK mode, and not when a pin alone is the trust.
+    #[must_use]
+    pub fn verifies_chain(&self) -> bool {
+        self.options.ca_system || !self.options.ca_pem.is_empty()
+    }
+
+    /// The deadlines of one request that begins now, as the builder was told.
+    #[must_use]
+    pub fn control<'a>(&self, cancel: &'a CancelToken, interrupted: Option<&'a dyn Fn() -> bool>) -> Control<'a> {
+        let now = Instant::now();
+        Control {
+            deadline: now + self.timeout,
+            connect_deadline: now + self.connect_timeout,
+            cancel,
+            interrupted,
+        }
+    }
+
+    /// A fresh connection.
+    ///
+    /// # Errors
+    /// Any code of the network's side.
+    pub fn connect(&self, control: &Control<'_>) -> Result<ProbeConnection> {
+        Ok(ProbeConnection {
+            connection: self.https.connect(control)?,
+            base_path: self.https.target.base_path.clone(),
+            authority: self.https.target.authority.clone(),
+            rest: WipedBuffer::default(),
+        })
+    }
+
+    /// What the Key Provider answers to a hello that offers only `version` (0x0301 to 0x0303 for TLS 1.0 to 1.2) and these suites, by
+    /// their numbers. No handshake is finished, so nothing is proven and no secret is used.
+    ///
+    /// # Errors
+    /// Any code of the network's side.
+    pub fn hello(&self, version: u16, suites: &[u16], control: &Control<'_>) -> Result<HelloAnswer> {
+        let socket = self.https.open_socket(&control.while_connecting())?;
+        let name = self.options.server_name.as_deref();
+        hello::ask(
+            &socket,
+            &self.https.url,
+            name,
+            version,
+            suites,
+            &control.while_connecting(),
+        )
+    }
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probe")
+            .field("url", &self.url())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ProbeConnection {
+    /// How it was made.
+    #[must_use]
+    pub fn info(&self) -> &ConnectionInfo {
+        &self.connection.info
+    }
+
+    /// The certificates that the Key Provider showed, its own first, in DER; none in PSK mode.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<Vec<u8>> {
+        self.connection.certificates()
+    }
+
+    /// Whether a request may be sent: nothing came unasked, and the Key Provider has not closed.
+    pub fn is_usable(&mut self) -> bool {
+        self.rest.len() == 0 && self.connection.is_usable()
+    }
+
+    /// Sends one request and reads its reply. `target` begins with `/` and follows the URL's path as it is; methods without a body in
+    /// the reply (HEAD) do not work here.
+    ///
+    /// # Errors
+    /// When there is no whole reply.
+    pub fn send(&mut self, method: &str, target: &str, control: &Control<'_>) -> Result<ProbeReply> {
+        self.write(method, target, "", 1, control)?;
+        self.read(control)
+    }
+
+    /// As [`ProbeConnection::send`], asking the Key Provider to close the connection afterwards.
+    ///
+    /// # Errors
+    /// When there is no whole reply.
+    pub fn send_last(&mut self, method: &str, target: &str, control: &Control<'_>) -> Result<ProbeReply> {
+        self.write(method, target, "Connection: close\r\n", 1, control)?;
+        self.read(control)
+    }
+
+    /// Sends `count` equal GETs at once and reads what comes: fewer replies when the connection ends before. For requests that change
+    /// nothing only, since a lost connection leaves open which of them were handled.
+    ///
+    /// # Errors
+    /// When they cannot be sent, or the first reply does not come.
+    pub fn pipeline(&mut self, target: &str, count: usize, control: &Control<'_>) -> Result<Vec<Result<ProbeReply>>> {
+        self.write("GET", target, "", count, control)?;
+        let mut replies = vec![Ok(self.read(control)?)];
+        while replies.len() < count && replies.last().is_some_and(Result::is_ok) {
+            replies.push(self.read(control));
+        }
+        Ok(replies)
+    }
+
+    /// Waits for the end of the connection until `control`'s deadline.
+    ///
+    /// # Errors
+    /// When the call was cancelled.
+    pub fn ending(&mut self, control: &Control<'_>) -> Result<Ending> {
+        if self.rest.len() > 0 {
+            return Ok(Ending::Data);
+        }
+        let mut byte = WipedBuffer::default();
+        match self.connection.read(byte.spare(1), control) {
+            Ok(0) if self.connection.closed_cleanly() => Ok(Ending::CloseNotify),
+            Ok(0) | Err(Stop::Io(_) | Stop::Tls(_)) => Ok(Ending::Cut),
+            Ok(_) => Ok(Ending::Data),
+            Err(Stop::Ended(Ended::Deadline)) => Ok(Ending::Open),
+            Err(Stop::Ended(Ended::Cancelled)) => Err(Error::cancelled(Advice::SameRequest)),
+        }
+    }
+
+    fn write(&mut self, method: &str, target: &str, more: &str, count: usize, control: &Control<'_>) -> Result<()> {
+        let one = head(method, &self.base_path, target, &self.authority, more);
+        let socket = Arc::clone(self.connection.socket());
+        let _watch = control.cancel.watch(&socket);
+        self.connection
+            .write_all(one.repeat(count).as_bytes(), control, &mut false)
+            .map_err(|stop| match stop {
+                Stop::Ended(Ended::Deadline) => Error::timed_out("the reply", Advice::SameRequest),
+                Stop::Ended(Ended::Cancelled) => Error::cancelled(Advice::SameRequest),
+                Stop::Tls(error) => error,
+                Stop::Io(_) => Error::connection_lost(Advice::SameRequest),
+            })
+    }
+
+    fn read(&mut self, control: &Control<'_>) -> Result<ProbeReply> {
+        let socket = Arc::clone(self.connection.socket());
+        let _watch = control.cancel.watch(&socket);
+        let before = std::mem::take(&mut self.rest);
+        // advice about asking again is the client's business: here each request is asked once for its own sake
+        let done = read_reply(&mut self.connection, &Request::capabilities(), before, control)?;
+        self.rest = done.rest;
+        let Noted { cache_control, allow } = done.noted;
+        Ok(ProbeReply {
+            keeps_alive: done.reusable || (self.rest.len() > 0 && done.keeps_alive),
+            response: done.response,
+            cache_control,
+            allow,
+        })
+    }
+}
+
+impl std::fmt::Debug for ProbeConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProbeConnection")
+            .field("info", self.info())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,225 @@
+//! Random bytes.
+
+use skip_client::{BitLength, Capabilities, Entropy, Error, Request, Secret};
+
+use crate::catalogue::{Group, Id};
+use crate::statistics::{Counts, Finding};
+
+use super::key::judge_flag;
+use super::message::{Read, read_entropy, told};
+use super::session::{At, Session, sentence};
+
+const SIZES: [u64; 5] = [128, 192, 256, 384, 512];
+const LARGEST: u64 = 4096;
+const ODD: [&str; 3] = ["0", "-1", "x"];
+
+pub(super) fn run(session: &mut Session<'_>) {
+    let first = match ask(session, None) {
+        Ok(read) => read,
+        Err(error) => {
+            session.skip(Id::CapabilitiesEntropyFlag, "GET /entropy was not answered.");
+            session.broken_with(Id::EntropyAvailable, sentence(error.message()), error.hint());
+            return session.skip_rest(Group::Entropy, "GET /entropy was not answered.");
+        }
+    };
+    let offers = session.capabilities.as_ref().map(Capabilities::supports_entropy);
+    match offers {
+        Some(offers) => judge_flag(
+            session,
+            Id::CapabilitiesEntropyFlag,
+            "GET /entropy",
+            offers,
+            first.status,
+        ),
+        None => session.skip(Id::CapabilitiesEntropyFlag, "The capabilities cannot be read."),
+    }
+    if !first.is_success() {
+        if offers == Some(false) {
+            return session.skip_rest(Group::Entropy, "The Key Provider does not offer entropy, and says so.");
+        }
+        let message = format!("GET /entropy answers with {}.", first.status);
+        if first.status == 503 {
+            session.warn(Id::EntropyAvailable, message);
+        } else {
+            session.broken(Id::EntropyAvailable, message);
+        }
+        return session.skip_rest(Group::Entropy, "No entropy came.");
+    }
+    session.pass(Id::EntropyAvailable, "GET /entropy was answered with status 200.");
+    schema(session, &first);
+    let mut seen = Seen {
+        counts: Counts::new(),
+        strings: Vec::new(),
+        weak: false,
+    };
+    default_size(session, &first);
+    seen.take(first);
+    sizes(session, &mut seen);
+    odd_sizes(session);
+    seen.judge(session);
+    session.skip_rest(Group::Entropy, "No entropy came that could be used.");
+}
+
+/// The strings of one run; wiped at its end.
+struct Seen {
+    counts: Counts,
+    strings: Vec<Secret>,
+    weak: bool,
+}
+
+impl Seen {
+    fn take(&mut self, read: Read<Entropy>) {
+        self.weak |= read.is_weak();
+        if let Some(entropy) = read.value {
+            self.counts.add(entropy.secret().expose());
+            self.strings.push(entropy.secret().clone());
+        }
+    }
+
+    fn judge(&self, session: &mut Session<'_>) {
+        let number = self.strings.len();
+        // the beginning counts too: a constant string may come in several lengths
+        let begins = |one: &Secret, other: &Secret| {
+            let length = one.len().min(other.len());
+            Secret::copy_of(&one.expose()[..length]) == Secret::copy_of(&other.expose()[..length])
+        };
+        let repeats = |(at, one): (usize, &Secret)| self.strings[..at].iter().any(|other| begins(one, other));
+        if self.weak {
+            session.broken(Id::EntropyDistinct, "A random string has equal bytes only.");
+        } else if number > 1 {
+            let repeated = self.strings.iter().enumerate().any(repeats);
+            session.judge(
+                Id::EntropyDistinct,
+                !repeated,
+                format!("{number} random strings differ."),
+                "A random string came twice, or is the beginning of another.",
+            );
+        }
+        match self.counts.finding() {
+            Finding::TooFew(bytes) => {
+                session.skip(Id::EntropyStatistics, format!("{bytes} bytes are too few to count."));
+            }
+            Finding::Plain { bits, per_mille } => session.pass(
+                Id::EntropyStatistics,
+                format!("Of {bits} bits, {per_mille} in 1000 are ones. This shows no defect, and no quality either."),
+            ),
+            Finding::Odd(why) => session.broken(Id::EntropyStatistics, format!("Not by chance: {why}.")),
+        }
+    }
+}
+
+fn ask(session: &mut Session<'_>, bits: Option<BitLength>) -> Result<Read<Entropy>, Error> {
+    let request = Request::entropy(bits);
+    let started = std::time::Instant::now();
+    let reply = session.ask(At::Here, "GET", request.target(), request.target())?;
+    session.sample("entropy", started.elapsed());
+    Ok(read_entropy(&request, &reply))
+}
+
+fn schema(session: &mut Session<'_>, read: &Read<Entropy>) {
+    // a string that is too short for its minentropy is a matter of size
+    let of_size = |code: &str| code == "too_short";
+    let errors: Vec<_> = read
+        .errors(false)
+        .into_iter()
+        .filter(|problem| !of_size(problem.code))
+        .collect();
+    let of_hex = read.errors(true);
+    let short: Vec<_> = read
+        .errors(false)
+        .into_iter()
+        .filter(|problem| of_size(problem.code))
+        .collect();
+    if let Some(error) = read.other_error() {
+        session.broken_with(Id::EntropySchema, sentence(error.message()), error.hint());
+    } else {
+        let message = sentence(&told(&errors));
+        session.judge(
+            Id::EntropySchema,
+            errors.is_empty(),
+            "randomStr and minentropy are there.",
+            message,
+        );
+    }
+    // half a byte is missing when the digits are odd: that is said already
+    if !short.is_empty() && of_hex.is_empty() {
+        session.broken(Id::EntropySizeKept, sentence(&told(&short)));
+    }
+    if read.value.is_none() && of_hex.is_empty() && short.is_empty() && !read.is_weak() {
+        return session.skip(Id::EntropyHex, "The reply cannot be read.");
+    }
+    let message = sentence(&told(&of_hex));
+    session.judge(
+        Id::EntropyHex,
+        of_hex.is_empty(),
+        "randomStr is hexadecimal, of even length.",
+        message,
+    );
+}
+
+fn default_size(session: &mut Session<'_>, read: &Read<Entropy>) {
+    if let Some(entropy) = &read.value {
+        let bits = entropy.bits();
+        session.judge(
+            Id::EntropyDefaultSize,
+            bits == BitLength::DEFAULT.bits(),
+            "There are 256 bits.",
+            format!("There are {bits} bits."),
+        );
+    }
+}
+
+fn sizes(session: &mut Session<'_>, seen: &mut Seen) {
+    let (mut served, mut refused) = (Vec::new(), Vec::new());
+    for bits in SIZES.into_iter().chain([LARGEST]) {
+        let Ok(size) = BitLength::new(bits) else { continue };
+        match ask(session, Some(size)) {
+            Ok(read) => {
+                if read.has_wrong_size() {
+                    let message = read
+                        .error
+                        .as_ref()
+                        .map(|error| sentence(error.message()))
+                        .unwrap_or_default();
+                    session.broken(Id::EntropySizeKept, message);
+                } else if read.value.is_some() {
+                    served.push(bits.to_string());
+                } else if !read.is_success() && bits != LARGEST {
+                    refused.push(format!("{bits} ({})", read.status));
+                }
+                seen.take(read);
+            }
+            Err(error) => refused.push(format!("{bits} ({error})")),
+        }
+    }
+    if served.is_empty() {
+        session.skip(Id::EntropySizeKept, "No random string of a given size came.");
+    } else {
+        let message = format!("For {} bits there were at least as many.", served.join(", "));
+        session.pass(Id::EntropySizeKept, message);
+    }
+    session.judge(
+        Id::EntropySizes,
+        refused.is_empty(),
+        "All of them are served.",
+        format!("Not served: {}.", refused.join(", ")),
+    );
+}
+
+fn odd_sizes(session: &mut Session<'_>) {
+    let mut odd = Vec::new();
+    for value in ODD {
+        let target = format!("/entropy?minentropy={value}");
+        match session.ask(At::Here, "GET", &target, &target) {
+            Ok(reply) if (400..500).contains(&reply.response.status) => {}
+            Ok(reply) => odd.push(format!("{value} (status {})", reply.response.status)),
+            Err(error) => odd.push(format!("{value} ({error})")),
+        }
+    }
+    session.judge(
+        Id::EntropyOddSizes,
+        odd.is_empty(),
+        format!("Refused: minentropy={}.", ODD.join(", ")),
+        format!("Not refused: {}.", odd.join(", ")),
+    );
+}

@@ -1,0 +1,124 @@
+//! What a reply holds, taken apart so that each check sees its own part of what is wrong.
+
+use skip_client::{
+    Answer, Entropy, Error, ErrorCode, Key, MessageKind, ProbeReply, Problem, Request, Rules, Severity, parse_response,
+    validate,
+};
+
+/// A reply to a request for a key or for entropy.
+pub(super) struct Read<T> {
+    pub status: u16,
+    /// What came, when it can be used.
+    pub value: Option<T>,
+    /// Why it cannot.
+    pub error: Option<Error>,
+    /// What is wrong with a message of status 200.
+    pub problems: Vec<Problem>,
+}
+
+impl<T> Read<T> {
+    pub fn is_success(&self) -> bool {
+        self.status == 200
+    }
+
+    /// Problems that make the message invalid, one group after the other.
+    pub fn errors(&self, of_hex: bool) -> Vec<&Problem> {
+        let errors = self
+            .problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error);
+        errors
+            .filter(|problem| problem.code != "weak_key" && of_hex == matches!(problem.code, "not_hex" | "odd_length"))
+            .collect()
+    }
+
+    pub fn is_weak(&self) -> bool {
+        self.problems.iter().any(|problem| problem.code == "weak_key")
+            || self
+                .error
+                .as_ref()
+                .is_some_and(|error| error.code() == ErrorCode::WeakKey)
+    }
+
+    /// Whether the length is another than the one asked for.
+    pub fn has_wrong_size(&self) -> bool {
+        self.error
+            .as_ref()
+            .is_some_and(|error| error.code() == ErrorCode::SizeMismatch)
+    }
+
+    /// What is wrong beside the message itself: a Content-Encoding, for example.
+    pub fn other_error(&self) -> Option<&Error> {
+        let in_message = |error: &&Error| {
+            !matches!(
+                error.code(),
+                ErrorCode::SizeMismatch | ErrorCode::KeyIdMismatch | ErrorCode::WeakKey
+            ) && self
+                .problems
+                .iter()
+                .all(|problem| problem.severity == Severity::Warning)
+        };
+        self.error.as_ref().filter(in_message)
+    }
+}
+
+pub(super) fn read_key(request: &Request, reply: &ProbeReply) -> Read<Key> {
+    read(MessageKind::Key, request, reply, |answer| match answer {
+        Answer::Key(key) => Some(key),
+        _ => None,
+    })
+}
+
+pub(super) fn read_entropy(request: &Request, reply: &ProbeReply) -> Read<Entropy> {
+    read(MessageKind::Entropy, request, reply, |answer| match answer {
+        Answer::Entropy(entropy) => Some(entropy),
+        _ => None,
+    })
+}
+
+fn read<T>(
+    kind: MessageKind,
+    request: &Request,
+    reply: &ProbeReply,
+    take: impl FnOnce(Answer) -> Option<T>,
+) -> Read<T> {
+    let response = &reply.response;
+    let problems = if response.status == 200 {
+        validate(kind, response.body.as_slice(), Rules::Strict)
+    } else {
+        Vec::new()
+    };
+    // lenient: an odd keyId is a finding, but the key is looked at all the same
+    let (value, error) = match parse_response(
+        request,
+        response.status,
+        &response.headers,
+        response.body.as_slice(),
+        true,
+    ) {
+        Ok(answer) => (take(answer), None),
+        Err(error) => (None, Some(error)),
+    };
+    Read {
+        status: response.status,
+        value,
+        error,
+        problems,
+    }
+}
+
+/// Problems in one sentence each.
+pub(super) fn told(problems: &[&Problem]) -> String {
+    let one = |problem: &&Problem| {
+        if problem.path.is_empty() {
+            problem.message.clone()
+        } else {
+            format!("{}: {}", problem.path, problem.message)
+        }
+    };
+    let mut all: Vec<String> = problems.iter().take(4).map(one).collect();
+    if problems.len() > all.len() {
+        all.push(format!("{} more", problems.len() - all.len()));
+    }
+    all.join("; ")
+}

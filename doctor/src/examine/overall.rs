@@ -1,0 +1,68 @@
+//! What all requests together show.
+
+use crate::catalogue::Id;
+use crate::statistics::Finding;
+
+use super::session::Session;
+
+pub(super) fn run(session: &mut Session<'_>) {
+    keys(session);
+    errors(session);
+}
+
+fn keys(session: &mut Session<'_>) {
+    let number = session.seen.keys();
+    if session.seen.weak_key {
+        session.broken(Id::KeyDistinct, "A key has equal bytes only.");
+    }
+    if number < 2 {
+        let why = format!("{number} keys came, which is too few to compare.");
+        session.skip(Id::KeyIdDistinct, why.as_str());
+        session.skip(Id::KeyDistinct, why);
+    } else {
+        let (ids, keys) = (session.seen.repeated_key_ids(), session.seen.repeated_keys());
+        session.judge(
+            Id::KeyIdDistinct,
+            ids == 0,
+            format!("{number} keyIds differ."),
+            format!("Of {number} keyIds, {ids} came before."),
+        );
+        session.judge(
+            Id::KeyDistinct,
+            keys == 0,
+            format!("{number} keys differ."),
+            format!("Of {number} keys, {keys} came before."),
+        );
+    }
+    match session.seen.key_counts.finding() {
+        Finding::TooFew(bytes) => session.skip(Id::KeyStatistics, format!("{bytes} bytes are too few to count.")),
+        Finding::Plain { bits, per_mille } => session.pass(
+            Id::KeyStatistics,
+            format!("Of {bits} bits, {per_mille} in 1000 are ones. This shows no defect, and no quality either."),
+        ),
+        Finding::Odd(why) => session.broken(Id::KeyStatistics, format!("Not by chance: {why}.")),
+    }
+}
+
+fn errors(session: &mut Session<'_>) {
+    let number = session.seen.errors;
+    if number == 0 {
+        let why = "No request was refused.";
+        session.skip(Id::ErrorBodies, why);
+        return session.skip(Id::ErrorSecrets, why);
+    }
+    match (session.seen.html_error, session.seen.empty_error) {
+        (Some(status), _) => session.broken(Id::ErrorBodies, format!("An error of status {status} is an HTML page.")),
+        (None, Some(status)) => session.broken(Id::ErrorBodies, format!("An error of status {status} says nothing.")),
+        (None, None) => session.pass(Id::ErrorBodies, format!("{number} errors were looked at.")),
+    }
+    match session.seen.secret_in_error {
+        Some(status) => session.broken(
+            Id::ErrorSecrets,
+            format!(
+                "An error of status {status} has 16 or more hexadecimal digits in a row that were not in the request."
+            ),
+        ),
+        None => session.pass(Id::ErrorSecrets, format!("{number} errors were looked at.")),
+    }
+}

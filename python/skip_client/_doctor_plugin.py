@@ -1,0 +1,126 @@
+"""`pytest --skip-doctor-url URL`: a test for each check of `skip_client.doctor`, for the CI of Key Providers."""
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ._core import Report
+
+# option of pytest after --skip-doctor-, what it is
+OPTIONS = {
+    "url": "Examine this Key Provider: a test for each check (it uses up keys)",
+    "peer": "The Key Provider at the other end",
+    "remote": "The remote to ask keys for",
+    "profile": "draft, ios-xe, ios-xr or nx-os",
+    "budget": "How many keys may be used up",
+    "ca": "Certificates (PEM) of the CAs to trust, or system",
+    "cert": "Client certificate (PEM)",
+    "key": "Private key of the client certificate (PEM)",
+    "psk-file": "Pre-shared key instead of certificates: a file with a line identity:hex",
+    "psk-identity": "Identity of the pre-shared key",
+    "timeout": "Seconds for each request",
+}
+
+
+class SkipDoctorWarning(UserWarning):
+    """Something that is no requirement is not met."""
+
+
+class DoctorFailure(AssertionError):
+    """A requirement is not met."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """The options of the examination."""
+    group = parser.getgroup("skip-client doctor")
+    for name, text in OPTIONS.items():
+        group.addoption(f"--skip-doctor-{name}", metavar=name.upper(), help=text)
+
+
+def items(session: pytest.Session) -> list[pytest.Item]:
+    """The tests; none when no Key Provider is named."""
+    if _option(session.config, "url") is None:
+        return []
+    from ._core import doctor_checks
+
+    profile = _option(session.config, "profile") or "draft"
+    names = doctor_checks(profile, _option(session.config, "peer") is not None)
+    examination = Examination(session.config)
+    made = [Check.from_parent(session, name=f"skip-doctor[{name}]") for name in names]
+    for item, name in zip(made, names, strict=True):
+        item.check, item.examination = name, examination
+    return list(made)
+
+
+class Examination:
+    """Runs when the first test asks for its result."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Nothing is asked yet."""
+        self._config = config
+        self._report: Report | None = None
+
+    def report(self) -> "Report":
+        """What was found."""
+        if self._report is None:
+            self._report = self._run()
+        return self._report
+
+    def _run(self) -> "Report":
+        from ._core import Psk, doctor
+
+        def given(name: str) -> str | None:
+            return _option(self._config, name)
+
+        more: dict[str, Any] = {name: given(name) for name in ("peer", "remote", "profile", "ca") if given(name)}
+        if budget := given("budget"):
+            more["budget"] = int(budget)
+        if timeout := given("timeout"):
+            more["timeout"] = float(timeout)
+        if cert := given("cert"):
+            more["cert"] = (cert, given("key"))
+        if psk_file := given("psk-file"):
+            more["psk"] = Psk.from_file(Path(psk_file), given("psk-identity"))
+        url = given("url")
+        assert url is not None
+        return doctor(url, **more)
+
+
+class Check(pytest.Item):
+    """One check as a test."""
+
+    check: str
+    examination: Examination
+
+    def runtest(self) -> None:
+        """Fails, warns or is skipped, as the check was."""
+        report = self.examination.report()
+        try:
+            check = report[self.check]
+        except KeyError:
+            pytest.skip("there is no connection")
+        text = f"{check.title}: {check.message} {check.remedy} (draft {check.section}, {check.level})"
+        if check.result == "fail":
+            raise DoctorFailure(text)
+        if check.result == "warn":
+            warnings.warn(text, SkipDoctorWarning, stacklevel=1)
+        elif check.result == "skip":
+            pytest.skip(check.message)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
+        """What was found instead of a traceback of ours."""
+        if isinstance(excinfo.value, DoctorFailure):
+            return str(excinfo.value)
+        return str(super().repr_failure(excinfo, style))
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Where it is: nowhere in a file."""
+        return self.path, None, self.name
+
+
+def _option(config: pytest.Config, name: str) -> str | None:
+    value = config.getoption(f"--skip-doctor-{name}", default=None)
+    return None if value is None else str(value)
