@@ -22,15 +22,16 @@ pub(super) trait TlsStream: Send {
     fn is_quiet(&mut self) -> bool;
     /// Says goodbye; the socket closes on drop.
     fn close(&mut self);
-    /// What a failure of this TLS library means, if that is what this is.
-    fn explain(&self, error: &io::Error) -> Option<Error>;
+    /// What the peer's alert means, if it ended the stream because it refused this client; any other end is a lost connection.
+    fn refusal(&self, error: &io::Error) -> Option<Error>;
 }
 
 /// Why reading or writing stopped.
 #[derive(Debug)]
 pub(super) enum Stop {
     Ended(Ended),
-    Tls(Error),
+    /// The peer took no request, because it refused this client.
+    Refused(Error),
     Io(io::Error),
 }
 
@@ -89,7 +90,7 @@ impl Connection {
 
     fn explain(&self, stop: Stop) -> Stop {
         match stop {
-            Stop::Io(error) => self.tls.explain(&error).map_or(Stop::Io(error), Stop::Tls),
+            Stop::Io(error) => self.tls.refusal(&error).map_or(Stop::Io(error), Stop::Refused),
             other => other,
         }
     }

@@ -83,7 +83,8 @@ fn stopped(request: &Request, stop: Stop, sent: bool) -> Error {
     match stop {
         Stop::Ended(Ended::Deadline) => Error::timed_out("the reply", advice),
         Stop::Ended(Ended::Cancelled) => Error::cancelled(advice),
-        Stop::Tls(error) => error,
+        // no advice of a lost reply: there was none, and the same client is refused again
+        Stop::Refused(error) => error,
         Stop::Io(_) => Error::connection_lost(advice),
     }
 }
@@ -380,7 +381,7 @@ mod tests {
             true
         }
         fn close(&mut self) {}
-        fn explain(&self, _: &io::Error) -> Option<Error> {
+        fn refusal(&self, _: &io::Error) -> Option<Error> {
             None
         }
     }
