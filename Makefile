@@ -1,9 +1,11 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-interop test-residue test-valgrind check check-rust check-python fuzz fmt wheel clean setup-ci
+.PHONY: help demo test test-rust test-python test-interop test-residue test-valgrind test-asan test-miri chaos check check-rust check-python fuzz fmt wheel clean setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
+SEED ?= 7
+N ?= 50000
 VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src cli/src python -type f \
@@ -39,6 +41,10 @@ test-residue: $(VENV)/installed ## no copy of a key stays in memory: the table o
 test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsafe code meet (slow)
 	@scripts/need cargo cc libssl valgrind
 	scripts/test-valgrind
+
+chaos: ## N=50000 exchanges through proxies that break connections, for each TLS stack, from SEED=7: ends with the tally
+	@scripts/need cargo cc libssl
+	CHAOS_SEED=$(SEED) CHAOS_N=$(N) cargo test --locked --release -p skip-key-provider --test chaos -- --nocapture
 
 check: check-rust check-python ## formatters, linters, types, wasm purity, licences
 
