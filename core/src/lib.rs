@@ -19,6 +19,8 @@ mod entropy;
 mod error;
 mod export;
 #[cfg(feature = "https")]
+mod harden;
+#[cfg(feature = "https")]
 mod https;
 pub mod ikev2;
 mod json;
@@ -42,6 +44,8 @@ pub use client::{Call, Client, ClientBuilder};
 pub use entropy::Entropy;
 pub use error::{Advice, Error, ErrorCode, Result, Side};
 pub use export::ExportFormat;
+#[cfg(feature = "https")]
+pub use harden::{Hardening, harden_process};
 #[cfg(feature = "https")]
 pub use https::TlsVersion;
 pub use key::Key;
