@@ -42,6 +42,14 @@ test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsaf
 	@scripts/need cargo cc libssl valgrind
 	scripts/test-valgrind
 
+test-asan: ## the tests with OpenSSL and aws-lc under AddressSanitizer and LeakSanitizer (nightly, Linux)
+	@scripts/need cargo cc libssl
+	scripts/test-asan
+
+test-miri: ## the part of the core that has no I/O under Miri (rustup component add miri --toolchain nightly; slow)
+	@scripts/need cargo
+	scripts/test-miri
+
 chaos: ## N=50000 exchanges through proxies that break connections, for each TLS stack, from SEED=7: ends with the tally
 	@scripts/need cargo cc libssl
 	CHAOS_SEED=$(SEED) CHAOS_N=$(N) cargo test --locked --release -p skip-key-provider --test chaos -- --nocapture
@@ -58,11 +66,10 @@ check-python: $(VENV)/installed
 	$(BIN)/mypy --strict --config-file python/pyproject.toml python/skip_client
 	$(BIN)/stubtest --mypy-config-file python/pyproject.toml --allowlist python/stubtest-allowlist.txt skip_client
 
-fuzz: ## hostile replies and patterns, SECONDS=600 each (a nightly compiler, and cargo install cargo-fuzz --locked)
+fuzz: ## hostile replies, patterns, files of keys and arguments, SECONDS=600 each (nightly, cargo install cargo-fuzz --locked)
 	@scripts/need cargo-fuzz
 	python3 fuzz/seeds.py
-	cargo +nightly fuzz run response -- -max_total_time=$(SECONDS) -max_len=4096 -dict=fuzz/response.dict
-	cargo +nightly fuzz run pattern -- -max_total_time=$(SECONDS) -max_len=600 -dict=fuzz/pattern.dict
+	SECONDS_EACH=$(SECONDS) scripts/fuzz
 
 fmt: $(VENV)/tools ## format everything
 	cargo fmt --all

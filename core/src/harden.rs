@@ -29,6 +29,7 @@ impl Hardening {
 /// taken back in it. What it costs: a crash leaves no core dump, here and in child programs; debuggers, `strace` and profilers cannot
 /// attach; `/proc/self` belongs to root, so a process without privileges cannot open some of its own files there (`mem`, `environ`).
 /// It does not keep secrets out of swap or a hibernated machine's disk, and root reads everything.
+#[must_use = "it says how far the system went"]
 pub fn harden_process() -> Hardening {
     match (no_core_dumps(), no_readers()) {
         (true, true) => Hardening::Full,
