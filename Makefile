@@ -1,6 +1,7 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-interop test-residue test-valgrind test-asan test-miri chaos check check-rust check-python fuzz fmt wheel clean setup-ci
+.PHONY: help demo test test-rust test-python test-interop test-residue test-valgrind test-asan test-miri chaos
+.PHONY: check check-rust check-python fuzz fmt wheel clean setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
@@ -46,11 +47,11 @@ test-asan: ## the tests with OpenSSL and aws-lc under AddressSanitizer and LeakS
 	@scripts/need cargo cc libssl
 	scripts/test-asan
 
-test-miri: ## the part of the core that has no I/O under Miri (rustup component add miri --toolchain nightly; slow)
+test-miri: ## the part of the core that has no I/O under Miri (nightly with miri; slow)
 	@scripts/need cargo
 	scripts/test-miri
 
-chaos: ## N=50000 exchanges through proxies that break connections, for each TLS stack, from SEED=7: ends with the tally
+chaos: ## N=50000 exchanges from SEED=7 through proxies that break connections, on each TLS stack; a tally
 	@scripts/need cargo cc libssl
 	CHAOS_SEED=$(SEED) CHAOS_N=$(N) cargo test --locked --release -p skip-key-provider --test chaos -- --nocapture
 
@@ -66,7 +67,7 @@ check-python: $(VENV)/installed
 	$(BIN)/mypy --strict --config-file python/pyproject.toml python/skip_client
 	$(BIN)/stubtest --mypy-config-file python/pyproject.toml --allowlist python/stubtest-allowlist.txt skip_client
 
-fuzz: ## hostile replies, patterns, files of keys and arguments, SECONDS=600 each (nightly, cargo install cargo-fuzz --locked)
+fuzz: ## hostile replies, patterns, key files, arguments: SECONDS=600 each (nightly, cargo-fuzz)
 	@scripts/need cargo-fuzz
 	python3 fuzz/seeds.py
 	SECONDS_EACH=$(SECONDS) scripts/fuzz

@@ -23,12 +23,14 @@ impl Hardening {
     }
 }
 
-/// Switches core dumps off and, on Linux, has the kernel refuse other processes of the same user that want to read or trace this one.
+/// Switches core dumps off and, on Linux, has the kernel refuse other processes of the same user that want to read or
+/// trace this one.
 ///
-/// For programs that hold keys, early in `main`; a library must not do it for its host. It holds for the whole process and cannot be
-/// taken back in it. What it costs: a crash leaves no core dump, here and in child programs; debuggers, `strace` and profilers cannot
-/// attach; `/proc/self` belongs to root, so a process without privileges cannot open some of its own files there (`mem`, `environ`).
-/// It does not keep secrets out of swap or a hibernated machine's disk, and root reads everything.
+/// For programs that hold keys, early in `main`; a library must not do it for its host. It holds for the whole process
+/// and cannot be taken back in it. What it costs: a crash leaves no core dump, here and in child programs; debuggers,
+/// `strace` and profilers cannot attach; `/proc/self` belongs to root, so a process without privileges cannot open some
+/// of its own files there (`mem`, `environ`). It does not keep secrets out of swap or a hibernated machine's disk, and
+/// root reads everything.
 #[must_use = "it says how far the system went"]
 pub fn harden_process() -> Hardening {
     match (no_core_dumps(), no_readers()) {

@@ -697,7 +697,9 @@ fn is_decimal(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{MessageKind, Rules, Severity, is_cut_off, is_valid, validate};
+    #[cfg(feature = "https")]
+    use super::is_cut_off;
+    use super::{MessageKind, Rules, Severity, is_valid, validate};
 
     const KEY: &str = "ad229dfb8a276e74c1f3b6c09349a69fb2fed73c541270663f0e5cbbfb031670";
 
@@ -719,6 +721,7 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "https")]
     #[test]
     fn cut_documents_are_known_as_such() {
         for cut in [&b""[..], b" ", b"{", b"{\"key\": \"\xc3"] {

@@ -1,4 +1,5 @@
-//! The fuzz targets of fuzz/ on their seeds and on changes of these, without libFuzzer: the same numbers each time, on any compiler.
+//! The fuzz targets of fuzz/ on their seeds and on changes of these, without libFuzzer: the same numbers each time, on
+//! any compiler.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Any text as an id, a keyId, a size or a payload of `IKEv2`: what is taken keeps the limits, and is the same after a round trip.
+//! Any text as an id, a keyId, a size or a payload of `IKEv2`: what is taken keeps the limits, and is the same after a
+//! round trip.
 //!
 //! Input: text and payload are the same bytes.
 #![cfg_attr(fuzzing, no_main)]

@@ -1,5 +1,5 @@
-//! Any file of pre-shared keys, and any text as a key: no panic, limits kept, nothing of the input shown, and a key that was read reads
-//! the same when it is written again.
+//! Any file of pre-shared keys, and any text as a key: no panic, limits kept, nothing of the input shown, and a key
+//! that was read reads the same when it is written again.
 //!
 //! Input (seeds.py writes the same): an identity, a line feed, the file.
 #![cfg_attr(fuzzing, no_main)]

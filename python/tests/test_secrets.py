@@ -107,8 +107,7 @@ def test_entropy_is_wiped_too(alice: Client) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="what harden_process does elsewhere is less")
 def test_a_hardened_process_has_no_core_dumps() -> None:
     program = (
-        "import resource, skip_client\n"
-        "print(skip_client.harden_process(), resource.getrlimit(resource.RLIMIT_CORE))"
+        "import resource, skip_client\nprint(skip_client.harden_process(), resource.getrlimit(resource.RLIMIT_CORE))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert ran.stdout == "full (0, 0)\n"

@@ -14,8 +14,8 @@ pub(super) fn explain(alert: u8) -> Error {
     }
 }
 
-/// Whether this alert says that the peer took no request of this client's. In TLS 1.3 it comes after the first request went out,
-/// because the peer looks at a client's certificate last.
+/// Whether this alert says that the peer took no request of this client's. In TLS 1.3 it comes after the first request
+/// went out, because the peer looks at a client's certificate last.
 pub(super) fn refuses_client(alert: u8) -> bool {
     matches!(
         alert,

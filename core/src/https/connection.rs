@@ -22,7 +22,8 @@ pub(super) trait TlsStream: Send {
     fn is_quiet(&mut self) -> bool;
     /// Says goodbye; the socket closes on drop.
     fn close(&mut self);
-    /// What the peer's alert means, if it ended the stream because it refused this client; any other end is a lost connection.
+    /// What the peer's alert means, if it ended the stream because it refused this client; any other end is a lost
+    /// connection.
     fn refusal(&self, error: &io::Error) -> Option<Error>;
 }
 

@@ -1,8 +1,8 @@
-//! A model of the exchange, checked against the client: two encryptors, one to three Key Providers each, and a network that fails where
-//! it can, before, within and after a request and its reply.
+//! A model of the exchange, checked against the client: two encryptors, one to three Key Providers each, and a network
+//! that fails where it can, before, within and after a request and its reply.
 //!
-//! Everything is real here but TLS: the client with its pool and deadlines, sockets, Key Providers in threads. The stack below notes on
-//! the client's side what was written, so that a claim about it needs no timing.
+//! Everything is real here but TLS: the client with its pool and deadlines, sockets, Key Providers in threads. The
+//! stack below notes on the client's side what was written, so that a claim about it needs no timing.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, Read, Write};
@@ -420,7 +420,8 @@ fn serve(mut stream: &TcpStream, shared: &Shared) -> io::Result<()> {
 }
 
 impl Book {
-    /// What a Key Provider does and says: a key is made for who asks without a keyId, and given once to who asks with it.
+    /// What a Key Provider does and says: a key is made for who asks without a keyId, and given once to who asks with
+    /// it.
     fn answer(&mut self, path: &str) -> (u16, String) {
         let key_message = |id: &str, key: &str| format!(r#"{{"keyId":"{id}","key":"{key}"}}"#);
         if path == "/capabilities" {
@@ -500,7 +501,8 @@ fn call(
     result
 }
 
-/// Does what a pair of encryptors does that follows every advice: both have the same key in the end, or both know why not.
+/// Does what a pair of encryptors does that follows every advice: both have the same key in the end, or both know why
+/// not.
 fn exchange(shared: &Shared, alice: &Client, bob: &Client) -> Result<(), Error> {
     let [a, b] = ["Alice", "Bob"].map(|id| id.parse().expect("an id"));
     for _ in 0..40 {
@@ -573,7 +575,12 @@ fn check(count: usize, check_remote: bool, dials: Vec<Dial>, fates: Vec<Fate>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 50, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        max_shrink_iters: 50,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn with_one_key_provider_each(

@@ -1,5 +1,5 @@
-//! Pairs of encryptors that follow every advice, through proxies that break connections: at the end of each exchange both have the same
-//! key, or both know that they have none; no key comes twice; nothing is left behind.
+//! Pairs of encryptors that follow every advice, through proxies that break connections: at the end of each exchange
+//! both have the same key, or both know that they have none; no key comes twice; nothing is left behind.
 //!
 //! `make chaos SEED=7 N=50000`; without these, a short run.
 

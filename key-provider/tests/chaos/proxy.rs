@@ -1,4 +1,5 @@
-//! A proxy that does to connections what networks do: resets, ends, stalls, flipped bytes, latency, connects out of order.
+//! A proxy that does to connections what networks do: resets, ends, stalls, flipped bytes, latency, connects out of
+//! order.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -22,7 +23,8 @@ impl Random {
     }
 }
 
-/// How much a connection carries in one direction before it ends in any case: without a limit the luckiest ones would carry nearly all.
+/// How much a connection carries in one direction before it ends in any case: without a limit the luckiest ones would
+/// carry nearly all.
 const LIFE: usize = 30_000;
 
 /// What may happen to a connection, and the names in the tally.
