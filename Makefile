@@ -1,14 +1,16 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-interop test-residue test-valgrind \
-	check check-rust check-python check-node check-mobile bench bench-node fuzz fmt wheel npm jar docs bindings clean \
+.PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-interop test-residue test-valgrind test-asan \
+	test-miri chaos check check-rust check-python check-node check-mobile bench bench-node fuzz fmt wheel npm jar docs bindings clean \
 	setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
+SEED ?= 7
+N ?= 50000
 VENV := .venv
 BIN := $(VENV)/bin
-WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src cli/src python -type f \
+WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src doctor/src cli/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
 NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
 	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
@@ -57,6 +59,18 @@ test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsaf
 	@scripts/need cargo cc libssl valgrind
 	scripts/test-valgrind
 
+test-asan: ## the tests with OpenSSL and aws-lc under AddressSanitizer and LeakSanitizer (nightly, Linux)
+	@scripts/need cargo cc libssl
+	scripts/test-asan
+
+test-miri: ## the part of the core that has no I/O under Miri (nightly with miri; slow)
+	@scripts/need cargo
+	scripts/test-miri
+
+chaos: ## N=50000 exchanges from SEED=7 through proxies that break connections, on each TLS stack; a tally
+	@scripts/need cargo cc libssl
+	CHAOS_SEED=$(SEED) CHAOS_N=$(N) cargo test --locked --release -p skip-key-provider --test chaos -- --nocapture
+
 check: check-rust check-python check-node check-mobile ## formatters, linters, types, wasm purity, licences
 
 check-rust:
@@ -88,11 +102,10 @@ bench: $(VENV)/installed $(VENV)/peers ## side by side with peers and floors, in
 	if command -v go >/dev/null; then cd bench/go && go build -o ../../$(VENV)/bench/go .; fi
 	$(BIN)/python bench/run.py --rust $(VENV)/bench/release/skip-client-bench $$(test -x $(VENV)/bench/go && echo --go $(VENV)/bench/go)
 
-fuzz: ## hostile replies and patterns, SECONDS=600 each (a nightly compiler, and cargo install cargo-fuzz --locked)
+fuzz: ## hostile replies, patterns, key files, arguments: SECONDS=600 each (nightly, cargo-fuzz)
 	@scripts/need cargo-fuzz
 	python3 fuzz/seeds.py
-	cargo +nightly fuzz run response -- -max_total_time=$(SECONDS) -max_len=4096 -dict=fuzz/response.dict
-	cargo +nightly fuzz run pattern -- -max_total_time=$(SECONDS) -max_len=600 -dict=fuzz/pattern.dict
+	SECONDS_EACH=$(SECONDS) scripts/fuzz
 
 fmt: $(VENV)/tools node/node_modules/installed ## format everything
 	cargo fmt --all

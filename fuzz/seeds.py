@@ -38,6 +38,29 @@ def patterns() -> Iterator[bytes]:
             yield f"{case['pattern']}\n{remote}".encode()
 
 
+def psks() -> Iterator[bytes]:
+    """Identity, line feed, file: see fuzz_targets/psk.rs."""
+    digits = bytes(range(32)).hex()
+    for content in (
+        f"alice:{digits}\nbob:{digits.upper()}\r\n",
+        digits,
+        f"a:b:{digits}\n\n",
+        base64.b64encode(bytes(range(33))).decode(),
+        "alice:0\nalice:00\n",
+    ):
+        for identity in ("alice", "a:b", ""):
+            yield f"{identity}\n{content}".encode()
+
+
+def arguments() -> Iterator[bytes]:
+    """Ids, sizes and payloads: see fuzz_targets/arguments.rs."""
+    yield from (b"Bob", b"KP_*_[!a-c]?", "Zür ich/%20".encode(), KEY_ID.encode(), b"QKD-A~1.0_x", b"256", b"65537")
+    for case in cases("ikev2"):
+        for value in case.values():
+            if isinstance(value, str) and len(value) % 2 == 0 and not set(value) - set("0123456789abcdefABCDEF"):
+                yield bytes.fromhex(value)
+
+
 def write(target: str, seeds: Iterator[bytes]) -> None:
     """One file a seed, named after its contents, as libFuzzer does it."""
     folder = HERE / "corpus" / target
@@ -49,3 +72,5 @@ def write(target: str, seeds: Iterator[bytes]) -> None:
 
 write("response", responses())
 write("pattern", patterns())
+write("psk", psks())
+write("arguments", arguments())

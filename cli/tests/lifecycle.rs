@@ -92,6 +92,16 @@ fn serve_writes_its_folder_and_ends_at_sigterm() {
     assert!(std::net::TcpStream::connect(address).is_err());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_command_leaves_no_core_dumps() {
+    let serving = Serving::start(&[]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", serving.child.id())).expect("a running process");
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
+    let core: Vec<&str> = core.expect("a limit").split_whitespace().collect();
+    assert_eq!(core[..2], ["0", "0"]);
+}
+
 #[test]
 fn the_commands_that_serve_shows_can_be_pasted() {
     let mut serving = Serving::start(&["--require-client-cert", "--alice-id", "it's Alice"]);

@@ -18,6 +18,8 @@ mod client;
 mod entropy;
 mod error;
 mod export;
+#[cfg(feature = "https")]
+mod harden;
 mod hex;
 #[cfg(feature = "https")]
 mod https;
@@ -43,6 +45,8 @@ pub use client::{Call, Client, ClientBuilder};
 pub use entropy::Entropy;
 pub use error::{Advice, Error, ErrorCode, Result, Side};
 pub use export::ExportFormat;
+#[cfg(feature = "https")]
+pub use harden::{Hardening, harden_process};
 #[cfg(feature = "https")]
 pub use https::{Ending, HelloAnswer, Probe, ProbeConnection, ProbeReply, TlsVersion};
 pub use key::Key;

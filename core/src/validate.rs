@@ -727,7 +727,9 @@ fn is_decimal(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{MessageKind, Rules, Severity, is_cut_off, is_valid, validate};
+    #[cfg(feature = "https")]
+    use super::is_cut_off;
+    use super::{MessageKind, Rules, Severity, is_valid, validate};
 
     const KEY: &str = "ad229dfb8a276e74c1f3b6c09349a69fb2fed73c541270663f0e5cbbfb031670";
 
@@ -749,6 +751,7 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "https")]
     #[test]
     fn a_kind_is_guessed_by_its_members() {
         for (text, kind) in [

@@ -1,12 +1,14 @@
 //! Any entry of remoteSystemID and any id: `matches_remote` says what a matcher says that follows the definition word by word.
 //!
 //! Input (seeds.py writes the same): the entry, a line feed, the id.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use skip_client::{Request, SystemId, matches_remote};
 
-fuzz_target!(|data: &str| {
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &str| run(data));
+
+pub fn run(data: &str) {
     let Some((pattern, id)) = data.split_once('\n') else {
         return;
     };
@@ -27,7 +29,7 @@ fuzz_target!(|data: &str| {
         assert_eq!(remote.is_pattern(), !literal, "{pattern:?}");
         assert_eq!(Request::new_key(&remote, None).is_err(), !literal, "{pattern:?}");
     }
-});
+}
 
 enum Element {
     Many,

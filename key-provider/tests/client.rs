@@ -50,6 +50,7 @@ in_both_modes! {
     a_running_call_ends_when_it_is_cancelled_or_the_client_closed,
     the_caller_is_asked_whether_to_go_on,
     a_proxy_carries_the_connection,
+    a_record_that_was_changed_on_the_way_is_a_lost_reply,
     a_hundred_at_once_lose_nothing_and_get_nothing_twice,
 }
 
@@ -434,6 +435,53 @@ fn a_proxy_carries_the_connection(mode: Mode) {
     assert_eq!(error.code(), ErrorCode::ConnectFailed);
     assert!(error.message().contains("user name"), "{error}");
     server.join().expect("server");
+}
+
+fn a_record_that_was_changed_on_the_way_is_a_lost_reply(mode: Mode) {
+    let pair = pair(|_| {});
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let to = match mode {
+        Mode::Certificates => pair.alice().address,
+        Mode::Psk => pair.alice().psk_address,
+    };
+    let change = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let changing = Arc::clone(&change);
+    let proxy = thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("a client");
+        let mut kp = TcpStream::connect(to).expect("the KP");
+        let (mut from_client, mut to_kp) = (client.try_clone().expect("clone"), kp.try_clone().expect("clone"));
+        let up = thread::spawn(move || {
+            let _ = std::io::copy(&mut from_client, &mut to_kp);
+            let _ = to_kp.shutdown(std::net::Shutdown::Both);
+        });
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(n @ 1..) = kp.read(&mut buffer) {
+            if changing.load(Ordering::SeqCst) {
+                buffer[n - 1] ^= 1;
+            }
+            // the client hangs up on what was changed
+            let _ = client.write_all(&buffer[..n]);
+        }
+        let _ = client.shutdown(std::net::Shutdown::Both);
+        up.join().expect("up");
+    });
+    let client = trusting(
+        mode,
+        &pair,
+        Client::builder(&format!("https://{address}")).expect("a URL"),
+    );
+    let client = client.build().expect("a client");
+    client.capabilities().expect("unchanged");
+    change.store(true, Ordering::SeqCst);
+    let error = client.new_key(&id("Bob")).expect_err("changed");
+    assert_eq!(
+        (error.code(), error.advice()),
+        (ErrorCode::ConnectionLost, Advice::NewKey),
+        "{error:?}"
+    );
+    drop(client);
+    proxy.join().expect("proxy");
 }
 
 fn a_hundred_at_once_lose_nothing_and_get_nothing_twice(mode: Mode) {

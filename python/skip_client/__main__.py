@@ -2,11 +2,12 @@
 
 import sys
 
-from ._core import cli_main
+from ._core import cli_main, harden_process
 
 
 def main() -> int:
     """Runs the command line with the arguments of this process."""
+    harden_process()
     return cli_main(["skip-client", *sys.argv[1:]])
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "doctor_checks",
     "error_codes",
     "export_formats",
+    "harden_process",
     "is_valid",
     "matches_remote",
     "schema_text",
@@ -425,6 +426,14 @@ def error_codes() -> list[str]:
 
 def export_formats() -> list[str]:
     """The formats of Key.export."""
+
+def harden_process() -> Literal["full", "core_dumps_off", "nothing"]:
+    """Keeps this process's memory to itself, for programs that hold keys; a library must not do it for its host.
+
+    `full` (Linux): no core dumps, and no other process of the same user can read or trace this one. The price: nothing
+    to look at after a crash, here and in child programs, no debugger or profiler, and a process without privileges
+    cannot open its own /proc/self/mem or environ. It cannot be taken back.
+    """
 
 def cli_main(arguments: list[str]) -> int:
     """Runs the command line; the first argument is its name. Returns the exit status."""

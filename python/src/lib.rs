@@ -29,7 +29,7 @@ mod _core {
     #[pymodule_export]
     use super::secrets::{Entropy, Key};
     #[pymodule_export]
-    use super::{cli_main, error_codes, export_formats};
+    use super::{cli_main, error_codes, export_formats, harden_process};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -40,6 +40,12 @@ mod _core {
 #[pyfunction]
 fn cli_main(py: Python<'_>, arguments: Vec<OsString>) -> i32 {
     py.detach(|| skip_client_cli::run(arguments))
+}
+
+/// Keeps the memory of this process to itself, as far as the system can; says how far.
+#[pyfunction]
+fn harden_process() -> &'static str {
+    skip_client::harden_process().as_str()
 }
 
 /// The codes of all errors, in the order of the four sides.

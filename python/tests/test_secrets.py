@@ -5,6 +5,8 @@ import copy
 import os
 import pickle
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,12 @@ def test_entropy_is_wiped_too(alice: Client) -> None:
         assert salt.hex() == bytes(salt).hex()
         view = memoryview(salt)
     assert not any(view)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what harden_process does elsewhere is less")
+def test_a_hardened_process_has_no_core_dumps() -> None:
+    program = (
+        "import resource, skip_client\nprint(skip_client.harden_process(), resource.getrlimit(resource.RLIMIT_CORE))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout == "full (0, 0)\n"

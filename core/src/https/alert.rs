@@ -14,7 +14,17 @@ pub(super) fn explain(alert: u8) -> Error {
     }
 }
 
+/// Whether this alert says that the peer took no request of this client's. In TLS 1.3 it comes after the first request
+/// went out, because the peer looks at a client's certificate last.
+pub(super) fn refuses_client(alert: u8) -> bool {
+    matches!(
+        alert,
+        HANDSHAKE_FAILURE | 41..=46 | 48 | 49 | DECRYPT_ERROR | CERTIFICATE_REQUIRED
+    )
+}
+
 pub(super) const HANDSHAKE_FAILURE: u8 = 40;
+const DECRYPT_ERROR: u8 = 51;
 pub(super) const PROTOCOL_VERSION: u8 = 70;
 pub(super) const INSUFFICIENT_SECURITY: u8 = 71;
 pub(super) const UNRECOGNISED_NAME: u8 = 112;

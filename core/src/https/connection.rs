@@ -23,18 +23,24 @@ pub(super) trait TlsStream: Send {
     /// Says goodbye; the socket closes on drop.
     fn close(&mut self);
     /// Whether the peer said goodbye (`close_notify`) before its end was read.
-    fn closed_cleanly(&mut self) -> bool;
+    fn closed_cleanly(&mut self) -> bool {
+        false
+    }
     /// The certificates that the peer showed, its own first, in DER.
-    fn certificates(&self) -> Vec<Vec<u8>>;
-    /// What a failure of this TLS library means, if that is what this is.
-    fn explain(&self, error: &io::Error) -> Option<Error>;
+    fn certificates(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+    /// What the peer's alert means, if it ended the stream because it refused this client; any other end is a lost
+    /// connection.
+    fn refusal(&self, error: &io::Error) -> Option<Error>;
 }
 
 /// Why reading or writing stopped.
 #[derive(Debug)]
 pub(super) enum Stop {
     Ended(Ended),
-    Tls(Error),
+    /// The peer took no request, because it refused this client.
+    Refused(Error),
     Io(io::Error),
 }
 
@@ -101,7 +107,7 @@ impl Connection {
 
     fn explain(&self, stop: Stop) -> Stop {
         match stop {
-            Stop::Io(error) => self.tls.explain(&error).map_or(Stop::Io(error), Stop::Tls),
+            Stop::Io(error) => self.tls.refusal(&error).map_or(Stop::Io(error), Stop::Refused),
             other => other,
         }
     }

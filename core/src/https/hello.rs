@@ -73,7 +73,7 @@ fn ended(stop: &Stop) -> Result<HelloAnswer> {
     match stop {
         Stop::Ended(ended @ Ended::Cancelled) => Err(not_connected(*ended, "the TLS handshake")),
         Stop::Ended(Ended::Deadline) => Err(Error::timed_out("the TLS handshake", Advice::SameRequest)),
-        Stop::Tls(_) | Stop::Io(_) => Ok(HelloAnswer::Refused),
+        Stop::Refused(_) | Stop::Io(_) => Ok(HelloAnswer::Refused),
     }
 }
 

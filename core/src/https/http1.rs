@@ -109,7 +109,8 @@ fn stopped(request: &Request, stop: Stop, sent: bool) -> Error {
     match stop {
         Stop::Ended(Ended::Deadline) => Error::timed_out("the reply", advice),
         Stop::Ended(Ended::Cancelled) => Error::cancelled(advice),
-        Stop::Tls(error) => error,
+        // no advice of a lost reply: there was none, and the same client is refused again
+        Stop::Refused(error) => error,
         Stop::Io(_) => Error::connection_lost(advice),
     }
 }
@@ -394,6 +395,8 @@ mod tests {
     use std::thread;
     use std::time::{Duration, Instant};
 
+    use proptest::prelude::*;
+
     use super::{Exchanged, Target, exchange};
     use crate::error::{Advice, Error, ErrorCode};
     use crate::https::connection::{Connection, TlsStream, Wire};
@@ -418,13 +421,7 @@ mod tests {
             true
         }
         fn close(&mut self) {}
-        fn closed_cleanly(&mut self) -> bool {
-            false
-        }
-        fn certificates(&self) -> Vec<Vec<u8>> {
-            Vec::new()
-        }
-        fn explain(&self, _: &io::Error) -> Option<Error> {
+        fn refusal(&self, _: &io::Error) -> Option<Error> {
             None
         }
     }
@@ -665,5 +662,124 @@ mod tests {
             (ErrorCode::TimedOut, Advice::NewKey)
         );
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    /// A reply that is in memory already, handed out in pieces.
+    struct Memory {
+        left: Vec<u8>,
+        piece: usize,
+    }
+
+    impl TlsStream for Memory {
+        fn write_all(&mut self, _: &[u8], sent: &mut bool) -> io::Result<()> {
+            *sent = true;
+            Ok(())
+        }
+        fn resume_write(&mut self, _: &[u8], _: &mut bool) -> io::Result<()> {
+            Ok(())
+        }
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let n = self.piece.min(self.left.len()).min(buffer.len());
+            buffer[..n].copy_from_slice(&self.left[..n]);
+            self.left.drain(..n);
+            Ok(n)
+        }
+        fn is_quiet(&mut self) -> bool {
+            true
+        }
+        fn close(&mut self) {}
+        fn refusal(&self, _: &io::Error) -> Option<Error> {
+            None
+        }
+    }
+
+    fn read_from_memory(reply: &[u8], piece: usize, socket: &Arc<TcpStream>) -> Result<Exchanged, TransportError> {
+        let info = ConnectionInfo {
+            url: String::new(),
+            address: String::new(),
+            tls_version: String::new(),
+            cipher_suite: String::new(),
+            group: None,
+            warnings: Vec::new(),
+        };
+        let memory = Memory {
+            left: reply.to_vec(),
+            piece,
+        };
+        let mut connection = Connection::new(Box::new(memory), Wire::new(Arc::clone(socket)), info);
+        let target = Target {
+            base_path: String::new(),
+            authority: "kp".into(),
+        };
+        let cancel = CancelToken::new();
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let control = Control {
+            deadline,
+            connect_deadline: deadline,
+            cancel: &cancel,
+            interrupted: None,
+        };
+        let request = Request::new_key(&"Bob".parse().expect("an id"), None).expect("a request");
+        exchange(&mut connection, &target, &request, &control)
+    }
+
+    /// Parts of which any sequence is tried as a reply.
+    fn parts() -> impl Strategy<Value = Vec<u8>> {
+        let text = prop::sample::select(vec![
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.0 200 OK\r\n",
+            "HTTP/1.1 100 x\r\n\r\n",
+            "HTTP/1.1 503 x\r\nRetry-After: 1\r\n",
+            "Content-Length: 2\r\n",
+            "Content-Length: 99999999999999999999\r\n",
+            "Content-Length: 65536\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "Connection: close\r\n",
+            "\r\n",
+            "2\r\n{}\r\n",
+            "fffffffffffffffff\r\n",
+            "FFFFFFFFFFFFFFFF\r\n",
+            "10000\r\n",
+            "0\r\n\r\n",
+            "0\r\nA: b\r\n\r\n",
+            "{}",
+            "{\"a\":",
+        ]);
+        prop_oneof![
+            8 => text.prop_map(|text| text.as_bytes().to_vec()),
+            1 => prop::collection::vec(any::<u8>(), 0..20),
+            1 => Just(vec![b'x'; 70_000]),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_reply_is_read_within_limits_and_the_same_in_any_pieces(
+            parts in prop::collection::vec(parts(), 0..9),
+            piece in 1..400_usize,
+        ) {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let socket = Arc::new(TcpStream::connect(listener.local_addr().expect("an address")).expect("connects"));
+            let reply = parts.concat();
+            let whole = read_from_memory(&reply, usize::MAX, &socket);
+            let pieces = read_from_memory(&reply, piece, &socket);
+            match (whole, pieces) {
+                (Ok(whole), Ok(pieces)) => {
+                    prop_assert!(whole.response.body.len() <= super::BODY_LIMIT);
+                    prop_assert_eq!(whole.response.status, pieces.response.status);
+                    if whole.response.status == 200 {
+                        prop_assert_eq!(whole.response.body.as_slice(), pieces.response.body.as_slice());
+                    }
+                }
+                (Err(whole), Err(pieces)) => {
+                    prop_assert!(whole.sent && pieces.sent);
+                    prop_assert!(whole.error.advice() != Advice::SameRequest);
+                    prop_assert_eq!(whole.error.advice(), pieces.error.advice());
+                }
+                (whole, pieces) => prop_assert!(false, "{:?} is not {:?}", whole.err(), pieces.err()),
+            }
+        }
     }
 }

@@ -4,6 +4,8 @@ mod alert;
 mod connection;
 mod dial;
 mod divert;
+#[cfg(test)]
+mod exactly_once;
 mod hello;
 mod http1;
 #[cfg(feature = "psk")]

@@ -246,7 +246,7 @@ impl ProbeConnection {
         let mut byte = WipedBuffer::default();
         match self.connection.read(byte.spare(1), control) {
             Ok(0) if self.connection.closed_cleanly() => Ok(Ending::CloseNotify),
-            Ok(0) | Err(Stop::Io(_) | Stop::Tls(_)) => Ok(Ending::Cut),
+            Ok(0) | Err(Stop::Io(_) | Stop::Refused(_)) => Ok(Ending::Cut),
             Ok(_) => Ok(Ending::Data),
             Err(Stop::Ended(Ended::Deadline)) => Ok(Ending::Open),
             Err(Stop::Ended(Ended::Cancelled)) => Err(Error::cancelled(Advice::SameRequest)),
@@ -262,7 +262,7 @@ impl ProbeConnection {
             .map_err(|stop| match stop {
                 Stop::Ended(Ended::Deadline) => Error::timed_out("the reply", Advice::SameRequest),
                 Stop::Ended(Ended::Cancelled) => Error::cancelled(Advice::SameRequest),
-                Stop::Tls(error) => error,
+                Stop::Refused(error) => error,
                 Stop::Io(_) => Error::connection_lost(Advice::SameRequest),
             })
     }

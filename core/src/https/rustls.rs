@@ -85,7 +85,7 @@ impl TlsStack for Rustls {
             wire.wait(control, || stream.handshake_step())
                 .map_err(|stop| match stop {
                     Stop::Ended(ended) => not_connected(ended, "the TLS handshake"),
-                    Stop::Tls(error) => error,
+                    Stop::Refused(error) => error,
                     Stop::Io(error) => stream
                         .explain(&error)
                         .unwrap_or_else(|| stream.or_client_cert_wanted(Error::tls_closed())),
@@ -292,6 +292,16 @@ impl Stream {
         divert::into(&mut self.received, || session.process_new_packets())
     }
 
+    /// What a failure of rustls means, if that is what this is.
+    fn explain(&self, error: &io::Error) -> Option<Error> {
+        let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+        let explained = explain(error);
+        Some(match error {
+            rustls::Error::AlertReceived(_) => self.or_client_cert_wanted(explained),
+            _ => explained,
+        })
+    }
+
     /// The error, unless the lack of a client certificate explains it better.
     fn or_client_cert_wanted(&self, error: Error) -> Error {
         if self.wants_client_cert.load(Ordering::Relaxed) {
@@ -408,13 +418,11 @@ impl TlsStream for Stream {
         shown.iter().map(|certificate| certificate.to_vec()).collect()
     }
 
-    fn explain(&self, error: &io::Error) -> Option<Error> {
-        let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-        let explained = explain(error);
-        Some(match error {
-            rustls::Error::AlertReceived(_) => self.or_client_cert_wanted(explained),
-            _ => explained,
-        })
+    fn refusal(&self, error: &io::Error) -> Option<Error> {
+        match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+            rustls::Error::AlertReceived(alert) if super::alert::refuses_client((*alert).into()) => self.explain(error),
+            _ => None,
+        }
     }
 }
 

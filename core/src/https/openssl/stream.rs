@@ -51,7 +51,7 @@ impl Stream {
         match wire.wait(control, || stream.connect().map_err(into_io)) {
             Ok(()) => Ok(Self(stream)),
             Err(Stop::Ended(ended)) => Err((Why::Ended(ended), Some(stream))),
-            Err(Stop::Tls(_)) => Err((Why::Closed, Some(stream))),
+            Err(Stop::Refused(_)) => Err((Why::Closed, Some(stream))),
             Err(Stop::Io(error)) => Err((why(&error), Some(stream))),
         }
     }
@@ -128,11 +128,10 @@ impl TlsStream for Stream {
         chain.filter_map(|certificate| certificate.to_der().ok()).collect()
     }
 
-    fn explain(&self, error: &io::Error) -> Option<Error> {
+    fn refusal(&self, error: &io::Error) -> Option<Error> {
         match why(error) {
-            Why::Alert(alert) => Some(alert::explain(alert)),
-            Why::Reason(_) => Some(Error::tls_broken()),
-            Why::Ended(_) | Why::Closed => None,
+            Why::Alert(alert) if alert::refuses_client(alert) => Some(alert::explain(alert)),
+            Why::Alert(_) | Why::Reason(_) | Why::Ended(_) | Why::Closed => None,
         }
     }
 }

@@ -1,0 +1,186 @@
+//! A proxy that does to connections what networks do: resets, ends, stalls, flipped bytes, latency, connects out of
+//! order.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::SockRef;
+
+/// The same numbers for the same seed (SplitMix64).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % limit
+    }
+}
+
+/// How much a connection carries in one direction before it ends in any case: without a limit the luckiest ones would
+/// carry nearly all.
+const LIFE: usize = 30_000;
+
+/// What may happen to a connection, and the names in the tally.
+pub const FAULTS: [&str; 6] = ["none", "reset", "end", "stall", "corrupt", "latency"];
+
+#[derive(Clone, Copy)]
+struct Plan {
+    fault: &'static str,
+    /// Whether it happens on the way to the Key Provider.
+    up: bool,
+    /// After how many bytes of that way.
+    at: usize,
+    /// How long the connection waits before it goes on, so that later ones overtake it.
+    hold: Duration,
+}
+
+impl Plan {
+    fn of(random: &mut Random) -> Self {
+        let fault = FAULTS[match random.below(100) {
+            0..40 => 0,
+            40..57 => 1,
+            57..74 => 2,
+            74..77 => 3,
+            77..87 => 4,
+            _ => 5,
+        }];
+        let up = random.below(3) == 0;
+        // half of them in the handshake or soon after it
+        let reach = if random.below(2) == 0 { 3000 } else { 20_000 };
+        let at = usize::try_from(random.below(if up { reach / 2 } else { reach })).unwrap_or(0);
+        let hold = Duration::from_millis(if random.below(20) == 0 { random.below(15) } else { 0 });
+        Self { fault, up, at, hold }
+    }
+}
+
+pub struct Proxy {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    to: Mutex<SocketAddr>,
+    /// By the order of `FAULTS`: how often each was planned.
+    planned: Mutex<[usize; FAULTS.len()]>,
+    stopped: AtomicBool,
+}
+
+impl Proxy {
+    pub fn start(to: SocketAddr, seed: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared {
+            to: Mutex::new(to),
+            planned: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        });
+        let theirs = Arc::clone(&shared);
+        let thread = Some(thread::spawn(move || accept(&listener, &theirs, &mut Random(seed))));
+        Self {
+            address,
+            shared,
+            thread,
+        }
+    }
+
+    /// Where new connections go.
+    pub fn set_target(&self, to: SocketAddr) {
+        *self.shared.to.lock().expect("lock") = to;
+    }
+
+    pub fn planned(&self) -> [usize; FAULTS.len()] {
+        *self.shared.planned.lock().expect("lock")
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        drop(TcpStream::connect(self.address));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>, random: &mut Random) {
+    let mut connections: Vec<JoinHandle<()>> = Vec::new();
+    while let Ok((client, _)) = listener.accept() {
+        if shared.stopped.load(Ordering::SeqCst) {
+            break;
+        }
+        let plan = Plan::of(random);
+        let number = FAULTS.iter().position(|fault| *fault == plan.fault).unwrap_or(0);
+        shared.planned.lock().expect("lock")[number] += 1;
+        let to = *shared.to.lock().expect("lock");
+        connections.retain(|connection| !connection.is_finished());
+        connections.push(thread::spawn(move || carry(client, to, plan)));
+    }
+    for connection in connections {
+        let _ = connection.join();
+    }
+}
+
+fn carry(client: TcpStream, to: SocketAddr, plan: Plan) {
+    thread::sleep(plan.hold);
+    let Ok(provider) = TcpStream::connect(to) else {
+        // a Key Provider that is just starting anew
+        return;
+    };
+    let _ = (client.set_nodelay(true), provider.set_nodelay(true));
+    let (client, provider) = (Arc::new(client), Arc::new(provider));
+    let up = {
+        let (client, provider) = (Arc::clone(&client), Arc::clone(&provider));
+        thread::spawn(move || pump(&client, &provider, &client, plan.up.then_some(plan)))
+    };
+    pump(&provider, &client, &client, (!plan.up).then_some(plan));
+    let _ = up.join();
+}
+
+/// Carries one direction until it ends, or until what is planned for it happens; then both directions end.
+fn pump(mut from: &TcpStream, mut to: &TcpStream, client: &TcpStream, plan: Option<Plan>) {
+    let mut buffer = [0; 4096];
+    let mut carried = 0;
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        let data = &mut buffer[..n];
+        let due = plan.filter(|plan| carried + n > plan.at);
+        let keep = due.map_or(n, |plan| plan.at.saturating_sub(carried));
+        carried += n;
+        match due.map(|plan| plan.fault) {
+            Some("reset") => {
+                let _ = to.write_all(&data[..keep]);
+                // closing sends a reset now; the other direction is woken without a goodbye
+                let _ = SockRef::from(client).set_linger(Some(Duration::ZERO));
+                let _ = client.shutdown(Shutdown::Read);
+                let _ = if std::ptr::eq(from, client) { to } else { from }.shutdown(Shutdown::Both);
+                return;
+            }
+            Some("end") => {
+                let _ = to.write_all(&data[..keep]);
+                break;
+            }
+            Some("stall") => {
+                let _ = to.write_all(&data[..keep]);
+                // whatever comes now is swallowed, until somebody has had enough
+                while matches!(from.read(&mut buffer), Ok(1..)) {}
+                break;
+            }
+            Some("corrupt") if keep < n => data[keep] ^= 0x20,
+            Some("latency") => thread::sleep(Duration::from_millis(2)),
+            _ => {}
+        }
+        if to.write_all(data).is_err() || carried > LIFE {
+            break;
+        }
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}
