@@ -295,7 +295,6 @@ pub(crate) enum Schema {
     AsPublished,
 }
 
-/// Each run uses up keys of the Key Provider, never more than the budget. No key is shown or kept.
 #[derive(Debug, Args)]
 #[command(after_help = DOCTOR_HELP)]
 pub(crate) struct Doctor {
@@ -331,6 +330,7 @@ pub(crate) struct Doctor {
 const JUNIT_HELP: &str = "Also write the report as JUnit XML into FILE";
 
 const DOCTOR_HELP: &str = "\
+A run uses up keys of the Key Provider, never more than the budget. No key is shown or kept.
 Exit status: 0 no requirement failed; 1 one did; 2 wrong use; 3 it could not connect; 130 stopped by Ctrl-C.
 --lenient, --no-check-remote and --wait-when-busy change nothing here.";
 
