@@ -295,7 +295,6 @@ pub(crate) enum Schema {
     AsPublished,
 }
 
-/// Each run uses up keys of the Key Provider, never more than the budget. No key is shown or kept.
 #[derive(Debug, Args)]
 #[command(after_help = DOCTOR_HELP)]
 pub(crate) struct Doctor {
@@ -316,8 +315,7 @@ pub(crate) struct Doctor {
     /// One JSON object on stdout instead of the report for people
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-    /// Also write the report as JUnit XML into FILE
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(long, value_name = "FILE", help_heading = "Output", help = JUNIT_HELP)]
     pub junit: Option<PathBuf>,
     /// Also write the report as a web page into FILE, with the evidence and a plot
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -329,7 +327,10 @@ pub(crate) struct Doctor {
     pub connection: Connection,
 }
 
+const JUNIT_HELP: &str = "Also write the report as JUnit XML into FILE";
+
 const DOCTOR_HELP: &str = "\
+A run uses up keys of the Key Provider, never more than the budget. No key is shown or kept.
 Exit status: 0 no requirement failed; 1 one did; 2 wrong use; 3 it could not connect; 130 stopped by Ctrl-C.
 --lenient, --no-check-remote and --wait-when-busy change nothing here.";
 

@@ -13,7 +13,7 @@ use crate::connect;
 use crate::interrupt::Interrupt;
 use crate::output::{Destination, write_stdout};
 use crate::report::{INTERRUPTED, in_options};
-use crate::text::{json, shown};
+use crate::text::json;
 
 /// Examines and reports. The exit status is the verdict's, or 130 after Ctrl-C.
 pub(crate) fn run(args: &Doctor, interrupt: &Interrupt) -> Result<i32> {
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Doctor, interrupt: &Interrupt) -> Result<i32> {
         group: None,
         failed: None,
     };
-    let mut report = examine(&examination, &mut |progress| screen.show(progress));
+    let mut report = examine(&examination, &mut |progress| screen.show(&progress));
     for check in &mut report.checks {
         check.remedy = in_options(&check.remedy);
     }
@@ -92,7 +92,7 @@ struct Screen {
 }
 
 impl Screen {
-    fn show(&mut self, progress: Progress<'_>) {
+    fn show(&mut self, progress: &Progress<'_>) {
         let text = match progress {
             Progress::Begins { checks, most_keys } => {
                 // on stderr, so that it is seen with --json too
@@ -107,9 +107,8 @@ impl Screen {
                 } else {
                     format!("\n{}\n", group.title())
                 };
-                let mut check = check.clone();
+                let mut check = (*check).clone();
                 check.remedy = in_options(&check.remedy);
-                check.message = shown(&check.message);
                 heading + &check_lines(&check, self.colours)
             }
         };

@@ -1,4 +1,5 @@
-//! The checks: what each asks for, by which section of the draft, how much it weighs, and what to do when it is not met.
+//! The checks: what each asks for, by which section of the draft, how much it weighs, and what to do when it is not
+//! met.
 //!
 //! The ids are API: they are never renamed, and an id is not used again for something else.
 
@@ -80,7 +81,10 @@ impl Group {
 
 /// Declares the checks.
 macro_rules! checks {
-    ($($name:ident = $id:literal, $group:ident, $section:literal, $level:ident, $title:literal, $about:literal, $remedy:literal;)*) => {
+    ($(
+        $name:ident = $id:literal, $group:ident, $section:literal, $level:ident,
+        $title:literal, $about:literal, $remedy:literal;
+    )*) => {
         /// The checks. `as_str` is the stable name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each says what it is in `title` and `about`")]
@@ -127,8 +131,8 @@ checks! {
         "Check address, port, and what each side trusts.";
     Tls13 = "tls-1.3", Tls, "3", Must, "TLS 1.3 with TLS_AES_256_GCM_SHA384",
         "Table 1 requires this suite, for certificates and for pre-shared keys.",
-        "Switch TLS 1.3 on with TLS_AES_256_GCM_SHA384; a pre-shared key must be bound to SHA-384 (RFC 8446, 4.2.11), which \
-         OpenSSL's callback of TLS 1.2 cannot do.";
+        "Switch TLS 1.3 on with TLS_AES_256_GCM_SHA384; a pre-shared key must be bound to SHA-384 \
+         (RFC 8446, 4.2.11), which OpenSSL's callback of TLS 1.2 cannot do.";
     Tls12Suites = "tls-1.2-suites", Tls, "3", Should, "TLS 1.2 has a suite of Table 1",
         "An encryptor that has TLS 1.2 only offers the suites that Table 1 recommends.",
         "Add a suite that Table 1 recommends: TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 with an ECDSA certificate, or \
@@ -147,7 +151,8 @@ checks! {
         "Enable X25519MLKEM768 (OpenSSL 3.5 has it), or use pre-shared keys of 256 bits.";
     TlsCertificate = "tls-certificate", Tls, "3", Security, "the certificate is verified and strong",
         "A certificate that is not verified, or can be forged, lets anybody hand out keys.",
-        "Use a certificate of your own CA with an ECDSA key on P-256 or P-384 and the name or address that clients use.";
+        "Use a certificate of your own CA with an ECDSA key on P-256 or P-384 and the name or \
+         address that clients use.";
     TlsCertificateExpiry = "tls-certificate-expiry", Tls, "3", Interop, "the certificate is valid for 30 days more",
         "On the day after its end no encryptor gets a key.",
         "Renew the certificate.";
@@ -168,12 +173,14 @@ checks! {
         "Encryptors believe the flag and do not ask.",
         "Set `entropy` to what the Key Provider does.";
     CapabilitiesIds = "capabilities-ids", Capabilities, "4.1.2", Interop, "ids and patterns are clear",
-        "Repeated entries, the Key Provider's own id, and patterns that implementations read differently confuse encryptors.",
+        "Repeated entries, the Key Provider's own id, and patterns that implementations read differently \
+         confuse encryptors.",
         "List each remote once, and use only the patterns of Table 5.";
     CapabilitiesIdLength = "capabilities-id-length", Capabilities, "4.1", Interop, "ids are short enough for all",
         "Every implementation has room for 32 bytes; Cisco IOS XR has room for 18 ASCII characters.",
         "Choose ids of at most 18 ASCII characters.";
-    CapabilitiesAlgorithm = "capabilities-algorithm", Capabilities, "4.1", Interop, "`algorithm` is short enough for all",
+    CapabilitiesAlgorithm = "capabilities-algorithm", Capabilities, "4.1", Interop,
+        "`algorithm` is short enough for all",
         "Every implementation has room for 16 bytes.",
         "Shorten the text to 16 bytes.";
     CapabilitiesStable = "capabilities-stable", Capabilities, "4.1", Interop, "capabilities are the same each time",

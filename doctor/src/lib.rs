@@ -1,4 +1,5 @@
-//! Examines a SKIP Key Provider from outside, better with its peer: does it follow draft-cisco-skip-02, and if not, where?
+//! Examines a SKIP Key Provider from outside, better with its peer: does it follow draft-cisco-skip-02, and if not,
+//! where?
 //!
 //! ```no_run
 //! use skip_client::Client;
@@ -13,8 +14,9 @@
 //! * [`Id`] is the list of checks, [`Profile`] what matters to a device, [`Report`] what was found.
 //! * [`text`], [`json`], [`junit`] and [`html`] are the forms of a report.
 //!
-//! It takes no more keys than [`Examination::budget`] says. A key is compared in constant time, wiped at once, and is in no report: what
-//! is remembered of it is a salted hash, and counts of its bits and bytes, both for as long as the examination runs.
+//! It takes no more keys than [`Examination::budget`] says. A key is compared in constant time, wiped at once, and is
+//! in no report: what is remembered of it is a salted hash, and counts of its bits and bytes, both for as long as the
+//! examination runs.
 
 mod catalogue;
 mod examine;

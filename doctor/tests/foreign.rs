@@ -1,4 +1,5 @@
-//! Two Key Providers of other people, as their sources describe them, made of quirks; their findings are in docs/doctor.md.
+//! Two Key Providers of other people, as their sources describe them, made of quirks; their findings are in
+//! docs/doctor.md.
 
 mod common;
 

@@ -163,3 +163,18 @@ fn json_can_be_called_html() {
     assert_eq!(reply.header("content-type"), Some("text/html"));
     assert!(reply.json()["randomStr"].is_string());
 }
+
+#[test]
+fn a_key_can_be_given_to_whoever_names_its_id() {
+    let pair = with(Quirk::UnboundKeys);
+    let (id, key) = new_key(&pair);
+    let target = format!("/key/{id}?remoteSystemID=Eve");
+    let reply = get(&pair, pair.bob(), &target);
+    assert!(reply.status == 200 && reply.text("key") == key, "not the same key");
+    assert_eq!(get(&pair, pair.bob(), &target).status, 400, "given twice");
+
+    pair.set_quirks(&[]);
+    let (id, _) = new_key(&pair);
+    let target = format!("/key/{id}?remoteSystemID=Eve");
+    assert_eq!(get(&pair, pair.bob(), &target).status, 400);
+}

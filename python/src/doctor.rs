@@ -117,8 +117,8 @@ impl Report {
 
 #[pyfunction]
 #[pyo3(signature = (
-    url, *, peer=None, remote=None, profile="draft", budget=200, ca=None, cert=None, psk=None, server_name=None, pin=None,
-    tls="auto", timeout=10.0, connect_timeout=3.0, proxy=None
+    url, *, peer=None, remote=None, profile="draft", budget=200, ca=None, cert=None, psk=None, server_name=None,
+    pin=None, tls="auto", timeout=10.0, connect_timeout=3.0, proxy=None
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn doctor(

@@ -53,7 +53,8 @@ pub(super) fn ask(
             Err(stop) => return ended(&stop),
         }
     }
-    // record header, handshake header, version, random, length of the session id: what is needed to know where the suite is
+    // record header, handshake header, version, random, length of the session id: what is needed to know where the
+    // suite is
     let mut answer = [0; 5 + 4 + 2 + 32 + 1 + 32 + 2];
     let mut filled = 0;
     loop {

@@ -68,8 +68,8 @@ pub(super) fn exchange(
 /// The head of a request; `more` are further header lines, each with its end.
 pub(super) fn head(method: &str, base_path: &str, target: &str, authority: &str, more: &str) -> String {
     format!(
-        "{method} {base_path}{target} HTTP/1.1\r\nHost: {authority}\r\nAccept: application/json\r\nCache-Control: no-store\r\n\
-         User-Agent: skip-client/{}\r\n{more}\r\n",
+        "{method} {base_path}{target} HTTP/1.1\r\nHost: {authority}\r\nAccept: application/json\r\n\
+         Cache-Control: no-store\r\nUser-Agent: skip-client/{}\r\n{more}\r\n",
         env!("CARGO_PKG_VERSION"),
     )
 }

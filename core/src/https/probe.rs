@@ -1,7 +1,8 @@
-//! A look at a Key Provider from outside: single connections, raw requests with any method, and how the connection ends.
+//! A look at a Key Provider from outside: single connections, raw requests with any method, and how the connection
+//! ends.
 //!
-//! For tools that examine a Key Provider. Programs that want keys use [`Client`](crate::Client), which writes nothing but what the draft
-//! describes. Replies are wiped like those of the client.
+//! For tools that examine a Key Provider. Programs that want keys use [`Client`](crate::Client), which writes nothing
+//! but what the draft describes. Replies are wiped like those of the client.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -126,7 +127,8 @@ impl Probe {
         self.options.client_cert.is_some()
     }
 
-    /// Whether the Key Provider's chain, name and dates are verified: not in PSK mode, and not when a pin alone is the trust.
+    /// Whether the Key Provider's chain, name and dates are verified: not in PSK mode, and not when a pin alone is
+    /// the trust.
     #[must_use]
     pub fn verifies_chain(&self) -> bool {
         self.options.ca_system || !self.options.ca_pem.is_empty()
@@ -157,8 +159,8 @@ impl Probe {
         })
     }
 
-    /// What the Key Provider answers to a hello that offers only `version` (0x0301 to 0x0303 for TLS 1.0 to 1.2) and these suites, by
-    /// their numbers. No handshake is finished, so nothing is proven and no secret is used.
+    /// What the Key Provider answers to a hello that offers only `version` (0x0301 to 0x0303 for TLS 1.0 to 1.2) and
+    /// these suites, by their numbers. No handshake is finished, so nothing is proven and no secret is used.
     ///
     /// # Errors
     /// Any code of the network's side.
@@ -202,8 +204,8 @@ impl ProbeConnection {
         self.rest.len() == 0 && self.connection.is_usable()
     }
 
-    /// Sends one request and reads its reply. `target` begins with `/` and follows the URL's path as it is; methods without a body in
-    /// the reply (HEAD) do not work here.
+    /// Sends one request and reads its reply. `target` begins with `/` and follows the URL's path as it is; methods
+    /// without a body in the reply (HEAD) do not work here.
     ///
     /// # Errors
     /// When there is no whole reply.
@@ -221,8 +223,8 @@ impl ProbeConnection {
         self.read(control)
     }
 
-    /// Sends `count` equal GETs at once and reads what comes: fewer replies when the connection ends before. For requests that change
-    /// nothing only, since a lost connection leaves open which of them were handled.
+    /// Sends `count` equal GETs at once and reads what comes: fewer replies when the connection ends before. For
+    /// requests that change nothing only, since a lost connection leaves open which of them were handled.
     ///
     /// # Errors
     /// When they cannot be sent, or the first reply does not come.

@@ -26,7 +26,8 @@ pub struct Examination<'a> {
     pub probe: Probe,
     /// The Key Provider at the other end.
     pub peer: Option<Probe>,
-    /// The remote to ask keys for; unless given, what the peer calls itself, or the first id that the capabilities list.
+    /// The remote to ask keys for; unless given, what the peer calls itself, or the first id that the capabilities
+    /// list.
     pub remote: Option<SystemId>,
     /// What matters.
     pub profile: Profile,

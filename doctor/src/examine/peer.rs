@@ -1,6 +1,6 @@
 //! The same keys at the other end.
 
-use skip_client::{BitLength, Error, ErrorCode, Key, KeyId, Request, SystemId};
+use skip_client::{BitLength, Capabilities, Error, ErrorCode, Key, KeyId, Request, SystemId};
 
 use crate::catalogue::{Group, Id};
 
@@ -148,7 +148,7 @@ fn binding(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
     let listed = session
         .peer_capabilities
         .iter()
-        .flat_map(|found| found.remote_system_ids());
+        .flat_map(Capabilities::remote_system_ids);
     let another = listed
         .filter_map(|id| SystemId::new(id).ok())
         .find(|id| !id.is_pattern() && id.as_str() != here.as_str());

@@ -220,8 +220,6 @@ impl<'a> Session<'a> {
         self.cancel().is_cancelled()
     }
 
-    // --- results -------------------------------------------------------------------------------------------------------------
-
     pub fn pass(&mut self, id: Id, message: impl Into<String>) {
         self.add(id, Outcome::Pass, message.into(), None);
     }
@@ -307,8 +305,6 @@ impl<'a> Session<'a> {
         self.trace.push(line);
     }
 
-    // --- requests ------------------------------------------------------------------------------------------------------------
-
     pub fn control(&self, at: At) -> Control<'a> {
         self.probe_at(at).control(self.cancel(), self.examination.interrupted)
     }
@@ -345,7 +341,8 @@ impl<'a> Session<'a> {
         reply
     }
 
-    /// One request that may make a key, for which there must be room in the budget. What is refused made none; what is lost may have.
+    /// One request that may make a key, for which there must be room in the budget. What is refused made none; what
+    /// is lost may have.
     pub fn ask_key(&mut self, at: At, method: &str, target: &str, shown: &str) -> Result<ProbeReply, NotAsked> {
         if !self.reserve(1) {
             return Err(NotAsked::Budget);

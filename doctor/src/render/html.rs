@@ -19,7 +19,8 @@ pub fn html(report: &Report) -> String {
         Verdict::NoConnection => ("fail", "No connection"),
     };
     let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
          <title>Key Provider {}: {}</title><style>{STYLE}</style></head><body><main>\n\
@@ -52,9 +53,10 @@ pub fn html(report: &Report) -> String {
             entry(&mut out, check);
         }
     }
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<footer>skip-client {} doctor, by draft-cisco-skip-02. No key is in this report.</footer></main></body></html>\n",
+        "<footer>skip-client {} doctor, by draft-cisco-skip-02. No key is in this report.</footer>\
+         </main></body></html>",
         env!("CARGO_PKG_VERSION")
     );
     out

@@ -1,4 +1,5 @@
-//! JUnit XML, for continuous integration: a test case a check, a suite a group. A warning is a case that passed, with its text as output.
+//! XML as `JUnit` writes it, for continuous integration: a test case a check, a suite a group. A warning is a case that passed, with
+//! its text as output.
 
 use std::fmt::Write as _;
 
@@ -13,7 +14,8 @@ pub fn junit(report: &Report) -> String {
     let failures = report.count(Outcome::Fail);
     let skipped = report.count(Outcome::Skip);
     let mut out = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"skip-client doctor\" tests=\"{}\" failures=\"{failures}\" \
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"skip-client doctor\" tests=\"{}\" \
+         failures=\"{failures}\" \
          errors=\"0\" skipped=\"{skipped}\" time=\"{:.3}\">\n",
         report.checks.len(),
         report.seconds,

@@ -59,7 +59,8 @@ pub(super) fn latency(samples: &[Sample]) -> String {
     }
     let _ = write!(
         out,
-        "<text class=\"axis\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">milliseconds (each step is ten times as long)</text>",
+        "<text class=\"axis\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">\
+         milliseconds (each step is ten times as long)</text>",
         f64::midpoint(LEFT, WIDTH),
         bottom + 34.0
     );
@@ -103,7 +104,8 @@ fn draw_row(out: &mut String, y: f64, kind: &str, samples: &[Sample], x: &dyn Fn
         let at = x(*median);
         let _ = write!(
             out,
-            "<line class=\"median\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{:.1}\" y2=\"{:.1}\"><title>median {median:.2} ms</title></line>",
+            "<line class=\"median\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{:.1}\" y2=\"{:.1}\">\
+             <title>median {median:.2} ms</title></line>",
             y - 11.0,
             y + 11.0
         );

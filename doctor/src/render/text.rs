@@ -86,7 +86,8 @@ pub fn summary_lines(report: &Report, colours: bool) -> String {
     out
 }
 
-/// Text of others, made safe to show: control characters, and characters that reorder or hide other text, are written out.
+/// Text of others, made safe to show: control characters, and characters that reorder or hide other text, are written
+/// out.
 #[must_use]
 pub fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
