@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-/// The same numbers for the same seed (SplitMix64).
+/// The same numbers for the same seed (`SplitMix64`).
 pub struct Random(pub u64);
 
 impl Random {
