@@ -297,10 +297,12 @@ def test_a_closed_client_says_so(alice: Client) -> None:
 
 
 def test_ctrl_c_ends_a_waiting_call() -> None:
+    # a shell that starts the tests in the background has this signal ignored
     program = """
-import sys
+import signal
 from skip_client import Client
 from skip_client.testing import KeyProviderPair
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with KeyProviderPair(faults=["stall"]) as pair, Client(pair.alice.url, ca=pair.ca, timeout=60.0) as kp:
     kp.capabilities()
     print("waiting", flush=True)
