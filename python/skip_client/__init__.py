@@ -4,7 +4,8 @@ The initiator asks its Key Provider for a fresh key and passes the keyId on; the
 the key of that keyId. Lengths are in bits everywhere.
 """
 
-from ._aio import AsyncClient
+from typing import TYPE_CHECKING
+
 from ._core import (
     CancelToken,
     Capabilities,
@@ -49,6 +50,9 @@ from .errors import (
     WeakKey,
 )
 
+if TYPE_CHECKING:
+    from ._aio import AsyncClient
+
 __all__ = [
     "AsyncClient",
     "Busy",
@@ -91,3 +95,13 @@ __all__ = [
     "schema",
     "validate",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """AsyncClient when it is first asked for: asyncio alone takes ten times as long to import as all the rest."""
+    if name == "AsyncClient":
+        from ._aio import AsyncClient
+
+        globals()[name] = AsyncClient
+        return AsyncClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
