@@ -56,9 +56,9 @@ def nginx(pin: list[str]) -> Iterator[Neutral]:
             "daemon off; master_process off; pid nginx.pid; error_log stderr crit;\n"
             "events { worker_connections 2048; }\n"
             f"http {{ access_log off; tcp_nodelay on; keepalive_requests 10000000; {temporary}\n"
-            # full handshakes, the same group for all
+            # full handshakes, the same group for all: P-256 is for the certificate in TLS 1.2
             "ssl_certificate c.pem; ssl_certificate_key k.pem; ssl_session_tickets off; ssl_session_cache off;\n"
-            f"ssl_ecdh_curve X25519;\n{blocks}}}\n"
+            f"ssl_ecdh_curve X25519:prime256v1;\n{blocks}}}\n"
         )
         server = subprocess.Popen([*pin, "/usr/sbin/nginx", "-p", folder, "-c", "nginx.conf", "-e", "stderr"])
         try:

@@ -92,6 +92,7 @@ fn make(arguments: &[String]) -> Result<Make> {
                 kx_groups: vec![
                     rustls::crypto::aws_lc_rs::kx_group::X25519MLKEM768,
                     rustls::crypto::aws_lc_rs::kx_group::X25519,
+                    rustls::crypto::aws_lc_rs::kx_group::SECP256R1,
                 ],
                 ..rustls::crypto::aws_lc_rs::default_provider()
             });
