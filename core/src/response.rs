@@ -8,7 +8,7 @@ use crate::entropy::Entropy;
 use crate::error::{Advice, Error, Result};
 use crate::key::Key;
 use crate::key_id::KeyId;
-use crate::redact::redact;
+use crate::redact::{could_be_key, redact};
 use crate::request::{Request, RequestKind};
 use crate::secret::Secret;
 use crate::validate::{Problem, Rules, Severity, read_capabilities, read_entropy, read_key};
@@ -193,10 +193,9 @@ fn provider_text(body: &[u8]) -> Option<String> {
     // enough for the limit after replacement, and not the whole of a large body
     let part = &body[..body.len().min(4 * LIMIT)];
     // a run that is cut here could be too short to be seen as one
-    let in_run = |b: &u8| b.is_ascii_alphanumeric() || b"+/=_-".contains(b);
     let whole = part.len()
         - if part.len() < body.len() {
-            part.iter().rev().take_while(|b| in_run(b)).count()
+            part.iter().rev().take_while(|b| could_be_key(**b)).count()
         } else {
             0
         };

@@ -55,7 +55,7 @@ pub struct Response {
 }
 
 /// How a connection to a Key Provider was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectionInfo {
     /// The Key Provider's URL.
     pub url: String,

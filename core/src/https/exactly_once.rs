@@ -171,18 +171,7 @@ impl TlsStack for Network {
             fate: Fate::Answered,
             read: 0,
         };
-        Ok((Box::new(stream), info()))
-    }
-}
-
-fn info() -> ConnectionInfo {
-    ConnectionInfo {
-        url: String::new(),
-        address: String::new(),
-        tls_version: String::new(),
-        cipher_suite: String::new(),
-        group: None,
-        warnings: Vec::new(),
+        Ok((Box::new(stream), ConnectionInfo::default()))
     }
 }
 

@@ -426,6 +426,20 @@ mod tests {
         }
     }
 
+    /// Asks for a fresh key over a connection, for so long.
+    fn new_key(connection: &mut Connection, target: &Target, time: Duration) -> Result<Exchanged, TransportError> {
+        let cancel = CancelToken::new();
+        let deadline = Instant::now() + time;
+        let control = Control {
+            deadline,
+            connect_deadline: deadline,
+            cancel: &cancel,
+            interrupted: None,
+        };
+        let request = Request::new_key(&"Bob".parse().expect("an id"), None).expect("a request");
+        exchange(connection, target, &request, &control)
+    }
+
     /// Sends one request to a server that reads its head and then writes `parts`, each in a segment of its own.
     fn ask(parts: Vec<Vec<u8>>, then_close: bool) -> Result<Exchanged, TransportError> {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -453,29 +467,16 @@ mod tests {
             head
         });
         let socket = Arc::new(TcpStream::connect(address).expect("connects"));
-        let info = ConnectionInfo {
-            url: String::new(),
-            address: String::new(),
-            tls_version: String::new(),
-            cipher_suite: String::new(),
-            group: None,
-            warnings: Vec::new(),
-        };
-        let mut connection = Connection::new(Box::new(Plain(Arc::clone(&socket))), Wire::new(socket), info);
+        let mut connection = Connection::new(
+            Box::new(Plain(Arc::clone(&socket))),
+            Wire::new(socket),
+            ConnectionInfo::default(),
+        );
         let target = Target {
             base_path: "/base".into(),
             authority: "kp:8443".into(),
         };
-        let cancel = CancelToken::new();
-        let deadline = Instant::now() + Duration::from_millis(700);
-        let control = Control {
-            deadline,
-            connect_deadline: deadline,
-            cancel: &cancel,
-            interrupted: None,
-        };
-        let request = Request::new_key(&"Bob".parse().expect("an id"), None).expect("a request");
-        let result = exchange(&mut connection, &target, &request, &control);
+        let result = new_key(&mut connection, &target, Duration::from_millis(700));
         drop(connection);
         let head = String::from_utf8(server.join().expect("server")).expect("text");
         assert!(
@@ -694,33 +695,20 @@ mod tests {
     }
 
     fn read_from_memory(reply: &[u8], piece: usize, socket: &Arc<TcpStream>) -> Result<Exchanged, TransportError> {
-        let info = ConnectionInfo {
-            url: String::new(),
-            address: String::new(),
-            tls_version: String::new(),
-            cipher_suite: String::new(),
-            group: None,
-            warnings: Vec::new(),
-        };
         let memory = Memory {
             left: reply.to_vec(),
             piece,
         };
-        let mut connection = Connection::new(Box::new(memory), Wire::new(Arc::clone(socket)), info);
+        let mut connection = Connection::new(
+            Box::new(memory),
+            Wire::new(Arc::clone(socket)),
+            ConnectionInfo::default(),
+        );
         let target = Target {
             base_path: String::new(),
             authority: "kp".into(),
         };
-        let cancel = CancelToken::new();
-        let deadline = Instant::now() + Duration::from_mins(1);
-        let control = Control {
-            deadline,
-            connect_deadline: deadline,
-            cancel: &cancel,
-            interrupted: None,
-        };
-        let request = Request::new_key(&"Bob".parse().expect("an id"), None).expect("a request");
-        exchange(&mut connection, &target, &request, &control)
+        new_key(&mut connection, &target, Duration::from_mins(1))
     }
 
     /// Parts of which any sequence is tried as a reply.

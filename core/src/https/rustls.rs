@@ -318,8 +318,6 @@ impl Stream {
             warnings.push(RSA_CERTIFICATE_WARNING.into());
         }
         ConnectionInfo {
-            url: String::new(),
-            address: String::new(),
             tls_version: match self.session.protocol_version() {
                 Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3".into(),
                 _ => "TLS 1.2".into(),
@@ -334,6 +332,7 @@ impl Stream {
                 .and_then(|g| g.name().as_str())
                 .map(iana_group),
             warnings,
+            ..ConnectionInfo::default()
         }
     }
 }

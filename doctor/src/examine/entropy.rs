@@ -6,7 +6,7 @@ use crate::catalogue::{Group, Id};
 use crate::statistics::{Counts, Finding};
 
 use super::key::judge_flag;
-use super::message::{Read, read_entropy, told};
+use super::message::{Read, judge_schema, read_entropy, told};
 use super::session::{At, Session, sentence};
 
 const SIZES: [u64; 5] = [128, 192, 256, 384, 512];
@@ -119,28 +119,18 @@ fn ask(session: &mut Session<'_>, bits: Option<BitLength>) -> Result<Read<Entrop
 fn schema(session: &mut Session<'_>, read: &Read<Entropy>) {
     // a string that is too short for its minentropy is a matter of size
     let of_size = |code: &str| code == "too_short";
-    let errors: Vec<_> = read
+    let (short, errors): (Vec<_>, Vec<_>) = read
         .errors(false)
         .into_iter()
-        .filter(|problem| !of_size(problem.code))
-        .collect();
+        .partition(|problem| of_size(problem.code));
     let of_hex = read.errors(true);
-    let short: Vec<_> = read
-        .errors(false)
-        .into_iter()
-        .filter(|problem| of_size(problem.code))
-        .collect();
-    if let Some(error) = read.other_error() {
-        session.broken_with(Id::EntropySchema, sentence(error.message()), error.hint());
-    } else {
-        let message = sentence(&told(&errors));
-        session.judge(
-            Id::EntropySchema,
-            errors.is_empty(),
-            "randomStr and minentropy are there.",
-            message,
-        );
-    }
+    judge_schema(
+        session,
+        Id::EntropySchema,
+        read,
+        &errors,
+        "randomStr and minentropy are there.",
+    );
     // half a byte is missing when the digits are odd: that is said already
     if !short.is_empty() && of_hex.is_empty() {
         session.broken(Id::EntropySizeKept, sentence(&told(&short)));

@@ -7,7 +7,7 @@ use skip_client::{BitLength, Error, Key, KeyId, ProbeReply, Request, Secret, Sys
 
 use crate::catalogue::{Group, Id};
 
-use super::message::{Read, read_key, told};
+use super::message::{Read, judge_schema, read_key, told};
 use super::session::{At, NotAsked, Session, sentence};
 
 const SIZES: [u64; 5] = [128, 192, 256, 384, 512];
@@ -203,18 +203,13 @@ pub(super) fn judge_flag(session: &mut Session<'_>, id: Id, method: &str, offers
 }
 
 fn schema(session: &mut Session<'_>, read: &Read<Key>) {
-    let errors = read.errors(false);
-    if let Some(error) = read.other_error() {
-        session.broken_with(Id::KeySchema, sentence(error.message()), error.hint());
-    } else {
-        let message = sentence(&told(&errors));
-        session.judge(
-            Id::KeySchema,
-            errors.is_empty(),
-            "keyId and key are there, as texts.",
-            message,
-        );
-    }
+    judge_schema(
+        session,
+        Id::KeySchema,
+        read,
+        &read.errors(false),
+        "keyId and key are there, as texts.",
+    );
     let errors = read.errors(true);
     if read.value.is_none() && errors.is_empty() && !read.is_weak() && !read.has_wrong_size() {
         return session.skip(Id::KeyHex, "The reply cannot be read.");

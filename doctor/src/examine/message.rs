@@ -5,6 +5,10 @@ use skip_client::{
     validate,
 };
 
+use crate::catalogue::Id;
+
+use super::session::{Session, sentence};
+
 /// A reply to a request for a key or for entropy.
 pub(super) struct Read<T> {
     pub status: u16,
@@ -104,6 +108,21 @@ fn read<T>(
         value,
         error,
         problems,
+    }
+}
+
+/// Judges whether a message has its members: `errors` are those of the schema, `fine` what is said when there are none.
+pub(super) fn judge_schema<T>(
+    session: &mut Session<'_>,
+    id: Id,
+    read: &Read<T>,
+    errors: &[&Problem],
+    fine: &'static str,
+) {
+    if let Some(error) = read.other_error() {
+        session.broken_with(id, sentence(error.message()), error.hint());
+    } else {
+        session.judge(id, errors.is_empty(), fine, sentence(&told(errors)));
     }
 }
 

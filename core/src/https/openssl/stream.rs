@@ -63,8 +63,6 @@ impl Stream {
     /// How the connection came up; URL and address are for the caller to add.
     pub fn info(&self, warnings: Vec<String>) -> ConnectionInfo {
         ConnectionInfo {
-            url: String::new(),
-            address: String::new(),
             tls_version: match self.ssl().version_str() {
                 "TLSv1.3" => "TLS 1.3".into(),
                 _ => "TLS 1.2".into(),
@@ -72,6 +70,7 @@ impl Stream {
             cipher_suite: suite(self.ssl()).into(),
             group: negotiated_group(self.ssl()),
             warnings,
+            ..ConnectionInfo::default()
         }
     }
 }
