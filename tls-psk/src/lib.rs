@@ -198,6 +198,18 @@ pub fn negotiated_group(ssl: &SslRef) -> Option<String> {
     })
 }
 
+/// Has this connection offer these groups of the key exchange instead of those of its context. OpenSSL 3.5 and later: `*` marks a group whose
+/// share is sent with the hello, `?` one that may be unknown.
+///
+/// # Errors
+/// When OpenSSL does not understand the list.
+pub fn set_groups(ssl: &mut SslRef, groups: &CStr) -> Result<(), ErrorStack> {
+    const SET_GROUPS_LIST: c_int = 92;
+    // SAFETY: the connection is alive; OpenSSL reads the NUL-terminated text and keeps nothing of it.
+    let done = unsafe { sys::SSL_ctrl(ssl.as_ptr(), SET_GROUPS_LIST, 0, groups.as_ptr().cast_mut().cast()) };
+    checked(c_int::from(done == 1))
+}
+
 /// What a client offers, kept with the context: TLS 1.3 reads the identity after the callback has returned.
 struct Offered {
     psk: Psk,

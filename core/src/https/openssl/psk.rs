@@ -1,5 +1,6 @@
 //! TLS with a pre-shared key (draft 3, Table 1; RFC 4279, RFC 8446 4.2.11).
 
+use std::ffi::CStr;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslRef, SslVerifyMode};
 use rustls::pki_types::ServerName;
-use skip_tls_psk::{Hash, offer};
+use skip_tls_psk::{Hash, offer, set_groups};
 
 use crate::error::{Error, Result};
 use crate::https::dial::not_connected;
@@ -43,6 +44,13 @@ const HELLOS: [Hello; 4] = [
     },
 ];
 
+/// The group that a Key Provider took last time, and the list that sends the share of no other: each share costs as much as the rest of
+/// the hello. The others stay on offer, for one more round trip.
+const SHARES: [(&str, &CStr); 2] = [
+    ("X25519MLKEM768", c"?*X25519MLKEM768:?X25519:?P-256:?P-384"),
+    ("x25519", c"?X25519MLKEM768:?*X25519:?P-256:?P-384"),
+];
+
 struct Hello {
     versions: TlsVersion,
     hash: Option<Hash>,
@@ -59,6 +67,8 @@ pub(in crate::https) struct WithPsk {
     contexts: [OnceLock<SslContext>; HELLOS.len()],
     /// The hello that was taken last.
     worked: AtomicUsize,
+    /// Into `SHARES`, or behind them as long as no group is known.
+    share: AtomicUsize,
 }
 
 impl WithPsk {
@@ -88,6 +98,7 @@ impl WithPsk {
             hellos,
             contexts: Default::default(),
             worked: AtomicUsize::new(hellos[0]),
+            share: AtomicUsize::new(SHARES.len()),
         };
         // what OpenSSL does not take should be known now
         this.context(hellos[0]).map_err(setup_failed)?;
@@ -111,6 +122,10 @@ impl WithPsk {
         let mut ssl = Ssl::new(self.context(hello)?)?;
         if let Some(name) = &self.name {
             ssl.set_hostname(name)?;
+        }
+        if let Some((_, groups)) = SHARES.get(self.share.load(Ordering::Relaxed)) {
+            // OpenSSL before 3.5 does not read such lists, and has one share only
+            let _ = set_groups(&mut ssl, groups);
         }
         Ok(ssl)
     }
@@ -162,6 +177,10 @@ impl TlsStack for WithPsk {
         }
         self.worked.store(hello, Ordering::Relaxed);
         let info = stream.info(self.warnings(ssl));
+        let taken = SHARES
+            .iter()
+            .position(|(group, _)| info.group.as_deref() == Some(*group));
+        self.share.store(taken.unwrap_or(SHARES.len()), Ordering::Relaxed);
         Ok((Box::new(stream), info))
     }
 }
