@@ -90,8 +90,17 @@ where
 {
     remote_system_ids.into_iter().any(|entry| {
         let entry = entry.as_ref();
-        entry == id || (entry.len() <= SystemId::MAX_BYTES && id.len() <= SystemId::MAX_BYTES && glob(entry, id))
+        entry == id
+            || (may_be_pattern(entry)
+                && entry.len() <= SystemId::MAX_BYTES
+                && id.len() <= SystemId::MAX_BYTES
+                && glob(entry, id))
     })
+}
+
+/// A quick look, because lists of thousands of plain names are gone through for each key.
+fn may_be_pattern(entry: &str) -> bool {
+    entry.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'['))
 }
 
 /// Whether a text would match other texts than itself.

@@ -205,12 +205,17 @@ impl WipedBuffer {
         &self.bytes[..self.filled]
     }
 
+    /// The bytes, to be changed in place.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.filled]
+    }
+
     /// Room for at least `room` more bytes behind the filled part.
     pub(crate) fn spare(&mut self, room: usize) -> &mut [u8] {
         if self.bytes.len() - self.filled < room {
             let mut larger = vec![0; (self.filled + room).max(2 * self.bytes.len())];
             larger[..self.filled].copy_from_slice(&self.bytes[..self.filled]);
-            self.bytes.zeroize();
+            wipe(&mut self.bytes);
             self.bytes = larger;
         }
         &mut self.bytes[self.filled..]
@@ -229,7 +234,7 @@ impl WipedBuffer {
 
     /// Keeps the first `len` bytes and wipes the rest.
     pub(crate) fn truncate(&mut self, len: usize) {
-        self.bytes[len..self.filled].zeroize();
+        wipe(&mut self.bytes[len..self.filled]);
         self.filled = len;
     }
 
@@ -240,8 +245,13 @@ impl WipedBuffer {
 
 impl Drop for WipedBuffer {
     fn drop(&mut self) {
-        self.bytes.zeroize();
+        wipe(&mut self.bytes);
     }
+}
+
+/// As a slice: a vector would be wiped byte by byte, which takes longer than the decryption.
+fn wipe(bytes: &mut [u8]) {
+    bytes.zeroize();
 }
 
 impl std::fmt::Debug for WipedBuffer {

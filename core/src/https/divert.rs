@@ -12,7 +12,6 @@ use rustls::crypto::cipher::{
 };
 use rustls::crypto::{CipherSuiteCommon, aws_lc_rs::cipher_suite as suites};
 use rustls::{ConnectionTrafficSecrets, ContentType, Error, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
-use zeroize::Zeroizing;
 
 use crate::transport::WipedBuffer;
 
@@ -144,9 +143,9 @@ impl MessageDecrypter for Decrypter {
         mut record: InboundOpaqueMessage<'a>,
         sequence: u64,
     ) -> Result<InboundPlainMessage<'a>, Error> {
-        let mut here = Zeroizing::new(record.payload.to_vec());
+        let mut here = WipedBuffer::copy_of(&record.payload);
         let plain = self.0.decrypt(
-            InboundOpaqueMessage::new(record.typ, record.version, &mut here),
+            InboundOpaqueMessage::new(record.typ, record.version, here.as_mut_slice()),
             sequence,
         )?;
         record.typ = plain.typ;
