@@ -280,8 +280,8 @@ impl Providers {
         providers
     }
 
-    /// A client of the Key Providers from `first` on.
-    fn client(&self, first: usize, count: usize, check_remote: bool) -> Client {
+    /// A client of the Key Providers from `first` on; a patient one waits for a busy Key Provider.
+    fn client(&self, first: usize, count: usize, check_remote: bool, patient: bool) -> Client {
         let https = |provider: usize| {
             let url = Url::parse(&format!("https://{}", self.addresses[provider])).expect("a URL");
             let target = Target {
@@ -308,6 +308,14 @@ impl Providers {
             .check_remote(check_remote)
             .connect_timeout(Duration::from_millis(60))
             .timeout(Duration::from_millis(150));
+        let builder = if patient {
+            // one pause of Retry-After, and time for it
+            builder
+                .wait_when_busy(Duration::from_secs(1))
+                .timeout(Duration::from_millis(1500))
+        } else {
+            builder
+        };
         builder.build().expect("a client")
     }
 }
@@ -453,7 +461,8 @@ fn call(
     let result = ask(client.call().cancel(&token));
     let book = book(shared);
     let written = &book.written[written..];
-    let for_keys = written.iter().filter(|w| w.is_for_a_key()).count();
+    let waited = client_waits(written);
+    let for_keys = written.iter().filter(|w| w.is_for_a_key()).count() - waited;
     assert!(
         for_keys <= 1,
         "a request for a key was written more than once: {written:?}"
@@ -490,6 +499,15 @@ fn call(
     result
 }
 
+/// How many requests for a key were only told that the Key Provider is busy, and were written again for that reason.
+fn client_waits(written: &[Written]) -> usize {
+    let busy = |one: &Written| one.is_for_a_key() && one.fate == Fate::Busy;
+    written
+        .windows(2)
+        .filter(|two| busy(&two[0]) && two[1].path == two[0].path)
+        .count()
+}
+
 /// Does what a pair of encryptors does that follows every advice: both have the same key in the end, or both know why
 /// not.
 fn exchange(shared: &Shared, alice: &Client, bob: &Client) -> Result<(), Error> {
@@ -517,7 +535,7 @@ fn exchange(shared: &Shared, alice: &Client, bob: &Client) -> Result<(), Error> 
     panic!("advice was followed 40 times, and led nowhere");
 }
 
-fn check(count: usize, check_remote: bool, dials: Vec<Dial>, fates: Vec<Fate>) {
+fn check(count: usize, check_remote: bool, patient: bool, dials: Vec<Dial>, fates: Vec<Fate>) -> usize {
     let shared = Shared::default();
     {
         let mut book = book(&shared);
@@ -525,8 +543,8 @@ fn check(count: usize, check_remote: bool, dials: Vec<Dial>, fates: Vec<Fate>) {
     }
     let providers = Providers::start(&shared, 2 * count);
     let (alice, bob) = (
-        providers.client(0, count, check_remote),
-        providers.client(count, count, check_remote),
+        providers.client(0, count, check_remote, patient),
+        providers.client(count, count, check_remote, patient),
     );
     // what the script has, and then once with nothing in the way
     loop {
@@ -561,6 +579,29 @@ fn check(count: usize, check_remote: bool, dials: Vec<Dial>, fates: Vec<Fate>) {
         assert!(book.given.values().all(|times| *times == 1), "a key was given twice");
     }
     drop((alice, bob));
+    client_waits(&book(&shared).written)
+}
+
+#[test]
+fn a_busy_key_provider_is_waited_for() {
+    let outcomes = [
+        Fate::Answered,
+        Fate::Unanswered,
+        Fate::Cut(20),
+        Fate::ClosedSilently,
+        Fate::Busy,
+        Fate::Restarted,
+        Fate::Cancelled,
+    ];
+    let runs = outcomes.map(|then| {
+        thread::spawn(move || {
+            let waits = check(1, false, true, Vec::new(), vec![Fate::Busy, then]);
+            assert!(waits > 0, "{then:?}: nobody waited");
+        })
+    });
+    for run in runs {
+        run.join().expect("a run that ends well");
+    }
 }
 
 proptest! {
@@ -577,7 +618,7 @@ proptest! {
         dials in prop::collection::vec(dials(), 0..6),
         fates in prop::collection::vec(fates(), 0..16),
     ) {
-        check(1, check_remote, dials, fates);
+        check(1, check_remote, false, dials, fates);
     }
 
     #[test]
@@ -587,6 +628,6 @@ proptest! {
         dials in prop::collection::vec(dials(), 0..8),
         fates in prop::collection::vec(fates(), 0..16),
     ) {
-        check(count, check_remote, dials, fates);
+        check(count, check_remote, false, dials, fates);
     }
 }
