@@ -4,8 +4,6 @@ The initiator asks its Key Provider for a fresh key and passes the keyId on; the
 the key of that keyId. Lengths are in bits everywhere.
 """
 
-from typing import TYPE_CHECKING
-
 from ._core import (
     CancelToken,
     Capabilities,
@@ -50,6 +48,8 @@ from .errors import (
     WeakKey,
 )
 
+# as typing.TYPE_CHECKING, whose module takes half the time of all of this
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._aio import AsyncClient
 

@@ -1,8 +1,12 @@
 """The JSON Schemas of the three messages."""
 
-from typing import Any, Literal
+from __future__ import annotations
 
 from ._core import schema_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
 
 
 def schema(

@@ -1,8 +1,12 @@
 """What can go wrong: one class for each code, whose base says what kind of Python error it is."""
 
-from typing import Literal
+from __future__ import annotations
 
-Advice = Literal["same_request", "new_key", "no"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Advice = Literal["same_request", "new_key", "no"]
 
 
 class SkipError(Exception):
