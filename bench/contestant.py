@@ -45,17 +45,25 @@ class Floor:
 class SkipClient:
     """This project."""
 
+    openssl = False
+
     def __init__(self, url: str, ca: str, psk: str | None) -> None:
         from skip_client import Client, Psk
 
         trust: dict[str, Any] = {"psk": Psk.from_file(psk)} if psk else {"ca": ca}
-        self.client = Client(url, check_remote=False, **trust)
+        self.client = Client(url, check_remote=False, legacy=self.openssl, **trust)
 
     def request(self) -> None:
         assert self.client.new_key("Bob").bits == 256
 
     def close(self) -> None:
         self.client.close()
+
+
+class SkipClientOpenSsl(SkipClient):
+    """The same with certificates by OpenSSL, which pre-shared keys have."""
+
+    openssl = True
 
 
 class HttpClient:
@@ -191,6 +199,7 @@ class Aiohttp:
 SYNC = {
     "floor": Floor,
     "skip-client": SkipClient,
+    "skip-client-openssl": SkipClientOpenSsl,
     "http.client": HttpClient,
     "urllib3": Urllib3,
     "requests": Requests,

@@ -3,6 +3,7 @@
 import json
 import statistics
 import subprocess
+import time
 import timeit
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,31 @@ def validation() -> Figures:
     for _ in range(7):
         for name, judge in contestants.items():
             found[name].append(timeit.timeit(judge, number=3000) / 3000 * 1e9)
+    return {name: {"median": statistics.median(times)} for name, times in found.items()}
+
+
+def whole_processes(python: str, skip_client: str, kp: servers.Neutral) -> Figures:
+    """A process that fetches one key and ends; milliseconds."""
+    path = "/key?remoteSystemID=Bob"
+    fetch = f"""
+import http.client, json, ssl
+context = ssl.create_default_context(cafile={kp.ca!r})
+connection = http.client.HTTPSConnection({kp.tls13.removeprefix("https://")!r}, context=context)
+connection.request("GET", {path!r}); json.loads(connection.getresponse().read())
+"""
+    options = ["--remote", "Bob", "--ca", kp.ca, "--no-check-remote", "--json"]
+    commands = {
+        "skip-client of the wheel": [skip_client, "new-key", kp.tls13, *options],
+        "curl": ["curl", "--silent", "--fail", "--cacert", kp.ca, kp.tls13 + path],
+        "python http.client": [python, "-c", fetch],
+        "python, nothing": [python, "-c", ""],
+    }
+    found: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(15):
+        for name, command in commands.items():
+            started = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            found[name].append((time.perf_counter() - started) * 1000)
     return {name: {"median": statistics.median(times)} for name, times in found.items()}
 
 

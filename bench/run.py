@@ -144,14 +144,12 @@ def main() -> None:
             tasks = ["python skip-client async", "python aiohttp", "python httpx async"]
             made = {name: commands.command(name, kp.tls13, kp.ca) for name in [*threads, *tasks]}
             case(f"{callers} callers at once", throughput(made, callers, each, 3))
+        case("one command, a whole process: milliseconds", local.whole_processes(sys.executable, skip_client, kp))
+    with servers.pair(skip_client, "connection-close") as kp:
+        case("cold, our Key Provider, client reused", compete(modes(commands, kp), [], "warm 40", rounds))
     with servers.pair(skip_client) as kp:
-        both = {
-            f"{language} {mode}": commands.command(f"{language} skip-client", url, kp.ca, psk)
-            for language in ("rust", "python")
-            for mode, url, psk in (("certificates", kp.alice, None), ("PSK", kp.alice_psk, kp.psk))
-        }
-        case("warm, our Key Provider", compete(both, [], "warm 300", rounds))
-        case("cold, our Key Provider, a client each", compete(both, [], "cold 40", rounds))
+        case("warm, our Key Provider", compete(modes(commands, kp), [], "warm 300", rounds))
+        case("cold, our Key Provider, a client each", compete(modes(commands, kp), [], "cold 40", rounds))
         case("a storm of 10,000 tunnels, 100 callers", local.storm(sys.executable, kp))
         case("growth: microseconds a key", local.growth(sys.executable, kp))
     case("validate(key): nanoseconds", local.validation())
@@ -168,6 +166,19 @@ def main() -> None:
     document = {"machine": machine, "results": results}
     (HERE / "results.json").write_text(json.dumps(document, indent=1) + "\n")
     report.write(document, ROOT / "docs")
+
+
+def modes(commands: Commands, kp: servers.Pair) -> dict[str, list[str]]:
+    """Certificates by both TLS libraries, and the pre-shared key."""
+    return {
+        f"{language} {mode}": commands.command(f"{language} {which}", url, kp.ca, psk)
+        for language in ("rust", "python")
+        for mode, which, url, psk in (
+            ("certificates", "skip-client", kp.alice, None),
+            ("certificates, OpenSSL", "skip-client-openssl", kp.alice, None),
+            ("PSK", "skip-client", kp.alice_psk, kp.psk),
+        )
+    }
 
 
 def cpu_names() -> list[str]:

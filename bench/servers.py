@@ -72,11 +72,12 @@ def nginx(pin: list[str]) -> Iterator[Neutral]:
 
 
 @contextmanager
-def pair(skip_client: str) -> Iterator[Pair]:
+def pair(skip_client: str, *quirks: str) -> Iterator[Pair]:
     """`skip-client serve`."""
     with tempfile.TemporaryDirectory() as folder:
         ports = [option for name in ("alice", "bob", "psk-alice", "psk-bob") for option in (f"--{name}", "127.0.0.1:0")]
-        server = subprocess.Popen([skip_client, "serve", "--dir", folder, *ports], stdout=subprocess.PIPE, text=True)
+        options = [*ports, *(option for quirk in quirks for option in ("--quirk", quirk))]
+        server = subprocess.Popen([skip_client, "serve", "--dir", folder, *options], stdout=subprocess.PIPE, text=True)
         try:
             assert server.stdout is not None
             while server.stdout.readline() != "ready\n":

@@ -61,6 +61,14 @@ def arguments() -> Iterator[bytes]:
                 yield bytes.fromhex(value)
 
 
+def pems() -> Iterator[bytes]:
+    """Which file it is, line feed, file: see fuzz_targets/pem.rs."""
+    certificate, key = ((HERE / "pem" / f"{name}.pem").read_bytes() for name in ("certificate", "private-key"))
+    for file in (certificate, key, certificate * 2, key + certificate, certificate[:-30], key.replace(b"\n", b"\r\n")):
+        for which in (b"0", b"1", b"2"):
+            yield which + b"\n" + file
+
+
 def write(target: str, seeds: Iterator[bytes]) -> None:
     """One file a seed, named after its contents, as libFuzzer does it."""
     folder = HERE / "corpus" / target
@@ -74,3 +82,4 @@ write("response", responses())
 write("pattern", patterns())
 write("psk", psks())
 write("arguments", arguments())
+write("pem", pems())

@@ -46,7 +46,7 @@ pub use entropy::Entropy;
 pub use error::{Advice, Error, ErrorCode, Result, Side};
 pub use export::ExportFormat;
 #[cfg(feature = "https")]
-pub use harden::{Hardening, harden_process};
+pub use harden::{Hardening, harden_process, lock_memory};
 #[cfg(feature = "https")]
 pub use https::{Ending, HelloAnswer, Probe, ProbeConnection, ProbeReply, TlsVersion};
 pub use key::Key;

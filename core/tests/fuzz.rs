@@ -10,6 +10,9 @@ use serde_json::Value;
 mod arguments;
 #[path = "../../fuzz/fuzz_targets/pattern.rs"]
 mod pattern;
+#[cfg(feature = "https")]
+#[path = "../../fuzz/fuzz_targets/pem.rs"]
+mod pem;
 #[path = "../../fuzz/fuzz_targets/psk.rs"]
 mod psk;
 #[path = "../../fuzz/fuzz_targets/response.rs"]
@@ -72,6 +75,37 @@ fn files_of_pre_shared_keys() {
         &[":", "\n", "\r\n", "alice", "00", "=", "\0", "\u{feff}", DIGITS],
         30_000,
         psk::run,
+    );
+}
+
+#[cfg(feature = "https")]
+#[test]
+fn certificates_and_private_keys() {
+    let [certificate, key] = ["certificate", "private-key"].map(|name| {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../fuzz/pem/{name}.pem"));
+        fs::read(file).expect("a PEM file")
+    });
+    let mut seeds = Vec::new();
+    for which in [&b"0\n"[..], b"1\n", b"2\n"] {
+        seeds.push([which, &certificate].concat());
+        seeds.push([which, &key].concat());
+        seeds.push([which, &certificate, &key].concat());
+    }
+    play(
+        &seeds,
+        &[
+            "-----BEGIN CERTIFICATE-----\n",
+            "-----END CERTIFICATE-----\n",
+            "-----BEGIN PRIVATE KEY-----\n",
+            "-----END PRIVATE KEY-----\n",
+            "-----BEGIN RSA PRIVATE KEY-----\n",
+            "Proc-Type: 4,ENCRYPTED\n",
+            "MIIB",
+            "\r\n",
+            "=",
+        ],
+        2000,
+        pem::run,
     );
 }
 

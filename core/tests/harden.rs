@@ -2,7 +2,7 @@
 #![cfg(all(feature = "https", target_os = "linux"))]
 
 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
-use skip_client::{Hardening, harden_process};
+use skip_client::{Hardening, harden_process, lock_memory};
 
 #[test]
 fn a_hardened_process_has_no_core_dumps_and_no_readers() {
@@ -13,4 +13,14 @@ fn a_hardened_process_has_no_core_dumps_and_no_readers() {
         let limit = getrlimit(Resource::Core);
         assert_eq!((limit.current, limit.maximum), (Some(0), Some(0)));
     }
+
+    assert_eq!(locked_kib(), Some(0));
+    let allowed = lock_memory();
+    assert_eq!(locked_kib().map(|kib| kib > 0), Some(allowed));
+}
+
+fn locked_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmLck:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
 }

@@ -21,6 +21,7 @@ from ._core import (
     export_formats,
     harden_process,
     is_valid,
+    lock_memory,
     matches_remote,
     validate,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "export_formats",
     "harden_process",
     "is_valid",
+    "lock_memory",
     "matches_remote",
     "schema",
     "validate",

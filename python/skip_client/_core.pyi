@@ -24,6 +24,7 @@ __all__ = [
     "export_formats",
     "harden_process",
     "is_valid",
+    "lock_memory",
     "matches_remote",
     "schema_text",
     "validate",
@@ -433,6 +434,13 @@ def harden_process() -> Literal["full", "core_dumps_off", "nothing"]:
     `full` (Linux): no core dumps, and no other process of the same user can read or trace this one. The price: nothing
     to look at after a crash, here and in child programs, no debugger or profiler, and a process without privileges
     cannot open its own /proc/self/mem or environ. It cannot be taken back.
+    """
+
+def lock_memory() -> bool:
+    """Keeps every page that this process touches from now on out of swap (Linux); False when the system does not allow it.
+
+    It takes root's rights, or an unlimited RLIMIT_MEMLOCK (`LimitMEMLOCK=infinity` of a service). The price: what is in
+    memory stays there, whole interpreter included. A hibernated machine writes it to its disk all the same.
     """
 
 def cli_main(arguments: list[str]) -> int:

@@ -29,7 +29,7 @@ mod _core {
     #[pymodule_export]
     use super::secrets::{Entropy, Key};
     #[pymodule_export]
-    use super::{cli_main, error_codes, export_formats, harden_process};
+    use super::{cli_main, error_codes, export_formats, harden_process, lock_memory};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -46,6 +46,12 @@ fn cli_main(py: Python<'_>, arguments: Vec<OsString>) -> i32 {
 #[pyfunction]
 fn harden_process() -> &'static str {
     skip_client::harden_process().as_str()
+}
+
+/// Keeps the memory of this process out of swap; says whether the system allowed it.
+#[pyfunction]
+fn lock_memory() -> bool {
+    skip_client::lock_memory()
 }
 
 /// The codes of all errors, in the order of the four sides.

@@ -111,3 +111,12 @@ def test_a_hardened_process_has_no_core_dumps() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert ran.stdout == "full (0, 0)\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no such call elsewhere")
+def test_memory_is_locked_where_the_system_allows_it() -> None:
+    program = "import skip_client\nprint(skip_client.lock_memory())\nprint(*open('/proc/self/status'))"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    allowed, *status = ran.stdout.splitlines()
+    locked = next(int(line.split()[1]) for line in status if "VmLck:" in line)
+    assert allowed == str(locked > 0)

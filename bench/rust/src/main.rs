@@ -120,10 +120,11 @@ fn make(arguments: &[String]) -> Result<Make> {
                 Ok(Box::new(Floor(stream)))
             })
         }
-        ("skip-client", psk) => {
+        ("skip-client" | "skip-client-openssl", psk) => {
+            let openssl = name == "skip-client-openssl";
             let psk = psk.map(|psk| Psk::from_file_content(&psk, None)).transpose()?;
             Arc::new(move || {
-                let builder = Client::builder(&url)?.check_remote(false);
+                let builder = Client::builder(&url)?.check_remote(false).legacy(openssl);
                 let builder = match &psk {
                     Some(psk) => builder.psk(psk.clone()),
                     None => builder.ca_pem(ca.clone()),
