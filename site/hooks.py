@@ -31,7 +31,14 @@ ORIGINS = {
 ASSETS = {"site.css": "site/site.css", "iframe-worker.js": "site/node_modules/iframe-worker/shim/index.js"}
 # references that are sites of their own: title, where to begin
 SITES = {
-    "rust": ("Rust", {"skip-client": "skip_client", "skip-key-provider": "skip_key_provider"}),
+    "rust": (
+        "Rust",
+        {
+            "skip-client": "skip_client",
+            "skip-key-provider": "skip_key_provider",
+            "skip-client-doctor": "skip_client_doctor",
+        },
+    ),
     "kotlin": ("Kotlin and Java", {"skip-client": "."}),
 }
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?\)")
@@ -53,7 +60,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages that are made of other files."""
     readme, security, contributing = read("README.md"), read("SECURITY.md"), read("CONTRIBUTING.md")
-    promises, where = section(readme, "What we promise, and how it is tested"), section(readme, "Where does my change go?")
+    promises = section(readme, "What we promise, and how it is tested")
+    where = section(readme, "Where does my change go?")
     made = {
         "index.md": home(readme.replace(promises, "").replace(where, "")),
         "security.md": security + "\n" + promises,
@@ -69,6 +77,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, (title, starts) in SITES.items():
         made[f"reference/{name}.md"] = site_reference(name, title, starts)
     for uri, text in made.items():
+        if uri.startswith("reference/"):
+            text = LESS + text
         files.append(File.generated(config, uri, content=text))
     for name, path in ASSETS.items():
         files.append(File.generated(config, f"assets/{name}", abs_src_path=str(ROOT / path)))
@@ -76,7 +86,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_kwargs: object) -> str:
-    """Links to files outside docs/ lead to their page here, or into the repository; a file that is not there is an error."""
+    """Links to files outside docs/ lead to their page here, or into the repository; the file must be there."""
     uri = page.file.src_uri
     if uri.startswith("reference/"):
         return markdown
@@ -121,6 +131,9 @@ REFERENCES = {
     "kotlin": "Kotlin and Java",
     "swift": "Swift",
 }
+
+# in a search the guide comes first
+LESS = "---\nsearch:\n  boost: 0.5\n---\n\n"
 
 PYTHON = """# Python
 
@@ -177,23 +190,25 @@ def home(readme: str) -> str:
 
 def command_line() -> str:
     """The help texts, as the tests of the command recorded them."""
-    texts = {
-        path.stem.removeprefix("help__").replace("_", "-"): path.read_text(encoding="utf-8").split("---\n", 2)[2].strip("\n")
-        for path in (ROOT / "cli/tests/snapshots").glob("help__*.snap")
-    }
+    texts = {}
+    for path in (ROOT / "cli/tests/snapshots").glob("help__*.snap"):
+        text = path.read_text(encoding="utf-8").split("---\n", 2)[2].strip("\n")
+        texts[path.stem.removeprefix("help__").replace("_", "-")] = f"```text\n{text}\n```\n"
     every = texts.pop("all")
-    commands = [name for name in re.findall(r"^  ([a-z-]+) ", every.split("Commands:\n")[1], re.MULTILINE) if name != "help"]
+    commands = re.findall(r"^  ([a-z-]+) ", every.split("Commands:\n")[1], re.MULTILINE)
+    commands.remove("help")
     if set(commands) != set(texts):
         raise PluginError(f"cli/tests/help.rs records {sorted(texts)}, and the commands are {sorted(commands)}")
-    page = f"# Command line\n\nWhat `skip-client --help` and `skip-client COMMAND --help` print.\n\n```text\n{every}\n```\n"
-    return page + "".join(f"\n## {name}\n\n```text\n{texts[name]}\n```\n" for name in commands)
+    head = "# Command line\n\nWhat `skip-client --help` and `skip-client COMMAND --help` print.\n\n"
+    return head + every + "".join(f"\n## {name}\n\n{texts[name]}" for name in commands)
 
 
 def not_built(name: str, title: str) -> str:
     """A page in the place of a reference that is not there."""
     if os.environ.get("SKIP_DOCS_COMPLETE"):
         raise PluginError(f"dist/docs-{name} is missing: make docs-{name}")
-    return f"# {title}\n\nThis copy of the site was built without it. `make docs-{name}` and `make docs-site` build it.\n"
+    how = f"`make docs-{name}` and `make docs-site` build it"
+    return f"# {title}\n\nThis copy of the site was built without it. {how}.\n"
 
 
 def markdown_reference(name: str, title: str) -> str:
@@ -209,6 +224,7 @@ def site_reference(name: str, title: str, starts: dict[str, str]) -> str:
     if not (DIST / f"docs-{name}").is_dir():
         return not_built(name, title)
     links = "".join(
-        f'<li><a href="{posixpath.normpath(f"{name}/{start}")}/index.html">{label}</a></li>' for label, start in starts.items()
+        f'<li><a href="{posixpath.normpath(f"{name}/{start}/index.html")}">{label}</a></li>'
+        for label, start in starts.items()
     )
     return f"# {title}\n\nPages of its own, with a search of its own:\n\n<ul>{links}</ul>\n"

@@ -73,7 +73,7 @@ const fn texts(code: ErrorCode) -> [&'static str; 4] {
         ],
         ErrorCode::TlsFailed => [
             "TCP came up, TLS did not.",
-            "With certificates: the CA is another one, the name in the URL is not in the certificate, it has expired, the pinned \
+            "With certificates: the certificate is untrusted, because its CA is another one than those given, the name in the URL is not in the certificate, it has expired, the pinned \
              key is another one, or a client certificate is wanted. With a pre-shared key: another identity, another key, or the \
              same key read in another form (hexadecimal or text). With both: no version or cipher suite in common, or a port \
              for the other of the two modes.",
