@@ -1,7 +1,7 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-docs test-interop test-residue test-valgrind \
-	test-asan test-miri chaos check check-rust check-python check-node check-mobile bench bench-node fuzz fmt wheel npm jar docs \
+	test-asan test-miri chaos check check-rust check-python check-node check-mobile bench bench-node bench-once fuzz fmt wheel npm jar docs \
 	docs-site docs-rust docs-node docs-kotlin docs-swift bindings clean setup-ci
 
 PROFILE ?= release
@@ -106,6 +106,10 @@ bench: $(VENV)/installed $(VENV)/peers ## side by side with peers and floors, in
 	cd bench/node && npm ci --silent
 	if command -v go >/dev/null; then cd bench/go && go build -o ../../$(VENV)/bench/go .; fi
 	$(BIN)/python bench/run.py --rust $(VENV)/bench/release/skip-client-bench $$(test -x $(VENV)/bench/go && echo --go $(VENV)/bench/go)
+
+bench-once: $(VENV)/installed $(VENV)/peers ## how often a Key Provider sees one call of each client, into docs/compare.md
+	@scripts/need openssl curl
+	$(BIN)/python bench/once.py
 
 fuzz: ## hostile replies, patterns, key files, arguments: SECONDS=600 each (nightly, cargo-fuzz)
 	@scripts/need cargo-fuzz
