@@ -28,6 +28,10 @@ ORIGINS = {
     "changelog.md": "CHANGELOG.md",
     "contributing.md": "CONTRIBUTING.md",
 }
+SITE_NOTES = {
+    "rust": "Pages of their own, with a search of their own, made by rustdoc:",
+    "kotlin": "Pages of their own, made by Dokka. Their navigation and search need a web server; from a disk use the links:",
+}
 ASSETS = {"site.css": "site/site.css", "iframe-worker.js": "site/node_modules/iframe-worker/shim/index.js"}
 # references that are sites of their own: title, where to begin
 SITES = {
@@ -39,7 +43,7 @@ SITES = {
             "skip-client-doctor": "skip_client_doctor",
         },
     ),
-    "kotlin": ("Kotlin and Java", {"skip-client": "."}),
+    "kotlin": ("Kotlin and Java", {"skip-client": ".", "all types": "skip-client/skipclient"}),
 }
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
@@ -117,10 +121,15 @@ def on_page_content(html: str, **_kwargs: object) -> str:
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Takes the references in that are sites of their own."""
+    """Takes the references in that are sites of their own, without the scripts that they would load from elsewhere."""
     for name in SITES:
-        if (DIST / f"docs-{name}").is_dir():
-            shutil.copytree(DIST / f"docs-{name}", Path(config.site_dir) / "reference" / name, dirs_exist_ok=True)
+        if not (DIST / f"docs-{name}").is_dir():
+            continue
+        copy = Path(config.site_dir) / "reference" / name
+        shutil.copytree(DIST / f"docs-{name}", copy, dirs_exist_ok=True)
+        for page in copy.rglob("*.html"):
+            text = page.read_text(encoding="utf-8")
+            page.write_text(re.sub(r'<script[^>]* src="https?://[^>]*></script>', "", text), encoding="utf-8")
 
 
 REFERENCES = {
@@ -133,7 +142,7 @@ REFERENCES = {
 }
 
 # in a search the guide comes first
-LESS = "---\nsearch:\n  boost: 0.5\n---\n\n"
+LESS = "---\nsearch:\n  boost: 0.1\n---\n\n"
 
 PYTHON = """# Python
 
@@ -227,4 +236,4 @@ def site_reference(name: str, title: str, starts: dict[str, str]) -> str:
         f'<li><a href="{posixpath.normpath(f"{name}/{start}/index.html")}">{label}</a></li>'
         for label, start in starts.items()
     )
-    return f"# {title}\n\nPages of its own, with a search of its own:\n\n<ul>{links}</ul>\n"
+    return f"# {title}\n\n{SITE_NOTES[name]}\n\n<ul>{links}</ul>\n"

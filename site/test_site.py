@@ -86,6 +86,13 @@ def test_nothing_is_loaded_from_elsewhere(page: Path) -> None:
         assert "url(http" not in style and "@import" not in style
 
 
+def test_references_of_others_load_nothing_from_elsewhere() -> None:
+    """Their pages are many and alike: a look at the text is enough."""
+    loads = re.compile(r'<(?:script|img|iframe)[^>]* src="https?:|<link[^>]* rel="stylesheet"[^>]* href="https?:')
+    found = [page for folder in FOREIGN for page in folder.rglob("*.html") if loads.search(page.read_text("utf-8"))]
+    assert not found
+
+
 def test_each_error_code_has_its_anchor() -> None:
     """`skip-client explain CODE` ends with the address of docs/errors.md#CODE; the site has the same anchor."""
     anchors = READ[SITE / "errors.html"].anchors
