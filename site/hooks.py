@@ -30,7 +30,7 @@ ORIGINS = {
 }
 SITE_NOTES = {
     "rust": "Pages of their own, with a search of their own, made by rustdoc:",
-    "kotlin": "Pages of their own, made by Dokka. Their navigation and search need a web server; from a disk use the links:",
+    "kotlin": "Pages of their own, made by Dokka; their navigation and search need a web server:",
 }
 ASSETS = {"site.css": "site/site.css", "iframe-worker.js": "site/node_modules/iframe-worker/shim/index.js"}
 # references that are sites of their own: title, where to begin
