@@ -46,7 +46,7 @@ test-node: node/dist/packed $(VENV)/tools ## the npm package as users get it, th
 	@scripts/need cargo cc chromium
 	cd node && npm test --silent
 
-test-docs: docs-node docs-site ## the site: links, names, and how it looks and searches in a browser
+test-docs: $(VENV)/installed docs-node docs-site ## the site: links, names, and how it looks and searches in a browser
 	@scripts/need chromium
 	$(BIN)/pytest -rs -c python/pyproject.toml --rootdir site site
 	cd node && node --test --test-reporter=spec test/site/*.test.js
