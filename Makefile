@@ -1,8 +1,8 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-interop test-residue test-valgrind test-asan \
-	test-miri chaos check check-rust check-python check-node check-mobile bench bench-node fuzz fmt wheel npm jar docs bindings clean \
-	setup-ci
+.PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-docs test-interop test-residue test-valgrind \
+	test-asan test-miri chaos check check-rust check-python check-node check-mobile bench bench-node bench-once fuzz fmt wheel npm jar docs \
+	docs-site docs-rust docs-node docs-kotlin docs-swift bindings clean setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
@@ -15,7 +15,7 @@ WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-pro
 NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
 	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
 	examples/validator-page/*)
-PYTHON_CODE := $(wildcard python examples/python residue bench scripts fuzz/*.py bindings/tests)
+PYTHON_CODE := $(wildcard python examples/python residue bench scripts fuzz/*.py bindings/tests site/*.py)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -24,7 +24,7 @@ demo: $(VENV)/installed ## play the whole exchange on two development Key Provid
 	$(BIN)/python scripts/demo.py
 	$(BIN)/skip-client demo
 
-test: test-rust test-python test-node test-kotlin test-swift test-residue ## every test of every language
+test: test-rust test-python test-node test-kotlin test-swift test-residue test-docs ## every test of every language
 
 test-rust: ## core, Key Provider, command line, examples, Rust blocks of the documents
 	@scripts/need cargo cc libssl
@@ -45,6 +45,11 @@ test-swift: ## the Swift package, in the Swift of the PATH or of a Debian 13 tha
 test-node: node/dist/packed $(VENV)/tools ## the npm package as users get it, the page in a browser, cross-checks
 	@scripts/need cargo cc chromium
 	cd node && npm test --silent
+
+test-docs: $(VENV)/installed docs-node docs-site ## the site: links, names, and how it looks and searches in a browser
+	@scripts/need chromium
+	$(BIN)/pytest -rs -c python/pyproject.toml --rootdir site site
+	cd node && node --test --test-reporter=spec test/site/*.test.js
 
 test-interop: $(VENV)/installed ## other people's servers, with the table of pre-shared-key suites
 	@scripts/need openssl nginx
@@ -102,6 +107,10 @@ bench: $(VENV)/installed $(VENV)/peers ## side by side with peers and floors, in
 	if command -v go >/dev/null; then cd bench/go && go build -o ../../$(VENV)/bench/go .; fi
 	$(BIN)/python bench/run.py --rust $(VENV)/bench/release/skip-client-bench $$(test -x $(VENV)/bench/go && echo --go $(VENV)/bench/go)
 
+bench-once: $(VENV)/installed $(VENV)/peers ## how often a Key Provider sees one call of each client, into docs/compare.md
+	@scripts/need openssl curl
+	$(BIN)/python bench/once.py
+
 fuzz: ## hostile replies, patterns, key files, arguments: SECONDS=600 each (nightly, cargo-fuzz)
 	@scripts/need cargo-fuzz
 	python3 fuzz/seeds.py
@@ -119,9 +128,26 @@ jar: ## the JVM and Android packages, in dist/
 	@scripts/need cargo cc libssl perl javac mvn python3
 	scripts/kotlin jar
 
-docs: ## API documents of the Kotlin and Swift packages, in dist/
+docs: docs-rust docs-node docs-kotlin docs-swift ## the documentation site with all references, in dist/docs (minutes)
+	$(MAKE) --no-print-directory docs-site
+
+docs-site: $(VENV)/docs site/node_modules/installed ## the site with the references that were built (seconds)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --config-file site/mkdocs.yml
+	@echo "open dist/docs/index.html in a browser, from the disk or from a web server"
+
+docs-rust: ## the reference of the crates, for the site
+	@scripts/need cargo cc libssl
+	scripts/docs-rust
+
+docs-node: node/dist/packed site/node_modules/installed ## the reference of the npm package, for the site
+	cd site && npm run --silent reference
+
+docs-kotlin: ## the reference of the JVM package, for the site
 	@scripts/need cargo cc libssl perl javac mvn
 	scripts/kotlin docs
+
+docs-swift: ## the reference of the Swift package, for the site
+	@scripts/need cargo cc libssl perl python3
 	scripts/swift docs
 
 wheel: $(VENV)/wheel ## the Python package, in dist/
@@ -132,7 +158,7 @@ npm: node/dist/packed ## the npm package in dist/, and the page that checks mess
 
 clean: ## remove everything that was built here
 	rm -rf target dist $(VENV) node/dist node/lib/generated node/node_modules node/test/.work \
-		node/LICENSE-* bindings/kotlin/target bindings/kotlin/android/target \
+		node/LICENSE-* site/node_modules bindings/kotlin/target bindings/kotlin/android/target \
 		bindings/swift/.build
 
 setup-ci: ## what a new Debian 12 machine lacks (needs root or sudo)
@@ -157,6 +183,15 @@ $(VENV)/wheel: $(VENV)/tools $(WHEEL_SOURCES)
 
 $(VENV)/installed: $(VENV)/wheel
 	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall dist/skip_client-*.whl
+	@touch $@
+
+$(VENV)/docs: $(VENV)/tools scripts/requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --requirement scripts/requirements-docs.txt
+	@touch $@
+
+site/node_modules/installed: site/package.json site/package-lock.json
+	@scripts/need node
+	cd site && npm ci --silent
 	@touch $@
 
 node/node_modules/installed: node/package.json node/package-lock.json

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use skip_client::ErrorCode;
 
 /// Fetches quantum-safe keys from a SKIP Key Provider (draft-cisco-skip-02).
 ///
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Play the whole exchange on two Key Providers in this process
     Demo,
+    /// Explain an error code: what happened, why, and what to do
+    Explain(Explain),
 }
 
 impl Command {
@@ -58,9 +61,16 @@ impl Command {
             Self::Entropy(args) => args.output.json || args.output.format == Some(BytesFormat::Json),
             Self::Validate(args) => args.json,
             Self::Doctor(args) => args.json,
-            Self::Serve(_) | Self::Demo => false,
+            Self::Serve(_) | Self::Demo | Self::Explain(_) => false,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A code as errors show it, for example busy; without one, all are listed
+    #[arg(hide_possible_values = true, value_parser = PossibleValuesParser::new(ErrorCode::ALL.map(ErrorCode::as_str)))]
+    pub code: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod args;
 mod connect;
 mod demo;
 mod doctor;
+mod explain;
 mod fetch;
 mod files;
 mod interrupt;
@@ -48,6 +49,7 @@ pub fn run(args: Vec<OsString>) -> i32 {
         Command::Doctor(args) => doctor::run(args, &interrupt),
         Command::Serve(args) => serve::run(args, &interrupt),
         Command::Demo => demo::run(&interrupt),
+        Command::Explain(args) => explain::run(args),
     };
     match outcome {
         Ok(status) => status,

@@ -75,6 +75,7 @@ impl Reporter {
             if !hint.is_empty() {
                 let _ = writeln!(text, "hint: {}", shown(&hint));
             }
+            let _ = writeln!(text, "more: skip-client explain {}", error.code());
             text
         };
         say(&text);
@@ -122,7 +123,8 @@ fn say(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-fn exit_status(code: ErrorCode) -> i32 {
+/// The exit status for an error.
+pub(crate) fn exit_status(code: ErrorCode) -> i32 {
     match code.side() {
         Side::You => WRONG_USE,
         Side::Network => 3,

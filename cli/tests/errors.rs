@@ -3,6 +3,8 @@
 mod common;
 
 use common::{faulty, fresh_key, has_long_hex, pair, run, run_with};
+use insta::assert_snapshot;
+use skip_client::ErrorCode;
 use skip_key_provider::Fault;
 
 #[test]
@@ -45,6 +47,32 @@ fn wrong_use_is_2() {
         assert!(!error["message"].as_str().expect("text").is_empty(), "{args:?}");
     }
     assert_eq!(pair.stats().keys_issued, 0);
+}
+
+#[test]
+fn each_error_leads_to_its_explanation() {
+    let ran = run(&["capabilities", "https://127.0.0.1:1", "--ca", "system"]);
+    let more = ran.error(3).lines().last().expect("a line").to_owned();
+    assert_eq!(more, "more: skip-client explain connect_failed");
+    let args: Vec<&str> = more.split(' ').skip(2).collect();
+    assert_snapshot!("explained", run(&args).ok());
+
+    let list = run(&["explain"]);
+    assert_eq!(list.ok().lines().count(), ErrorCode::ALL.len());
+    for code in ErrorCode::ALL {
+        let text = run(&["explain", code.as_str()]);
+        for part in [
+            "\ncause: ",
+            "\nremedy: ",
+            "\nadvice: ",
+            &format!("docs/errors.md#{code}\n"),
+        ] {
+            assert!(text.ok().contains(part), "{code}");
+        }
+        let fits = |line: &str| line.len() <= 80 || line.starts_with("https://");
+        assert!(text.ok().lines().all(fits), "{}", text.ok());
+    }
+    assert!(run(&["explain", "tls_fail"]).error(2).contains("tls_failed"));
 }
 
 #[test]

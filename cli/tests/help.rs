@@ -23,6 +23,7 @@ help_is_as_recorded! {
     doctor: ["doctor", "--help"],
     serve: ["serve", "--help"],
     demo: ["demo", "--help"],
+    explain: ["explain", "--help"],
 }
 
 #[test]

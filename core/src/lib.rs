@@ -17,6 +17,7 @@ mod capabilities;
 mod client;
 mod entropy;
 mod error;
+mod explain;
 mod export;
 #[cfg(feature = "https")]
 mod harden;
@@ -44,6 +45,7 @@ pub use capabilities::Capabilities;
 pub use client::{Call, Client, ClientBuilder};
 pub use entropy::Entropy;
 pub use error::{Advice, Error, ErrorCode, Result, Side};
+pub use explain::Explanation;
 pub use export::ExportFormat;
 #[cfg(feature = "https")]
 pub use harden::{Hardening, harden_process, lock_memory};

@@ -1,14 +1,17 @@
-/** The documents are true: their `js` blocks run as they are printed. */
+/** The documents are true: their `js` blocks run as they are printed, and so does `npx skip-validate`. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const docs = readdirSync(`${ROOT}/docs`, { recursive: true }).filter((name) => name.endsWith(".md"));
 const pages = ["README.md", "node/README.md", ...docs.map((name) => `docs/${name}`)];
+const texts = Object.fromEntries(pages.map((page) => [page, readFileSync(`${ROOT}/${page}`, "utf8")]));
 const blocks = pages.flatMap((page) =>
-  [...readFileSync(`${ROOT}/${page}`, "utf8").matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => ({ page, code })),
+  [...texts[page].matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => ({ page, code })),
 );
 
 test("there are blocks", () => assert.ok(blocks.length >= 4));
@@ -28,3 +31,26 @@ for (const [index, { page, code }] of blocks.entries()) {
     assert.ok(lines.length > 0);
   });
 }
+
+test("npx skip-validate, as the console blocks have it", () => {
+  // one call each for a valid and an invalid file
+  const files = {
+    "reply.json": ['{"keyId": "0a1b", "key": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}', '{"keyId": "0a1b"}'],
+    "exchange.jsonl": ['{"randomStr": "0f1e", "minentropy": 16}\n', '{"randomStr": "0f1", "minentropy": 16}\n'],
+  };
+  const program = fileURLToPath(new URL("../dist/skip-validate.js", import.meta.url));
+  const folder = mkdtempSync(`${tmpdir()}/skip-validate-`);
+  const consoles = pages.flatMap((page) => [...texts[page].matchAll(/^\$ npx skip-validate (\S+)/gm)]);
+  assert.ok(consoles.length >= 2);
+  try {
+    for (const [command, file] of consoles) {
+      assert.ok(files[file], command);
+      for (const [index, status] of [0, 5].entries()) {
+        writeFileSync(`${folder}/${file}`, files[file][index]);
+        assert.equal(spawnSync(process.execPath, [program, file], { cwd: folder }).status, status, command);
+      }
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,15 +1,20 @@
-"""The documents are true: their Python and shell blocks run as they are printed.
+"""The documents are true: each fenced block of them is run, or checked by what it is about.
 
 A block works in the folder of `skip-client serve`; the default addresses are replaced by those of a fresh pair. The
-blocks of one page run in their order, each in its own process. ```console blocks (set-up, tools of other people) do
-not run; Rust blocks are doc tests of examples/rust.
+blocks of one page run in their order, each in its own process: `python` and `sh` as they are printed, the commands of
+`console` as far as one machine without gateways can. Blocks of other languages are run by the tests of these languages,
+and what only shows a form (`text`) is compared with what it shows.
 """
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,41 +23,213 @@ from skip_client import Client, SkipError
 from skip_client.testing import KeyProviderPair
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("python/README.md", "node/README.md", "examples/validator-page/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+BLOCK = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HERE = ("python", "sh", "console")
+# languages whose blocks are run elsewhere: the test, which names the page or reads them all (*)
+ELSEWHERE = {
+    "js": "node/test/docs.test.js *",
+    "rust": "examples/rust/src/lib.rs",
+    "kotlin": "bindings/kotlin/src/test/kotlin/skipclient/DocsTest.kt",
+    "swift": "bindings/swift/Tests/SkipClientTests/DocsTests.swift",
+}
+# blocks without a language to run: what is compared with them
+SHOWN = {
+    "README.md": "no code: the picture of the exchange",
+    "psk-with-ios-xe.md": "test_lines_for_routers_are_those_of_serve",
+}
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
-    """The blocks of a page that run: language and text."""
+    """The blocks of a page: language and text."""
     return [(found[1], found[2]) for found in BLOCK.finditer(page.read_text(encoding="utf-8"))]
 
 
-def test_there_are_blocks() -> None:
-    """A reader that finds nothing would always be content."""
-    languages = [language for page in PAGES for language, _ in blocks(page)]
-    assert languages.count("python") >= 5
-    assert languages.count("sh") >= 5
+def runner(page: Path, language: str) -> str:
+    """Who runs, or checks, the blocks of this language on this page; empty if nobody."""
+    if language in HERE:
+        return "python/tests/test_docs.py"
+    if language == "text":
+        return SHOWN.get(page.name, "")
+    test, _, every = ELSEWHERE.get(language, "").partition(" ")
+    return test if every or (test and page.name in (ROOT / test).read_text(encoding="utf-8")) else ""
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
+def test_each_block_is_run_by_somebody(capsys: pytest.CaptureFixture[str]) -> None:
+    """The list of all blocks; a block that no test knows is an error."""
+    found = [(page, language, runner(page, language)) for page in PAGES for language, _ in blocks(page)]
+    marks = sum(len(re.findall(r"^ *(?:```|~~~)", page.read_text(encoding="utf-8"), re.MULTILINE)) for page in PAGES)
+    assert marks == 2 * len(found), "a fence that is indented, made of ~~~, or not closed"
+    with capsys.disabled():
+        print(f"\nblocks of the documents: {len(found)}")
+        for (language, by), count in sorted(Counter(one[1:] for one in found).items()):
+            print(f"  {count:3} {language:8} {by}")
+    nobody = [f"{page.relative_to(ROOT)}: ```{language}" for page, language, by in found if not by]
+    assert not nobody, "no test runs these blocks"
+    assert {language for _, language, _ in found} >= {*HERE, *ELSEWHERE}, (
+        "a reader that finds nothing is always content"
+    )
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if {language for language, _ in blocks(page)} & {*HERE}],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_blocks_run(page: Path, tmp_path: Path) -> None:
     """Each block of the page ends without an error."""
     folder = tmp_path / "kp"
     tools = str(Path(sys.executable).parent)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SKIP_")}
-    environment["PATH"] = os.pathsep.join([tools, environment.get("PATH", os.defpath)])
+    environment["PATH"] = os.pathsep.join([tools, environment.get("PATH", os.defpath), "/usr/sbin"])
     with KeyProviderPair() as pair:
         shutil.copytree(Path(pair.ca).parent, folder)
         addresses = {"https://127.0.0.1:8443": pair.alice.url, "https://127.0.0.1:8444": pair.bob.url}
         addresses |= {"https://127.0.0.1:8445": pair.alice.psk_url, "https://127.0.0.1:8446": pair.bob.psk_url}
+        addresses |= {"https://kp-alice:8443": pair.alice.url, "https://kp-bob:8443": pair.bob.url}
         for language, text in blocks(page):
             for printed, real in addresses.items():
                 text = text.replace(printed, real.rstrip("/"))
-            command = [sys.executable, "-"] if language == "python" else ["sh", "-eu", "-s"]
-            result = subprocess.run(
-                command, input=text, text=True, capture_output=True, cwd=folder, env=environment, timeout=120
-            )
-            assert result.returncode == 0, f"{page.name}:\n{text}\n{result.stdout}\n{result.stderr}"
+            if language == "console":
+                Console(folder, environment).run(text)
+            elif language in HERE:
+                command = [sys.executable, "-"] if language == "python" else ["sh", "-eu", "-s"]
+                result = subprocess.run(
+                    command, input=text, text=True, capture_output=True, cwd=folder, env=environment, timeout=120
+                )
+                assert result.returncode == 0, f"{page.name}:\n{text}\n{result.stdout}\n{result.stderr}"
+
+
+class Console:
+    """The commands of a `console` block, each checked by its own program."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+
+    def run(self, text: str) -> None:
+        """Runs the lines after a prompt; the others must be among what the command before them prints."""
+        checks: dict[str, Callable[[list[str], list[str]], None]] = {
+            "make": self.make,
+            "pip": self.pip,
+            "skip-client": self.serve,
+            "pytest": self.pytest,
+            "swanctl": self.swanctl,
+            "wg": self.wg,
+            "wpa_supplicant": self.wpa_supplicant,
+            "npm": self.npm,
+            "npx": self.npx,
+        }
+        parts = re.split(r"^[$#] ", text, flags=re.MULTILINE)
+        assert parts[0] == "" and len(parts) > 1, f"no prompt at the beginning: {text}"
+        for part in parts[1:]:
+            line, *printed = part.splitlines()
+            for command in line.split(" && "):
+                words = shlex.split(command, comments=True)
+                if (ROOT / words[0]).is_file():
+                    assert os.access(ROOT / words[0], os.X_OK), words[0]
+                    continue
+                assert words[0] in checks, f"no test runs {words[0]}: {command}"
+                checks[words[0]](words, printed)
+
+    def output(self, command: list[str], seconds: float = 120) -> tuple[int, str]:
+        """Exit status, and what was printed on stdout and stderr."""
+        name = command[0]
+        if shutil.which(name, path=self.environment["PATH"]) is None and not os.environ.get("CI"):
+            pytest.skip(f"no {name} on this machine (Debian: strongswan-swanctl, wireguard-tools, wpasupplicant)")
+        result = subprocess.run(
+            command,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder,
+            env=self.environment,
+            timeout=seconds,
+        )
+        return result.returncode, result.stdout
+
+    def make(self, words: list[str], _printed: list[str]) -> None:
+        """The target is there; what it does is tested by doing it."""
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        assert all(word in targets or "=" in word for word in words[1:]), words
+
+    def pip(self, words: list[str], _printed: list[str]) -> None:
+        """What is installed is the package of these tests."""
+        assert words[:2] == ["pip", "install"], words
+        project = tomllib.loads((ROOT / words[2] / "pyproject.toml").read_text(encoding="utf-8"))
+        assert project["project"]["name"] == "skip-client"
+
+    def serve(self, words: list[str], printed: list[str]) -> None:
+        """Starts it, reads the lines that are printed on the page, and ends it."""
+        assert words[1] == "serve", f"make it an sh block: {words}"
+        free = [f"--{name}=127.0.0.1:0" for name in ("alice", "bob", "psk-alice", "psk-bob")]
+        own = self.folder.parent / "console"
+        own.mkdir()
+        with subprocess.Popen(
+            [*words, *free], text=True, stdout=subprocess.PIPE, cwd=own, env=self.environment
+        ) as process:
+            try:
+                assert process.stdout is not None
+                for line in printed:
+                    assert any(seen.strip() == line for seen in process.stdout), f"{words} ended without: {line}"
+            finally:
+                process.terminate()
+
+    def pytest(self, words: list[str], _printed: list[str]) -> None:
+        """The package's plugin examines the pair: warnings are fine."""
+        status, text = self.output([sys.executable, "-m", *words, "-p", "no:cacheprovider", "--skip-doctor-timeout=60"])
+        assert status == 0 and re.search(r"\d+ passed", text), text
+
+    def swanctl(self, words: list[str], _printed: list[str]) -> None:
+        """It knows the options: 2 is what it says without a daemon, 1 for wrong options."""
+        status, text = self.output([*words, "--uri", f"unix://{self.folder}/no-daemon"])
+        assert status == 2 and "connecting to" in text, text
+
+    def wg(self, words: list[str], _printed: list[str]) -> None:
+        """It takes arguments and key file, and misses the interface alone."""
+        public = "h2RkXJm1sO2p0PyhkzD2A5b0sUqVvDTrHmkKCnXfXxI="
+        status, text = self.output([public if word == "PEER_PUBLIC_KEY" else word for word in words])
+        assert status == 1 and "Unable to modify interface" in text, text
+
+    def wpa_supplicant(self, words: list[str], _printed: list[str]) -> None:
+        """It reads the configuration, and misses the interface alone."""
+        _, text = self.output(["no-such-if0" if word == "eth0" else word for word in words])
+        # its complaints show what they complain about
+        assert "Line " not in text, "wpa_supplicant does not understand the configuration"
+        assert "Failed to initialize driver interface" in text, "wpa_supplicant did not get as far as the interface"
+
+    def npm(self, words: list[str], _printed: list[str]) -> None:
+        """What is installed is what `make npm` makes; node/test/package.test.js installs it."""
+        assert words == ["npm", "install", "dist/skip-client-*.tgz"], words
+
+    def npx(self, words: list[str], _printed: list[str]) -> None:
+        """node/test/docs.test.js runs it."""
+        assert words[:2] == ["npx", "skip-validate"], words
+        assert "npx skip-validate" in (ROOT / "node/test/docs.test.js").read_text(encoding="utf-8")
+
+
+def test_lines_for_routers_are_those_of_serve(tmp_path: Path) -> None:
+    """What a page says is typed in at a router is what `serve` says, but for address, port and key."""
+    (block,) = [text for language, text in blocks(ROOT / "docs/psk-with-ios-xe.md") if language == "text"]
+    command = [str(Path(sys.executable).parent / "skip-client"), "serve", "--dir", str(tmp_path / "kp")]
+    command += [f"--{name}=127.0.0.1:0" for name in ("alice", "bob", "psk-alice", "psk-bob")]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if line.strip() == "ready":
+                break
+        process.terminate()
+    shown = re.sub(r"ipv4 \S+ port \d+", "ipv4 ADDRESS port PORT", "".join(said))
+    for line in block.splitlines():
+        form = re.sub(r"ipv4 \S+ port \d+", "ipv4 ADDRESS port PORT", line.strip())
+        form = re.sub(r"hex [0-9a-f]{64}$", "hex HEX", form)
+        assert form in shown, f"serve does not say: {form}"
 
 
 FAULT = re.compile(r"^\| `([a-z0-9-]+)` \|[^|]*\| `([a-z_]+)` \|$", re.MULTILINE)
@@ -75,13 +252,3 @@ def test_faults_give_the_error_code_of_their_table(fault: str, code: str) -> Non
                 kp.new_key(pair.bob.id, size=256)
         assert caught.value.code == code
         assert caught.value.hint
-
-
-def test_links_lead_somewhere() -> None:
-    """Links between the pages, and into the code, are files of the repository."""
-    broken = []
-    for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]:
-        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
-            if "://" not in link and not (page.parent / link).exists():
-                broken.append(f"{page.name}: {link}")
-    assert not broken

@@ -1,9 +1,10 @@
 //! The tables of `docs/development-key-providers.md` and `docs/errors.md` are complete, and each fault gives the code that stands there.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-use skip_client::{BitLength, Client, Error, ErrorCode, SystemId};
+use skip_client::{BitLength, Client, Error, ErrorCode, Side, SystemId};
 use skip_key_provider::{Fault, KeyProviderPair, PairOptions, Quirk};
 
 const SWITCHES: &str = include_str!("../../../docs/development-key-providers.md");
@@ -64,9 +65,61 @@ fn the_tables_are_complete() {
         assert_eq!(row(SWITCHES, quirk.as_str()).len(), 3, "{quirk}");
     }
     assert_eq!(rows(SWITCHES), Quirk::ALL.len() + Fault::ALL.len());
-    for code in ErrorCode::ALL {
-        assert_eq!(row(ERRORS, code.as_str()).len(), 5, "{code}");
+}
+
+const BEGIN: &str = "<!-- from core/src/explain.rs: UPDATE_DOCS=1 cargo test -p skip-client-examples writes it -->\n";
+
+/// The sections of docs/errors.md about the codes, as the core explains them.
+fn sections() -> String {
+    let sides = [
+        (Side::You, 2, "Your side", "Nothing was sent."),
+        (Side::Network, 3, "The network", "No whole reply came."),
+        (
+            Side::ProviderRefused,
+            4,
+            "The Key Provider refused",
+            "It answered with another status than 200.",
+        ),
+        (
+            Side::ProviderAnswer,
+            5,
+            "The Key Provider's answer is wrong",
+            "What came is not used.",
+        ),
+    ];
+    let mut text = String::new();
+    for (side, status, title, about) in sides {
+        write!(
+            text,
+            "\n## {title}\n\n{about} Exit status of the command line: {status}.\n"
+        )
+        .expect("memory");
+        for code in ErrorCode::ALL.into_iter().filter(|code| code.side() == side) {
+            let it = code.explain();
+            write!(text, "\n### {code}\n\n{}\n\n", it.summary).expect("memory");
+            for (name, part) in [("Cause", it.cause), ("Remedy", it.remedy), ("Advice", it.advice)] {
+                writeln!(text, "* **{name}:** {part}").expect("memory");
+            }
+        }
     }
-    let advices = 3;
-    assert_eq!(rows(ERRORS), ErrorCode::ALL.len() + advices);
+    text
+}
+
+#[test]
+fn the_page_of_errors_has_cause_and_remedy_of_each_code() {
+    let (head, rest) = ERRORS.split_once(BEGIN).expect("the mark of its beginning");
+    let (written, tail) = rest.split_once("\n<!-- end -->\n").expect("the mark of its end");
+    let right = sections();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
+        fs::write(path, format!("{head}{BEGIN}{right}\n<!-- end -->\n{tail}")).expect("written");
+    } else {
+        assert!(
+            written == right,
+            "UPDATE_DOCS=1 cargo test -p skip-client-examples writes docs/errors.md anew"
+        );
+    }
+    for code in ErrorCode::ALL {
+        assert_eq!(right.matches(&format!("\n### {code}\n")).count(), 1, "{code}");
+    }
 }
