@@ -6,6 +6,7 @@
 mod definition;
 mod vici;
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ impl Settings {
             let allowed = |c: char| !c.is_control() && !c.is_whitespace() && !"{}=#:\",".contains(c);
             if name.is_empty() || name.len() > 200 || !name.chars().all(allowed) {
                 return Err(format!(
-                    "{field} must be a name of charon: 1 to 200 bytes without spaces and none of {{}}=#:\","
+                    "{field}: must be a name of charon: 1 to 200 bytes without spaces and none of {{}}=#:\","
                 ));
             }
         }
@@ -60,10 +61,10 @@ impl Settings {
             .as_ref()
             .is_some_and(|prefix| prefix.is_empty() || prefix.len() > 100)
         {
-            return Err("secret-prefix must have 1 to 100 bytes".to_owned());
+            return Err("secret-prefix: must have 1 to 100 bytes".to_owned());
         }
         if !(1..=300).contains(&self.timeout_seconds) {
-            return Err("timeout-seconds must be 1 to 300".to_owned());
+            return Err("timeout-seconds: must be 1 to 300".to_owned());
         }
         Ok(())
     }
@@ -164,12 +165,7 @@ impl Consumer for Strongswan {
             Err(ViciError::Connect(_)) => return Ok(Observation::default()),
             Err(error) => return Err(error.into()),
         };
-        let stats = session.call("stats", &Section::new())?;
-        let since = stats
-            .child("uptime")
-            .and_then(|uptime| uptime.text("since"))
-            .unwrap_or_default();
-        let instance = format!("{} {since}", session.peer_pid().unwrap_or_default());
+        let instance = session.peer_pid().map(instance);
         let sas = self.sas(&mut session)?;
         let carrying = || sas.iter().filter(|sa| sa.carries());
         let known = self.in_use.as_ref().filter(|(id, _)| carrying().any(|sa| sa.id == *id));
@@ -186,7 +182,7 @@ impl Consumer for Strongswan {
             reachable: true,
             tunnel_up: Some(carrying().next().is_some()),
             key_id,
-            instance: Some(instance),
+            instance,
         })
     }
 
@@ -407,6 +403,15 @@ fn terminate(session: &mut Session, which: &[(&str, &str)]) -> Result<(), Consum
         Ok(_) | Err(ViciError::Refused { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Pid and start of a process. Charon tells its start too (`stats`), but counts it from now, so that it comes out a second
+/// earlier or later.
+fn instance(pid: i32) -> String {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // the name, in parentheses, may have spaces; the start is the 20th after it
+    let start = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
+    format!("{pid}-{}", start.unwrap_or_default())
 }
 
 impl From<ViciError> for ConsumerError {
