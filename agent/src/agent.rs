@@ -168,6 +168,12 @@ impl Agent {
         self.server.as_ref().map(|server| server.address)
     }
 
+    /// Where its metrics are.
+    #[cfg(test)]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_page.as_ref().map(|page| page.address)
+    }
+
     /// Takes another configuration over; tunnels that are the same in it go on.
     ///
     /// # Errors

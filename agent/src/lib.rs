@@ -33,6 +33,6 @@ mod tunnel;
 pub use config::{Config, ConfigError, Mistake};
 pub use dry_run::{Finding, dry_run};
 pub use journal::{Level, LogFormat};
-pub use run::{Ended, Signal, run, run_once, state_of};
+pub use run::{Ended, Signal, run, run_once, signals, state_of};
 pub use status::{Report, TunnelReport, ask};
 pub use tunnel::{Role, WhenTooOld};

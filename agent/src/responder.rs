@@ -26,7 +26,9 @@ impl Tunnel {
             Ok(Role::Initiator) => return refused("not_responder"),
             Err(Stopped) => return later("role"),
         }
-        if desk.lost && self.agree_anew(desk).is_err() {
+        // without a record this may be a number that was taken before; the first of all is taken for what it is
+        let is_first = matches!(ask, Ask::Offer { counter: 1, .. });
+        if (desk.lost || desk.is_new && !is_first) && self.agree_anew(desk).is_err() {
             return later("state");
         }
         match ask {
@@ -103,6 +105,7 @@ impl Tunnel {
             self.failed("take", "wrong_system_id", &what, desk);
             return refused("wrong_system_id");
         }
+        desk.is_new = false;
         let before = desk.record.clone();
         desk.record.counter = counter;
         desk.record.key_id = Some(key_id.as_str().to_owned());

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
 use crate::agent::{Agent, Outside};
 use crate::config::{Config, ConfigError};
 use crate::journal::{Journal, Level};
@@ -28,6 +31,24 @@ pub enum Signal {
     Reload,
     /// Stop.
     Stop,
+}
+
+/// What SIGHUP (read the configuration again), SIGINT and SIGTERM (stop) say from now on, for this process.
+///
+/// # Errors
+/// The system refuses the handlers.
+pub fn signals() -> std::io::Result<mpsc::Receiver<Signal>> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let (send, receive) = mpsc::channel();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            let said = if signal == SIGHUP { Signal::Reload } else { Signal::Stop };
+            if send.send(said).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(receive)
 }
 
 /// How long one rotation of each tunnel may take.

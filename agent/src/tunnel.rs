@@ -114,6 +114,8 @@ pub(crate) struct Desk {
     pub unsaved: bool,
     /// The record was lost, and the peer has to be asked for its counter.
     pub lost: bool,
+    /// There was no record: a first start, or somebody has removed it.
+    pub is_new: bool,
     pub consumer: Box<dyn Consumer>,
     /// The key of the record's counter, while it is not in use yet.
     pub next: Option<Key>,
@@ -144,13 +146,13 @@ pub(crate) struct Stopped;
 impl Tunnel {
     /// The tunnel as it was left, with a gateway that may have been left with other keys.
     pub fn open(plan: Plan, ports: Ports, consumer: Box<dyn Consumer>) -> Self {
-        let (record, lost) = match ports.store.load(&plan.name) {
-            Loaded::Nothing => (Record::default(), false),
-            Loaded::Found(record) => (record, false),
+        let (record, lost, is_new) = match ports.store.load(&plan.name) {
+            Loaded::Nothing => (Record::default(), false, true),
+            Loaded::Found(record) => (record, false, false),
             Loaded::Broken(why) => {
                 let fields: [Field<'_>; 2] = [("tunnel", &plan.name), ("why", &why)];
                 ports.journal.event(Level::Error, "state", &fields);
-                (Record::default(), true)
+                (Record::default(), true, false)
             }
         };
         let face = Face {
@@ -163,6 +165,7 @@ impl Tunnel {
             record,
             unsaved: false,
             lost,
+            is_new,
             consumer,
             next: None,
             in_use: None,
@@ -341,6 +344,7 @@ impl Tunnel {
         desk.record.stage = Stage::Unclear;
         self.save(desk, "agree")?;
         desk.lost = false;
+        desk.is_new = false;
         self.did(Level::Warn, "agree", &desk.record, &[]);
         Ok(())
     }

@@ -156,7 +156,7 @@ mod tests {
             then: Some(vec![
                 "/bin/sh".to_owned(),
                 "-c".to_owned(),
-                format!("wc -c < {} >> {}", path.display(), log.display()),
+                format!("ls {} >> {} 2>&1; true", path.display(), log.display()),
             ]),
             timeout: 10,
         };

@@ -144,12 +144,11 @@ struct Between {
 }
 
 impl Seams for Between {
-    fn ports(&self, tunnel: &str, ports: Ports) -> Ports {
+    fn ports(&self, _tunnel: &str, ports: Ports) -> Ports {
         let seam = || Seam {
             end: self.end,
             world: Arc::clone(&self.world),
             life: Arc::clone(&self.life),
-            tunnel: tunnel.to_owned(),
             ports: ports.clone(),
         };
         Ports {
@@ -200,7 +199,6 @@ struct Seam {
     end: usize,
     world: Arc<World>,
     life: Arc<Life>,
-    tunnel: String,
     ports: Ports,
 }
 
@@ -440,7 +438,7 @@ const KP_FAULTS: [Fault; 11] = [
     Fault::Html200,
 ];
 
-struct Stage2 {
+struct Scene {
     rig: Rig,
     world: Arc<World>,
     agents: [Option<Agent>; 2],
@@ -448,7 +446,7 @@ struct Stage2 {
     logs: [Kept; 2],
 }
 
-impl Stage2 {
+impl Scene {
     fn new() -> Self {
         let gateways = TUNNELS.map(|(name, initiator, kind)| {
             let gateways = Gateways {
@@ -565,7 +563,7 @@ fn traffic_flows_after_every_fault_and_no_key_is_asked_for_twice() {
     let (seed, n) = (number("AGENT_SEED", 7), number("AGENT_N", 80));
     let mut random = Rng::with_seed(seed);
     fastrand::seed(seed);
-    let mut stage = Stage2::new();
+    let mut stage = Scene::new();
     for end in 0..2 {
         stage.start(end, Life::immortal());
     }
@@ -607,7 +605,7 @@ fn traffic_flows_after_every_fault_and_no_key_is_asked_for_twice() {
 }
 
 /// One fault, which is over when this returns; what it was.
-fn break_something(stage: &mut Stage2, random: &mut Rng) -> &'static str {
+fn break_something(stage: &mut Scene, random: &mut Rng) -> &'static str {
     let end = random.usize(..2);
     let (tunnel, ..) = TUNNELS[random.usize(..TUNNELS.len())];
     let pause = |random: &mut Rng| thread::sleep(Duration::from_millis(random.u64(5..120)));
@@ -712,12 +710,12 @@ fn break_something(stage: &mut Stage2, random: &mut Rng) -> &'static str {
 /// Stages that are an end: a record is never left in between for long.
 #[test]
 fn a_quiet_pair_rests() {
-    let mut stage = Stage2::new();
+    let mut stage = Scene::new();
     for end in 0..2 {
         stage.start(end, Life::immortal());
     }
     stage.wait_until_well("the start");
-    let rests = |stage: &Stage2| {
+    let rests = |stage: &Scene| {
         TUNNELS.iter().all(|(name, ..)| (0..2).all(|end| stage.face(end, name).is_some_and(|face| face.record.stage == Stage::Idle)))
     };
     super::rig::wait_for("rest", || rests(&stage));
