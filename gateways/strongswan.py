@@ -168,7 +168,7 @@ def config(charon: Charon) -> str:
     definition = f'definition = "{charon.connection}"\n' if charon.initiator else ""
     return (
         f'type = "strongswan"\nconnection = "{CONNECTION}"\nchild = "{CHILD}"\n'
-        f'socket = "{charon.socket}"\n{definition}timeout-seconds = 10\n'
+        f'socket = "{charon.socket}"\n{definition}timeout = 10\n'
     )
 
 

@@ -158,7 +158,10 @@ impl Agent {
             agent.workers.push(thread);
         }
         let count = config.tunnels.len();
-        agent.shared.journal.event(Level::Info, "started", &[("tunnels", &count)]);
+        agent
+            .shared
+            .journal
+            .event(Level::Info, "started", &[("tunnels", &count)]);
         Ok(agent)
     }
 
@@ -233,7 +236,9 @@ impl Agent {
     /// How the tunnels that this end begins with are doing: name, whether it has rotated since the start, and failures in a row.
     pub fn progress(&self) -> Vec<(String, bool, u32)> {
         let tunnels = self.shared.tunnels();
-        let begun = tunnels.iter().filter(|live| live.tunnel.face().role != Some(Role::Responder));
+        let begun = tunnels
+            .iter()
+            .filter(|live| live.tunnel.face().role != Some(Role::Responder));
         begun
             .map(|live| {
                 let face = live.tunnel.face();
@@ -254,7 +259,13 @@ impl Drop for Agent {
         for worker in self.workers.drain(..) {
             let _ = worker.join();
         }
-        for provider in self.shared.providers.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        for provider in self
+            .shared
+            .providers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+        {
             provider.close();
         }
         self.shared.journal.event(Level::Info, "stopped", &[]);
@@ -320,10 +331,17 @@ impl Shared {
         let old = self.config();
         let mut new_peers = BTreeMap::new();
         for (name, table) in &config.peers {
-            let same = old.peers.get(name) == Some(table) && old.hand_off.answer_within == config.hand_off.answer_within;
+            let same =
+                old.peers.get(name) == Some(table) && old.hand_off.answer_within == config.hand_off.answer_within;
             let peer = peers.get(name).filter(|_| same).cloned().unwrap_or_else(|| {
                 let (tls, metrics) = (Arc::clone(&tls.client), Arc::clone(&self.metrics));
-                Arc::new(Peer::new(name, table.clone(), tls, config.hand_off.answer_within, metrics))
+                Arc::new(Peer::new(
+                    name,
+                    table.clone(),
+                    tls,
+                    config.hand_off.answer_within,
+                    metrics,
+                ))
             });
             new_peers.insert(name.clone(), peer);
         }
@@ -333,20 +351,31 @@ impl Shared {
         let running: HashMap<&str, &Arc<Live>> = running.iter().map(|l| (l.table.plan.name.as_str(), l)).collect();
         let goes_on = |table: &TunnelTable| {
             let same_peer = peers.get(&table.peer).zip(new_peers.get(&table.peer));
-            running.get(table.plan.name.as_str()).is_some_and(|live| live.table == *table)
+            running
+                .get(table.plan.name.as_str())
+                .is_some_and(|live| live.table == *table)
                 && same_peer.is_some_and(|(old, new)| Arc::ptr_eq(old, new))
         };
         for table in config.tunnels.iter().filter(|table| !goes_on(table)) {
             match self.seams.consumer(table) {
                 Ok(consumer) => consumers.push((table, consumer)),
-                Err(error) => wrong.push(format!("tunnel.{}.consumer: {error} ({})", table.plan.name, error.hint())),
+                Err(error) => wrong.push(format!(
+                    "tunnel.{}.consumer: {error} ({})",
+                    table.plan.name,
+                    error.hint()
+                )),
             }
         }
         if !wrong.is_empty() {
             return Err(wrong);
         }
         // from here on nothing can fail
-        let keep: BTreeSet<String> = config.tunnels.iter().filter(|t| goes_on(t)).map(|t| t.plan.name.clone()).collect();
+        let keep: BTreeSet<String> = config
+            .tunnels
+            .iter()
+            .filter(|t| goes_on(t))
+            .map(|t| t.plan.name.clone())
+            .collect();
         for (provider, change) in changes {
             provider.change(change);
         }
@@ -355,7 +384,9 @@ impl Shared {
         }
         let ended: Vec<Arc<Live>> = {
             let mut tunnels = self.tunnels.write().unwrap_or_else(PoisonError::into_inner);
-            let (kept, ended) = std::mem::take(&mut *tunnels).into_iter().partition(|(name, _)| keep.contains(name));
+            let (kept, ended) = std::mem::take(&mut *tunnels)
+                .into_iter()
+                .partition(|(name, _)| keep.contains(name));
             *tunnels = kept;
             let ended: BTreeMap<String, Arc<Live>> = ended;
             ended.into_values().collect()
@@ -382,7 +413,10 @@ impl Shared {
                 table: table.clone(),
             });
             let name = table.plan.name.clone();
-            self.tunnels.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), live);
+            self.tunnels
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(name.clone(), live);
             self.wake(&name);
         }
         *providers = new_providers;
@@ -413,7 +447,12 @@ impl Shared {
     /// What a worker does.
     fn work(&self) {
         while let Some((name, lane)) = self.next() {
-            let live = self.tunnels.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+            let live = self
+                .tunnels
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&name)
+                .cloned();
             let wait = live.as_ref().map(|live| live.tunnel.turn());
             let mut queue = self.queue();
             queue.running.remove(&name);
@@ -444,7 +483,11 @@ impl Shared {
             let now = Instant::now();
             let first = queue.by_time.first().cloned();
             let Some((at, name)) = first.filter(|(at, _)| *at <= now) else {
-                let wait = queue.by_time.first().map_or(LONGEST_WAIT, |(at, _)| *at - now).min(LONGEST_WAIT);
+                let wait = queue
+                    .by_time
+                    .first()
+                    .map_or(LONGEST_WAIT, |(at, _)| *at - now)
+                    .min(LONGEST_WAIT);
                 queue = self
                     .changed
                     .wait_timeout(queue, wait)
@@ -512,7 +555,10 @@ impl Handler for Door {
             return None;
         }
         let tunnels = self.0.tunnels.read().unwrap_or_else(PoisonError::into_inner);
-        let live = tunnels.get(&request.tunnel).filter(|live| live.table.peer == peer).cloned();
+        let live = tunnels
+            .get(&request.tunnel)
+            .filter(|live| live.table.peer == peer)
+            .cloned();
         drop(tunnels);
         // a stranger's tunnel and none look the same from outside
         let Some(live) = live else {

@@ -56,7 +56,9 @@ pub fn dry_run(config: &Config) -> Vec<Finding> {
         // an agent that runs already has the address
         match TcpListener::bind(listen) {
             Ok(_) => Ok(format!("can listen on {listen}")),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Ok(format!("{listen} is taken, by an agent that runs?")),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                Ok(format!("{listen} is taken, by an agent that runs?"))
+            }
             Err(error) => Err(format!("cannot listen on {listen}: {error}")),
         }
     });
@@ -65,7 +67,9 @@ pub fn dry_run(config: &Config) -> Vec<Finding> {
         for (name, table) in &config.peers {
             let (client, within) = (Arc::clone(&tls.client), config.hand_off.answer_within);
             let peer = Peer::new(name, table.clone(), client, within, Arc::clone(&metrics));
-            let outcome = peer.try_connection().map_err(|error| format!("{}: {error}", error.code));
+            let outcome = peer
+                .try_connection()
+                .map_err(|error| format!("{}: {error}", error.code));
             let outcome = outcome.map(|()| format!("{} answers as {}", table.address, table.certificate_name));
             found(format!("peer.{name}"), outcome);
         }

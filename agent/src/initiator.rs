@@ -132,7 +132,12 @@ impl Tunnel {
             }
             Answer::Stale { last } => {
                 // nobody has asked for the key of a stale offer: it may be offered again under a number that is new to both
-                self.did(Level::Warn, "offer", &desk.record, &[("answer", &answer.name()), ("last", &last)]);
+                self.did(
+                    Level::Warn,
+                    "offer",
+                    &desk.record,
+                    &[("answer", &answer.name()), ("last", &last)],
+                );
                 desk.record.counter = desk.record.counter.max(last) + 1;
                 self.save(desk, "offer")
             }

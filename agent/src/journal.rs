@@ -59,7 +59,9 @@ pub(crate) struct Journal {
 
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Journal").field("level", &self.level).finish_non_exhaustive()
+        f.debug_struct("Journal")
+            .field("level", &self.level)
+            .finish_non_exhaustive()
     }
 }
 
@@ -150,7 +152,10 @@ pub(crate) mod tests {
     #[test]
     fn a_line_holds_one_event_whatever_its_values_are() {
         for (format, end) in [
-            (LogFormat::Logfmt, r#"level=warn step=offer tunnel=a why="two\nlines \"and\" quotes""#),
+            (
+                LogFormat::Logfmt,
+                r#"level=warn step=offer tunnel=a why="two\nlines \"and\" quotes""#,
+            ),
             (
                 LogFormat::Json,
                 r#""level":"warn","step":"offer","time":"T","tunnel":"a","why":"two\nlines \"and\" quotes"}"#,
@@ -159,7 +164,11 @@ pub(crate) mod tests {
             let kept = Kept::default();
             let journal = Journal::new(Level::Info, format, Box::new(kept.clone()));
             journal.event(Level::Debug, "offer", &[]);
-            journal.event(Level::Warn, "offer", &[("tunnel", &"a"), ("why", &"two\nlines \"and\" quotes")]);
+            journal.event(
+                Level::Warn,
+                "offer",
+                &[("tunnel", &"a"), ("why", &"two\nlines \"and\" quotes")],
+            );
             let text = kept.text();
             assert_eq!(text.lines().count(), 1, "{text}");
             let text = match format {

@@ -90,12 +90,21 @@ impl Metrics {
                 let labels = join(labels, &format!("le=\"{end}\""));
                 lines.push(format!("{}_bucket{{{labels}}} {total}", metric.name));
             }
-            lines.push(format!("{}_sum{} {}", metric.name, braced(labels), times.sum.as_secs_f64()));
+            lines.push(format!(
+                "{}_sum{} {}",
+                metric.name,
+                braced(labels),
+                times.sum.as_secs_f64()
+            ));
             lines.push(format!("{}_count{} {total}", metric.name, braced(labels)));
         }
         let mut text = String::new();
         for (metric, lines) in samples {
-            let _ = writeln!(text, "# HELP {} {}\n# TYPE {} {}", metric.name, metric.help, metric.name, metric.kind);
+            let _ = writeln!(
+                text,
+                "# HELP {} {}\n# TYPE {} {}",
+                metric.name, metric.help, metric.name, metric.kind
+            );
             for line in lines {
                 text += &line;
                 text.push('\n');
@@ -108,7 +117,9 @@ impl Metrics {
     #[cfg(test)]
     pub fn total(&self, metric: Metric, label: &str) -> u64 {
         let counts = self.counts.lock().expect("not poisoned");
-        let fits = counts.iter().filter(|((m, labels), _)| *m == metric && labels.contains(label));
+        let fits = counts
+            .iter()
+            .filter(|((m, labels), _)| *m == metric && labels.contains(label));
         fits.map(|(_, count)| count).sum()
     }
 }
@@ -129,11 +140,19 @@ pub(crate) fn labels(of: &[(&str, &str)]) -> String {
 }
 
 fn join(labels: &str, one: &str) -> String {
-    if labels.is_empty() { one.to_owned() } else { format!("{labels},{one}") }
+    if labels.is_empty() {
+        one.to_owned()
+    } else {
+        format!("{labels},{one}")
+    }
 }
 
 fn braced(labels: &str) -> String {
-    if labels.is_empty() { String::new() } else { format!("{{{labels}}}") }
+    if labels.is_empty() {
+        String::new()
+    } else {
+        format!("{{{labels}}}")
+    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,11 @@ fn head(socket: &mut Timed) -> io::Result<String> {
             return Err(io::ErrorKind::InvalidData.into());
         }
     }
-    Ok(String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned())
+    Ok(String::from_utf8_lossy(&head)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 impl Timed {

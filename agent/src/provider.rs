@@ -80,7 +80,9 @@ impl Provider {
         self.metrics.time(KP_SECONDS, &[name], started.elapsed());
         match &outcome {
             Ok(_) => self.metrics.count(KEYS, &[name, ("kind", kind)]),
-            Err(error) => self.metrics.count(KEY_FAILURES, &[name, ("kind", kind), ("code", error.code().as_str())]),
+            Err(error) => self
+                .metrics
+                .count(KEY_FAILURES, &[name, ("kind", kind), ("code", error.code().as_str())]),
         }
         outcome
     }
@@ -118,7 +120,11 @@ fn make(table: &ProviderTable) -> std::result::Result<Made, String> {
     let files = stamps(table);
     let said = |error: Error| {
         let hint = error.hint();
-        if hint.is_empty() { error.to_string() } else { format!("{error} ({hint})") }
+        if hint.is_empty() {
+            error.to_string()
+        } else {
+            format!("{error} ({hint})")
+        }
     };
     let mut urls = table.urls.iter();
     let first = urls.next().map(String::as_str).unwrap_or_default();

@@ -88,7 +88,10 @@ impl Tunnel {
             return Answer::Stale { last: record.counter };
         }
         if counter == record.counter {
-            let in_use = record.current.as_ref().is_some_and(|current| current.counter == counter);
+            let in_use = record
+                .current
+                .as_ref()
+                .is_some_and(|current| current.counter == counter);
             return match record.stage {
                 Stage::Unclear | Stage::Failed | Stage::Taking => lost("new_key"),
                 // the same number for another key: somebody's counter has gone back
@@ -184,7 +187,11 @@ impl Tunnel {
 
     fn take_confirmation(&self, desk: &mut Desk, counter: u64) -> Answer {
         let record = &desk.record;
-        if record.current.as_ref().is_some_and(|current| current.counter == counter) {
+        if record
+            .current
+            .as_ref()
+            .is_some_and(|current| current.counter == counter)
+        {
             return if Self::is_other_instance(&desk.record.clone(), &self.look(desk)) {
                 lost("gateway_restarted")
             } else {
@@ -227,7 +234,11 @@ impl Tunnel {
 
     fn take_abandonment(&self, desk: &mut Desk, counter: u64) -> Answer {
         let record = &desk.record;
-        if record.current.as_ref().is_some_and(|current| current.counter == counter) {
+        if record
+            .current
+            .as_ref()
+            .is_some_and(|current| current.counter == counter)
+        {
             return Answer::Confirmed;
         }
         if counter < record.counter {
@@ -289,7 +300,9 @@ impl Tunnel {
                 self.take_confirmation(desk, counter);
                 Ok(())
             }
-            Status { stage: Stage::Unclear, .. } => Ok(()),
+            Status {
+                stage: Stage::Unclear, ..
+            } => Ok(()),
             Status { counter: n, stage, .. }
                 if n > counter || n == counter && !matches!(stage, Stage::Offered | Stage::Installing) =>
             {

@@ -103,13 +103,21 @@ pub fn run_once(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, 
         let progress = agent.progress();
         let open = |failures: u32| failures < ONCE_FAILURES && Instant::now() < until;
         let stopped = matches!(signals.recv_timeout(Duration::from_millis(50)), Ok(Signal::Stop));
-        if stopped || progress.iter().all(|(_, rotated, failures)| *rotated || !open(*failures)) {
+        if stopped
+            || progress
+                .iter()
+                .all(|(_, rotated, failures)| *rotated || !open(*failures))
+        {
             let left: Vec<String> = progress
                 .into_iter()
                 .filter(|(_, rotated, _)| !rotated)
                 .map(|(name, ..)| name)
                 .collect();
-            return Ok(if left.is_empty() { Ended::Well } else { Ended::NotAllRotated(left) });
+            return Ok(if left.is_empty() {
+                Ended::Well
+            } else {
+                Ended::NotAllRotated(left)
+            });
         }
     }
 }

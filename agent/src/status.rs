@@ -74,7 +74,8 @@ impl Report {
     /// As a table for people.
     #[must_use]
     pub fn table(&self) -> String {
-        let mut rows = vec![["TUNNEL", "ROLE", "STAGE", "KEY", "AGE", "UP", "ROTATIONS", "FAILURES"].map(str::to_owned)];
+        let mut rows =
+            vec![["TUNNEL", "ROLE", "STAGE", "KEY", "AGE", "UP", "ROTATIONS", "FAILURES"].map(str::to_owned)];
         for tunnel in &self.tunnels {
             let up = match (tunnel.reachable, tunnel.up) {
                 _ if tunnel.taken_down => "taken down",
@@ -102,7 +103,11 @@ impl Report {
         }
         let mut text = String::new();
         for row in &rows {
-            let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            let cells: Vec<String> = row
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
             let _ = writeln!(text, "{}", cells.join("  ").trim_end());
         }
         for tunnel in self.tunnels.iter().filter(|tunnel| tunnel.failures > 0) {

@@ -361,7 +361,12 @@ impl Tunnel {
         match self.plan.when_too_old {
             WhenTooOld::Keep if !desk.warned_old => {
                 desk.warned_old = true;
-                self.did(Level::Warn, "too-old", &desk.record, &[("age", &seconds), ("policy", &"keep")]);
+                self.did(
+                    Level::Warn,
+                    "too-old",
+                    &desk.record,
+                    &[("age", &seconds), ("policy", &"keep")],
+                );
             }
             WhenTooOld::TakeDown if !desk.record.taken_down => match desk.consumer.take_down() {
                 Ok(()) => {
@@ -426,7 +431,9 @@ impl Tunnel {
         self.save(desk, "retire")?;
         desk.backoff.reset();
         desk.rotations += 1;
-        self.ports.metrics.count(crate::metrics::ROTATIONS, &[("tunnel", &self.plan.name)]);
+        self.ports
+            .metrics
+            .count(crate::metrics::ROTATIONS, &[("tunnel", &self.plan.name)]);
         self.did(Level::Info, "done", &desk.record, &[]);
         Ok(())
     }
@@ -473,13 +480,7 @@ impl Tunnel {
     }
 
     /// Logs and counts a step that failed.
-    pub(crate) fn failed(
-        &self,
-        step: &'static str,
-        code: &str,
-        what: &dyn std::fmt::Display,
-        desk: &Desk,
-    ) -> Stopped {
+    pub(crate) fn failed(&self, step: &'static str, code: &str, what: &dyn std::fmt::Display, desk: &Desk) -> Stopped {
         self.ports
             .metrics
             .count(FAILURES, &[("tunnel", &self.plan.name), ("step", step), ("code", code)]);

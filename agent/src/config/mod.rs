@@ -148,7 +148,11 @@ impl Config {
         };
         let agent = document.table("agent", files.mistakes);
         let agent = agent.map(|table| agent_table(table, &mut files)).or_else(|| {
-            files.mistakes.add(&document.at("agent"), "is missing", "a table [agent] with state = \"FOLDER\"");
+            files.mistakes.add(
+                &document.at("agent"),
+                "is missing",
+                "a table [agent] with state = \"FOLDER\"",
+            );
             None
         });
         let hand_off = document.table("hand-off", files.mistakes);
@@ -157,18 +161,28 @@ impl Config {
             files.mistakes.add(&document.at("hand-off"), "is missing", hint);
             None
         });
-        let pace = agent.as_ref().and_then(Option::as_ref).map_or(DEFAULT_PACE, |agent| agent.pace);
-        let providers = named(document.tables("key-provider", files.mistakes), &mut files, provider_table);
+        let pace = agent
+            .as_ref()
+            .and_then(Option::as_ref)
+            .map_or(DEFAULT_PACE, |agent| agent.pace);
+        let providers = named(
+            document.tables("key-provider", files.mistakes),
+            &mut files,
+            provider_table,
+        );
         let peers = named(document.tables("peer", files.mistakes), &mut files, peer_table);
         let names = Names {
             providers: providers.iter().map(|(name, _)| name.clone()).collect(),
             peers: peers.iter().map(|(name, _)| name.clone()).collect(),
         };
-        let tunnels = named(document.tables("tunnel", files.mistakes), &mut files, |name, table, files| {
-            tunnel_table(name, table, pace, &names, files)
-        });
+        let tunnels = named(
+            document.tables("tunnel", files.mistakes),
+            &mut files,
+            |name, table, files| tunnel_table(name, table, pace, &names, files),
+        );
         document.finish(files.mistakes);
-        let good = |list: Vec<(String, Option<_>)>| list.into_iter().filter_map(|(name, it)| Some((name, it?))).collect();
+        let good =
+            |list: Vec<(String, Option<_>)>| list.into_iter().filter_map(|(name, it)| Some((name, it?))).collect();
         match (agent.flatten(), hand_off.flatten()) {
             (Some(agent), Some(hand_off)) if mistakes.is_empty() => Ok(Self {
                 agent,
@@ -222,25 +236,37 @@ impl Files<'_, '_> {
         let meta = match fs::metadata(&path) {
             Ok(meta) if meta.is_file() => meta,
             Ok(_) => {
-                self.mistakes.add(&found.at, format_args!("{} is not a file", path.display()), "");
+                self.mistakes
+                    .add(&found.at, format_args!("{} is not a file", path.display()), "");
                 return None;
             }
             Err(error) => {
-                self.mistakes.add(&found.at, format_args!("cannot look at {}: {error}", path.display()), "");
+                self.mistakes.add(
+                    &found.at,
+                    format_args!("cannot look at {}: {error}", path.display()),
+                    "",
+                );
                 return None;
             }
         };
         if is_secret && meta.mode() & 0o037 != 0 {
-            let rule = format!("{} can be read by others (mode {:o})", path.display(), meta.mode() & 0o777);
-            self.mistakes.add(&found.at, rule, "chmod 600, or 640 for a group of its own");
+            let rule = format!(
+                "{} can be read by others (mode {:o})",
+                path.display(),
+                meta.mode() & 0o777
+            );
+            self.mistakes
+                .add(&found.at, rule, "chmod 600, or 640 for a group of its own");
         }
         let me = rustix::process::geteuid().as_raw();
         if is_secret && ![0, me].contains(&meta.uid()) {
             let rule = format!("{} belongs to somebody else (user {})", path.display(), meta.uid());
-            self.mistakes.add(&found.at, rule, "chown it to the user of the agent, or to root");
+            self.mistakes
+                .add(&found.at, rule, "chown it to the user of the agent, or to root");
         }
         if let Err(error) = fs::File::open(&path) {
-            self.mistakes.add(&found.at, format_args!("cannot read {}: {error}", path.display()), "");
+            self.mistakes
+                .add(&found.at, format_args!("cannot read {}: {error}", path.display()), "");
         }
         Some(path)
     }
@@ -257,7 +283,8 @@ impl Files<'_, '_> {
         };
         if local_only && !is_local(address.ip()) {
             let hint = "a loopback address; let a proxy of yours reach further";
-            self.mistakes.add(&found.at, "must be an address of this machine only", hint);
+            self.mistakes
+                .add(&found.at, "must be an address of this machine only", hint);
             return None;
         }
         Some(address)
@@ -295,10 +322,26 @@ fn agent_table(mut table: Table<'_>, files: &mut Files<'_, '_>) -> Option<AgentT
     let log_format = table.choice("log-format", &formats, mistakes);
     let workers = table.number("workers", 1..257, mistakes);
     let pace = Pace {
-        check_every: positive(table.duration("check-every", mistakes), DEFAULT_PACE.check_every, mistakes),
-        retry_first: positive(table.duration("retry-first", mistakes), DEFAULT_PACE.retry_first, mistakes),
-        retry_longest: positive(table.duration("retry-longest", mistakes), DEFAULT_PACE.retry_longest, mistakes),
-        confirm_within: positive(table.duration("confirm-within", mistakes), DEFAULT_PACE.confirm_within, mistakes),
+        check_every: positive(
+            table.duration("check-every", mistakes),
+            DEFAULT_PACE.check_every,
+            mistakes,
+        ),
+        retry_first: positive(
+            table.duration("retry-first", mistakes),
+            DEFAULT_PACE.retry_first,
+            mistakes,
+        ),
+        retry_longest: positive(
+            table.duration("retry-longest", mistakes),
+            DEFAULT_PACE.retry_longest,
+            mistakes,
+        ),
+        confirm_within: positive(
+            table.duration("confirm-within", mistakes),
+            DEFAULT_PACE.confirm_within,
+            mistakes,
+        ),
     };
     let metrics = table.text("metrics", mistakes);
     let metrics = files.address(metrics, true);
@@ -357,7 +400,11 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
     let key = files.file(key, true);
     if has_cert != has_key {
         let missing = if has_cert { "key" } else { "cert" };
-        files.mistakes.add(&table.at(missing), "is missing", "a client certificate needs cert and key");
+        files.mistakes.add(
+            &table.at(missing),
+            "is missing",
+            "a client certificate needs cert and key",
+        );
     }
     let pin = table.text("pin", files.mistakes);
     let server_name = table.text("server-name", files.mistakes);
@@ -366,18 +413,28 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
     let psk_file = files.file(psk_file, true);
     let psk_identity = table.text("psk-identity", files.mistakes);
     if has_psk == (ca.is_some() || pin.is_some() || has_cert) {
-        let rule = if has_psk { "has both a pre-shared key and certificates" } else { "does not say whom to trust" };
-        files.mistakes.add(&table.at(""), rule, "give psk-file, or ca or pin (and cert with key)");
+        let rule = if has_psk {
+            "has both a pre-shared key and certificates"
+        } else {
+            "does not say whom to trust"
+        };
+        files
+            .mistakes
+            .add(&table.at(""), rule, "give psk-file, or ca or pin (and cert with key)");
     }
     if psk_identity.is_some() && !has_psk {
-        files.mistakes.add(&table.at("psk-file"), "is missing", "psk-identity chooses a line of it");
+        files
+            .mistakes
+            .add(&table.at("psk-file"), "is missing", "psk-identity chooses a line of it");
     }
     let timeout = table.duration("timeout", files.mistakes);
     let timeout = positive(timeout, Duration::from_secs(10), files.mistakes);
     let connect_timeout = table.duration("connect-timeout", files.mistakes);
     let connect_timeout = positive(connect_timeout, Duration::from_secs(3), files.mistakes);
     let lenient = table.flag("lenient", files.mistakes).is_some_and(|found| found.value);
-    let check_remote = table.flag("check-remote", files.mistakes).is_none_or(|found| found.value);
+    let check_remote = table
+        .flag("check-remote", files.mistakes)
+        .is_none_or(|found| found.value);
     table.finish(files.mistakes);
     Some(ProviderTable {
         urls: urls?,
@@ -410,7 +467,11 @@ fn urls(table: &mut Table<'_>, mistakes: &mut Mistakes<'_>) -> Option<Vec<String
             return None;
         }
         (None, None) => {
-            mistakes.add(&table.at("url"), "is missing", "for example url = \"https://kp-alice:8443\"");
+            mistakes.add(
+                &table.at("url"),
+                "is missing",
+                "for example url = \"https://kp-alice:8443\"",
+            );
             return None;
         }
     };
@@ -427,17 +488,27 @@ fn peer_table(name: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> Op
     let address = table.required_text("address", files.mistakes);
     let certificate_name = table.text("certificate-name", files.mistakes);
     if let Some(found) = &address {
-        let port = found.value.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
-        if port.and_then(|port| port.parse::<u16>().ok()).is_none_or(|port| port == 0) {
+        let port = found
+            .value
+            .rsplit_once(':')
+            .and_then(|(host, port)| (!host.is_empty()).then_some(port));
+        if port
+            .and_then(|port| port.parse::<u16>().ok())
+            .is_none_or(|port| port == 0)
+        {
             let hint = "for example \"agent.site-b.example:7464\" or \"[2001:db8::1]:7464\"";
             files.mistakes.add(&found.at, "must be a host and a port", hint);
         }
     }
-    let at = certificate_name.as_ref().map_or_else(|| table.at(""), |found| found.at.clone());
+    let at = certificate_name
+        .as_ref()
+        .map_or_else(|| table.at(""), |found| found.at.clone());
     let certificate_name = certificate_name.map_or_else(|| name.to_owned(), |found| found.value);
     if rustls::pki_types::ServerName::try_from(certificate_name.as_str()).is_err() {
         let rule = "certificate-name (or the peer's own name) must be a DNS name or an address";
-        files.mistakes.add(&at, rule, "as the peer's certificate has it in its subjectAltName");
+        files
+            .mistakes
+            .add(&at, rule, "as the peer's certificate has it in its subjectAltName");
     }
     table.finish(files.mistakes);
     Some(PeerTable {
@@ -468,7 +539,11 @@ fn tunnel_table<'i>(
     let interval = positive(interval, Duration::from_hours(1), mistakes);
     let jitter = table.duration("jitter", mistakes);
     if let Some(found) = jitter.as_ref().filter(|found| found.value >= interval) {
-        mistakes.add(&found.at, "must be less than the interval", "it is how much earlier a rotation may come");
+        mistakes.add(
+            &found.at,
+            "must be less than the interval",
+            "it is how much earlier a rotation may come",
+        );
     }
     let size = table.number("size", 8..65_537, mistakes);
     let size_at = size.as_ref().map(|found| found.at.clone());
@@ -481,12 +556,20 @@ fn tunnel_table<'i>(
     });
     let max_key_age = table.duration("max-key-age", mistakes);
     if let Some(found) = max_key_age.as_ref().filter(|found| found.value <= interval) {
-        mistakes.add(&found.at, "must be more than the interval", "three times the interval is a good start");
+        mistakes.add(
+            &found.at,
+            "must be more than the interval",
+            "three times the interval is a good start",
+        );
     }
     let policies = [("keep", WhenTooOld::Keep), ("take-down", WhenTooOld::TakeDown)];
     let when_too_old = table.choice("when-too-old", &policies, mistakes);
     if when_too_old == Some(WhenTooOld::TakeDown) && max_key_age.is_none() {
-        mistakes.add(&table.at("max-key-age"), "is missing", "when-too-old = \"take-down\" needs it");
+        mistakes.add(
+            &table.at("max-key-age"),
+            "is missing",
+            "when-too-old = \"take-down\" needs it",
+        );
     }
     let consumer = consumer(&mut table, size, size_at, mistakes);
     table.finish(mistakes);
@@ -551,7 +634,11 @@ fn consumer(
     mistakes: &mut Mistakes<'_>,
 ) -> Option<ConsumerConfig> {
     let Some(mut consumer) = table.table("consumer", mistakes) else {
-        mistakes.add(&table.at("consumer"), "is missing", "which gateway takes the keys: consumer = { type = \"file\", … }");
+        mistakes.add(
+            &table.at("consumer"),
+            "is missing",
+            "which gateway takes the keys: consumer = { type = \"file\", … }",
+        );
         return None;
     };
     let path = consumer.path.clone();

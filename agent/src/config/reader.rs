@@ -159,12 +159,7 @@ impl<'i> Table<'i> {
         self.typed(name, "true or false", mistakes, |value| value.as_bool())
     }
 
-    pub fn number(
-        &mut self,
-        name: &'static str,
-        range: Range<u64>,
-        mistakes: &mut Mistakes<'_>,
-    ) -> Option<Found<u64>> {
+    pub fn number(&mut self, name: &'static str, range: Range<u64>, mistakes: &mut Mistakes<'_>) -> Option<Found<u64>> {
         let found = self.typed(name, "a number", mistakes, |value| {
             let integer = value.as_integer()?;
             u64::from_str_radix(integer.as_str(), integer.radix()).ok()
@@ -229,7 +224,10 @@ impl<'i> Table<'i> {
         };
         let path = outer.path.clone();
         let of_entry = |(key, span, value): (String, Range<usize>, Spanned<DeValue<'i>>)| {
-            Some((key.clone(), Self::of_value(format!("{path}.{key}"), span, value, mistakes)?))
+            Some((
+                key.clone(),
+                Self::of_value(format!("{path}.{key}"), span, value, mistakes)?,
+            ))
         };
         let mut tables: Vec<_> = outer.entries.into_iter().filter_map(of_entry).collect();
         tables.sort_by_key(|(_, table)| table.span.start);
@@ -389,7 +387,18 @@ mod tests {
         assert_eq!(duration("90s"), Some(Duration::from_secs(90)));
         assert_eq!(duration("1h"), Some(Duration::from_hours(1)));
         assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
-        for bad in ["", "1", "s", "1 h", "-1s", "1.5h", "1H", "366d", "99999999999999999999d", "ä"] {
+        for bad in [
+            "",
+            "1",
+            "s",
+            "1 h",
+            "-1s",
+            "1.5h",
+            "1H",
+            "366d",
+            "99999999999999999999d",
+            "ä",
+        ] {
             assert_eq!(duration(bad), None, "{bad}");
         }
     }
@@ -398,7 +407,10 @@ mod tests {
     fn near_names_are_suggested() {
         assert_eq!(distance("intervall", "interval"), 1);
         assert_eq!(distance("", "ab"), 2);
-        assert_eq!(similar("key_provider", &["key-provider", "peer"]), "did you mean key-provider?");
+        assert_eq!(
+            similar("key_provider", &["key-provider", "peer"]),
+            "did you mean key-provider?"
+        );
         assert_eq!(similar("colour", &["key-provider", "peer"]), "");
     }
 }

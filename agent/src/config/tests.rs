@@ -38,7 +38,12 @@ consumer = { type = "file", path = "/run/a.key", format = "wireguard" }
 
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
-    for (name, mode) in [("ca.pem", 0o644), ("me.pem", 0o644), ("me.key", 0o600), ("open.key", 0o644)] {
+    for (name, mode) in [
+        ("ca.pem", 0o644),
+        ("me.pem", 0o644),
+        ("me.key", 0o600),
+        ("open.key", 0o644),
+    ] {
         let path = dir.path().join(name);
         fs::write(&path, "not looked at here").expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
@@ -80,10 +85,19 @@ fn every_mistake_is_named() {
         ("https://kp-alice:8443", "http://kp-alice:8443"),
         ("url = \"https://kp-alice:8443\"", "urls = []"),
         ("ca = \"ca.pem\"\n\n[peer", "\n[peer"),
-        ("ca = \"ca.pem\"\n\n[peer", "ca = \"ca.pem\"\npsk-file = \"me.key\"\n\n[peer"),
-        ("ca = \"ca.pem\"\n\n[peer", "ca = \"ca.pem\"\ncert = \"me.pem\"\n\n[peer"),
+        (
+            "ca = \"ca.pem\"\n\n[peer",
+            "ca = \"ca.pem\"\npsk-file = \"me.key\"\n\n[peer",
+        ),
+        (
+            "ca = \"ca.pem\"\n\n[peer",
+            "ca = \"ca.pem\"\ncert = \"me.pem\"\n\n[peer",
+        ),
         ("agent.site-b.example:7464", "agent.site-b.example"),
-        ("certificate-name = \"agent.site-b.example\"", "certificate-name = \"a b\""),
+        (
+            "certificate-name = \"agent.site-b.example\"",
+            "certificate-name = \"a b\"",
+        ),
         ("[tunnel.a]", "[tunnel.\"a/b\"]"),
         ("key-provider = \"kp\"", "key-provider = \"kb\""),
         ("peer = \"site-b\"", ""),
@@ -104,7 +118,12 @@ fn every_mistake_is_named() {
         ("size = 256", "size = 256\nsize = 256"),
         ("size = 256", "size = "),
     ] {
-        let _ = writeln!(text, "{}\n  {}", to.trim().replace('\n', " ⏎ "), mistakes(dir.path(), from, to).replace('\n', "\n  "));
+        let _ = writeln!(
+            text,
+            "{}\n  {}",
+            to.trim().replace('\n', " ⏎ "),
+            mistakes(dir.path(), from, to).replace('\n', "\n  ")
+        );
     }
     insta::assert_snapshot!(text);
 }

@@ -204,7 +204,11 @@ impl Program {
     }
 
     /// `None` when it is not done in time.
-    fn converse(child: &mut Child, input: Option<&[u8]>, until: Instant) -> Option<(Vec<u8>, std::process::ExitStatus)> {
+    fn converse(
+        child: &mut Child,
+        input: Option<&[u8]>,
+        until: Instant,
+    ) -> Option<(Vec<u8>, std::process::ExitStatus)> {
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
             // a key fits the pipe's buffer; a program that does not want it may be gone
             let _ = stdin.write_all(input);
@@ -218,7 +222,9 @@ impl Program {
             }
         };
         // a grandchild may hold the pipe open
-        let left = until.saturating_duration_since(Instant::now()).min(Duration::from_secs(1));
+        let left = until
+            .saturating_duration_since(Instant::now())
+            .min(Duration::from_secs(1));
         let said = said.and_then(|said| said.recv_timeout(left).ok());
         Some((said.unwrap_or_default(), status))
     }
@@ -273,7 +279,9 @@ mod tests {
         consumer.abandon(second.key_id(), None).expect("runs");
         consumer.take_down().expect("runs");
         let text = fs::read_to_string(&log).expect("read");
-        let text = text.replace(first.key_id().as_str(), "FIRST").replace(second.key_id().as_str(), "SECOND");
+        let text = text
+            .replace(first.key_id().as_str(), "FIRST")
+            .replace(second.key_id().as_str(), "SECOND");
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         assert_eq!(
             lines,
@@ -322,7 +330,12 @@ mod tests {
     fn rules_are_checked_before_anything_runs() {
         let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         assert!(check_program("run", &words(&["/bin/true", "x"]), 10).is_ok());
-        for (run, timeout) in [(&[][..], 10), (&["true"][..], 10), (&["/bin/true", "\0"][..], 10), (&["/bin/true"][..], 0)] {
+        for (run, timeout) in [
+            (&[][..], 10),
+            (&["true"][..], 10),
+            (&["/bin/true", "\0"][..], 10),
+            (&["/bin/true"][..], 0),
+        ] {
             assert!(check_program("run", &words(run), timeout).is_err(), "{run:?}");
         }
         assert_eq!(check_format("wireguard", Some(256)), Ok(ExportFormat::Wireguard));

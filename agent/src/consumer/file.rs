@@ -36,7 +36,9 @@ impl Settings {
             return Err("path: must be absolute".to_owned());
         }
         check_format(&self.format, size_bits)?;
-        self.then.as_ref().map_or(Ok(()), |run| check_program("then", run, self.timeout))
+        self.then
+            .as_ref()
+            .map_or(Ok(()), |run| check_program("then", run, self.timeout))
     }
 }
 
@@ -63,7 +65,11 @@ struct KeyFile {
 
 impl KeyFile {
     fn write(&mut self, key: &Key) -> Result<(), ConsumerError> {
-        if self.holds.as_ref().is_some_and(|(id, when)| id == key.key_id() && *when == self.modified()) {
+        if self
+            .holds
+            .as_ref()
+            .is_some_and(|(id, when)| id == key.key_id() && *when == self.modified())
+        {
             return Ok(());
         }
         let content = key
@@ -78,7 +84,9 @@ impl KeyFile {
     }
 
     fn then(&self) -> Result<(), ConsumerError> {
-        self.then.as_ref().map_or(Ok(()), |program| program.run(&[], None).map(drop))
+        self.then
+            .as_ref()
+            .map_or(Ok(()), |program| program.run(&[], None).map(drop))
     }
 
     fn modified(&self) -> Option<SystemTime> {
@@ -174,12 +182,18 @@ mod tests {
         consumer.abandon(second.key_id(), Some(&first)).expect("put back");
         assert!(fs::read(&path).expect("read") == *hex);
         consumer.prepare(&second).expect("written");
-        consumer.abandon(second.key_id(), None).expect_err("nothing to put back");
+        consumer
+            .abandon(second.key_id(), None)
+            .expect_err("nothing to put back");
         consumer.retire_others(second.key_id()).expect("nothing to do");
         assert_eq!(fs::read_to_string(&log).expect("read").lines().count(), 4);
         fs::write(&path, "somebody else").expect("written");
         consumer.take_down().expect("removed");
         assert!(!path.exists());
-        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "only the log is left");
+        assert_eq!(
+            fs::read_dir(dir.path()).expect("listed").count(),
+            1,
+            "only the log is left"
+        );
     }
 }

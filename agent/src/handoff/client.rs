@@ -133,7 +133,9 @@ impl Peer {
         let mut last = None;
         let mut socket = None;
         for candidate in address.to_socket_addrs().map_err(|error| refused(&error))? {
-            let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            let left = until
+                .saturating_duration_since(Instant::now())
+                .max(Duration::from_millis(1));
             match TcpStream::connect_timeout(&candidate, left) {
                 Ok(connected) => {
                     socket = Some(connected);
@@ -172,7 +174,11 @@ impl Link for Peer {
     fn ask(&self, request: &Request) -> Result<Answer, LinkError> {
         let answer = self.exchange(request);
         let name = answer.as_ref().map_or_else(|error| error.code, Answer::name);
-        let labels = [("peer", self.name.as_str()), ("request", request.ask.name()), ("answer", name)];
+        let labels = [
+            ("peer", self.name.as_str()),
+            ("request", request.ask.name()),
+            ("answer", name),
+        ];
         self.metrics.count(HANDOFF_SENT, &labels);
         answer
     }
@@ -188,19 +194,26 @@ impl Connection {
     fn ask(&mut self, request: &Request, within: Duration) -> Result<Answer, Ended> {
         let gone = |error: io::Error| {
             if error.kind() == io::ErrorKind::TimedOut {
-                Ended::Failed(failed("timed_out", "the peer's agent did not answer in time".to_owned()))
+                Ended::Failed(failed(
+                    "timed_out",
+                    "the peer's agent did not answer in time".to_owned(),
+                ))
             } else {
                 Ended::Gone(failed("connection_lost", format!("the peer's agent is gone: {error}")))
             }
         };
         self.stream.sock.within(within);
         let line = request.to_line();
-        self.stream.write_all(&line).and_then(|()| self.stream.flush()).map_err(gone)?;
+        self.stream
+            .write_all(&line)
+            .and_then(|()| self.stream.flush())
+            .map_err(gone)?;
         match read_line(&mut self.stream, &mut self.pending).map_err(gone)? {
             Line::End => Err(gone(io::ErrorKind::UnexpectedEof.into())),
-            Line::Text(_) if !self.pending.is_empty() => {
-                Err(Ended::Failed(failed("malformed", "the peer's agent sent more than one answer".to_owned())))
-            }
+            Line::Text(_) if !self.pending.is_empty() => Err(Ended::Failed(failed(
+                "malformed",
+                "the peer's agent sent more than one answer".to_owned(),
+            ))),
             Line::Text(line) => Answer::of_line(&line)
                 .map_err(|rule| Ended::Failed(failed("malformed", format!("the peer's answer: {rule}")))),
         }

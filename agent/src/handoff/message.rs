@@ -363,7 +363,10 @@ mod tests {
 
     #[test]
     fn the_form_is_as_documented() {
-        let lines: Vec<String> = requests().iter().map(|r| String::from_utf8(r.to_line()).expect("text")).collect();
+        let lines: Vec<String> = requests()
+            .iter()
+            .map(|r| String::from_utf8(r.to_line()).expect("text"))
+            .collect();
         insta::assert_snapshot!(lines.concat(), @r#"
         {"v":1,"do":"offer","tunnel":"site-b","counter":3,"keyId":"00ff","localSystemID":"Alice"}
         {"v":1,"do":"confirm","tunnel":"site-b","counter":3}

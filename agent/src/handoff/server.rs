@@ -219,7 +219,8 @@ impl Guest {
         while stream.conn.is_handshaking() {
             if let Err(error) = stream.conn.complete_io(&mut stream.sock) {
                 let late = error.kind() == io::ErrorKind::TimedOut;
-                self.shared.refused(if late { "handshake_timed_out" } else { "tls_failed" });
+                self.shared
+                    .refused(if late { "handshake_timed_out" } else { "tls_failed" });
                 return None;
             }
         }

@@ -117,7 +117,10 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = read(path)?;
     match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
         Ok(list) if !list.is_empty() => Ok(list),
-        _ => Err(format!("{}: must hold at least one certificate in PEM form", path.display())),
+        _ => Err(format!(
+            "{}: must hold at least one certificate in PEM form",
+            path.display()
+        )),
     }
 }
 

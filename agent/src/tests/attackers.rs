@@ -41,7 +41,9 @@ impl Victim {
         let log = Kept::default();
         let agent = start(1, &log);
         let initiator = start(0, &Kept::default());
-        wait_for("a first key", || initiator.progress().iter().all(|(_, settled, _)| *settled));
+        wait_for("a first key", || {
+            initiator.progress().iter().all(|(_, settled, _)| *settled)
+        });
         drop(initiator);
         Self {
             address: agent.address().expect("it listens"),
@@ -139,7 +141,9 @@ fn strangers_change_nothing() {
         let _ = socket.shutdown(Shutdown::Write);
         let _ = socket.read_to_end(&mut Vec::new());
     }
-    wait_for("refusals", || victim.refused("tls_failed") + victim.refused("too_many") >= 40);
+    wait_for("refusals", || {
+        victim.refused("tls_failed") + victim.refused("too_many") >= 40
+    });
 
     // another authority, with the right name
     let other = Authority::new();
@@ -147,7 +151,11 @@ fn strangers_change_nothing() {
     fs::create_dir(&other_dir).expect("made");
     other.issue(&other_dir, ENDS[0]);
     for file in ["pem", "key"] {
-        fs::rename(other_dir.join(format!("{}.{file}", ENDS[0])), dir.join(format!("impostor.{file}"))).expect("moved");
+        fs::rename(
+            other_dir.join(format!("{}.{file}", ENDS[0])),
+            dir.join(format!("impostor.{file}")),
+        )
+        .expect("moved");
     }
     let mut impostor = victim.connect(victim.tls("hand-off-ca.pem", "impostor"), "127.0.0.1");
     assert_eq!(say(&mut impostor, &confirm), None);
@@ -244,7 +252,9 @@ fn floods_leave_room_for_the_peer() {
     let heard = others.iter_mut().filter_map(|peer| say(peer, &status)).count();
     assert!(heard <= 7, "{heard} more connections of one peer");
     wait_for("refusals", || victim.refused("too_many") >= 500);
-    wait_for("ends of handshakes", || victim.refused("handshake_timed_out") + victim.refused("tls_failed") >= 4);
+    wait_for("ends of handshakes", || {
+        victim.refused("handshake_timed_out") + victim.refused("tls_failed") >= 4
+    });
     drop(silent);
     assert!(victim.agent.shared().counted().total(HANDOFF_HANDLED, "status") >= 2000);
     assert_eq!(victim.state(), before);

@@ -191,7 +191,11 @@ impl Handler for MortalHandler {
             return None;
         }
         let answer = self.0.handle(peer, request);
-        if self.1.dead.load(Ordering::SeqCst) { None } else { answer }
+        if self.1.dead.load(Ordering::SeqCst) {
+            None
+        } else {
+            answer
+        }
     }
 }
 
@@ -212,7 +216,9 @@ impl Keys for Seam {
     }
 
     fn new_key(&self, remote: &SystemId, size: Option<BitLength>) -> skip_client::Result<Key> {
-        self.life.act(|| self.ports.keys.new_key(remote, size)).unwrap_or_else(|| Err(died()))
+        self.life
+            .act(|| self.ports.keys.new_key(remote, size))
+            .unwrap_or_else(|| Err(died()))
     }
 
     fn key_by_id(&self, key_id: &KeyId, remote: &SystemId) -> skip_client::Result<Key> {
@@ -223,8 +229,15 @@ impl Keys for Seam {
             }
             drop(asked);
             let outcome = self.ports.keys.key_by_id(key_id, remote);
-            if outcome.as_ref().is_err_and(|error| error.advice() == Advice::SameRequest) {
-                self.world.asked.lock().expect("not poisoned").insert(key_id.as_str().to_owned(), true);
+            if outcome
+                .as_ref()
+                .is_err_and(|error| error.advice() == Advice::SameRequest)
+            {
+                self.world
+                    .asked
+                    .lock()
+                    .expect("not poisoned")
+                    .insert(key_id.as_str().to_owned(), true);
             }
             outcome
         };
@@ -240,7 +253,10 @@ impl Link for Seam {
                 old.remove(0);
             }
             old.push((ENDS[self.end].to_owned(), request.clone()));
-            let replayed = old.iter().filter(|(end, _)| end == ENDS[self.end]).nth(fastrand::usize(..8));
+            let replayed = old
+                .iter()
+                .filter(|(end, _)| end == ENDS[self.end])
+                .nth(fastrand::usize(..8));
             let replayed = replayed.map(|(_, request)| request.clone());
             drop(old);
             if self.world.replay_asks.load(Ordering::SeqCst)
@@ -304,7 +320,10 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn act(&mut self, act: impl FnOnce(&mut Gateways, usize) -> Result<(), ConsumerError>) -> Result<(), ConsumerError> {
+    fn act(
+        &mut self,
+        act: impl FnOnce(&mut Gateways, usize) -> Result<(), ConsumerError>,
+    ) -> Result<(), ConsumerError> {
         let acted = self.life.act(|| {
             let mut gateways = self.world.gateways(&self.tunnel);
             let failed = || Err(ConsumerError::new("the gateway failed", ""));
@@ -510,7 +529,10 @@ impl Scene {
     fn face(&self, end: usize, tunnel: &str) -> Option<crate::tunnel::Face> {
         let agent = self.agents[end].as_ref()?;
         let tunnels = agent.shared().tunnels();
-        tunnels.iter().find(|live| live.tunnel.plan.name == tunnel).map(|live| live.tunnel.face())
+        tunnels
+            .iter()
+            .find(|live| live.tunnel.plan.name == tunnel)
+            .map(|live| live.tunnel.face())
     }
 
     /// Whether a tunnel carries traffic with the key that both agents call the current one, the number of which is over `counter`.
@@ -521,7 +543,10 @@ impl Scene {
         let (Some(a), Some(b)) = (a.record.current, b.record.current) else {
             return false;
         };
-        a.counter == b.counter && a.counter > counter && a.key_id == b.key_id && self.world.gateways(tunnel).carry_traffic()
+        a.counter == b.counter
+            && a.counter > counter
+            && a.key_id == b.key_id
+            && self.world.gateways(tunnel).carry_traffic()
     }
 
     fn counters(&self) -> Vec<u64> {
@@ -542,7 +567,10 @@ impl Scene {
                 let names: Vec<&str> = open.iter().map(|n| TUNNELS[*n].0).collect();
                 for (end, log) in self.logs.iter().enumerate() {
                     let text = log.text();
-                    let lines: Vec<&str> = text.lines().filter(|line| names.iter().any(|name| line.contains(name))).collect();
+                    let lines: Vec<&str> = text
+                        .lines()
+                        .filter(|line| names.iter().any(|name| line.contains(name)))
+                        .collect();
                     println!("--- {}", ENDS[end]);
                     for line in &lines[lines.len().saturating_sub(60)..] {
                         println!("{line}");
@@ -594,7 +622,11 @@ fn traffic_flows_after_every_fault_and_no_key_is_asked_for_twice() {
         stats.refused,
         stage.counters().iter().sum::<u64>()
     );
-    assert_eq!(stage.world.asked_twice.load(Ordering::SeqCst), 0, "a key was asked for twice");
+    assert_eq!(
+        stage.world.asked_twice.load(Ordering::SeqCst),
+        0,
+        "a key was asked for twice"
+    );
     assert_eq!(stats.refused, 0, "a Key Provider refused a request");
     for (name, _, kind) in TUNNELS {
         if kind == Kind::Several {
@@ -716,7 +748,13 @@ fn a_quiet_pair_rests() {
     }
     stage.wait_until_well("the start");
     let rests = |stage: &Scene| {
-        TUNNELS.iter().all(|(name, ..)| (0..2).all(|end| stage.face(end, name).is_some_and(|face| face.record.stage == Stage::Idle)))
+        TUNNELS.iter().all(|(name, ..)| {
+            (0..2).all(|end| {
+                stage
+                    .face(end, name)
+                    .is_some_and(|face| face.record.stage == Stage::Idle)
+            })
+        })
     };
     super::rig::wait_for("rest", || rests(&stage));
 }

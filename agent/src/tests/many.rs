@@ -25,7 +25,13 @@ fn all_tunnels_rotate() {
             agent
         });
         let all = |times: u64| {
-            let mut done = || agents[1].shared().tunnels().iter().all(|live| live.tunnel.face().rotations >= times);
+            let mut done = || {
+                agents[1]
+                    .shared()
+                    .tunnels()
+                    .iter()
+                    .all(|live| live.tunnel.face().rotations >= times)
+            };
             wait_for("a rotation of all", &mut done);
         };
         all(1);
@@ -33,7 +39,10 @@ fn all_tunnels_rotate() {
         agents[1].rotate_all();
         all(2);
         let (took, cpu) = (started.elapsed(), cpu_ms() - cpu);
-        println!("{n:5} tunnels: all rotated in {:6} ms, {cpu:6} ms of CPU, {memory:7} KiB resident", took.as_millis());
+        println!(
+            "{n:5} tunnels: all rotated in {:6} ms, {cpu:6} ms of CPU, {memory:7} KiB resident",
+            took.as_millis()
+        );
         assert_eq!(rig.pair.stats().refused, 0);
         assert_eq!(rig.pair.stats().keys_delivered, 2 * n);
     }
@@ -41,7 +50,11 @@ fn all_tunnels_rotate() {
 
 fn resident_kib() -> u64 {
     let text = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4
+    text.split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<u64>().ok())
+        .unwrap_or(0)
+        * 4
 }
 
 /// Of all threads of this process.

@@ -16,14 +16,17 @@ const PACE: &str = "check-every = \"50ms\"\nretry-first = \"10ms\"\nretry-longes
 
 fn start(rig: &Rig, end: usize, text: &str, log: &Kept) -> Agent {
     let journal = Journal::new(Level::Debug, LogFormat::Json, Box::new(log.clone()));
-    let agent = Agent::start(rig.config(text), Arc::new(journal), Arc::new(Outside)).unwrap_or_else(|why| panic!("{why:?}"));
+    let agent =
+        Agent::start(rig.config(text), Arc::new(journal), Arc::new(Outside)).unwrap_or_else(|why| panic!("{why:?}"));
     rig.agents[end].set_target(agent.address().expect("it listens"));
     agent
 }
 
 fn metrics(agent: &Agent) -> String {
     let mut socket = TcpStream::connect(agent.metrics_address().expect("a page")).expect("connected");
-    socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+    socket
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        .expect("sent");
     let mut text = String::new();
     socket.read_to_string(&mut text).expect("a page");
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
@@ -49,7 +52,9 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
         let report = status::report(agent.shared());
         report.tunnels.len() == count && report.is_well() && report.tunnels.iter().all(|t| t.stage == "idle")
     };
-    wait_for("the first rotation", || agents.iter().all(|agent| settled(agent, 2)) && equal("a") && equal("b"));
+    wait_for("the first rotation", || {
+        agents.iter().all(|agent| settled(agent, 2)) && equal("a") && equal("b")
+    });
     let report = status::ask(&rig.state(0)).expect("it says how it is");
     assert_eq!(report.tunnels[0].role.as_deref(), Some("initiator"));
     let report = status::ask(&rig.state(1)).expect("it says how it is");
@@ -58,11 +63,18 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
 
     // one more tunnel, and the others go on
     for (end, agent) in agents.iter().enumerate() {
-        agent.reload(&rig.config(&text(end, "1h", &["a", "b", "c"]))).expect("reloaded");
+        agent
+            .reload(&rig.config(&text(end, "1h", &["a", "b", "c"])))
+            .expect("reloaded");
     }
-    wait_for("the third tunnel", || agents.iter().all(|agent| settled(agent, 3)) && equal("c"));
+    wait_for("the third tunnel", || {
+        agents.iter().all(|agent| settled(agent, 3)) && equal("c")
+    });
     let report = status::report(agents[0].shared());
-    assert_eq!(report.tunnels.iter().map(|t| t.rotations).collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!(
+        report.tunnels.iter().map(|t| t.rotations).collect::<Vec<_>>(),
+        [1, 1, 1]
+    );
 
     // what cannot be changed keeps the old configuration
     let moved = text(0, "1h", &["a"]).replace("state-", "other-");
@@ -82,7 +94,10 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
     });
     let page = metrics(&agents[0]);
     assert!(page.contains("skip_agent_rotations_total{tunnel=\"a\"} 2"), "{page}");
-    assert!(page.contains("skip_agent_keys_total{key_provider=\"kp\",kind=\"new\"}"), "{page}");
+    assert!(
+        page.contains("skip_agent_keys_total{key_provider=\"kp\",kind=\"new\"}"),
+        "{page}"
+    );
 
     // one agent for a folder
     let journal = Journal::new(Level::Info, LogFormat::Json, Box::new(std::io::sink()));
@@ -97,10 +112,17 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
         }
     }
     drop(agents);
-    for secret in ["a", "b", "c"].map(|name| fs::read_to_string(path(0, name)).expect("a key")).iter().chain([&first]) {
+    for secret in ["a", "b", "c"]
+        .map(|name| fs::read_to_string(path(0, name)).expect("a key"))
+        .iter()
+        .chain([&first])
+    {
         assert_eq!(secret.len(), 64);
         for at in 0..=48 {
-            assert!(!everything.contains(&secret[at..at + 16]), "a piece of a key can be seen");
+            assert!(
+                !everything.contains(&secret[at..at + 16]),
+                "a piece of a key can be seen"
+            );
         }
     }
     for line in logs[0].text().lines() {
@@ -128,5 +150,7 @@ fn a_key_that_is_too_old_ends_the_tunnel_where_the_policy_says_so() {
     assert!(status::report(agents[1].shared()).tunnels[0].taken_down);
     rig.providers[0].set_cut(false);
     wait_for("the tunnel again", || path(0).exists() && path(1).exists());
-    wait_for("its state", || !status::report(agents[0].shared()).tunnels[0].taken_down);
+    wait_for("its state", || {
+        !status::report(agents[0].shared()).tunnels[0].taken_down
+    });
 }

@@ -149,7 +149,13 @@ impl Authority {
 
 fn write_secret(path: &Path, content: &[u8]) {
     let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).expect("made");
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .expect("made");
     file.write_all(content).expect("written");
 }
 
@@ -236,5 +242,7 @@ pub(super) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A number of the environment, for larger runs.
 pub(super) fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
+    std::env::var(name)
+        .ok()
+        .map_or(default, |text| text.parse().expect("a number"))
 }

@@ -35,14 +35,14 @@ pub struct Settings {
     pub secret_prefix: Option<String>,
     /// How long charon may take for one step, in seconds, 1 to 300; 15 unless given.
     #[serde(default = "default_timeout")]
-    pub timeout_seconds: u32,
+    pub timeout: u64,
 }
 
 fn default_socket() -> PathBuf {
     PathBuf::from("/run/charon.vici")
 }
 
-fn default_timeout() -> u32 {
+fn default_timeout() -> u64 {
     15
 }
 
@@ -63,8 +63,8 @@ impl Settings {
         {
             return Err("secret-prefix: must have 1 to 100 bytes".to_owned());
         }
-        if !(1..=300).contains(&self.timeout_seconds) {
-            return Err("timeout-seconds: must be 1 to 300".to_owned());
+        if !(1..=300).contains(&self.timeout) {
+            return Err("timeout: must be 1 to 300".to_owned());
         }
         Ok(())
     }
@@ -200,7 +200,7 @@ impl Consumer for Strongswan {
 
 impl Strongswan {
     fn session(&self) -> Result<Session, ViciError> {
-        let limit = Duration::from_secs(self.settings.timeout_seconds.into());
+        let limit = Duration::from_secs(self.settings.timeout);
         Session::connect(&self.settings.socket, limit)
     }
 
@@ -410,15 +410,15 @@ fn terminate(session: &mut Session, which: &[(&str, &str)]) -> Result<(), Consum
 fn instance(pid: i32) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // the name, in parentheses, may have spaces; the start is the 20th after it
-    let start = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
-    format!("{pid}-{}", start.unwrap_or_default())
+    let since = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
+    format!("{pid}-{}", since.unwrap_or_default())
 }
 
 impl From<ViciError> for ConsumerError {
     fn from(error: ViciError) -> Self {
         let hint = match &error {
             ViciError::Connect(_) => "check that charon runs and that this user may open its vici socket",
-            ViciError::Io(_) => "charon may be starting or overloaded; raise timeout-seconds if its peer is far away",
+            ViciError::Io(_) => "charon may be starting or overloaded; raise timeout if its peer is far away",
             ViciError::Protocol(_) | ViciError::Unknown(_) => "the agent needs strongSwan 5.7 or later",
             ViciError::Refused { .. } => "charon's log says more",
         };
