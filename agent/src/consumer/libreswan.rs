@@ -10,6 +10,7 @@ use super::{Consumer, ConsumerError};
 pub struct Settings {}
 
 impl Settings {
+    #[expect(clippy::unnecessary_wraps, reason = "as the other consumers have it")]
     pub(crate) fn check(&self, _size_bits: Option<u32>) -> Result<(), String> {
         let Self {} = self;
         Ok(())
