@@ -145,7 +145,7 @@ fn a_key_that_is_too_old_ends_the_tunnel_where_the_policy_says_so() {
     wait_for("a key", || path(0).exists() && path(1).exists());
     rig.providers[0].set_cut(true);
     wait_for("the end of the tunnel", || !path(0).exists() && !path(1).exists());
-    assert!(status::report(agents[1].shared()).tunnels[0].taken_down);
+    wait_for("its state", || status::report(agents[1].shared()).tunnels[0].taken_down);
     rig.providers[0].set_cut(false);
     wait_for("the tunnel again", || path(0).exists() && path(1).exists());
     wait_for("its state", || {
