@@ -163,10 +163,15 @@ def stop(process: subprocess.Popen[bytes], with_signal: int = signal.SIGKILL, li
             process.wait(limit)
 
 
-def read_json_lines(path: Path) -> list[dict[str, object]]:
-    """The whole lines of a structured log; other lines are left out."""
+def read_json_lines(path: Path, since: int = 0) -> list[dict[str, str]]:
+    """The whole lines of a structured log after a position; other lines are left out."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        file.seek(since)
+        lines = file.read().split(b"\n")
     found = []
-    for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
+    for line in lines[:-1]:
         with contextlib.suppress(ValueError):
             value = json.loads(line)
             if isinstance(value, dict):

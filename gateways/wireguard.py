@@ -68,8 +68,8 @@ class WireGuard:
         self.peer = peer
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Makes the interface, as a machine does when it starts: without a pre-shared key."""
+    def start(self, psk: str | None = None) -> None:
+        """Makes the interface, as a machine does when it starts: without a pre-shared key unless one is given."""
         self.process = self.lab.start(
             # its control socket is in /var/run, which each site needs for itself
             self.lab.inside(
@@ -89,6 +89,8 @@ class WireGuard:
             *("set", INTERFACE, "peer", self.peer, "allowed-ips", f"{WIREGUARD[there]}/32"),
             *("endpoint", f"{OUTER[there]}:{PORT}", "persistent-keepalive", "1"),
         )
+        if psk:
+            self.wg("set", INTERFACE, "peer", self.peer, "preshared-key", "/dev/stdin", stdin=psk)
         self.lab.ip(self.site, "addr", "add", f"{WIREGUARD[self.site]}/24", "dev", INTERFACE)
         self.lab.ip(self.site, "link", "set", INTERFACE, "up")
 
