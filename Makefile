@@ -1,16 +1,17 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-interop test-residue test-valgrind test-asan \
-	test-miri chaos check check-rust check-python check-node check-mobile bench bench-node fuzz fmt wheel npm jar docs bindings clean \
+	test-miri chaos agent-faults agent-tunnels check check-rust check-python check-node check-mobile bench bench-node fuzz fmt wheel npm jar docs bindings clean \
 	setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
 SEED ?= 7
 N ?= 50000
+FAULTS ?= 1000
 VENV := .venv
 BIN := $(VENV)/bin
-WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src doctor/src cli/src python -type f \
+WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src doctor/src agent/src cli/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
 NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
 	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
@@ -70,6 +71,14 @@ test-miri: ## the part of the core that has no I/O under Miri (nightly with miri
 chaos: ## N=50000 exchanges from SEED=7 through proxies that break connections, on each TLS stack; a tally
 	@scripts/need cargo cc libssl
 	CHAOS_SEED=$(SEED) CHAOS_N=$(N) cargo test --locked --release -p skip-key-provider --test chaos -- --nocapture
+
+agent-faults: ## FAULTS=1000 faults from SEED=7 against two rotation agents, their Key Providers and gateways; a tally
+	@scripts/need cargo cc libssl
+	AGENT_SEED=$(SEED) AGENT_N=$(FAULTS) cargo test --locked --release -p skip-client-agent traffic_flows -- --nocapture
+
+agent-tunnels: ## a full rotation of 1, 10, 100 and 1,000 tunnels: time, CPU, memory
+	@scripts/need cargo cc libssl
+	AGENT_TUNNELS=1000 cargo test --locked --release -p skip-client-agent all_tunnels_rotate -- --nocapture
 
 check: check-rust check-python check-node check-mobile ## formatters, linters, types, wasm purity, licences
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, TunnelTable};
+use crate::config::{Config, PeerTable, TunnelTable};
 use crate::consumer::{self, Consumer, ConsumerError};
 use crate::handoff::client::Peer;
 use crate::handoff::message::{Answer, Request};
@@ -22,7 +22,7 @@ use crate::journal::{Journal, Level};
 use crate::metrics::{KEY_AGE, Metrics, RELOADS, Sample, TUNNEL_UP, TUNNELS, labels};
 use crate::metrics_page::MetricsPage;
 use crate::ports::Ports;
-use crate::provider::Provider;
+use crate::provider::{Change, Provider};
 use crate::state::Folder;
 use crate::status::{self, StatusDoor};
 use crate::tunnel::{Role, Tunnel};
@@ -83,6 +83,9 @@ pub(crate) struct Live {
     table: TunnelTable,
 }
 
+type Providers = BTreeMap<String, Arc<Provider>>;
+type Changes = Vec<(Arc<Provider>, Change)>;
+
 /// Whom a tunnel waits for: those that share both wait for the same things.
 type Lane = (String, String);
 
@@ -105,7 +108,7 @@ impl Agent {
     ///
     /// # Errors
     /// What cannot be, a line each.
-    pub fn start(config: Config, journal: Arc<Journal>, seams: Arc<dyn Seams>) -> Result<Self, Vec<String>> {
+    pub fn start(config: &Config, journal: Arc<Journal>, seams: &Arc<dyn Seams>) -> Result<Self, Vec<String>> {
         let one = |why: String| vec![why];
         let state = config.agent.state.clone();
         let store = Folder::open(&state).map_err(|error| one(format!("{}: {error}", state.display())))?;
@@ -117,7 +120,7 @@ impl Agent {
             metrics: Arc::clone(&metrics),
             clock: Arc::new(SystemClock::new()),
             store: Arc::new(store),
-            seams: Arc::clone(&seams),
+            seams: Arc::clone(seams),
             config: RwLock::new(Arc::new(config.clone())),
             tunnels: RwLock::default(),
             providers: Mutex::default(),
@@ -126,7 +129,7 @@ impl Agent {
             changed: Condvar::new(),
             stopping: AtomicBool::new(false),
         });
-        shared.take_over(&config, &tls)?;
+        shared.take_over(config, &tls)?;
         let handler = seams.handler(Arc::new(Door(Arc::clone(&shared))));
         let listen = config.hand_off.listen;
         let server = Server::start(listen, tls.server, handler, metrics)
@@ -294,7 +297,11 @@ impl Shared {
     /// The metrics' text.
     pub fn metrics_text(&self) -> String {
         let tunnels = self.tunnels();
-        let mut now: Vec<Sample> = vec![(TUNNELS, String::new(), tunnels.len() as f64)];
+        let mut now: Vec<Sample> = vec![(
+            TUNNELS,
+            String::new(),
+            f64::from(u32::try_from(tunnels.len()).unwrap_or(u32::MAX)),
+        )];
         for live in &tunnels {
             let face = live.tunnel.face();
             let of = labels(&[("tunnel", &live.tunnel.plan.name)]);
@@ -312,39 +319,9 @@ impl Shared {
     fn take_over(&self, config: &Config, tls: &Tls) -> Result<(), Vec<String>> {
         let mut wrong = Vec::new();
         let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut changes = Vec::new();
-        let mut new_providers = BTreeMap::new();
-        for (name, table) in &config.providers {
-            let made = match providers.get(name) {
-                Some(provider) => provider.prepare_change(table).map(|change| {
-                    changes.extend(change.map(|change| (Arc::clone(provider), change)));
-                    Arc::clone(provider)
-                }),
-                None => Provider::new(name, table, Arc::clone(&self.metrics)).map(Arc::new),
-            };
-            match made {
-                Ok(provider) => drop(new_providers.insert(name.clone(), provider)),
-                Err(why) => wrong.push(why),
-            }
-        }
+        let (new_providers, changes) = self.make_providers(config, &providers, &mut wrong);
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.config();
-        let mut new_peers = BTreeMap::new();
-        for (name, table) in &config.peers {
-            let same =
-                old.peers.get(name) == Some(table) && old.hand_off.answer_within == config.hand_off.answer_within;
-            let peer = peers.get(name).filter(|_| same).cloned().unwrap_or_else(|| {
-                let (tls, metrics) = (Arc::clone(&tls.client), Arc::clone(&self.metrics));
-                Arc::new(Peer::new(
-                    name,
-                    table.clone(),
-                    tls,
-                    config.hand_off.answer_within,
-                    metrics,
-                ))
-            });
-            new_peers.insert(name.clone(), peer);
-        }
+        let new_peers = self.make_peers(config, tls, &peers);
         // a tunnel goes on if nothing of it has changed, and neither has its peer
         let mut consumers = Vec::new();
         let running = self.tunnels();
@@ -422,6 +399,46 @@ impl Shared {
         *providers = new_providers;
         *peers = new_peers;
         Ok(())
+    }
+
+    /// The Key Providers of a configuration: those that there are, with what changes in them, and new ones.
+    fn make_providers(&self, config: &Config, old: &Providers, wrong: &mut Vec<String>) -> (Providers, Changes) {
+        let mut changes = Vec::new();
+        let mut all = BTreeMap::new();
+        for (name, table) in &config.providers {
+            let made = match old.get(name) {
+                Some(provider) => provider.prepare_change(table).map(|change| {
+                    changes.extend(change.map(|change| (Arc::clone(provider), change)));
+                    Arc::clone(provider)
+                }),
+                None => Provider::new(name, table, Arc::clone(&self.metrics)).map(Arc::new),
+            };
+            match made {
+                Ok(provider) => drop(all.insert(name.clone(), provider)),
+                Err(why) => wrong.push(why),
+            }
+        }
+        (all, changes)
+    }
+
+    /// The peers of a configuration; those that did not change keep their connections.
+    fn make_peers(
+        &self,
+        config: &Config,
+        tls: &Tls,
+        peers: &BTreeMap<String, Arc<Peer>>,
+    ) -> BTreeMap<String, Arc<Peer>> {
+        let old = self.config();
+        let within = config.hand_off.answer_within;
+        let make = |(name, table): (&String, &PeerTable)| {
+            let same = old.peers.get(name) == Some(table) && old.hand_off.answer_within == within;
+            let peer = peers.get(name).filter(|_| same).cloned().unwrap_or_else(|| {
+                let (tls, metrics) = (Arc::clone(&tls.client), Arc::clone(&self.metrics));
+                Arc::new(Peer::new(name, table.clone(), tls, within, metrics))
+            });
+            (name.clone(), peer)
+        };
+        config.peers.iter().map(make).collect()
     }
 
     /// Gives a tunnel its turn as soon as possible.

@@ -40,10 +40,10 @@ impl Tunnel {
                 }
             };
             if step.is_err() {
-                return self.wait_after_failure(desk);
+                return desk.wait_after_failure();
             }
         }
-        self.wait_after_failure(desk)
+        desk.wait_after_failure()
     }
 
     /// Looks for reasons to rotate before the time.

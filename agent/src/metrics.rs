@@ -129,6 +129,11 @@ impl Metric {
     pub fn name(self) -> &'static str {
         self.name
     }
+
+    #[cfg(test)]
+    pub fn kind(self) -> &'static str {
+        self.kind
+    }
 }
 
 /// Labels as they stand between the braces.

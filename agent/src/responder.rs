@@ -8,7 +8,7 @@ use crate::consumer::Observation;
 use crate::handoff::message::{Answer, Ask, Status};
 use crate::journal::Level;
 use crate::state::Stage;
-use crate::tunnel::{Desk, Role, Stopped, Tunnel, key_id, later};
+use crate::tunnel::{Desk, Memory, Role, Stopped, Tunnel, key_id, later};
 
 fn lost(code: &str) -> Answer {
     Answer::Lost { code: code.to_owned() }
@@ -28,7 +28,12 @@ impl Tunnel {
         }
         // without a record this may be a number that was taken before; the first of all is taken for what it is
         let is_first = matches!(ask, Ask::Offer { counter: 1, .. });
-        if (desk.lost || desk.is_new && !is_first) && self.agree_anew(desk).is_err() {
+        let must_agree = match desk.memory {
+            Memory::Kept => false,
+            Memory::New => !is_first,
+            Memory::Lost => true,
+        };
+        if must_agree && self.agree_anew(desk).is_err() {
             return later("state");
         }
         match ask {
@@ -48,7 +53,7 @@ impl Tunnel {
         let observation = self.look(desk);
         let step = self.watch_steps(desk, &observation);
         if step.is_err() {
-            return self.wait_after_failure(desk);
+            return desk.wait_after_failure();
         }
         self.plan.pace.check_every
     }
@@ -108,7 +113,7 @@ impl Tunnel {
             self.failed("take", "wrong_system_id", &what, desk);
             return refused("wrong_system_id");
         }
-        desk.is_new = false;
+        desk.memory = Memory::Kept;
         let before = desk.record.clone();
         desk.record.counter = counter;
         desk.record.key_id = Some(key_id.as_str().to_owned());
@@ -217,10 +222,9 @@ impl Tunnel {
             }
         }
         match self.settle(desk) {
-            // keys that stay behind are taken out later
-            Ok(()) => Answer::Confirmed,
             Err(Stopped) if desk.unsaved => later("state"),
-            Err(Stopped) => Answer::Confirmed,
+            // keys that stay behind are taken out later
+            Ok(()) | Err(Stopped) => Answer::Confirmed,
         }
     }
 

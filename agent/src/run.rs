@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::agent::{Agent, Outside};
+use crate::agent::{Agent, Outside, Seams};
 use crate::config::{Config, ConfigError};
 use crate::journal::{Journal, Level};
 use crate::notify::Notify;
@@ -64,7 +64,7 @@ pub fn run(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, Confi
     let config = Config::load(path)?;
     let journal = journal(&config);
     let notify = Notify::of_environment();
-    let agent = match Agent::start(config, Arc::clone(&journal), Arc::new(Outside)) {
+    let agent = match start(&config, &journal) {
         Ok(agent) => agent,
         Err(reasons) => return Ok(Ended::CannotStart(reasons)),
     };
@@ -93,7 +93,7 @@ pub fn run(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, Confi
 pub fn run_once(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, ConfigError> {
     let config = Config::load(path)?;
     let journal = journal(&config);
-    let agent = match Agent::start(config, journal, Arc::new(Outside)) {
+    let agent = match start(&config, &journal) {
         Ok(agent) => agent,
         Err(reasons) => return Ok(Ended::CannotStart(reasons)),
     };
@@ -128,6 +128,11 @@ pub fn run_once(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, 
 /// The configuration's mistakes.
 pub fn state_of(path: &Path) -> Result<PathBuf, ConfigError> {
     Config::load(path).map(|config| config.state().to_owned())
+}
+
+fn start(config: &Config, journal: &Arc<Journal>) -> Result<Agent, Vec<String>> {
+    let outside: Arc<dyn Seams> = Arc::new(Outside);
+    Agent::start(config, Arc::clone(journal), &outside)
 }
 
 fn journal(config: &Config) -> Arc<Journal> {

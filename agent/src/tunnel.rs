@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use skip_client::{BitLength, Key, KeyId, SystemId};
 
 use crate::backoff::Backoff;
-use crate::consumer::{Consumer, ConsumerError, Observation};
+use crate::consumer::{Consumer, Observation};
 use crate::handoff::message::{Answer, Ask, Request, Status};
 use crate::journal::{Field, Level};
 use crate::metrics::FAILURES;
@@ -89,6 +89,8 @@ pub(crate) struct Tunnel {
     desk: Mutex<Desk>,
     /// Somebody wants a fresh key as soon as possible.
     wanted: AtomicBool,
+    /// Another configuration has taken it over.
+    closed: AtomicBool,
     /// When the peer last asked for a fresh key.
     asked: Mutex<Option<Instant>>,
     face: Mutex<Face>,
@@ -112,10 +114,7 @@ pub(crate) struct Desk {
     pub record: Record,
     /// The record is not on disk as it is here.
     pub unsaved: bool,
-    /// The record was lost, and the peer has to be asked for its counter.
-    pub lost: bool,
-    /// There was no record: a first start, or somebody has removed it.
-    pub is_new: bool,
+    pub memory: Memory,
     pub consumer: Box<dyn Consumer>,
     /// The key of the record's counter, while it is not in use yet.
     pub next: Option<Key>,
@@ -135,9 +134,27 @@ pub(crate) struct Desk {
     pub put_back: bool,
     /// Responder: when it last asked for a rotation.
     pub asked: Option<Instant>,
-    /// Another configuration has taken this tunnel over.
-    pub closed: bool,
     pub rotations: u64,
+}
+
+/// What is known of the rotations before this start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// The record.
+    Kept,
+    /// There was no record: a first start, or somebody has removed it.
+    New,
+    /// The record was broken, and the peer has to be asked for its counter.
+    Lost,
+}
+
+impl Desk {
+    /// The wait after a failure; longer after each.
+    pub fn wait_after_failure(&mut self) -> Duration {
+        let wait = self.backoff.next();
+        self.not_before = Some(Instant::now() + wait);
+        wait
+    }
 }
 
 /// A step that did not succeed; it was logged.
@@ -146,13 +163,13 @@ pub(crate) struct Stopped;
 impl Tunnel {
     /// The tunnel as it was left, with a gateway that may have been left with other keys.
     pub fn open(plan: Plan, ports: Ports, consumer: Box<dyn Consumer>) -> Self {
-        let (record, lost, is_new) = match ports.store.load(&plan.name) {
-            Loaded::Nothing => (Record::default(), false, true),
-            Loaded::Found(record) => (record, false, false),
+        let (record, memory) = match ports.store.load(&plan.name) {
+            Loaded::Nothing => (Record::default(), Memory::New),
+            Loaded::Found(record) => (record, Memory::Kept),
             Loaded::Broken(why) => {
                 let fields: [Field<'_>; 2] = [("tunnel", &plan.name), ("why", &why)];
                 ports.journal.event(Level::Error, "state", &fields);
-                (Record::default(), true, false)
+                (Record::default(), Memory::Lost)
             }
         };
         let face = Face {
@@ -164,8 +181,7 @@ impl Tunnel {
         let desk = Desk {
             record,
             unsaved: false,
-            lost,
-            is_new,
+            memory,
             consumer,
             next: None,
             in_use: None,
@@ -180,7 +196,6 @@ impl Tunnel {
             unsure_since: None,
             put_back: false,
             asked: None,
-            closed: false,
             rotations: 0,
         };
         Self {
@@ -188,6 +203,7 @@ impl Tunnel {
             ports,
             desk: Mutex::new(desk),
             wanted: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             asked: Mutex::default(),
             face: Mutex::new(face),
         }
@@ -197,7 +213,7 @@ impl Tunnel {
     pub fn turn(&self) -> Duration {
         let mut desk = self.desk();
         let desk = &mut *desk;
-        if desk.closed {
+        if self.closed.load(Ordering::SeqCst) {
             return self.plan.pace.check_every;
         }
         let wait = self.turn_at(desk);
@@ -227,7 +243,7 @@ impl Tunnel {
     /// Ends it, after what is being done now: nothing is done to the gateway or the state any more.
     pub fn close(&self) {
         let mut desk = self.desk();
-        desk.closed = true;
+        self.closed.store(true, Ordering::SeqCst);
         desk.next = None;
         desk.in_use = None;
     }
@@ -259,7 +275,7 @@ impl Tunnel {
                     return later("busy");
                 };
                 let desk = &mut *desk;
-                if desk.closed {
+                if self.closed.load(Ordering::SeqCst) {
                     return later("busy");
                 }
                 let answer = self.respond(desk, ask);
@@ -294,11 +310,11 @@ impl Tunnel {
             return not_before - now;
         }
         desk.not_before = None;
-        if desk.lost && self.agree_anew(desk).is_err() {
-            return self.wait_after_failure(desk);
+        if desk.memory == Memory::Lost && self.agree_anew(desk).is_err() {
+            return desk.wait_after_failure();
         }
         let Ok(role) = self.role(desk) else {
-            return self.wait_after_failure(desk);
+            return desk.wait_after_failure();
         };
         self.mind_age(desk);
         match role {
@@ -326,13 +342,6 @@ impl Tunnel {
         role.ok_or(Stopped)
     }
 
-    /// The wait after a failure; longer after each.
-    pub(crate) fn wait_after_failure(&self, desk: &mut Desk) -> Duration {
-        let wait = desk.backoff.next();
-        desk.not_before = Some(Instant::now() + wait);
-        wait
-    }
-
     /// Asks the peer for its counter, because the own one is lost, and must not go back.
     pub(crate) fn agree_anew(&self, desk: &mut Desk) -> Result<(), Stopped> {
         let status = self.ask(desk, "agree", Ask::Status)?;
@@ -343,8 +352,7 @@ impl Tunnel {
         desk.record.counter = status.counter;
         desk.record.stage = Stage::Unclear;
         self.save(desk, "agree")?;
-        desk.lost = false;
-        desk.is_new = false;
+        desk.memory = Memory::Kept;
         self.did(Level::Warn, "agree", &desk.record, &[]);
         Ok(())
     }

@@ -45,9 +45,8 @@ mod unix {
         if args.dry_run {
             return look(&args.config);
         }
-        let signals = signals().map_err(|error| {
-            Error::invalid_argument("agent", format_args!("cannot wait for signals: {error}"), "")
-        })?;
+        let signals = signals()
+            .map_err(|error| Error::invalid_argument("agent", format_args!("cannot wait for signals: {error}"), ""))?;
         let ended = if args.once {
             run_once(&args.config, &signals)
         } else {
@@ -99,7 +98,9 @@ mod unix {
             Ok(report) => report,
             Err(error) => {
                 let text = match error.kind() {
-                    ErrorKind::NotFound | ErrorKind::ConnectionRefused => "no agent runs with this configuration".into(),
+                    ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                        "no agent runs with this configuration".into()
+                    }
                     _ => format!("the agent cannot be asked: {error}"),
                 };
                 error_line(&text);
@@ -107,9 +108,8 @@ mod unix {
             }
         };
         let text = if args.json {
-            let value = serde_json::to_value(&report).map_err(|_| {
-                Error::invalid_argument("status", "cannot be written as JSON", "")
-            })?;
+            let value = serde_json::to_value(&report)
+                .map_err(|_| Error::invalid_argument("status", "cannot be written as JSON", ""))?;
             json(&value) + "\n"
         } else {
             report.table()

@@ -547,12 +547,12 @@ fn tunnel_table<'i>(
     }
     let size = table.number("size", 8..65_537, mistakes);
     let size_at = size.as_ref().map(|found| found.at.clone());
-    let size = size.and_then(|found| match BitLength::new(found.value) {
-        Ok(bits) => Some(bits),
-        Err(_) => {
+    let size = size.and_then(|found| {
+        let bits = BitLength::new(found.value).ok();
+        if bits.is_none() {
             mistakes.add(&found.at, "must be a multiple of 8, in bits", "32 bytes are 256");
-            None
         }
+        bits
     });
     let max_key_age = table.duration("max-key-age", mistakes);
     if let Some(found) = max_key_age.as_ref().filter(|found| found.value <= interval) {
@@ -660,7 +660,11 @@ fn consumer(
             None
         }
         Some(Ok(config)) => {
-            if let Err(rule) = config.check(size.map(BitLength::bits)) {
+            // a size that is wrong was named already
+            let size_is_wrong = size.is_none() && size_at.is_some();
+            if let Err(rule) = config.check(size.map(BitLength::bits))
+                && !(size_is_wrong && rule.starts_with("size"))
+            {
                 let place = size_at.filter(|_| rule.starts_with("size")).unwrap_or(own);
                 mistakes.add(&at(place.offset), rule, "");
                 return None;

@@ -112,7 +112,7 @@ impl<'i> Mistakes<'i> {
 
     pub fn line(&self, offset: usize) -> usize {
         let before = &self.text.as_bytes()[..offset.min(self.text.len())];
-        before.iter().filter(|byte| **byte == b'\n').count() + 1
+        before.split(|byte| *byte == b'\n').count()
     }
 }
 
@@ -174,14 +174,12 @@ impl<'i> Table<'i> {
 
     pub fn duration(&mut self, name: &'static str, mistakes: &mut Mistakes<'_>) -> Option<Found<Duration>> {
         let found = self.text(name, mistakes)?;
-        match duration(&found.value) {
-            Some(value) => Some(Found { value, at: found.at }),
-            None => {
-                let rule = "must be a number with a unit (ms, s, m, h or d), at most 365 d";
-                mistakes.add(&found.at, rule, "for example \"90s\" or \"1h\"");
-                None
-            }
+        let value = duration(&found.value);
+        if value.is_none() {
+            let rule = "must be a number with a unit (ms, s, m, h or d), at most 365 d";
+            mistakes.add(&found.at, rule, "for example \"90s\" or \"1h\"");
         }
+        value.map(|value| Found { value, at: found.at })
     }
 
     /// One text, or a list of them.

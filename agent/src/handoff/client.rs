@@ -20,7 +20,7 @@ const CONNECTIONS: usize = 4;
 /// How long name and TCP may take.
 const CONNECT: Duration = Duration::from_secs(3);
 /// A connection that rested longer may have been forgotten by something on the way.
-const REST: Duration = Duration::from_secs(120);
+const REST: Duration = Duration::from_mins(2);
 
 /// The agent of a peer.
 pub(crate) struct Peer {

@@ -166,12 +166,11 @@ impl Shared {
                 let guest = Guest { id, ip, shared };
                 guest.serve(socket);
             });
-        match spawned {
-            Ok(thread) => guests.running.push(thread),
-            Err(_) => {
-                guests.sockets.remove(&id);
-                less(&mut guests.strangers, &ip);
-            }
+        if let Ok(thread) = spawned {
+            guests.running.push(thread);
+        } else {
+            guests.sockets.remove(&id);
+            less(&mut guests.strangers, &ip);
         }
     }
 
@@ -269,12 +268,11 @@ impl Guest {
                 }
             };
             self.slow_down(peer);
-            let (name, answer) = match Request::of_line(&line) {
-                Ok(request) => (request.ask.name(), self.shared.handler.handle(peer, &request)),
-                Err(_) => {
-                    self.shared.refused("malformed");
-                    ("malformed", Some(Answer::Version))
-                }
+            let (name, answer) = if let Ok(request) = Request::of_line(&line) {
+                (request.ask.name(), self.shared.handler.handle(peer, &request))
+            } else {
+                self.shared.refused("malformed");
+                ("malformed", Some(Answer::Version))
             };
             let Some(answer) = answer else {
                 return;

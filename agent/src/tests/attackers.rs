@@ -10,8 +10,8 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use super::rig::{Authority, ENDS, Rig, wait_for};
-use crate::agent::{Agent, Outside};
+use super::rig::{Authority, ENDS, Rig, start_agent, wait_for};
+use crate::agent::Agent;
 use crate::config::HandOffTable;
 use crate::handoff::message::{Answer, MAX_LINE};
 use crate::handoff::tls::Tls;
@@ -34,7 +34,7 @@ impl Victim {
             let more = "role = \"ROLE\"\nsize = 256".replace("ROLE", ["initiator", "responder"][end]);
             let text = rig.head(end, "") + &rig.tunnel(end, "a", &more);
             let journal = Journal::new(Level::Debug, LogFormat::Logfmt, Box::new(log.clone()));
-            let agent = Agent::start(rig.config(&text), Arc::new(journal), Arc::new(Outside)).expect("started");
+            let agent = start_agent(&rig.config(&text), journal).expect("started");
             rig.agents[end].set_target(agent.address().expect("it listens"));
             agent
         };

@@ -29,7 +29,7 @@ use crate::state::{Loaded, Record, Stage, Store};
 /// How two gateways hold keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// As IKEv2 with PPKs: several keys beside each other, a session made with one of them by the initiator.
+    /// As `IKEv2` with PPKs: several keys beside each other, a session made with one of them by the initiator.
     Several,
     /// As `WireGuard`: one key at each end, and traffic while both have the same.
     One,
@@ -511,7 +511,8 @@ impl Scene {
             world: Arc::clone(&self.world),
             life: Arc::clone(&life),
         };
-        let agent = Agent::start(config, Arc::new(journal), Arc::new(between)).unwrap_or_else(|why| panic!("{why:?}"));
+        let agent = Agent::start(&config, Arc::new(journal), &(Arc::new(between) as Arc<dyn Seams>))
+            .unwrap_or_else(|why| panic!("{why:?}"));
         self.rig.agents[end].set_target(agent.address().expect("it listens"));
         self.lives[end] = life;
         self.agents[end] = Some(agent);

@@ -3,11 +3,9 @@
 //! `AGENT_TUNNELS` chooses how many; both agents and the Key Providers are in this process, and count.
 
 use std::fs;
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::rig::{Rig, number, wait_for};
-use crate::agent::{Agent, Outside};
+use super::rig::{Rig, number, start_agent, wait_for};
 use crate::journal::{Journal, Level, LogFormat};
 
 #[test]
@@ -20,7 +18,7 @@ fn all_tunnels_rotate() {
             let tunnels = (0..n).map(|k| rig.tunnel(end, &format!("t{k}"), &format!("role = \"{role}\"")));
             let text = rig.head(end, "") + &tunnels.collect::<String>();
             let journal = Journal::new(Level::Error, LogFormat::Logfmt, Box::new(std::io::sink()));
-            let agent = Agent::start(rig.config(&text), Arc::new(journal), Arc::new(Outside)).expect("started");
+            let agent = start_agent(&rig.config(&text), journal).expect("started");
             rig.agents[end].set_target(agent.address().expect("it listens"));
             agent
         });

@@ -1,6 +1,7 @@
 //! Whole agents in one process, against the development Key Providers.
 
 mod attackers;
+mod documents;
 mod faults;
 mod many;
 mod reload;

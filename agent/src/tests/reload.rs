@@ -3,10 +3,9 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 
-use super::rig::{ENDS, Rig, wait_for};
-use crate::agent::{Agent, Outside};
+use super::rig::{ENDS, Rig, start_agent, wait_for};
+use crate::agent::Agent;
 use crate::journal::tests::Kept;
 use crate::journal::{Journal, Level, LogFormat};
 use crate::status;
@@ -16,8 +15,7 @@ const PACE: &str = "check-every = \"50ms\"\nretry-first = \"10ms\"\nretry-longes
 
 fn start(rig: &Rig, end: usize, text: &str, log: &Kept) -> Agent {
     let journal = Journal::new(Level::Debug, LogFormat::Json, Box::new(log.clone()));
-    let agent =
-        Agent::start(rig.config(text), Arc::new(journal), Arc::new(Outside)).unwrap_or_else(|why| panic!("{why:?}"));
+    let agent = start_agent(&rig.config(text), journal).unwrap_or_else(|why| panic!("{why:?}"));
     rig.agents[end].set_target(agent.address().expect("it listens"));
     agent
 }
@@ -101,12 +99,12 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
 
     // one agent for a folder
     let journal = Journal::new(Level::Info, LogFormat::Json, Box::new(std::io::sink()));
-    let second = Agent::start(rig.config(&text(0, "1h", &["a"])), Arc::new(journal), Arc::new(Outside));
+    let second = start_agent(&rig.config(&text(0, "1h", &["a"])), journal);
     assert!(second.err().expect("refused")[0].contains("another agent"));
 
     let mut everything = logs.iter().map(Kept::text).collect::<String>() + &page + &metrics(&agents[1]);
-    for end in 0..2 {
-        everything += &serde_json::to_string(&status::report(agents[end].shared())).expect("text");
+    for (end, agent) in agents.iter().enumerate() {
+        everything += &serde_json::to_string(&status::report(agent.shared())).expect("text");
         for file in fs::read_dir(rig.state(end).join("tunnels")).expect("a folder") {
             everything += &fs::read_to_string(file.expect("a file").path()).expect("a record");
         }
@@ -147,7 +145,7 @@ fn a_key_that_is_too_old_ends_the_tunnel_where_the_policy_says_so() {
     wait_for("a key", || path(0).exists() && path(1).exists());
     rig.providers[0].set_cut(true);
     wait_for("the end of the tunnel", || !path(0).exists() && !path(1).exists());
-    assert!(status::report(agents[1].shared()).tunnels[0].taken_down);
+    wait_for("its state", || status::report(agents[1].shared()).tunnels[0].taken_down);
     rig.providers[0].set_cut(false);
     wait_for("the tunnel again", || path(0).exists() && path(1).exists());
     wait_for("its state", || {

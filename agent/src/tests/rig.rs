@@ -15,7 +15,9 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use skip_key_provider::{KeyProviderPair, PairOptions};
 use tempfile::TempDir;
 
+use crate::agent::{Agent, Outside, Seams};
 use crate::config::Config;
+use crate::journal::Journal;
 
 /// A wire: connections to it go on to a target, as long as it is not cut.
 pub(super) struct Wire {
@@ -147,7 +149,7 @@ impl Authority {
     }
 }
 
-fn write_secret(path: &Path, content: &[u8]) {
+pub(super) fn write_secret(path: &Path, content: &[u8]) {
     let mut options = fs::OpenOptions::new();
     let mut file = options
         .write(true)
@@ -229,6 +231,12 @@ impl Rig {
     pub fn config(&self, text: &str) -> Config {
         Config::of_text("test.toml", text, self.dir.path()).unwrap_or_else(|error| panic!("{error}"))
     }
+}
+
+/// An agent with nothing between it and the world.
+pub(super) fn start_agent(config: &Config, journal: Journal) -> Result<Agent, Vec<String>> {
+    let outside: Arc<dyn Seams> = Arc::new(Outside);
+    Agent::start(config, Arc::new(journal), &outside)
 }
 
 /// Waits until it holds.
