@@ -99,7 +99,6 @@ class Providers:
         self.ca = self.folder / "authorities.pem"
         self.ca.write_text(authorities)
 
-
     def signal(self, number: int) -> None:
         """Sends a signal to the right pair."""
         self.right.send_signal(number)
@@ -197,9 +196,7 @@ size = 256
         fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGESIZE")
 
-    def wait_for_event(
-        self, step: str, since: int, tunnel: str, state: str | None = None, limit: float = 30
-    ) -> None:
+    def wait_for_event(self, step: str, since: int, tunnel: str, state: str | None = None, limit: float = 30) -> None:
         """Until a step was logged after a position: when it begins (`state` is `begin`), or when it is done."""
 
         def seen() -> bool:

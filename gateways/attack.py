@@ -1,11 +1,13 @@
 """What an attacker can do who reaches the port of the hand-off."""
 
+import ctypes
 import multiprocessing
 import secrets
 import socket
 import ssl
 import time
 from collections import Counter
+from pathlib import Path
 
 from agents import HAND_OFF
 from lab import OUTER
@@ -32,9 +34,7 @@ def run(rig: Rig) -> str:
 
 
 def _inside(namespace: str, folder: str, queue: "multiprocessing.Queue[Counter[str]]") -> None:
-    import ctypes
-
-    with open(f"/run/netns/{namespace}") as handle:
+    with Path(f"/run/netns/{namespace}").open() as handle:
         if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), 0x40000000):
             raise OSError(ctypes.get_errno(), "setns")
     queue.put(_garbage() + _strangers(f"{folder}/hand-off") + _flood())

@@ -84,7 +84,8 @@ class Run:
 
     def table(self, seed: int) -> str:
         """The tally."""
-        lines = [f"{sum(map(len, self.times.values()))} faults, SEED={seed}; seconds until traffic and the next rotation"]
+        done = sum(map(len, self.times.values()))
+        lines = [f"{done} faults, SEED={seed}; seconds until traffic and the next rotation"]
         lines.append(f"{'fault':32}{'times':>6}{'median':>8}{'worst':>8}")
         for kind, times in sorted(self.times.items()):
             times = sorted(times)

@@ -64,9 +64,7 @@ def missing() -> list[str]:
 
 def run(*command: str | Path, stdin: str | None = None, timeout: float = 60) -> str:
     """Runs a command that must succeed; its output."""
-    done = subprocess.run(
-        [str(part) for part in command], input=stdin, capture_output=True, text=True, timeout=timeout
-    )
+    done = subprocess.run([str(part) for part in command], input=stdin, capture_output=True, text=True, timeout=timeout)
     if done.returncode:
         raise RuntimeError(f"{command[:6]} ended with {done.returncode}: {done.stderr.strip()} {done.stdout.strip()}")
     return done.stdout
@@ -140,7 +138,7 @@ class Lab:
         self, command: Sequence[str | Path], log: Path | None = None, env: dict[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
         """Starts a process that ends with the lab."""
-        with open(log, "ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as out:
+        with log.open("ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as out:
             process = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,

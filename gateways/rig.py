@@ -23,7 +23,8 @@ class Traffic:
     def __init__(self, lab: Lab, tunnel: str) -> None:
         self.tunnel = tunnel
         there, port = ADDRESSES[tunnel]["bob"], str(PORTS[tunnel])
-        self.files = {name: lab.folder / f"traffic-{tunnel}-{name}-{time.monotonic_ns()}" for name in ("receive", "send")}
+        tag = time.monotonic_ns()
+        self.files = {name: lab.folder / f"traffic-{tunnel}-{name}-{tag}" for name in ("receive", "send")}
         script = HERE / "traffic.py"
         receive = lab.inside("bob", sys.executable, script, "receive", there, port, self.files["receive"])
         send = lab.inside(

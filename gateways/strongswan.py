@@ -5,7 +5,6 @@ import secrets
 import signal
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 from lab import INNER, OUTER, SITES, Lab, other, run, stop, wait_for
 

@@ -122,7 +122,7 @@ def test_rotations(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(f"\n\n{'tunnel':12}{'rotations':>10}{'sent':>9}{'lost':>6}   proof")
         proofs = {
-            "ipsec": f"{seen} looks at IKE_SAs, {without_ppk} without ppk: yes; {common} PPK_IDs, the same at both ends",
+            "ipsec": f"{seen} looks at IKE_SAs, {without_ppk} without ppk=yes; {common} PPK_IDs, equal at both ends",
             "wireguard": f"{len(wireguard_keys)} keys seen at both ends, {len(handshakes)} handshakes",
         }
         for tunnel, (sent, lost) in results.items():

@@ -27,9 +27,7 @@ def build(hurried: bool) -> Path:
     module = "golang.zx2c4.com/wireguard"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skip-client" / "wireguard-go"
     source = HERE / "wireguard-go"
-    version, folder = run(
-        "go", "list", "-C", source, "-m", "-f", "{{.Version}} {{.Dir}}", module, timeout=300
-    ).split()
+    version, folder = run("go", "list", "-C", source, "-m", "-f", "{{.Version}} {{.Dir}}", module, timeout=300).split()
     program = cache / f"{version}{'-hurried' if hurried else ''}"
     if program.exists():
         return program
@@ -102,13 +100,11 @@ class WireGuard:
         self.process = None
 
     def command(self) -> Path:
-        """A `wg` that reaches this interface: wireguard-go has its control socket where only its own namespace sees it."""
+        """A `wg` that reaches this interface: the control socket of wireguard-go is in a mount namespace of its own."""
         path = self.folder / "wg"
         if not path.exists():
-            path.write_text(
-                f"#!/bin/sh\nexec unshare --mount sh -c 'mount --bind {self.folder} /run && exec /usr/bin/wg \"$@\"' wg "
-                '"$@"\n'
-            )
+            inside = f"mount --bind {self.folder} /run && exec /usr/bin/wg"
+            path.write_text(f'#!/bin/sh\nexec unshare --mount sh -c \'{inside} "$@"\' wg "$@"\n')
             path.chmod(0o755)
         return path
 
