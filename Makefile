@@ -1,6 +1,6 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-interop test-residue test-valgrind test-asan \
+.PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-interop test-residue test-gateways test-valgrind test-asan \
 	test-miri chaos agent-faults agent-tunnels check check-rust check-python check-node check-mobile bench bench-node fuzz fmt wheel npm jar docs bindings clean \
 	setup-ci
 
@@ -9,6 +9,7 @@ SECONDS ?= 600
 SEED ?= 7
 N ?= 50000
 FAULTS ?= 1000
+ROTATIONS ?= 100
 VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src doctor/src agent/src cli/src python -type f \
@@ -16,7 +17,7 @@ WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-pro
 NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
 	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
 	examples/validator-page/*)
-PYTHON_CODE := $(wildcard python examples/python residue bench scripts fuzz/*.py bindings/tests)
+PYTHON_CODE := $(wildcard python examples/python residue gateways bench scripts fuzz/*.py bindings/tests)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -25,7 +26,10 @@ demo: $(VENV)/installed ## play the whole exchange on two development Key Provid
 	$(BIN)/python scripts/demo.py
 	$(BIN)/skip-client demo
 
-test: test-rust test-python test-node test-kotlin test-swift test-residue ## every test of every language
+# a short run of the gateways; the whole one is by hand
+test: ROTATIONS := 10
+test: FAULTS := 30
+test: test-rust test-python test-node test-kotlin test-swift test-residue test-gateways ## every test of every language
 
 test-rust: ## core, Key Provider, command line, examples, Rust blocks of the documents
 	@scripts/need cargo cc libssl
@@ -55,6 +59,10 @@ test-residue: $(VENV)/installed ## no copy of a key stays in memory: the table o
 	@scripts/need cargo cc libssl openssl
 	cargo build --locked --quiet --release -p skip-client-residue
 	$(BIN)/pytest -rs -c python/pyproject.toml --rootdir residue residue
+
+test-gateways: $(VENV)/installed ## real strongSwan and WireGuard gateways take keys: ROTATIONS=100 each, FAULTS=1000 (root)
+	@scripts/need openssl gateways
+	ROTATIONS=$(ROTATIONS) FAULTS=$(FAULTS) SEED=$(SEED) $(BIN)/pytest -rs --tb=short -c python/pyproject.toml --rootdir gateways gateways
 
 test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsafe code meet (slow)
 	@scripts/need cargo cc libssl valgrind

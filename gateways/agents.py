@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from lab import OUTER, SITES, Lab, other, read_json_lines, run, stop, wait_for
@@ -100,6 +99,10 @@ class Providers:
         self.ca = self.folder / "authorities.pem"
         self.ca.write_text(authorities)
 
+    def signal(self, number: int) -> None:
+        """Sends a signal to the right pair."""
+        self.right.send_signal(number)
+
 
 class Agent:
     """One agent, which feeds the gateways of its site."""
@@ -113,7 +116,10 @@ class Agent:
         self.config = self.folder / "agent.toml"
         self.config.write_text(self._config(consumers, intervals, ca))
         self.process: subprocess.Popen[bytes] | None = None
-        self.ended: list[int] = []
+        libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+        self.faketime = libraries[0] if libraries else None
+        self.clock = self.folder / "clock"
+        self.clock.write_text("+0")
 
     def _config(self, consumers: dict[str, str], intervals: dict[str, str], ca: Path) -> str:
         here, there = self.site, other(self.site)
@@ -159,7 +165,10 @@ size = 256
     def start(self) -> None:
         """Starts it."""
         command = self.lab.inside(self.site, skip_client(), "agent", "--config", self.config)
-        self.process = self.lab.start(command, self.log)
+        faked = {"LD_PRELOAD": str(self.faketime), "FAKETIME_TIMESTAMP_FILE": str(self.clock)} if self.faketime else {}
+        self.process = self.lab.start(
+            command, self.log, faked | {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        )
 
     def stop(self, with_signal: int) -> None:
         """Ends it, with a signal."""
@@ -167,9 +176,13 @@ size = 256
         stop(self.process, with_signal)
         self.lab.processes.remove(self.process)
 
-    def events(self, since: int = 0) -> list[dict[str, object]]:
-        """What it has logged."""
-        return read_json_lines(self.log)[since:]
+    def position(self) -> int:
+        """Where its log ends now."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def events(self, since: int = 0) -> list[dict[str, str]]:
+        """What it has logged after a position."""
+        return read_json_lines(self.log, since)
 
     def status(self) -> dict[str, object]:
         """`agent status`."""
@@ -183,14 +196,14 @@ size = 256
         fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGESIZE")
 
-    def wait_for_event(self, step: str, since: int, tunnel: str | None = None, limit: float = 20) -> None:
-        """Until a step was logged after the first `since` lines."""
+    def wait_for_event(self, step: str, since: int, tunnel: str, state: str | None = None, limit: float = 30) -> None:
+        """Until a step was logged after a position: when it begins (`state` is `begin`), or when it is done."""
 
         def seen() -> bool:
-            events = self.events(since)
-            return any(e.get("step") == step and tunnel in (None, e.get("tunnel")) for e in events)
+            wanted = {"step": step, "tunnel": tunnel, "state": state, "code": None}
+            return any(all(e.get(name) == value for name, value in wanted.items()) for e in self.events(since))
 
-        wait_for(f"{self.site}'s {step}", seen, limit, 0.005)
+        wait_for(f"{self.site}'s {step} of {tunnel}", seen, limit, 0.005)
 
 
 def wires(lab: Lab) -> Wires:
@@ -200,8 +213,3 @@ def wires(lab: Lab) -> Wires:
         ports[f"kp-{site}"] = (f"{OUTER['alice']}:{KP[site][1]}", f"{OUTER['alice']}:{KP[site][0]}")
         ports[f"to-{site}"] = (f"{OUTER['alice']}:{HAND_OFF[site][1]}", f"{OUTER[site]}:{HAND_OFF[site][0]}")
     return Wires(lab, ports)
-
-
-def age(since: float) -> float:
-    """Seconds since then."""
-    return time.monotonic() - since

@@ -64,9 +64,7 @@ def missing() -> list[str]:
 
 def run(*command: str | Path, stdin: str | None = None, timeout: float = 60) -> str:
     """Runs a command that must succeed; its output."""
-    done = subprocess.run(
-        [str(part) for part in command], input=stdin, capture_output=True, text=True, timeout=timeout
-    )
+    done = subprocess.run([str(part) for part in command], input=stdin, capture_output=True, text=True, timeout=timeout)
     if done.returncode:
         raise RuntimeError(f"{command[:6]} ended with {done.returncode}: {done.stderr.strip()} {done.stdout.strip()}")
     return done.stdout
@@ -140,7 +138,7 @@ class Lab:
         self, command: Sequence[str | Path], log: Path | None = None, env: dict[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
         """Starts a process that ends with the lab."""
-        with open(log, "ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as out:
+        with log.open("ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as out:
             process = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
@@ -163,10 +161,15 @@ def stop(process: subprocess.Popen[bytes], with_signal: int = signal.SIGKILL, li
             process.wait(limit)
 
 
-def read_json_lines(path: Path) -> list[dict[str, object]]:
-    """The whole lines of a structured log; other lines are left out."""
+def read_json_lines(path: Path, since: int = 0) -> list[dict[str, str]]:
+    """The whole lines of a structured log after a position; other lines are left out."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        file.seek(since)
+        lines = file.read().split(b"\n")
     found = []
-    for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
+    for line in lines[:-1]:
         with contextlib.suppress(ValueError):
             value = json.loads(line)
             if isinstance(value, dict):

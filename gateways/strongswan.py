@@ -5,7 +5,6 @@ import secrets
 import signal
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 from lab import INNER, OUTER, SITES, Lab, other, run, stop, wait_for
 
@@ -172,5 +171,23 @@ def config(charon: Charon) -> str:
     )
 
 
-def wrong_key_is_refused(initiator: Charon, folder: Path) -> None:
-    """With a PPK that the peer has under the same id, but with other bytes, no tunnel comes up."""
+def comes_up(pair: dict[str, Charon], name: str, ppks: dict[str, str]) -> bool:
+    """Whether a tunnel with these PPKs, of one id, comes up; by `swanctl` alone."""
+    for site, charon in pair.items():
+        file = charon.folder / f"{name}.conf"
+        file.touch(0o600)
+        # with the others of this charon: `swanctl` unloads what a file does not have
+        others = charon.secrets.read_text().rstrip().removesuffix("}")
+        file.write_text(f"{others}\nppk-{name} {{\n id = {name}\n secret = 0x{ppks[site]}\n}}\n}}\n")
+        charon.swanctl("--load-creds", "--noprompt", "--file", str(file))
+    initiator = pair["alice"]
+    text = initiator.connection.read_text().replace("version = 2", f"version = 2\n ppk_id = {name}")
+    file = initiator.folder / f"{name}-connection.conf"
+    file.write_text(text)
+    initiator.swanctl("--load-conns", "--file", str(file))
+    try:
+        initiator.swanctl("--initiate", "--child", CHILD, "--timeout", "5")
+    except RuntimeError:
+        return False
+    initiator.swanctl("--terminate", "--ike", CONNECTION)
+    return True

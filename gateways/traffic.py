@@ -1,7 +1,7 @@
 """A packet every two milliseconds through a tunnel: sends numbers from Alice, and Bob says which ones came.
 
-Run inside a site: `traffic.py receive ADDRESS PORT FILE`, `traffic.py send FROM ADDRESS PORT FILE`. Both write their count
-at SIGTERM, and the sender the longest gap that it made itself.
+Run inside a site: `traffic.py receive ADDRESS PORT FILE`, `traffic.py send FROM ADDRESS PORT FILE`. Both write their
+count at SIGTERM.
 """
 
 import json

@@ -27,9 +27,7 @@ def build(hurried: bool) -> Path:
     module = "golang.zx2c4.com/wireguard"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skip-client" / "wireguard-go"
     source = HERE / "wireguard-go"
-    version, folder = run(
-        "go", "list", "-C", source, "-m", "-f", "{{.Version}} {{.Dir}}", module, timeout=300
-    ).split()
+    version, folder = run("go", "list", "-C", source, "-m", "-f", "{{.Version}} {{.Dir}}", module, timeout=300).split()
     program = cache / f"{version}{'-hurried' if hurried else ''}"
     if program.exists():
         return program
@@ -68,8 +66,8 @@ class WireGuard:
         self.peer = peer
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Makes the interface, as a machine does when it starts: without a pre-shared key."""
+    def start(self, psk: str | None = None) -> None:
+        """Makes the interface, as a machine does when it starts: without a pre-shared key unless one is given."""
         self.process = self.lab.start(
             # its control socket is in /var/run, which each site needs for itself
             self.lab.inside(
@@ -89,6 +87,8 @@ class WireGuard:
             *("set", INTERFACE, "peer", self.peer, "allowed-ips", f"{WIREGUARD[there]}/32"),
             *("endpoint", f"{OUTER[there]}:{PORT}", "persistent-keepalive", "1"),
         )
+        if psk:
+            self.wg("set", INTERFACE, "peer", self.peer, "preshared-key", "/dev/stdin", stdin=psk)
         self.lab.ip(self.site, "addr", "add", f"{WIREGUARD[self.site]}/24", "dev", INTERFACE)
         self.lab.ip(self.site, "link", "set", INTERFACE, "up")
 
@@ -100,13 +100,11 @@ class WireGuard:
         self.process = None
 
     def command(self) -> Path:
-        """A `wg` that reaches this interface: wireguard-go has its control socket where only its own namespace sees it."""
+        """A `wg` that reaches this interface: the control socket of wireguard-go is in a mount namespace of its own."""
         path = self.folder / "wg"
         if not path.exists():
-            path.write_text(
-                f"#!/bin/sh\nexec unshare --mount sh -c 'mount --bind {self.folder} /run && exec /usr/bin/wg \"$@\"' wg "
-                '"$@"\n'
-            )
+            inside = f"mount --bind {self.folder} /run && exec /usr/bin/wg"
+            path.write_text(f'#!/bin/sh\nexec unshare --mount sh -c \'{inside} "$@"\' wg "$@"\n')
             path.chmod(0o755)
         return path
 

@@ -168,21 +168,23 @@ impl Consumer for Strongswan {
         let instance = session.peer_pid().map(instance);
         let sas = self.sas(&mut session)?;
         let carrying = || sas.iter().filter(|sa| sa.carries());
+        let mut loaded = self.loaded(&mut session)?;
+        let with_ppk = carrying().next().is_some() && carrying().all(|sa| sa.with_ppk);
+        // `swanctl --load-creds` unloads what is not in its files: the tunnel goes on, but could not begin again
+        let unloaded = if with_ppk && loaded.is_empty() { " unloaded" } else { "" };
         let known = self.in_use.as_ref().filter(|(id, _)| carrying().any(|sa| sa.id == *id));
         let key_id = match known {
+            _ if loaded.is_empty() => None,
             Some((_, key_id)) => Some(key_id.clone()),
             // what is not known to come from this process can only be told when there is one key to choose from
-            None if carrying().next().is_some() && carrying().all(|sa| sa.with_ppk) => {
-                let mut loaded = self.loaded(&mut session)?;
-                loaded.pop().filter(|_| loaded.is_empty())
-            }
+            None if with_ppk => loaded.pop().filter(|_| loaded.is_empty()),
             None => None,
         };
         Ok(Observation {
             reachable: true,
             tunnel_up: Some(carrying().next().is_some()),
             key_id,
-            instance,
+            instance: instance.map(|instance| instance + unloaded),
         })
     }
 
