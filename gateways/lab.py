@@ -159,6 +159,9 @@ def stop(process: subprocess.Popen[bytes], with_signal: int = signal.SIGKILL, li
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(limit)
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()
 
 
 def read_json_lines(path: Path, since: int = 0) -> list[dict[str, str]]:
