@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 #[cfg(test)]
 use std::net::SocketAddr;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
@@ -231,7 +232,7 @@ impl Agent {
     /// Has all tunnels rotate as soon as possible.
     pub fn rotate_all(&self) {
         for live in self.shared.tunnels() {
-            live.tunnel.want_rotation();
+            live.tunnel.want_rotation_now();
             self.shared.wake(&live.tunnel.plan.name);
         }
     }
@@ -470,7 +471,13 @@ impl Shared {
                 .unwrap_or_else(PoisonError::into_inner)
                 .get(&name)
                 .cloned();
-            let wait = live.as_ref().map(|live| live.tunnel.turn());
+            let wait = live.as_ref().map(|live| {
+                // a mistake in one gateway's code must not end the rotations of the others
+                panic::catch_unwind(AssertUnwindSafe(|| live.tunnel.turn())).unwrap_or_else(|_| {
+                    self.journal.event(Level::Error, "panicked", &[("tunnel", &name)]);
+                    live.tunnel.plan.pace.retry_longest
+                })
+            });
             let mut queue = self.queue();
             queue.running.remove(&name);
             let again = queue.again.remove(&name);
@@ -588,7 +595,7 @@ impl Handler for Door {
             return Some(Answer::Refused { code });
         };
         let answer = live.tunnel.handle(&request.ask);
-        if live.tunnel.is_wanted() {
+        if live.tunnel.is_urgent() {
             self.0.wake(&request.tunnel);
         }
         Some(answer)

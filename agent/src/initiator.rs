@@ -48,7 +48,9 @@ impl Tunnel {
 
     /// Looks for reasons to rotate before the time.
     fn notice(&self, desk: &mut Desk, observation: &Observation) {
-        if Self::is_other_instance(&desk.record, observation) && !self.is_wanted() {
+        // a key that is on its way into the gateway is as good as a fresh one
+        let is_coming = matches!(desk.record.stage, Stage::Offered | Stage::Installing);
+        if Self::is_other_instance(&desk.record, observation) && !is_coming && !self.is_wanted() {
             self.did(Level::Warn, "gateway-restarted", &desk.record, &[]);
             self.want_rotation();
         }

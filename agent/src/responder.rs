@@ -55,6 +55,9 @@ impl Tunnel {
         if step.is_err() {
             return desk.wait_after_failure();
         }
+        if desk.record.stage == Stage::Idle {
+            desk.backoff.reset();
+        }
         self.plan.pace.check_every
     }
 
@@ -80,6 +83,10 @@ impl Tunnel {
                 self.did(Level::Warn, "gateway-restarted", &desk.record, &[]);
             }
             let answer = self.ask(desk, "rotate-now", Ask::Rotate)?;
+            if answer != Answer::Coming {
+                let code = answer.code().unwrap_or(answer.name());
+                return Err(self.failed("rotate-now", code, &"the initiator does not rotate", desk));
+            }
             self.did(Level::Info, "rotate-now", &desk.record, &[("answer", &answer.name())]);
             desk.asked = Some(Instant::now());
             self.no_longer_wanted();

@@ -89,6 +89,8 @@ pub(crate) struct Tunnel {
     desk: Mutex<Desk>,
     /// Somebody wants a fresh key as soon as possible.
     wanted: AtomicBool,
+    /// Its next turn comes before the waits after failures have ended.
+    urgent: AtomicBool,
     /// Another configuration has taken it over.
     closed: AtomicBool,
     /// When the peer last asked for a fresh key.
@@ -203,6 +205,7 @@ impl Tunnel {
             ports,
             desk: Mutex::new(desk),
             wanted: AtomicBool::new(false),
+            urgent: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             asked: Mutex::default(),
             face: Mutex::new(face),
@@ -227,9 +230,20 @@ impl Tunnel {
         face.rotations > 0 && face.record.stage == Stage::Idle
     }
 
-    /// Asks for a fresh key as soon as possible.
+    /// Asks for a fresh key as soon as the waits after failures allow it.
     pub fn want_rotation(&self) {
         self.wanted.store(true, Ordering::SeqCst);
+    }
+
+    /// Asks for a fresh key now.
+    pub fn want_rotation_now(&self) {
+        self.want_rotation();
+        self.urgent.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it should have its turn now.
+    pub fn is_urgent(&self) -> bool {
+        self.urgent.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_wanted(&self) -> bool {
@@ -267,7 +281,7 @@ impl Tunnel {
                     return later("too_often");
                 }
                 *asked = Some(Instant::now());
-                self.want_rotation();
+                self.want_rotation_now();
                 Answer::Coming
             }
             Ask::Offer { .. } | Ask::Confirm { .. } | Ask::Abandon { .. } => {
@@ -303,9 +317,10 @@ impl Tunnel {
 
     fn turn_at(&self, desk: &mut Desk) -> Duration {
         let now = Instant::now();
+        let urgent = self.urgent.swap(false, Ordering::SeqCst);
         if let Some(not_before) = desk.not_before
             && now < not_before
-            && !self.is_wanted()
+            && !urgent
         {
             return not_before - now;
         }

@@ -19,6 +19,7 @@ pub(crate) fn run(_: &Agent) -> Result<i32> {
 
 #[cfg(unix)]
 mod unix {
+    use std::fmt::Write as _;
     use std::io::ErrorKind;
     use std::path::Path;
 
@@ -61,7 +62,9 @@ mod unix {
                 NOT_WELL
             }
             Ok(Ended::CannotStart(reasons)) => {
-                reasons.iter().for_each(|why| error_line(why));
+                for why in &reasons {
+                    error_line(why);
+                }
                 WRONG_USE
             }
             Err(error) => mistakes(&error),
@@ -83,7 +86,7 @@ mod unix {
                     ("FAILED", why)
                 }
             };
-            text += &format!("{word:7}{}: {}\n", finding.what, shown(said));
+            let _ = writeln!(text, "{word:7}{}: {}", finding.what, shown(said));
         }
         write_stdout(text.as_bytes())?;
         Ok(status)

@@ -97,16 +97,16 @@ impl Sites {
         let text = format!(
             "[agent]\nstate = \"state-{me}\"\ncheck-every = \"100ms\"\nretry-first = \"20ms\"\n\
              [hand-off]\nlisten = \"127.0.0.1:{port}\"\nca = \"ca.pem\"\ncert = \"{me}.pem\"\nkey = \"{me}.key\"\n\
-             [key-provider.kp]\nurl = \"{url}\"\nca = {ca:?}\n\
+             [key-provider.kp]\nurl = \"{url}\"\nca = \"{ca}\"\n\
              [peer.{other}]\naddress = \"127.0.0.1:{to}\"\ncertificate-name = \"{other}.example\"\n\
              [tunnel.t]\nkey-provider = \"kp\"\npeer = \"{other}\"\nremote = \"{remote}\"\n{tunnel}\n\
-             consumer = {{ type = \"file\", path = {file:?} }}\n",
+             consumer = {{ type = \"file\", path = \"{file}\" }}\n",
             url = if site == 0 { url } else { &self.pair.bob().url },
             port = self.ports[site],
             to = self.ports[1 - site],
-            ca = self.pair.ca(),
+            ca = self.pair.ca().display(),
             remote = ["Bob", "Alice"][site],
-            file = self.key(site),
+            file = self.key(site).display(),
         );
         let mut options = fs::OpenOptions::new();
         let file = options

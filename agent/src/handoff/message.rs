@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use skip_client::{KeyId, SystemId};
+use skip_client::{ErrorCode, KeyId, SystemId};
 
 use crate::state::Stage;
 
@@ -229,7 +229,11 @@ impl Answer {
     /// Reads a line without its end.
     pub fn of_line(line: &[u8]) -> Result<Self, Malformed> {
         let line: AnswerLine = of_line(line)?;
-        let code = line.code.filter(|code| is_name(code));
+        // codes become labels of metrics, so a peer cannot make up its own
+        let code = line.code.map(|code| {
+            let known = ErrorCode::ALL.iter().any(|one| one.as_str() == code) || CODES.contains(&code.as_str());
+            if known { code } else { "other".to_owned() }
+        });
         Ok(match (line.answer.as_str(), line.counter, line.stage, code) {
             ("prepared", None, None, None) => Self::Prepared,
             ("confirmed", None, None, None) => Self::Confirmed,
@@ -255,6 +259,20 @@ pub(crate) fn is_name(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
     (1..=64).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('.')
 }
+
+/// Codes of answers, beside those of the client library's errors.
+const CODES: [&str; 10] = [
+    "busy",
+    "gateway",
+    "gateway_restarted",
+    "new_key",
+    "not_responder",
+    "role",
+    "state",
+    "too_often",
+    "unknown_tunnel",
+    "wrong_system_id",
+];
 
 /// Far from where adding one could overflow, so that a peer cannot bring a counter to its end.
 const MAX_COUNTER: u64 = 1 << 53;
