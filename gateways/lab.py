@@ -24,11 +24,16 @@ OUTER = {"alice": "10.99.0.1", "bob": "10.99.0.2"}
 INNER = {"alice": "10.99.1.1", "bob": "10.99.2.1"}
 # the tunnel of WireGuard
 WIREGUARD = {"alice": "10.99.3.1", "bob": "10.99.3.2"}
-DEBIAN = "strongswan-charon strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins wireguard-tools"
+DEBIAN = (
+    "strongswan-charon strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins "
+    "wireguard-tools wpasupplicant iproute2 iputils-ping"
+)
 PROGRAMS = {
     "ip": "iproute2",
     "unshare": "util-linux",
     "wg": "wireguard-tools",
+    "wpa_supplicant": "wpasupplicant",
+    "ping": "iputils-ping",
     "swanctl": "strongswan-swanctl",
     "/usr/lib/ipsec/charon": "strongswan-charon",
     "go": "Go from https://go.dev, to build wireguard-go",
@@ -159,6 +164,9 @@ def stop(process: subprocess.Popen[bytes], with_signal: int = signal.SIGKILL, li
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(limit)
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()
 
 
 def read_json_lines(path: Path, since: int = 0) -> list[dict[str, str]]:

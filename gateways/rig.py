@@ -7,12 +7,15 @@ import time
 from pathlib import Path
 
 import agents
+import macsec
 import strongswan
 import wireguard
 from lab import INNER, SITES, WIREGUARD, Lab, stop, wait_for
 
 HERE = Path(__file__).resolve().parent
 INTERVALS = {"ipsec": "1s", "wireguard": "2500ms"}
+# without traffic
+MACSEC = {"macsec": "5s"}
 ADDRESSES = {"ipsec": INNER, "wireguard": WIREGUARD}
 PORTS = {"ipsec": 4001, "wireguard": 4002}
 
@@ -64,8 +67,10 @@ class Rig:
         agents.make_certificates(lab.folder / "hand-off", "stranger")
         self.charon = strongswan.pair(lab)
         self.wireguard = wireguard.pair(lab, hurried=True)
+        self.macsec = macsec.pair(lab)
         for site in SITES:
             self.charon[site].start()
+            self.macsec[site].start()
             self.wireguard[site].start()
         self.providers = agents.Providers(lab, wrong=True)
         self.wires = agents.wires(lab)
@@ -81,8 +86,9 @@ class Rig:
         consumers = {
             "ipsec": strongswan.config(self.charon[site]),
             "wireguard": wireguard.config(self.wireguard[site]),
+            "macsec": macsec.config(self.macsec[site]),
         }
-        return agents.Agent(self.lab, site, consumers, INTERVALS, self.providers.ca)
+        return agents.Agent(self.lab, site, consumers, INTERVALS | MACSEC, self.providers.ca)
 
     def rotations(self, tunnel: str) -> int:
         """How many rotations Alice's agent has finished."""

@@ -135,6 +135,14 @@ def test_rotations(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     assert results["wireguard"][1] == 0, "packets were lost in the WireGuard tunnel"
 
 
+def test_wpa_supplicant_takes_keys(rig: Rig) -> None:
+    before = {site: rig.macsec[site].taken() for site in SITES}
+    wait_for("two more keys", lambda: all(rig.macsec[site].taken() > before[site] + 1 for site in SITES), 30)
+    assert all("FAIL" not in rig.macsec[site].log.read_text(errors="replace") for site in SITES)
+    failed = [event for event in rig.agents["alice"].events() if event.get("tunnel") == "macsec" and "code" in event]
+    assert failed == []
+
+
 def test_attackers(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever comes to the port of the hand-off: the rotations go on, and the agent does not grow."""
     target = rig.agents["bob"]

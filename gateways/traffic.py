@@ -62,4 +62,8 @@ def send(source: str, address: str, port: str, file: str) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, stop)
     print("ready", flush=True)
-    {"receive": receive, "send": send}[sys.argv[1]](*sys.argv[2:])
+    match sys.argv[1:]:
+        case ["receive", address, port, file]:
+            receive(address, port, file)
+        case ["send", source, address, port, file]:
+            send(source, address, port, file)

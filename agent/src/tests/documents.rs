@@ -34,6 +34,41 @@ fn configurations_are_read() {
     assert_eq!(read, 3);
 }
 
+/// The pages of gateways leave out what they have in common.
+#[test]
+fn tunnels_of_gateways_are_read() {
+    const PAGES: [(&str, usize); 3] = [
+        (include_str!("../../../docs/agent-strongswan.md"), 2),
+        (include_str!("../../../docs/agent-wireguard.md"), 1),
+        (include_str!("../../../docs/agent-macsec.md"), 1),
+    ];
+    let head = r#"
+        agent = { state = "state" }
+        hand-off = { listen = "[::]:7464", ca = "ca.pem", cert = "site-a.pem", key = "site-a.key" }
+        key-provider.alice = { url = "https://kp-alice:8443", ca = "ca.pem" }
+        key-provider.bob = { url = "https://kp-bob:8443", ca = "ca.pem" }
+        peer."agent.site-a.example" = { address = "agent.site-a.example:7464" }
+        peer."agent.site-b.example" = { address = "agent.site-b.example:7464" }
+    "#;
+    let dir = tempfile::tempdir().expect("a folder");
+    for name in ["ca.pem", "site-a.pem"] {
+        fs::write(dir.path().join(name), "not looked at here").expect("written");
+    }
+    write_secret(&dir.path().join("site-a.key"), b"not looked at here");
+    for (page, count) in PAGES {
+        let blocks = page.split("```toml\n").skip(1);
+        let blocks: Vec<&str> = blocks
+            .map(|rest| rest.split("```").next().unwrap_or_default())
+            .collect();
+        assert_eq!(blocks.len(), count);
+        for text in blocks {
+            let text = format!("{head}{text}");
+            let config = Config::of_text("document", &text, dir.path()).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(config.tunnels.len(), 1);
+        }
+    }
+}
+
 #[test]
 fn every_metric_has_its_row() {
     let row = |name: &str, kind: &str| PAGE.contains(&format!("| `{name}` | {kind} |"));

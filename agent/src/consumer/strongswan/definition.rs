@@ -279,6 +279,13 @@ secrets { }
     }
 
     #[test]
+    fn the_connection_of_the_page_is_good() {
+        let page = include_str!("../../../../docs/agent-strongswan.md");
+        let block = page.split("```conf\n").nth(1).and_then(|rest| rest.split("```").next());
+        assert!(complete(&parse(block.unwrap()).unwrap(), "site-b", "net", "0a1b").is_ok());
+    }
+
+    #[test]
     fn what_would_not_rotate_is_refused() {
         let refused = |from: &str, to: &str| read_text(&FILE.replace(from, to)).err().unwrap();
         assert_eq!(
