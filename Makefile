@@ -1,21 +1,23 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-docs test-interop test-residue test-valgrind \
-	test-asan test-miri chaos check check-rust check-python check-node check-mobile bench bench-node bench-once fuzz fmt wheel npm jar docs \
-	docs-site docs-rust docs-node docs-kotlin docs-swift bindings clean setup-ci
+.PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-docs test-interop test-residue test-gateways \
+	test-valgrind test-asan test-miri chaos agent-faults agent-tunnels check check-rust check-python check-node check-mobile \
+	bench bench-node bench-once fuzz fmt wheel npm jar docs docs-site docs-rust docs-node docs-kotlin docs-swift bindings clean setup-ci
 
 PROFILE ?= release
 SECONDS ?= 600
 SEED ?= 7
 N ?= 50000
+FAULTS ?= 1000
+ROTATIONS ?= 100
 VENV := .venv
 BIN := $(VENV)/bin
-WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src doctor/src cli/src python -type f \
+WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src doctor/src agent/src cli/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
 NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
 	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
 	examples/validator-page/*)
-PYTHON_CODE := $(wildcard python examples/python residue bench scripts fuzz/*.py bindings/tests site/*.py)
+PYTHON_CODE := $(wildcard python examples/python residue gateways bench scripts fuzz/*.py bindings/tests site/*.py)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -24,7 +26,10 @@ demo: $(VENV)/installed ## play the whole exchange on two development Key Provid
 	$(BIN)/python scripts/demo.py
 	$(BIN)/skip-client demo
 
-test: test-rust test-python test-node test-kotlin test-swift test-residue test-docs ## every test of every language
+# a short run of the gateways; the whole one is by hand
+test: ROTATIONS := 10
+test: FAULTS := 30
+test: test-rust test-python test-node test-kotlin test-swift test-residue test-gateways test-docs ## every test of every language
 
 test-rust: ## core, Key Provider, command line, examples, Rust blocks of the documents
 	@scripts/need cargo cc libssl
@@ -60,6 +65,10 @@ test-residue: $(VENV)/installed ## no copy of a key stays in memory: the table o
 	cargo build --locked --quiet --release -p skip-client-residue
 	$(BIN)/pytest -rs -c python/pyproject.toml --rootdir residue residue
 
+test-gateways: $(VENV)/installed ## real strongSwan and WireGuard gateways take keys: ROTATIONS=100 each, FAULTS=1000 (root)
+	@scripts/need openssl gateways
+	ROTATIONS=$(ROTATIONS) FAULTS=$(FAULTS) SEED=$(SEED) $(BIN)/pytest -rs --tb=short -c python/pyproject.toml --rootdir gateways gateways
+
 test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsafe code meet (slow)
 	@scripts/need cargo cc libssl valgrind
 	scripts/test-valgrind
@@ -75,6 +84,14 @@ test-miri: ## the part of the core that has no I/O under Miri (nightly with miri
 chaos: ## N=50000 exchanges from SEED=7 through proxies that break connections, on each TLS stack; a tally
 	@scripts/need cargo cc libssl
 	CHAOS_SEED=$(SEED) CHAOS_N=$(N) cargo test --locked --release -p skip-key-provider --test chaos -- --nocapture
+
+agent-faults: ## FAULTS=1000 faults from SEED=7 against two rotation agents, their Key Providers and gateways; a tally
+	@scripts/need cargo cc libssl
+	AGENT_SEED=$(SEED) AGENT_N=$(FAULTS) cargo test --locked --release -p skip-client-agent traffic_flows -- --nocapture
+
+agent-tunnels: ## a full rotation of 1, 10, 100 and 1,000 tunnels: time, CPU, memory
+	@scripts/need cargo cc libssl
+	AGENT_TUNNELS=1000 cargo test --locked --release -p skip-client-agent all_tunnels_rotate -- --nocapture
 
 check: check-rust check-python check-node check-mobile ## formatters, linters, types, wasm purity, licences
 

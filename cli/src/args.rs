@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Run two development Key Providers, Alice and Bob
     Serve(Serve),
+    /// Rotate the keys of gateways, in step with the agent at the other end
+    Agent(Agent),
     /// Play the whole exchange on two Key Providers in this process
     Demo,
     /// Explain an error code: what happened, why, and what to do
@@ -61,6 +63,7 @@ impl Command {
             Self::Entropy(args) => args.output.json || args.output.format == Some(BytesFormat::Json),
             Self::Validate(args) => args.json,
             Self::Doctor(args) => args.json,
+            Self::Agent(args) => matches!(&args.task, Some(AgentTask::Status(args)) if args.json),
             Self::Serve(_) | Self::Demo | Self::Explain(_) => false,
         }
     }
@@ -343,6 +346,45 @@ const DOCTOR_HELP: &str = "\
 A run uses up keys of the Key Provider, never more than the budget. No key is shown or kept.
 Exit status: 0 no requirement failed; 1 one did; 2 wrong use; 3 it could not connect; 130 stopped by Ctrl-C.
 --lenient, --no-check-remote and --wait-when-busy change nothing here.";
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = AGENT_HELP)]
+pub(crate) struct Agent {
+    #[command(subcommand)]
+    pub task: Option<AgentTask>,
+    /// The configuration: key providers, peers and tunnels (TOML)
+    #[arg(long, value_name = "FILE", default_value = AGENT_CONFIG)]
+    pub config: PathBuf,
+    /// Look whether everything is there that a rotation needs; change nothing and ask for no key
+    #[arg(long, conflicts_with = "once")]
+    pub dry_run: bool,
+    /// Rotate each tunnel that this end begins with once, and stop
+    #[arg(long)]
+    pub once: bool,
+}
+
+const AGENT_CONFIG: &str = "/etc/skip-client/agent.toml";
+
+const AGENT_HELP: &str = "\
+SIGHUP reads the configuration again; SIGTERM and SIGINT stop the agent after the steps that are under way.
+Exit status: 0 fine; 1 --once: a tunnel has not rotated, --dry-run: something is missing, status: something needs
+attention; 2 the configuration has mistakes, or the agent cannot start; 3 status: there is no agent.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentTask {
+    /// Show how the tunnels of a running agent are
+    Status(AgentStatus),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentStatus {
+    /// The configuration of the agent
+    #[arg(long, value_name = "FILE", default_value = AGENT_CONFIG)]
+    pub config: PathBuf,
+    /// One JSON object instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = crate::serve::switches_help())]

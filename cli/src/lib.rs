@@ -2,6 +2,7 @@
 //!
 //! [`run`] takes the arguments and gives the exit status; it never ends the process itself.
 
+mod agent;
 mod args;
 mod connect;
 mod demo;
@@ -28,7 +29,7 @@ use crate::report::{INTERRUPTED, Reporter};
 /// Runs the command with `args`, the program's name first (as [`std::env::args_os`] gives them), on this process's
 /// stdin, stdout and stderr.
 ///
-/// Returns the exit status: 0 fine; 1 the demo went wrong, or a Key Provider failed its examination; 2 wrong use; 3 no connection, or it was lost or timed out;
+/// Returns the exit status: 0 fine; 1 the demo went wrong, a Key Provider failed its examination, or a tunnel did not rotate; 2 wrong use; 3 no connection, or it was lost or timed out;
 /// 4 the Key Provider refused; 5 its answer is wrong, or a message that was to be validated is invalid; 130
 /// interrupted. It takes SIGINT, SIGTERM and SIGHUP over from the first command that waits for the network on.
 #[must_use]
@@ -48,6 +49,7 @@ pub fn run(args: Vec<OsString>) -> i32 {
         Command::Validate(args) => validate::run(args),
         Command::Doctor(args) => doctor::run(args, &interrupt),
         Command::Serve(args) => serve::run(args, &interrupt),
+        Command::Agent(args) => agent::run(args),
         Command::Demo => demo::run(&interrupt),
         Command::Explain(args) => explain::run(args),
     };

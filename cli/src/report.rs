@@ -88,6 +88,11 @@ pub(crate) fn warning(text: &str) {
     say(&format!("warning: {}\n", shown(text)));
 }
 
+/// Shows one of several errors that are not of the library.
+pub(crate) fn error_line(text: &str) {
+    say(&format!("error: {}\n", shown(text)));
+}
+
 /// Shows a value beside an output that has no place for it.
 pub(crate) fn note(name: &str, value: &str) {
     say(&format!("{name}: {}\n", shown(value)));

@@ -22,6 +22,8 @@ help_is_as_recorded! {
     validate: ["validate", "--help"],
     doctor: ["doctor", "--help"],
     serve: ["serve", "--help"],
+    agent: ["agent", "--help"],
+    agent_status: ["agent", "status", "--help"],
     demo: ["demo", "--help"],
     explain: ["explain", "--help"],
 }

@@ -50,6 +50,9 @@ pub use export::ExportFormat;
 #[cfg(feature = "https")]
 pub use harden::{Hardening, harden_process, lock_memory};
 #[cfg(feature = "https")]
+#[doc(hidden)] // for the agent's own TLS; the types are of rustls, which may change
+pub use https::read_private_key;
+#[cfg(feature = "https")]
 pub use https::{Ending, HelloAnswer, Probe, ProbeConnection, ProbeReply, TlsVersion};
 pub use key::Key;
 pub use key_id::KeyId;

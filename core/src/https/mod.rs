@@ -37,6 +37,7 @@ use http1::{Target, exchange};
 use url::{Host, Proxy, Url};
 
 pub use hello::HelloAnswer;
+pub use private_key::read as read_private_key;
 pub use probe::{Ending, Probe, ProbeConnection, ProbeReply};
 
 /// How many idle connections are kept for the next requests.

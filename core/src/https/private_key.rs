@@ -9,7 +9,10 @@ use crate::error::{Error, Result};
 const KINDS: [&str; 3] = ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"];
 
 /// Reads the first private key of a PEM text and lends it to `take`; its bytes are wiped afterwards.
-pub(super) fn read<T>(pem: &[u8], take: impl FnOnce(&PrivateKeyDer<'static>) -> Result<T>) -> Result<T> {
+///
+/// # Errors
+/// `invalid_argument` when there is none, and what `take` has against it.
+pub fn read<T>(pem: &[u8], take: impl FnOnce(&PrivateKeyDer<'static>) -> Result<T>) -> Result<T> {
     let (kind, digits) = section(pem).ok_or_else(Error::private_key)?;
     let mut der = Zeroizing::new(vec![0; digits.len() / 4 * 3]);
     let length = Base64::decode(&*digits, &mut der)

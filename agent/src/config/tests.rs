@@ -1,0 +1,165 @@
+//! Every mistake is named with its line, its field, its rule, and what to do.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::Config;
+
+const GOOD: &str = r#"[agent]
+state = "state"
+
+[hand-off]
+listen = "127.0.0.1:7464"
+ca = "ca.pem"
+cert = "me.pem"
+key = "me.key"
+
+[key-provider.kp]
+url = "https://kp-alice:8443"
+ca = "ca.pem"
+
+[peer.site-b]
+address = "agent.site-b.example:7464"
+certificate-name = "agent.site-b.example"
+
+[tunnel.a]
+key-provider = "kp"
+peer = "site-b"
+remote = "Bob"
+interval = "1h"
+jitter = "5m"
+size = 256
+max-key-age = "3h"
+when-too-old = "take-down"
+consumer = { type = "file", path = "/run/a.key", format = "wireguard" }
+"#;
+
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (name, mode) in [
+        ("ca.pem", 0o644),
+        ("me.pem", 0o644),
+        ("me.key", 0o600),
+        ("open.key", 0o644),
+    ] {
+        let path = dir.path().join(name);
+        fs::write(&path, "not looked at here").expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+    }
+    dir
+}
+
+/// What is said about the good configuration with `from` replaced by `to`.
+fn mistakes(dir: &Path, from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    let error = Config::of_text("agent.toml", &GOOD.replacen(from, to, 1), dir).expect_err(to);
+    error.to_string().replace(&dir.display().to_string(), "DIR")
+}
+
+#[test]
+fn a_good_configuration_is_taken() {
+    let dir = folder();
+    let config = Config::of_text("agent.toml", GOOD, dir.path()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.tunnels.len(), 1);
+    assert_eq!(config.state(), dir.path().join("state"));
+}
+
+#[test]
+fn every_mistake_is_named() {
+    let dir = folder();
+    let mut text = String::new();
+    for (from, to) in [
+        ("[agent]", "[agnet]"),
+        ("state = \"state\"", ""),
+        ("state = \"state\"", "state = 1"),
+        ("state = \"state\"", "state = \"state\"\nworkers = 0"),
+        ("state = \"state\"", "state = \"state\"\nlog-level = \"warning\""),
+        ("state = \"state\"", "state = \"state\"\nmetrics = \"0.0.0.0:9464\""),
+        ("state = \"state\"", "state = \"state\"\ncheck-every = \"0s\""),
+        ("127.0.0.1:7464", "localhost"),
+        ("key = \"me.key\"", "key = \"open.key\""),
+        ("key = \"me.key\"", "key = \"missing.key\""),
+        ("key = \"me.key\"", "key = \"me.key\"\nkeys = \"x\""),
+        ("https://kp-alice:8443", "http://kp-alice:8443"),
+        ("url = \"https://kp-alice:8443\"", "urls = []"),
+        ("ca = \"ca.pem\"\n\n[peer", "\n[peer"),
+        (
+            "ca = \"ca.pem\"\n\n[peer",
+            "ca = \"ca.pem\"\npsk-file = \"me.key\"\n\n[peer",
+        ),
+        (
+            "ca = \"ca.pem\"\n\n[peer",
+            "ca = \"ca.pem\"\ncert = \"me.pem\"\n\n[peer",
+        ),
+        ("agent.site-b.example:7464", "agent.site-b.example"),
+        (
+            "certificate-name = \"agent.site-b.example\"",
+            "certificate-name = \"a b\"",
+        ),
+        ("[tunnel.a]", "[tunnel.\"a/b\"]"),
+        ("key-provider = \"kp\"", "key-provider = \"kb\""),
+        ("peer = \"site-b\"", ""),
+        ("remote = \"Bob\"", "remote = \"B*\""),
+        ("interval = \"1h\"", "intervall = \"1h\""),
+        ("interval = \"1h\"", "interval = 3600"),
+        ("interval = \"1h\"", "interval = \"1 hour\""),
+        ("jitter = \"5m\"", "jitter = \"2h\""),
+        ("size = 256", "size = 250"),
+        ("size = 256", "size = 128"),
+        ("max-key-age = \"3h\"", "max-key-age = \"30m\""),
+        ("max-key-age = \"3h\"\n", ""),
+        ("take-down", "takedown"),
+        ("type = \"file\"", "type = \"flie\""),
+        ("type = \"file\", ", ""),
+        ("path = \"/run/a.key\"", "path = \"run/a.key\""),
+        ("path = \"/run/a.key\"", "pth = \"/run/a.key\""),
+        ("size = 256", "size = 256\nsize = 256"),
+        ("size = 256", "size = "),
+    ] {
+        let _ = writeln!(
+            text,
+            "{}\n  {}",
+            to.trim().replace('\n', " ⏎ "),
+            mistakes(dir.path(), from, to).replace('\n', "\n  ")
+        );
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn several_are_named_at_once_in_the_order_of_the_file() {
+    let dir = folder();
+    let bad = GOOD
+        .replace("https://", "http://")
+        .replace("\"1h\"", "\"1 h\"")
+        .replace("size = 256", "sise = 256");
+    let error = Config::of_text("agent.toml", &bad, dir.path()).expect_err("mistakes");
+    let lines: Vec<usize> = error.mistakes.iter().map(|mistake| mistake.line).collect();
+    assert!(lines.len() >= 3 && lines.is_sorted(), "{error}");
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    let dir = folder();
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..3000 {
+        let mut text = GOOD.as_bytes().to_vec();
+        for _ in 0..random.usize(1..6) {
+            let at = random.usize(..text.len());
+            match random.u8(..3) {
+                0 => text[at] = random.u8(9..127),
+                1 => drop(text.drain(at..(at + random.usize(1..40)).min(text.len()))),
+                _ => text.insert(at, *random.choice(b"\"[]{}.=,\n#").unwrap_or(&b'x')),
+            }
+            if text.is_empty() {
+                break;
+            }
+        }
+        let text = String::from_utf8_lossy(&text).into_owned();
+        if let Err(error) = Config::of_text("agent.toml", &text, dir.path()) {
+            assert!(!error.mistakes.is_empty() && error.mistakes.iter().all(|m| m.line >= 1));
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! A program that is run for each step, with the key on its stdin.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use skip_client::{ExportFormat, Key, KeyId};
+
+use super::{Consumer, ConsumerError, Observation};
+
+/// How much a program may say; the rest is read and dropped.
+const MAX_OUTPUT: u64 = 16 << 10;
+/// Exit status of a program that has nothing to do for a step, or cannot tell (`EX_UNAVAILABLE`).
+const NOT_MINE: i32 = 69;
+
+/// The table of a command consumer.
+///
+/// The program is run with one more argument, the step: `prepare`, `activate`, `retire-others`, `abandon`, `observe` or
+/// `take-down`, and for the first four of them the keyId after it. The key is on its stdin (`prepare`, `activate`; for
+/// `abandon` the key that stays, if it is known). Its environment is empty but for `PATH`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Settings {
+    /// The program, as an absolute path, and its first arguments.
+    pub run: Vec<String>,
+    /// The form of the key on stdin: one of the names of [`ExportFormat`], `hex` unless given.
+    #[serde(default = "hex")]
+    pub format: String,
+    /// Seconds that a run may take, 10 unless given.
+    #[serde(default = "ten")]
+    pub timeout: u64,
+}
+
+pub(super) fn hex() -> String {
+    "hex".to_owned()
+}
+
+pub(super) fn ten() -> u64 {
+    10
+}
+
+impl Settings {
+    pub(crate) fn check(&self, size_bits: Option<u32>) -> Result<(), String> {
+        check_program("run", &self.run, self.timeout)?;
+        check_format(&self.format, size_bits).map(drop)
+    }
+}
+
+/// Rules for the name of a format, and the sizes of keys that it takes.
+pub(super) fn check_format(name: &str, size_bits: Option<u32>) -> Result<ExportFormat, String> {
+    let format: ExportFormat = name
+        .parse()
+        .map_err(|error: skip_client::Error| format!("{}; {}", error.message(), error.hint()))?;
+    match format {
+        ExportFormat::Wireguard if size_bits != Some(256) => Err("size: must be 256 for the format wireguard".into()),
+        ExportFormat::Wpa if !matches!(size_bits, Some(128 | 256)) => {
+            Err("size: must be 128 or 256 for the format wpa".into())
+        }
+        _ => Ok(format),
+    }
+}
+
+/// Rules for a program of the configuration.
+pub(super) fn check_program(field: &str, run: &[String], timeout: u64) -> Result<(), String> {
+    let Some(program) = run.first() else {
+        return Err(format!("{field}: must not be empty"));
+    };
+    if !Path::new(program).is_absolute() {
+        return Err(format!("{field}: must begin with the absolute path of a program"));
+    }
+    if run.iter().any(|word| word.contains('\0')) {
+        return Err(format!("{field}: must have no NUL"));
+    }
+    if !(1..=3600).contains(&timeout) {
+        return Err("timeout: must be from 1 to 3600 seconds".to_owned());
+    }
+    Ok(())
+}
+
+pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerError> {
+    let format = settings.format.parse();
+    Ok(Box::new(Commanded {
+        program: Program::new(&settings.run, settings.timeout),
+        format: format.map_err(|_| ConsumerError::lasting("the format is not known", ""))?,
+    }))
+}
+
+struct Commanded {
+    program: Program,
+    format: ExportFormat,
+}
+
+impl Commanded {
+    fn give(&self, step: &str, key_id: &KeyId, key: Option<&Key>) -> Result<(), ConsumerError> {
+        let content = key.map(|key| key.export(self.format)).transpose();
+        let content = content.map_err(|error| ConsumerError::lasting(error.to_string(), error.hint().to_owned()))?;
+        let input = content.as_ref().map(|bytes| bytes.as_slice());
+        self.program.run(&[step, key_id.as_str()], input).map(drop)
+    }
+}
+
+impl Consumer for Commanded {
+    fn prepare(&mut self, key: &Key) -> Result<(), ConsumerError> {
+        self.give("prepare", key.key_id(), Some(key))
+    }
+
+    fn activate(&mut self, key: &Key) -> Result<(), ConsumerError> {
+        self.give("activate", key.key_id(), Some(key))
+    }
+
+    fn retire_others(&mut self, keep: &KeyId) -> Result<(), ConsumerError> {
+        self.give("retire-others", keep, None)
+    }
+
+    fn abandon(&mut self, key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError> {
+        self.give("abandon", key_id, in_use)
+    }
+
+    /// What the program prints, a line each, all of them optional: `up` or `down`, `key-id=…`, `instance=…`.
+    fn observe(&mut self) -> Result<Observation, ConsumerError> {
+        let Some(said) = self.program.run(&["observe"], None)? else {
+            return Ok(Observation {
+                reachable: true,
+                ..Observation::default()
+            });
+        };
+        Ok(observation(&String::from_utf8_lossy(&said)))
+    }
+
+    fn take_down(&mut self) -> Result<(), ConsumerError> {
+        self.program.run(&["take-down"], None).map(drop)
+    }
+}
+
+fn observation(said: &str) -> Observation {
+    let mut seen = Observation {
+        reachable: true,
+        ..Observation::default()
+    };
+    for line in said.lines().map(str::trim) {
+        match line.split_once('=') {
+            Some(("key-id", id)) => seen.key_id = KeyId::lenient(id).ok(),
+            Some(("instance", text)) => seen.instance = Some(text.chars().take(100).collect()),
+            None if line == "up" => seen.tunnel_up = Some(true),
+            None if line == "down" => seen.tunnel_up = Some(false),
+            None if line == "unreachable" => seen.reachable = false,
+            _ => {}
+        }
+    }
+    seen
+}
+
+/// A program that is run with a clean environment, a deadline, and a limit to what it may say.
+pub(super) struct Program {
+    run: Vec<String>,
+    timeout: Duration,
+}
+
+impl Program {
+    pub fn new(run: &[String], timeout: u64) -> Self {
+        Self {
+            run: run.to_vec(),
+            timeout: Duration::from_secs(timeout),
+        }
+    }
+
+    /// Runs it with further arguments and `input` on its stdin. What it printed; `None` when it does not do this step.
+    pub fn run(&self, arguments: &[&str], input: Option<&[u8]>) -> Result<Option<Vec<u8>>, ConsumerError> {
+        let name = self.run.first().map(String::as_str).unwrap_or_default();
+        let mut command = Command::new(name);
+        command
+            .args(self.run.iter().skip(1))
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            // what a program says on stderr could be anything, also the key
+            .stderr(Stdio::null());
+        let mut child = command.spawn().map_err(|error| {
+            let what = format!("cannot run {name}: {error}");
+            ConsumerError::new(what, "check the path and its permissions")
+        })?;
+        let until = Instant::now() + self.timeout;
+        let outcome = Self::converse(&mut child, input, until);
+        let Some((said, status)) = outcome else {
+            let _ = child.kill();
+            let _ = child.wait();
+            let what = format!("{name} did not end within {} s", self.timeout.as_secs());
+            return Err(ConsumerError::new(what, "run it by hand with the same arguments"));
+        };
+        let status = match status.code() {
+            Some(0) => return Ok(Some(said)),
+            Some(NOT_MINE) => return Ok(None),
+            Some(code) => format!("{name} ended with status {code}"),
+            None => format!("{name} was ended by a signal"),
+        };
+        Err(ConsumerError::new(status, "run it by hand with the same arguments"))
+    }
+
+    /// `None` when it is not done in time.
+    fn converse(
+        child: &mut Child,
+        input: Option<&[u8]>,
+        until: Instant,
+    ) -> Option<(Vec<u8>, std::process::ExitStatus)> {
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+            // a key fits the pipe's buffer; a program that does not want it may be gone
+            let _ = stdin.write_all(input);
+        }
+        let said = child.stdout.take().map(listen);
+        let status = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if Instant::now() < until => thread::sleep(Duration::from_millis(5)),
+                Ok(None) | Err(_) => return None,
+            }
+        };
+        // a grandchild may hold the pipe open
+        let left = until
+            .saturating_duration_since(Instant::now())
+            .min(Duration::from_secs(1));
+        let said = said.and_then(|said| said.recv_timeout(left).ok());
+        Some((said.unwrap_or_default(), status))
+    }
+}
+
+fn listen(stdout: ChildStdout) -> mpsc::Receiver<Vec<u8>> {
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        let mut said = Vec::new();
+        let mut stdout = stdout.take(MAX_OUTPUT);
+        let _ = stdout.read_to_end(&mut said);
+        let _ = send.send(said);
+        let _ = std::io::copy(&mut stdout.into_inner(), &mut std::io::sink());
+    });
+    receive
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Settings, check_format, check_program, open};
+    use crate::consumer::Consumer;
+    use crate::test_keys::keys;
+    use skip_client::ExportFormat;
+    use std::fs;
+    use std::time::{Duration, Instant};
+
+    fn shell(script: &str, timeout: u64) -> Box<dyn Consumer> {
+        open(&Settings {
+            run: ["/bin/sh", "-c", script, "consumer"].map(str::to_owned).to_vec(),
+            format: "hex".to_owned(),
+            timeout,
+        })
+        .expect("opened")
+    }
+
+    #[test]
+    fn each_step_has_its_arguments_and_the_key_is_on_stdin_only() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let log = dir.path().join("log");
+        let path = log.display();
+        let mut consumer = shell(
+            &format!(
+                "{{ echo \"$@\"; cat | wc -c; env | grep -v -e ^PATH= -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD=; }} >> {path}; true"
+            ),
+            10,
+        );
+        let [first, second] = keys();
+        consumer.prepare(&first).expect("runs");
+        consumer.activate(&first).expect("runs");
+        consumer.retire_others(first.key_id()).expect("runs");
+        consumer.abandon(second.key_id(), Some(&first)).expect("runs");
+        consumer.abandon(second.key_id(), None).expect("runs");
+        consumer.take_down().expect("runs");
+        let text = fs::read_to_string(&log).expect("read");
+        let text = text
+            .replace(first.key_id().as_str(), "FIRST")
+            .replace(second.key_id().as_str(), "SECOND");
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        assert_eq!(
+            lines,
+            [
+                "prepare FIRST",
+                "64",
+                "activate FIRST",
+                "64",
+                "retire-others FIRST",
+                "0",
+                "abandon SECOND",
+                "64",
+                "abandon SECOND",
+                "0",
+                "take-down",
+                "0"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_it_says_of_itself_is_read() {
+        let seen = shell("echo up; echo key-id=00ff; echo instance=7; echo other", 10).observe();
+        let seen = seen.expect("read");
+        assert_eq!((seen.reachable, seen.tunnel_up), (true, Some(true)));
+        assert_eq!(seen.key_id.expect("a keyId").as_str(), "00ff");
+        assert_eq!(seen.instance.as_deref(), Some("7"));
+        let nothing = shell("exit 69", 10).observe().expect("does not do that");
+        assert!(nothing.reachable && nothing.tunnel_up.is_none());
+    }
+
+    #[test]
+    fn failures_never_show_what_the_program_said() {
+        let [key, _] = keys();
+        let error = shell("cat; cat >&2; exit 3", 10).prepare(&key).expect_err("fails");
+        assert_eq!(error.to_string(), "/bin/sh ended with status 3");
+        let started = Instant::now();
+        let error = shell("sleep 600", 1).prepare(&key).expect_err("fails");
+        assert!(error.to_string().contains("did not end within 1 s"), "{error}");
+        assert!(started.elapsed() < Duration::from_mins(1));
+        let flood = shell("head -c 3000000 /dev/zero", 30).prepare(&key);
+        flood.expect("what it says is dropped");
+    }
+
+    #[test]
+    fn rules_are_checked_before_anything_runs() {
+        let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert!(check_program("run", &words(&["/bin/true", "x"]), 10).is_ok());
+        for (run, timeout) in [
+            (&[][..], 10),
+            (&["true"][..], 10),
+            (&["/bin/true", "\0"][..], 10),
+            (&["/bin/true"][..], 0),
+        ] {
+            assert!(check_program("run", &words(run), timeout).is_err(), "{run:?}");
+        }
+        assert_eq!(check_format("wireguard", Some(256)), Ok(ExportFormat::Wireguard));
+        for (name, size) in [("wireguard", None), ("wpa", Some(192)), ("HEX", None)] {
+            assert!(check_format(name, size).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! A file that another program reads: replaced as a whole, for its owner only.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::Deserialize;
+use skip_client::{ExportFormat, Key, KeyId};
+
+use super::command::{Program, check_format, check_program, hex, ten};
+use super::{Consumer, ConsumerError, Observation};
+use crate::state::replace;
+
+/// The table of a file consumer.
+///
+/// The initiator's file has the new key once the responder has its own; the responder's file has it as soon as it was
+/// fetched. A file holds one key: what reads it should come back for the new one when the old one stops working.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Settings {
+    /// The file, as an absolute path.
+    pub path: PathBuf,
+    /// The form of its content: one of the names of [`ExportFormat`], `hex` unless given.
+    #[serde(default = "hex")]
+    pub format: String,
+    /// A program, and its arguments, to run each time the file has changed. It is told nothing secret.
+    #[serde(default)]
+    pub then: Option<Vec<String>>,
+    /// Seconds that the program may take, 10 unless given.
+    #[serde(default = "ten")]
+    pub timeout: u64,
+}
+
+impl Settings {
+    pub(crate) fn check(&self, size_bits: Option<u32>) -> Result<(), String> {
+        if !self.path.is_absolute() {
+            return Err("path: must be absolute".to_owned());
+        }
+        check_format(&self.format, size_bits)?;
+        self.then
+            .as_ref()
+            .map_or(Ok(()), |run| check_program("then", run, self.timeout))
+    }
+}
+
+pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerError> {
+    let format = settings
+        .format
+        .parse()
+        .map_err(|_| ConsumerError::lasting("the format is not known", ""))?;
+    Ok(Box::new(KeyFile {
+        path: settings.path.clone(),
+        format,
+        then: settings.then.as_ref().map(|run| Program::new(run, settings.timeout)),
+        holds: None,
+    }))
+}
+
+struct KeyFile {
+    path: PathBuf,
+    format: ExportFormat,
+    then: Option<Program>,
+    /// The key that was written last, and what the file looked like then.
+    holds: Option<(KeyId, Option<SystemTime>)>,
+}
+
+impl KeyFile {
+    fn write(&mut self, key: &Key) -> Result<(), ConsumerError> {
+        if self
+            .holds
+            .as_ref()
+            .is_some_and(|(id, when)| id == key.key_id() && *when == self.modified())
+        {
+            return Ok(());
+        }
+        let content = key
+            .export(self.format)
+            .map_err(|error| ConsumerError::lasting(error.to_string(), error.hint().to_owned()))?;
+        replace(&self.path, &content, 0o600).map_err(|error| {
+            let what = format!("cannot write {}: {error}", self.path.display());
+            ConsumerError::new(what, "check the folder and its permissions")
+        })?;
+        self.holds = Some((key.key_id().clone(), self.modified()));
+        self.then()
+    }
+
+    fn then(&self) -> Result<(), ConsumerError> {
+        self.then
+            .as_ref()
+            .map_or(Ok(()), |program| program.run(&[], None).map(drop))
+    }
+
+    fn modified(&self) -> Option<SystemTime> {
+        std::fs::metadata(&self.path).and_then(|meta| meta.modified()).ok()
+    }
+}
+
+impl Consumer for KeyFile {
+    fn prepare(&mut self, key: &Key) -> Result<(), ConsumerError> {
+        self.write(key)
+    }
+
+    fn activate(&mut self, key: &Key) -> Result<(), ConsumerError> {
+        self.write(key)
+    }
+
+    fn retire_others(&mut self, _keep: &KeyId) -> Result<(), ConsumerError> {
+        Ok(())
+    }
+
+    fn abandon(&mut self, key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError> {
+        match in_use {
+            Some(key) => self.write(key),
+            // the new key was never written, or nothing is known to put in its place
+            None if self.holds.as_ref().is_none_or(|(id, _)| id != key_id) => Ok(()),
+            None => Err(ConsumerError::lasting(
+                "the file holds a key that the peer will not use, and the one before is not known any more",
+                "the next rotation replaces it",
+            )),
+        }
+    }
+
+    fn observe(&mut self) -> Result<Observation, ConsumerError> {
+        let reachable = self.path.parent().is_some_and(std::path::Path::is_dir);
+        let key_id = self
+            .holds
+            .as_ref()
+            .filter(|(_, when)| *when == self.modified())
+            .map(|(id, _)| id.clone());
+        Ok(Observation {
+            reachable,
+            tunnel_up: None,
+            key_id,
+            instance: None,
+        })
+    }
+
+    fn take_down(&mut self) -> Result<(), ConsumerError> {
+        self.holds = None;
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let what = format!("cannot remove {}: {error}", self.path.display());
+                Err(ConsumerError::new(what, "check the folder and its permissions"))
+            }
+            _ => self.then(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Settings, open};
+    use crate::test_keys::keys;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_file_has_one_key_for_its_owner_only_and_the_program_runs_after_each_change() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("psk");
+        let log = dir.path().join("log");
+        let settings = Settings {
+            path: path.clone(),
+            format: "hex".to_owned(),
+            then: Some(vec![
+                "/bin/sh".to_owned(),
+                "-c".to_owned(),
+                format!("ls {} >> {} 2>&1; true", path.display(), log.display()),
+            ]),
+            timeout: 10,
+        };
+        settings.check(None).expect("fine");
+        let [first, second] = keys();
+        let mut consumer = open(&settings).expect("opened");
+        assert!(consumer.observe().expect("seen").reachable);
+        consumer.prepare(&first).expect("written");
+        consumer.activate(&first).expect("is there already");
+        let hex = first.export(skip_client::ExportFormat::Hex).expect("a form");
+        assert!(fs::read(&path).expect("read") == *hex);
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(consumer.observe().expect("seen").key_id.as_ref(), Some(first.key_id()));
+        consumer.prepare(&second).expect("written");
+        consumer.abandon(second.key_id(), Some(&first)).expect("put back");
+        assert!(fs::read(&path).expect("read") == *hex);
+        consumer.prepare(&second).expect("written");
+        consumer
+            .abandon(second.key_id(), None)
+            .expect_err("nothing to put back");
+        consumer.retire_others(second.key_id()).expect("nothing to do");
+        assert_eq!(fs::read_to_string(&log).expect("read").lines().count(), 4);
+        fs::write(&path, "somebody else").expect("written");
+        consumer.take_down().expect("removed");
+        assert!(!path.exists());
+        assert_eq!(
+            fs::read_dir(dir.path()).expect("listed").count(),
+            1,
+            "only the log is left"
+        );
+    }
+}

@@ -1,0 +1,278 @@
+//! `libreswan`, through a file of secrets that it reads again.
+//!
+//! `libreswan` takes a PPK when it makes an `IKE_SA`, and makes no second one beside the first for a connection. So the
+//! initiator ends the tunnel and begins it again: packets of that moment, some round trips, are lost.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use skip_client::{ExportFormat, Key, KeyId};
+use zeroize::Zeroizing;
+
+use super::command::{Program, check_program, ten};
+use super::{Consumer, ConsumerError, Observation};
+use crate::state::replace;
+
+/// The table of a `libreswan` consumer.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Settings {
+    /// The name of the connection, which has `ppk=insist`.
+    pub connection: String,
+    /// Its `leftid`, as `ipsec.conf` has it: the secrets are for this pair of ids only.
+    pub left_id: String,
+    /// Its `rightid`.
+    pub right_id: String,
+    /// A file of secrets for this tunnel alone, which `ipsec.secrets` includes: `/etc/ipsec.d/skip-NAME.secrets`, for
+    /// example. The agent makes it, for its owner only.
+    pub secrets: PathBuf,
+    /// The path of `ipsec`; `/usr/sbin/ipsec` unless given.
+    #[serde(default = "default_ipsec")]
+    pub ipsec: String,
+    /// Seconds that a run of `ipsec` may take, 10 unless given.
+    #[serde(default = "ten")]
+    pub timeout: u64,
+}
+
+fn default_ipsec() -> String {
+    "/usr/sbin/ipsec".to_owned()
+}
+
+impl Settings {
+    pub(crate) fn check(&self, _size_bits: Option<u32>) -> Result<(), String> {
+        let fields = [
+            ("connection", &self.connection),
+            ("left-id", &self.left_id),
+            ("right-id", &self.right_id),
+        ];
+        for (field, value) in fields {
+            let allowed = |c: char| c.is_ascii_graphic() && !"\":#'".contains(c);
+            if value.is_empty() || value.len() > 200 || value.starts_with('-') || !value.chars().all(allowed) {
+                return Err(format!(
+                    "{field}: must be 1 to 200 printable characters without spaces, quotes, ':' and '#', no '-' in front"
+                ));
+            }
+        }
+        if !self.secrets.is_absolute() {
+            return Err("secrets: must be absolute".to_owned());
+        }
+        check_program("ipsec", std::slice::from_ref(&self.ipsec), self.timeout)
+    }
+}
+
+// the same signature for all consumers
+#[allow(clippy::unnecessary_wraps)]
+pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerError> {
+    Ok(Box::new(Libreswan {
+        ipsec: Program::new(std::slice::from_ref(&settings.ipsec), settings.timeout),
+        settings: settings.clone(),
+    }))
+}
+
+struct Libreswan {
+    settings: Settings,
+    ipsec: Program,
+}
+
+impl Consumer for Libreswan {
+    fn prepare(&mut self, key: &Key) -> Result<(), ConsumerError> {
+        self.rewrite(|id| id != key.key_id().as_str(), Some(key))
+    }
+
+    fn activate(&mut self, key: &Key) -> Result<(), ConsumerError> {
+        // of several keys an initiator would take any
+        self.rewrite(|_| false, Some(key))?;
+        let connection = &self.settings.connection;
+        // one that is not up cannot be ended
+        let _ = self.ipsec.run(&["auto", "--down", connection], None);
+        self.ipsec
+            .run(&["auto", "--up", connection], None)
+            .map(drop)
+            .map_err(|error| {
+                ConsumerError::new(
+                    format!("the tunnel {connection} did not come up with the new key: {error}"),
+                    "pluto's log at both ends says why; the peer needs the same key, and ppk=insist",
+                )
+            })
+    }
+
+    fn retire_others(&mut self, keep: &KeyId) -> Result<(), ConsumerError> {
+        self.rewrite(|id| id == keep.as_str(), None)
+    }
+
+    fn abandon(&mut self, key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError> {
+        let stays = in_use.map(|key| key.key_id().as_str());
+        self.rewrite(|id| id != key_id.as_str() && Some(id) != stays, in_use)
+    }
+
+    /// `libreswan` does not say which PPK it used. It has its keys in a file, so a new start loses none.
+    fn observe(&mut self) -> Result<Observation, ConsumerError> {
+        let Ok(said) = self.ipsec.run(&["trafficstatus"], None) else {
+            return Ok(Observation::default());
+        };
+        let said = String::from_utf8_lossy(said.as_deref().unwrap_or_default()).into_owned();
+        Ok(Observation {
+            reachable: true,
+            tunnel_up: Some(said.contains(&format!("\"{}\"", self.settings.connection))),
+            key_id: None,
+            instance: None,
+        })
+    }
+
+    fn take_down(&mut self) -> Result<(), ConsumerError> {
+        // first the keys, so that it cannot begin again with them
+        self.rewrite(|_| false, None)?;
+        let _ = self.ipsec.run(&["auto", "--down", &self.settings.connection], None);
+        Ok(())
+    }
+}
+
+impl Libreswan {
+    /// Writes the file anew with the lines that stay and one more key, and has it read.
+    fn rewrite(&self, stays: impl Fn(&str) -> bool, more: Option<&Key>) -> Result<(), ConsumerError> {
+        let path = &self.settings.secrets;
+        let failed = |what: &str, error: &io::Error| {
+            ConsumerError::new(
+                format!("cannot {what} {}: {error}", path.display()),
+                "check the folder and its permissions",
+            )
+        };
+        let before = match fs::read(path) {
+            Ok(content) => Zeroizing::new(content),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Zeroizing::default(),
+            Err(error) => return Err(failed("read", &error)),
+        };
+        let text = more.map(|key| key.export(ExportFormat::Libreswan)).transpose();
+        let text = text.map_err(|error| ConsumerError::lasting(error.to_string(), error.hint().to_owned()))?;
+        let text = text.as_ref().map(|bytes| bytes.as_slice()).unwrap_or_default();
+        let ids = format!("{} {} ", self.settings.left_id, self.settings.right_id);
+        // of its final size from the start, because growing would leave copies of a key behind
+        let mut after = Zeroizing::new(Vec::with_capacity(before.len() + ids.len() + text.len() + 1));
+        for line in before.split(|byte| *byte == b'\n') {
+            if key_id_of(line).is_some_and(&stays) {
+                after.extend_from_slice(line);
+                after.push(b'\n');
+            }
+        }
+        if !text.is_empty() {
+            after.extend_from_slice(ids.as_bytes());
+            after.extend_from_slice(text);
+        }
+        replace(path, &after, 0o600).map_err(|error| failed("write", &error))?;
+        self.ipsec
+            .run(&["auto", "--rereadsecrets"], None)
+            .map(drop)
+            .map_err(|error| {
+                ConsumerError::new(
+                    format!("the secrets cannot be read again: {error}"),
+                    "check that pluto runs, and that this user may control it",
+                )
+            })
+    }
+}
+
+/// The keyId of a line that this agent has written.
+fn key_id_of(line: &[u8]) -> Option<&str> {
+    let quoted = line.split(|byte| *byte == b'"').nth(1)?;
+    std::str::from_utf8(quoted).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::test_keys::keys;
+
+    fn fake(script: &str) -> (tempfile::TempDir, Settings) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ipsec");
+        let log = folder.path().join("log");
+        fs::write(
+            &path,
+            format!("#!/bin/sh\necho \"$*\" >> {}\n{script}\n", log.display()),
+        )
+        .unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        let settings = Settings {
+            connection: "site-b".to_owned(),
+            left_id: "@west".to_owned(),
+            right_id: "@east".to_owned(),
+            secrets: folder.path().join("skip.secrets"),
+            ipsec: path.to_str().unwrap().to_owned(),
+            timeout: 10,
+        };
+        (folder, settings)
+    }
+
+    /// The lines of the file, each without its key.
+    fn lines(settings: &Settings) -> Vec<String> {
+        let text = fs::read_to_string(&settings.secrets).unwrap();
+        text.lines()
+            .map(|line| line.split(" 0x").next().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_responder_has_both_keys_until_one_is_retired() {
+        let (folder, settings) = fake("");
+        let mut consumer = open(&settings).unwrap();
+        let [old, new] = keys();
+        let line = |key: &Key| format!("@west @east : PPKS \"{}\"", key.key_id());
+        consumer.prepare(&old).unwrap();
+        consumer.prepare(&new).unwrap();
+        consumer.prepare(&new).unwrap();
+        assert_eq!(lines(&settings), [line(&old), line(&new)]);
+        let mode = fs::metadata(&settings.secrets).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        consumer.abandon(new.key_id(), Some(&old)).unwrap();
+        assert_eq!(lines(&settings), [line(&old)]);
+        consumer.prepare(&new).unwrap();
+        consumer.retire_others(new.key_id()).unwrap();
+        assert_eq!(lines(&settings), [line(&new)]);
+        consumer.take_down().unwrap();
+        assert_eq!(lines(&settings), [""; 0]);
+        let log = fs::read_to_string(folder.path().join("log")).unwrap();
+        assert_eq!(log, "auto --rereadsecrets\n".repeat(7) + "auto --down site-b\n");
+    }
+
+    #[test]
+    fn the_initiator_begins_the_tunnel_again() {
+        let (folder, settings) = fake("");
+        let mut consumer = open(&settings).unwrap();
+        let [old, new] = keys();
+        consumer.prepare(&old).unwrap();
+        consumer.activate(&new).unwrap();
+        assert_eq!(lines(&settings).len(), 1);
+        let log = fs::read_to_string(folder.path().join("log")).unwrap();
+        assert!(log.ends_with("auto --down site-b\nauto --up site-b\n"));
+    }
+
+    #[test]
+    fn what_pluto_says_is_read() {
+        let (_folder, settings) = fake(r#"echo '006 #2: "site-b", type=ESP, add_time=1'"#);
+        assert_eq!(open(&settings).unwrap().observe().unwrap().tunnel_up, Some(true));
+        let (_folder, settings) = fake("");
+        assert_eq!(open(&settings).unwrap().observe().unwrap().tunnel_up, Some(false));
+        let (_folder, settings) = fake("exit 1");
+        assert!(!open(&settings).unwrap().observe().unwrap().reachable);
+        let error = open(&settings).unwrap().prepare(&keys()[0]).unwrap_err();
+        assert!(error.to_string().starts_with("the secrets cannot be read again: "));
+    }
+
+    #[test]
+    fn settings_are_checked() {
+        let (_folder, good) = fake("");
+        assert_eq!(good.check(None), Ok(()));
+        let bad = |change: fn(&mut Settings)| {
+            let mut settings = good.clone();
+            change(&mut settings);
+            settings.check(None).unwrap_err()
+        };
+        assert!(bad(|s| s.left_id = "a b".to_owned()).starts_with("left-id:"));
+        assert!(bad(|s| s.connection = "--all".to_owned()).starts_with("connection:"));
+        assert!(bad(|s| s.secrets = PathBuf::from("here")).starts_with("secrets:"));
+    }
+}

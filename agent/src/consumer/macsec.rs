@@ -1,0 +1,288 @@
+//! `MACsec`, through the control socket of `wpa_supplicant`: the key is the CAK of MKA, the keyId its name, the CKN.
+//!
+//! `wpa_supplicant` has one CAK for an interface. To change it, MKA is stopped and begun again, so frames are lost from the
+//! moment when the first end changes until both have met again: a hand-off and two of MKA's hellos, of two seconds each.
+
+use std::fs;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use skip_client::{ExportFormat, Key, KeyId};
+use zeroize::Zeroizing;
+
+use super::command::ten;
+use super::{Consumer, ConsumerError, Observation};
+
+/// The table of a `MACsec` consumer.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Settings {
+    /// The interface that `wpa_supplicant` serves, with `-D macsec_linux`.
+    pub interface: String,
+    /// The folder of its control sockets; `/run/wpa_supplicant` unless given.
+    #[serde(default = "default_control")]
+    pub control: PathBuf,
+    /// The number of the network block that takes the key; 0, the first, unless given.
+    #[serde(default)]
+    pub network: u32,
+    /// Seconds that `wpa_supplicant` may take for an answer, 10 unless given.
+    #[serde(default = "ten")]
+    pub timeout: u64,
+}
+
+fn default_control() -> PathBuf {
+    PathBuf::from("/run/wpa_supplicant")
+}
+
+impl Settings {
+    pub(crate) fn check(&self, size_bits: Option<u32>) -> Result<(), String> {
+        if !matches!(size_bits, Some(128 | 256)) {
+            return Err("size: must be 128 or 256 for MACsec".to_owned());
+        }
+        let is_name = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
+        if self.interface.is_empty() || self.interface.len() > 15 || !self.interface.chars().all(is_name) {
+            return Err("interface: must be the name of an interface, of 1 to 15 characters".to_owned());
+        }
+        if !self.control.is_absolute() {
+            return Err("control: must be absolute".to_owned());
+        }
+        if !(1..=300).contains(&self.timeout) {
+            return Err("timeout: must be from 1 to 300 seconds".to_owned());
+        }
+        Ok(())
+    }
+}
+
+// the same signature for all consumers
+#[allow(clippy::unnecessary_wraps)]
+pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerError> {
+    Ok(Box::new(Macsec {
+        settings: settings.clone(),
+        set: None,
+    }))
+}
+
+struct Macsec {
+    settings: Settings,
+    /// The key that this process has set, and in which `wpa_supplicant`.
+    set: Option<(KeyId, Option<String>)>,
+}
+
+impl Consumer for Macsec {
+    fn prepare(&mut self, key: &Key) -> Result<(), ConsumerError> {
+        let now = Some((key.key_id().clone(), self.instance()));
+        if self.set.is_some() && self.set == now {
+            return Ok(());
+        }
+        // two lines: mka_cak=… and mka_ckn=…
+        let text = key
+            .export(ExportFormat::Wpa)
+            .map_err(|error| ConsumerError::lasting(error.to_string(), error.hint().to_owned()))?;
+        self.set = None;
+        let number = self.settings.network;
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let at = line.iter().position(|byte| *byte == b'=').unwrap_or(line.len());
+            let (name, value) = line.split_at(at);
+            let name = std::str::from_utf8(name).unwrap_or_default();
+            let mut request = Zeroizing::new(Vec::with_capacity(64 + value.len()));
+            request.extend_from_slice(format!("SET_NETWORK {number} {name} ").as_bytes());
+            request.extend_from_slice(value.get(1..).unwrap_or_default());
+            self.order(&request, &format!("SET_NETWORK {number} {name}"))?;
+        }
+        for command in ["DISABLE_NETWORK", "ENABLE_NETWORK"] {
+            let request = format!("{command} {number}");
+            self.order(request.as_bytes(), &request)?;
+        }
+        self.set = now;
+        Ok(())
+    }
+
+    fn activate(&mut self, key: &Key) -> Result<(), ConsumerError> {
+        self.prepare(key)
+    }
+
+    /// Nothing: the new key has taken the place of the old one.
+    fn retire_others(&mut self, _keep: &KeyId) -> Result<(), ConsumerError> {
+        Ok(())
+    }
+
+    /// Without the key that stays, the abandoned one stays until the next rotation.
+    fn abandon(&mut self, _key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError> {
+        in_use.map_or(Ok(()), |key| self.prepare(key))
+    }
+
+    fn observe(&mut self) -> Result<Observation, ConsumerError> {
+        let Ok(status) = self.ask(b"STATUS") else {
+            return Ok(Observation::default());
+        };
+        let status = String::from_utf8_lossy(&status);
+        // both are there while MKA runs
+        let line = |wanted: &str| status.lines().any(|line| line == wanted);
+        let tunnel_up = match (line("Secured=Yes"), line("Secured=No")) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        };
+        let instance = self.instance();
+        let set = self.set.as_ref().filter(|(_, in_instance)| *in_instance == instance);
+        Ok(Observation {
+            reachable: true,
+            tunnel_up,
+            key_id: set
+                .filter(|_| tunnel_up == Some(true))
+                .map(|(key_id, _)| key_id.clone()),
+            instance,
+        })
+    }
+
+    fn take_down(&mut self) -> Result<(), ConsumerError> {
+        self.set = None;
+        let request = format!("DISABLE_NETWORK {}", self.settings.network);
+        self.order(request.as_bytes(), &request)
+    }
+}
+
+impl Macsec {
+    fn socket(&self) -> PathBuf {
+        self.settings.control.join(&self.settings.interface)
+    }
+
+    /// The socket is made anew with each `wpa_supplicant`.
+    fn instance(&self) -> Option<String> {
+        let meta = fs::metadata(self.socket()).ok()?;
+        Some(format!("{}-{}.{}", meta.ino(), meta.mtime(), meta.mtime_nsec()))
+    }
+
+    /// A command that `wpa_supplicant` answers with `OK`. `shown` is the command without its secret.
+    fn order(&self, request: &[u8], shown: &str) -> Result<(), ConsumerError> {
+        let answer = self.ask(request).map_err(|error| {
+            ConsumerError::new(
+                format!("wpa_supplicant cannot be asked at {}: {error}", self.socket().display()),
+                "check that it runs for this interface with ctrl_interface set, and that this user may use the socket",
+            )
+        })?;
+        if answer.trim_ascii() == b"OK" {
+            return Ok(());
+        }
+        Err(ConsumerError::new(
+            format!("wpa_supplicant refused {shown}"),
+            "check that the network block exists, and that this wpa_supplicant was built with MACsec",
+        ))
+    }
+
+    fn ask(&self, request: &[u8]) -> io::Result<Vec<u8>> {
+        // a name that ends with the socket, and that nobody can take before
+        let name = format!("skip-client-agent-{}-{:016x}", std::process::id(), fastrand::u64(..));
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
+        socket.connect(self.socket())?;
+        let limit = Duration::from_secs(self.settings.timeout);
+        socket.set_read_timeout(Some(limit))?;
+        socket.set_write_timeout(Some(limit))?;
+        socket.send(request)?;
+        let mut answer = vec![0; 8192];
+        let length = socket.recv(&mut answer)?;
+        answer.truncate(length);
+        Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::test_keys::keys;
+
+    fn settings(control: &std::path::Path) -> Settings {
+        Settings {
+            interface: "eth0".to_owned(),
+            control: control.to_owned(),
+            network: 0,
+            timeout: 2,
+        }
+    }
+
+    /// A `wpa_supplicant` that notes what it is asked.
+    fn fake(status: &'static str, answer: &'static str) -> (tempfile::TempDir, mpsc::Receiver<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = UnixDatagram::bind(folder.path().join("eth0")).unwrap();
+        let (send, receive) = mpsc::channel();
+        thread::spawn(move || {
+            let mut buffer = [0; 1024];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                let asked = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                let said = if asked == "STATUS" { status } else { answer };
+                let _ = socket.send_to_addr(said.as_bytes(), &from);
+                let _ = send.send(asked);
+            }
+        });
+        (folder, receive)
+    }
+
+    #[test]
+    fn a_key_is_set_and_mka_begins_again() {
+        let (folder, asked) = fake("wpa_state=COMPLETED\nSecured=Yes\n", "OK\n");
+        let mut consumer = open(&settings(folder.path())).unwrap();
+        let [key, _] = keys();
+        consumer.prepare(&key).unwrap();
+        // it is there already
+        consumer.activate(&key).unwrap();
+        let words: Vec<(String, usize)> = asked
+            .try_iter()
+            .map(|line| (line[..16].to_owned(), line.len()))
+            .collect();
+        let digits = key.secret().len() * 2;
+        let id = key.key_id().as_str().len();
+        assert_eq!(
+            words,
+            [
+                ("SET_NETWORK 0 mk".to_owned(), 22 + digits),
+                ("SET_NETWORK 0 mk".to_owned(), 22 + id),
+                ("DISABLE_NETWORK ".to_owned(), 17),
+                ("ENABLE_NETWORK 0".to_owned(), 16),
+            ]
+        );
+        let seen = consumer.observe().unwrap();
+        assert_eq!(seen.key_id.as_ref(), Some(key.key_id()));
+        assert_eq!((seen.reachable, seen.tunnel_up), (true, Some(true)));
+        consumer.take_down().unwrap();
+        assert_eq!(consumer.observe().unwrap().key_id, None);
+    }
+
+    #[test]
+    fn refusals_do_not_show_the_key() {
+        let (folder, _asked) = fake("", "FAIL\n");
+        let mut consumer = open(&settings(folder.path())).unwrap();
+        let error = consumer.prepare(&keys()[0]).unwrap_err();
+        assert_eq!(error.to_string(), "wpa_supplicant refused SET_NETWORK 0 mka_cak");
+        assert_eq!(consumer.observe().unwrap().tunnel_up, None);
+    }
+
+    #[test]
+    fn nobody_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut consumer = open(&settings(folder.path())).unwrap();
+        assert!(!consumer.observe().unwrap().reachable);
+        let error = consumer.prepare(&keys()[0]).unwrap_err();
+        assert!(error.to_string().starts_with("wpa_supplicant cannot be asked at /"));
+    }
+
+    #[test]
+    fn settings_are_checked() {
+        let folder = std::path::Path::new("/run/wpa_supplicant");
+        assert_eq!(settings(folder).check(Some(128)), Ok(()));
+        assert!(settings(folder).check(Some(192)).unwrap_err().starts_with("size:"));
+        assert!(
+            settings(std::path::Path::new("run"))
+                .check(Some(256))
+                .unwrap_err()
+                .starts_with("control:")
+        );
+    }
+}

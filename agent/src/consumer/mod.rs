@@ -1,0 +1,187 @@
+//! The gateways that take keys: one trait, and a file for each kind.
+
+pub mod command;
+pub mod file;
+pub mod libreswan;
+pub mod macsec;
+pub mod strongswan;
+pub mod wireguard;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use skip_client::{Key, KeyId};
+
+/// A gateway that takes the keys of one tunnel.
+///
+/// One thread uses it at a time. A call may block up to its own deadline, and each may be repeated with the same key.
+pub trait Consumer: Send {
+    /// The gateway accepts its peer with this key from now on, and goes on with the one in use as far as it can hold
+    /// two. The responder calls it before it acknowledges, the initiator before it activates.
+    ///
+    /// # Errors
+    /// The gateway cannot be reached, or does not take the key.
+    fn prepare(&mut self, key: &Key) -> Result<(), ConsumerError>;
+
+    /// Initiator only, once the responder has prepared: use this key now. Returns when the gateway shows that it uses
+    /// it, where it can show that.
+    ///
+    /// # Errors
+    /// As above; also when the tunnel does not come up with this key.
+    fn activate(&mut self, key: &Key) -> Result<(), ConsumerError>;
+
+    /// Both, once the new key is in use: take every other key of this tunnel out of the gateway.
+    ///
+    /// # Errors
+    /// The gateway cannot be reached, or keeps a key.
+    fn retire_others(&mut self, keep: &KeyId) -> Result<(), ConsumerError>;
+
+    /// This key will not be used after all; `in_use` is the one that stays, if the agent still has it.
+    ///
+    /// # Errors
+    /// As above.
+    fn abandon(&mut self, key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError>;
+
+    /// What the gateway itself says.
+    ///
+    /// # Errors
+    /// The gateway answers something that cannot be understood. One that cannot be reached is an [`Observation`].
+    fn observe(&mut self) -> Result<Observation, ConsumerError>;
+
+    /// Ends the tunnel: the policy for a key that has become too old. The next [`Consumer::activate`] brings it up.
+    ///
+    /// # Errors
+    /// The gateway cannot be reached, or does not obey.
+    fn take_down(&mut self) -> Result<(), ConsumerError>;
+}
+
+/// What a gateway says of its tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Observation {
+    /// Whether the gateway answers at all.
+    pub reachable: bool,
+    /// Whether the tunnel carries traffic; `None` where the gateway cannot tell.
+    pub tunnel_up: Option<bool>,
+    /// The key in use; `None` where the gateway cannot tell.
+    pub key_id: Option<KeyId>,
+    /// Changes when the gateway was started anew and has lost its keys: its pid or start time, for example.
+    pub instance: Option<String>,
+}
+
+/// Why a gateway did not do what it was asked. Never holds key bytes, nor what a program printed without redaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerError {
+    what: Cow<'static, str>,
+    hint: Cow<'static, str>,
+    retry: bool,
+}
+
+impl ConsumerError {
+    /// `what` failed (one line, lower case, no full stop); `hint` says what to do. Trying again may help.
+    #[must_use]
+    pub fn new(what: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            what: what.into(),
+            hint: hint.into(),
+            retry: true,
+        }
+    }
+
+    /// As [`ConsumerError::new`], for what will fail again until somebody changes something.
+    #[must_use]
+    pub fn lasting(what: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            retry: false,
+            ..Self::new(what, hint)
+        }
+    }
+
+    /// What to do about it; may be empty.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        &self.hint
+    }
+
+    /// Whether the same call may succeed later without help.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        self.retry
+    }
+}
+
+impl fmt::Display for ConsumerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for ConsumerError {}
+
+/// The consumer of a tunnel, as the configuration has it: the table `consumer`, whose `type` says which.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConsumerConfig {
+    /// `type = "strongswan"`
+    Strongswan(strongswan::Settings),
+    /// `type = "wireguard"`
+    Wireguard(wireguard::Settings),
+    /// `type = "macsec"`
+    Macsec(macsec::Settings),
+    /// `type = "libreswan"`
+    Libreswan(libreswan::Settings),
+    /// `type = "file"`
+    File(file::Settings),
+    /// `type = "command"`
+    Command(command::Settings),
+}
+
+impl ConsumerConfig {
+    /// The values that `type` may have.
+    pub const TYPES: [&'static str; 6] = ["strongswan", "wireguard", "macsec", "libreswan", "file", "command"];
+
+    /// Reads the rest of a `consumer` table whose `type` was `kind`; `None` for a type that is not known.
+    ///
+    /// # Errors
+    /// What the deserializer has against the table.
+    pub fn read<'de, D: serde::Deserializer<'de>>(kind: &str, table: D) -> Option<Result<Self, D::Error>> {
+        Some(match kind {
+            "strongswan" => strongswan::Settings::deserialize(table).map(Self::Strongswan),
+            "wireguard" => wireguard::Settings::deserialize(table).map(Self::Wireguard),
+            "macsec" => macsec::Settings::deserialize(table).map(Self::Macsec),
+            "libreswan" => libreswan::Settings::deserialize(table).map(Self::Libreswan),
+            "file" => file::Settings::deserialize(table).map(Self::File),
+            "command" => command::Settings::deserialize(table).map(Self::Command),
+            _ => return None,
+        })
+    }
+
+    /// Rules that types cannot express, such as a size of key that the gateway does not take.
+    ///
+    /// # Errors
+    /// The rule that is broken, in one line that begins with the name of the field.
+    pub fn check(&self, size_bits: Option<u32>) -> Result<(), String> {
+        match self {
+            Self::Strongswan(settings) => settings.check(size_bits),
+            Self::Wireguard(settings) => settings.check(size_bits),
+            Self::Macsec(settings) => settings.check(size_bits),
+            Self::Libreswan(settings) => settings.check(size_bits),
+            Self::File(settings) => settings.check(size_bits),
+            Self::Command(settings) => settings.check(size_bits),
+        }
+    }
+}
+
+/// Makes the consumer; the gateway need not be there yet.
+///
+/// # Errors
+/// The settings cannot work on this machine.
+pub fn open(config: &ConsumerConfig) -> Result<Box<dyn Consumer>, ConsumerError> {
+    match config {
+        ConsumerConfig::Strongswan(settings) => strongswan::open(settings),
+        ConsumerConfig::Wireguard(settings) => wireguard::open(settings),
+        ConsumerConfig::Macsec(settings) => macsec::open(settings),
+        ConsumerConfig::Libreswan(settings) => libreswan::open(settings),
+        ConsumerConfig::File(settings) => file::open(settings),
+        ConsumerConfig::Command(settings) => command::open(settings),
+    }
+}

@@ -1,0 +1,273 @@
+//! `WireGuard`, through `wg`: one pre-shared key for each peer, which the next handshake takes.
+//!
+//! There is room for one key only. The running session goes on with the old one for up to three minutes; the next
+//! handshake, within two, needs the new key at both ends.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use skip_client::{ExportFormat, Key, KeyId};
+
+use super::command::{Program, check_program, ten};
+use super::{Consumer, ConsumerError, Observation};
+
+/// A session is not used for longer (`REJECT_AFTER_TIME`).
+const LONGEST_SESSION: Duration = Duration::from_mins(3);
+
+/// The table of a `WireGuard` consumer.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Settings {
+    /// The interface, which has the peer already.
+    pub interface: String,
+    /// The public key of the peer, as `wg show` has it.
+    pub peer: String,
+    /// The path of `wg`; `/usr/bin/wg` unless given.
+    #[serde(default = "default_wg")]
+    pub wg: String,
+    /// Seconds that `wg` may take, 10 unless given.
+    #[serde(default = "ten")]
+    pub timeout: u64,
+}
+
+fn default_wg() -> String {
+    "/usr/bin/wg".to_owned()
+}
+
+impl Settings {
+    pub(crate) fn check(&self, size_bits: Option<u32>) -> Result<(), String> {
+        if size_bits != Some(256) {
+            return Err("size: must be 256 for WireGuard".to_owned());
+        }
+        // the limits of Linux
+        let is_name = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
+        if self.interface.is_empty() || self.interface.len() > 15 || !self.interface.chars().all(is_name) {
+            return Err("interface: must be the name of an interface, of 1 to 15 characters".to_owned());
+        }
+        let digits = |text: &str| {
+            text.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+        };
+        if self.peer.len() != 44 || !self.peer.strip_suffix('=').is_some_and(digits) {
+            return Err("peer: must be a public key in base64, 44 characters that end with =".to_owned());
+        }
+        check_program("wg", std::slice::from_ref(&self.wg), self.timeout)
+    }
+}
+
+// the same signature for all consumers
+#[allow(clippy::unnecessary_wraps)]
+pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerError> {
+    Ok(Box::new(Wireguard {
+        wg: Program::new(std::slice::from_ref(&settings.wg), settings.timeout),
+        settings: settings.clone(),
+        set: None,
+    }))
+}
+
+struct Wireguard {
+    settings: Settings,
+    wg: Program,
+    /// The key that this process has set, and when.
+    set: Option<(KeyId, SystemTime)>,
+}
+
+impl Consumer for Wireguard {
+    fn prepare(&mut self, key: &Key) -> Result<(), ConsumerError> {
+        let text = key
+            .export(ExportFormat::Wireguard)
+            .map_err(|error| ConsumerError::lasting(error.to_string(), error.hint().to_owned()))?;
+        self.set_key(&text)?;
+        if self.set.as_ref().is_none_or(|(key_id, _)| key_id != key.key_id()) {
+            self.set = Some((key.key_id().clone(), SystemTime::now()));
+        }
+        Ok(())
+    }
+
+    /// The handshake that takes the key comes when it is due: to force it would end the session.
+    fn activate(&mut self, key: &Key) -> Result<(), ConsumerError> {
+        self.prepare(key)
+    }
+
+    /// Nothing: the new key has taken the place of the old one.
+    fn retire_others(&mut self, _keep: &KeyId) -> Result<(), ConsumerError> {
+        Ok(())
+    }
+
+    /// Without the key that stays, the abandoned one stays until the next rotation: no key at all would be worse.
+    fn abandon(&mut self, _key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError> {
+        in_use.map_or(Ok(()), |key| self.prepare(key))
+    }
+
+    fn observe(&mut self) -> Result<Observation, ConsumerError> {
+        let Ok(Some(handshake)) = self.of_peer("latest-handshakes") else {
+            return Ok(Observation::default());
+        };
+        let at = UNIX_EPOCH + Duration::from_secs(handshake.parse().unwrap_or(0));
+        let age = SystemTime::now().duration_since(at).unwrap_or_default();
+        let tunnel_up = if age <= LONGEST_SESSION {
+            Some(true)
+        } else {
+            // an idle tunnel without keepalives has no handshakes
+            match self.of_peer("persistent-keepalive")?.as_deref() {
+                Some("off") | None => None,
+                Some(_) => Some(false),
+            }
+        };
+        // `wg` counts in whole seconds: a handshake in the second of the change may have been before it
+        let taken = self
+            .set
+            .as_ref()
+            .filter(|(_, set)| at > *set && tunnel_up == Some(true));
+        Ok(Observation {
+            reachable: true,
+            tunnel_up,
+            key_id: taken.map(|(key_id, _)| key_id.clone()),
+            instance: self.index().map(|index| format!("interface {index}")),
+        })
+    }
+
+    /// A random key that the peer does not have: the tunnel ends with its session, within three minutes.
+    fn take_down(&mut self) -> Result<(), ConsumerError> {
+        let random = self.wg.run(&["genpsk"], None)?.map(zeroize::Zeroizing::new);
+        self.set = None;
+        self.set_key(random.as_deref().map(Vec::as_slice).unwrap_or_default())
+    }
+}
+
+impl Wireguard {
+    fn set_key(&self, text: &[u8]) -> Result<(), ConsumerError> {
+        let Settings { interface, peer, .. } = &self.settings;
+        // `wg set` would add a peer that is not there
+        if self.of_peer("latest-handshakes")?.is_none() {
+            return Err(ConsumerError::new(
+                format!("the interface {interface} has no peer {peer}"),
+                "add the peer, with its allowed-ips and endpoint, or correct `peer`",
+            ));
+        }
+        let arguments = ["set", interface, "peer", peer, "preshared-key", "/dev/stdin"];
+        self.wg.run(&arguments, Some(text)).map(drop).map_err(|error| {
+            ConsumerError::new(
+                format!("the key of the peer on {interface} cannot be set: {error}"),
+                "the agent needs CAP_NET_ADMIN to set it",
+            )
+        })
+    }
+
+    /// What `wg show` has of the peer; `None` when there is no such peer.
+    fn of_peer(&self, what: &str) -> Result<Option<String>, ConsumerError> {
+        let Settings { interface, peer, .. } = &self.settings;
+        let said = self.wg.run(&["show", interface, what], None).map_err(|error| {
+            ConsumerError::new(
+                format!("the interface {interface} cannot be read: {error}"),
+                "check that it is there, that it is WireGuard's, and that the agent has CAP_NET_ADMIN",
+            )
+        })?;
+        let said = String::from_utf8(said.unwrap_or_default()).unwrap_or_default();
+        let mut lines = said.lines().filter_map(|line| line.split_once('\t'));
+        Ok(lines.find(|(key, _)| key == peer).map(|(_, value)| value.to_owned()))
+    }
+
+    /// The number of the interface, which is another one when it was made anew.
+    fn index(&self) -> Option<u32> {
+        let socket =
+            rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None).ok()?;
+        rustix::net::netdevice::name_to_index(socket, &self.settings.interface).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::test_keys::keys;
+
+    const PEER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    fn settings(wg: &str) -> Settings {
+        Settings {
+            interface: "wg0".to_owned(),
+            peer: PEER.to_owned(),
+            wg: wg.to_owned(),
+            timeout: 10,
+        }
+    }
+
+    /// A `wg` that notes its arguments, and how much was on stdin.
+    fn fake(handshake: &str, keepalive: &str, peer: &str) -> (tempfile::TempDir, Box<dyn Consumer>) {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, log) = (folder.path().join("wg"), folder.path().join("log"));
+        let script = format!(
+            "#!/bin/sh\ncase \"$3\" in latest-handshakes) printf '{peer}\\t%s\\n' {handshake} ;; persistent-keepalive) \
+             printf '{peer}\\t{keepalive}\\n' ;; *) [ \"$1\" != genpsk ] || exec printf %044d 0; echo \"$*\" $(wc -c) >> \
+             {} ;; esac\n",
+            log.display()
+        );
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        let consumer = open(&settings(path.to_str().unwrap())).unwrap();
+        (folder, consumer)
+    }
+
+    #[test]
+    fn the_key_is_on_stdin() {
+        let (folder, mut consumer) = fake("0", "off", PEER);
+        let [first, second] = keys();
+        consumer.prepare(&first).unwrap();
+        consumer.activate(&first).unwrap();
+        consumer.retire_others(first.key_id()).unwrap();
+        consumer.abandon(first.key_id(), Some(&second)).unwrap();
+        consumer.abandon(first.key_id(), None).unwrap();
+        consumer.take_down().unwrap();
+        let log = fs::read_to_string(folder.path().join("log")).unwrap();
+        let line = format!("set wg0 peer {PEER} preshared-key /dev/stdin 44\n");
+        assert_eq!(log, line.repeat(4));
+    }
+
+    #[test]
+    fn a_peer_that_is_not_there_is_not_added() {
+        let (folder, mut consumer) = fake("0", "off", "other");
+        let error = consumer.prepare(&keys()[0]).unwrap_err();
+        assert_eq!(error.to_string(), format!("the interface wg0 has no peer {PEER}"));
+        assert!(!folder.path().join("log").exists());
+    }
+
+    #[test]
+    fn the_last_handshake_tells_what_it_can() {
+        let up = |handshake: &str, keepalive: &str| {
+            let (_folder, mut consumer) = fake(handshake, keepalive, PEER);
+            consumer.observe().unwrap().tunnel_up
+        };
+        assert_eq!(up("$(date +%s)", "off"), Some(true));
+        assert_eq!(up("0", "off"), None);
+        assert_eq!(up("0", "25"), Some(false));
+    }
+
+    #[test]
+    fn a_key_is_in_use_after_a_handshake() {
+        let [key, _] = keys();
+        let (_folder, mut consumer) = fake("$(($(date +%s) - 5))", "off", PEER);
+        consumer.prepare(&key).unwrap();
+        assert_eq!(consumer.observe().unwrap().key_id, None);
+        let (_folder, mut consumer) = fake("$(($(date +%s) + 5))", "off", PEER);
+        consumer.prepare(&key).unwrap();
+        assert_eq!(consumer.observe().unwrap().key_id.as_ref(), Some(key.key_id()));
+    }
+
+    #[test]
+    fn settings_are_checked() {
+        let good = settings("/usr/bin/wg");
+        assert_eq!(good.check(Some(256)), Ok(()));
+        assert!(good.check(Some(128)).unwrap_err().starts_with("size:"));
+        let bad = |change: fn(&mut Settings)| {
+            let mut settings = good.clone();
+            change(&mut settings);
+            settings.check(Some(256)).unwrap_err()
+        };
+        assert!(bad(|s| s.interface = "a/b".to_owned()).starts_with("interface:"));
+        assert!(bad(|s| s.peer = "short=".to_owned()).starts_with("peer:"));
+        assert!(bad(|s| s.wg = "wg".to_owned()).starts_with("wg:"));
+    }
+}

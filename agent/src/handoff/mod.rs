@@ -1,0 +1,116 @@
+//! The hand-off: how the agents at both ends of a tunnel tell each other keyIds.
+//!
+//! Mutual TLS 1.3; a line of JSON each way; whoever connects is the peer whose name its certificate has.
+
+pub(crate) mod client;
+pub(crate) mod message;
+pub(crate) mod server;
+pub(crate) mod tls;
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use message::MAX_LINE;
+
+/// Ends the waiting of a listener that looks for its end after each connection.
+pub(crate) fn wake(mut address: SocketAddr) {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    // without a connection the listener looks by itself a little later
+    let _ = TcpStream::connect_timeout(&address, Duration::from_millis(500));
+}
+
+/// A socket on which everything has to be done by a moment.
+#[derive(Debug)]
+pub(crate) struct Timed {
+    pub(crate) socket: TcpStream,
+    until: Instant,
+}
+
+impl Timed {
+    pub fn new(socket: TcpStream) -> Self {
+        Self {
+            socket,
+            until: Instant::now(),
+        }
+    }
+
+    pub fn within(&mut self, time: Duration) {
+        self.until = Instant::now() + time;
+    }
+
+    /// Waits until there is something to read, without taking it. `false` at the end of the connection.
+    pub fn wait_readable(&mut self) -> io::Result<bool> {
+        self.socket.set_read_timeout(Some(self.left()?))?;
+        self.socket.peek(&mut [0]).map(|n| n > 0).map_err(timed_out)
+    }
+
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(left)
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(self.left()?))?;
+        self.socket.read(buffer).map_err(timed_out)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(self.left()?))?;
+        self.socket.write(data).map_err(timed_out)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
+
+/// A deadline of a blocking socket shows as "would block".
+fn timed_out(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::WouldBlock {
+        io::ErrorKind::TimedOut.into()
+    } else {
+        error
+    }
+}
+
+/// What a connection gave: a line without its end, or the end of the connection.
+pub(crate) enum Line {
+    Text(Vec<u8>),
+    End,
+}
+
+/// Reads a line of at most [`MAX_LINE`] bytes; what follows it stays in `pending`.
+pub(crate) fn read_line(source: &mut impl Read, pending: &mut Vec<u8>) -> io::Result<Line> {
+    loop {
+        if let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+            let mut line: Vec<u8> = pending.drain(..=end).collect();
+            line.pop();
+            return Ok(Line::Text(line));
+        }
+        if pending.len() >= MAX_LINE {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the line is too long"));
+        }
+        let mut buffer = [0; 1024];
+        let room = buffer.len().min(MAX_LINE - pending.len());
+        match source.read(&mut buffer[..room]) {
+            Ok(0) => return Ok(Line::End),
+            Ok(n) => pending.extend_from_slice(&buffer[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // no close_notify: nothing was cut, since a line has its end
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Line::End),
+            Err(error) => return Err(error),
+        }
+    }
+}

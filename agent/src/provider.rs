@@ -1,0 +1,176 @@
+//! Key Providers: one client for each table of the configuration, shared by all tunnels.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Instant, SystemTime};
+
+use skip_client::{BitLength, Client, Error, Key, KeyId, Psk, Result, SystemId};
+
+use crate::config::ProviderTable;
+use crate::handoff::tls::read;
+use crate::metrics::{KEY_FAILURES, KEYS, KP_SECONDS, Metrics};
+use crate::ports::Keys;
+
+/// A Key Provider, with the client that speaks to it.
+pub(crate) struct Provider {
+    name: String,
+    metrics: Arc<Metrics>,
+    made: RwLock<Made>,
+}
+
+/// A client, and what it was made of.
+struct Made {
+    client: Arc<Client>,
+    table: ProviderTable,
+    files: Vec<Stamp>,
+}
+
+type Stamp = (PathBuf, Option<(SystemTime, u64)>);
+
+impl Provider {
+    /// Reads the files of the table; nothing is connected.
+    ///
+    /// # Errors
+    /// What is wrong, in one line.
+    pub fn new(name: &str, table: &ProviderTable, metrics: Arc<Metrics>) -> std::result::Result<Self, String> {
+        let made = make(table).map_err(|why| format!("key-provider.{name}: {why}"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            metrics,
+            made: RwLock::new(made),
+        })
+    }
+
+    /// Takes over another table, or files that were renewed. Calls that run go on with the old client. What this gives
+    /// does it: so several can be tried before one is changed.
+    pub fn prepare_change(&self, table: &ProviderTable) -> std::result::Result<Option<Change>, String> {
+        {
+            let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+            if made.table == *table && made.files == stamps(table) {
+                return Ok(None);
+            }
+        }
+        make(table)
+            .map(|made| Some(Change(made)))
+            .map_err(|why| format!("key-provider.{}: {why}", self.name))
+    }
+
+    pub fn change(&self, change: Change) {
+        *self.made.write().unwrap_or_else(PoisonError::into_inner) = change.0;
+    }
+
+    /// What it says of itself now.
+    pub fn look(&self) -> Result<Arc<skip_client::Capabilities>> {
+        self.client().refresh_capabilities()
+    }
+
+    /// Ends the calls that run.
+    pub fn close(&self) {
+        self.client().close();
+    }
+
+    fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.made.read().unwrap_or_else(PoisonError::into_inner).client)
+    }
+
+    fn counted(&self, kind: &str, ask: impl FnOnce(&Client) -> Result<Key>) -> Result<Key> {
+        let started = Instant::now();
+        let outcome = ask(&self.client());
+        let name = ("key_provider", self.name.as_str());
+        self.metrics.time(KP_SECONDS, &[name], started.elapsed());
+        match &outcome {
+            Ok(_) => self.metrics.count(KEYS, &[name, ("kind", kind)]),
+            Err(error) => self
+                .metrics
+                .count(KEY_FAILURES, &[name, ("kind", kind), ("code", error.code().as_str())]),
+        }
+        outcome
+    }
+}
+
+/// A client that is ready to take over.
+pub(crate) struct Change(Made);
+
+impl Keys for Provider {
+    fn local_system_id(&self) -> Result<String> {
+        let capabilities = self.client().capabilities()?;
+        if capabilities.local_system_id().is_empty() {
+            return Err(Error::invalid_argument(
+                "key-provider",
+                "the key provider does not say its localSystemID",
+                "an agent needs one that does",
+            ));
+        }
+        Ok(capabilities.local_system_id().to_owned())
+    }
+
+    fn new_key(&self, remote: &SystemId, size: Option<BitLength>) -> Result<Key> {
+        self.counted("new", |client| match size {
+            Some(size) => client.call().size(size).new_key(remote),
+            None => client.new_key(remote),
+        })
+    }
+
+    fn key_by_id(&self, key_id: &KeyId, remote: &SystemId) -> Result<Key> {
+        self.counted("by_id", |client| client.key_by_id(key_id, remote))
+    }
+}
+
+fn make(table: &ProviderTable) -> std::result::Result<Made, String> {
+    let files = stamps(table);
+    let said = |error: Error| {
+        let hint = error.hint();
+        if hint.is_empty() {
+            error.to_string()
+        } else {
+            format!("{error} ({hint})")
+        }
+    };
+    let mut urls = table.urls.iter();
+    let first = urls.next().map(String::as_str).unwrap_or_default();
+    let mut builder = Client::builder(first).map_err(said)?;
+    for url in urls {
+        builder = builder.or_url(url).map_err(said)?;
+    }
+    builder = match table.ca.as_deref() {
+        Some(ca) if ca == Path::new("system") => builder.ca_system(),
+        Some(ca) => builder.ca_pem(std::mem::take(&mut *read(ca)?)),
+        None => builder,
+    };
+    if let Some((cert, key)) = &table.cert {
+        builder = builder.client_cert_pem(std::mem::take(&mut *read(cert)?), std::mem::take(&mut *read(key)?));
+    }
+    if let Some(file) = &table.psk_file {
+        let psk = Psk::from_file_content(&read(file)?, table.psk_identity.as_deref());
+        builder = builder.psk(psk.map_err(|error| format!("{}: {}", file.display(), said(error)))?);
+    }
+    if let Some(pin) = &table.pin {
+        builder = builder.pin(pin);
+    }
+    if let Some(name) = &table.server_name {
+        builder = builder.server_name(name);
+    }
+    let client = builder
+        .timeout(table.timeout)
+        .connect_timeout(table.connect_timeout)
+        .lenient(table.lenient)
+        .check_remote(table.check_remote)
+        .build()
+        .map_err(said)?;
+    Ok(Made {
+        client: Arc::new(client),
+        table: table.clone(),
+        files,
+    })
+}
+
+fn stamps(table: &ProviderTable) -> Vec<Stamp> {
+    let cert = table.cert.iter().flat_map(|(cert, key)| [cert, key]);
+    let files = table.ca.iter().chain(cert).chain(&table.psk_file);
+    files
+        .map(|path| {
+            let stamp = std::fs::metadata(path).and_then(|meta| Ok((meta.modified()?, meta.len())));
+            (path.clone(), stamp.ok())
+        })
+        .collect()
+}

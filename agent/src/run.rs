@@ -1,0 +1,159 @@
+//! The agent as a program: from a file to a running agent, until a signal comes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::agent::{Agent, Outside, Seams};
+use crate::config::{Config, ConfigError};
+use crate::journal::{Journal, Level};
+use crate::notify::Notify;
+
+/// How a run of the agent ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// By a signal, or because all that was to be done once is done.
+    Well,
+    /// [`run_once`]: some tunnels have not rotated; the log says why.
+    NotAllRotated(Vec<String>),
+    /// It could not start: a line for each reason.
+    CannotStart(Vec<String>),
+}
+
+/// What a running agent is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Read the configuration again.
+    Reload,
+    /// Stop.
+    Stop,
+}
+
+/// What SIGHUP (read the configuration again), SIGINT and SIGTERM (stop) say from now on, for this process.
+///
+/// # Errors
+/// The system refuses the handlers.
+pub fn signals() -> std::io::Result<mpsc::Receiver<Signal>> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let (send, receive) = mpsc::channel();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            let said = if signal == SIGHUP { Signal::Reload } else { Signal::Stop };
+            if send.send(said).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(receive)
+}
+
+/// How long one rotation of each tunnel may take.
+const ONCE: Duration = Duration::from_mins(5);
+/// Failures in a row after which a tunnel is given up, when each is to rotate once.
+const ONCE_FAILURES: u32 = 4;
+
+/// Runs the agent on stderr's log until it is told to stop.
+///
+/// # Errors
+/// The configuration's mistakes.
+pub fn run(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, ConfigError> {
+    let config = Config::load(path)?;
+    let journal = journal(&config);
+    let notify = Notify::of_environment();
+    let agent = match start(&config, &journal) {
+        Ok(agent) => agent,
+        Err(reasons) => return Ok(Ended::CannotStart(reasons)),
+    };
+    notify.say("READY=1");
+    let every = notify.watchdog_every();
+    loop {
+        match signals.recv_timeout(every.unwrap_or(Duration::from_hours(1))) {
+            Ok(Signal::Reload) => reload(&agent, path, &journal, &notify),
+            Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                if every.is_some() && agent.is_alive() {
+                    notify.say("WATCHDOG=1");
+                }
+            }
+        }
+    }
+    notify.say("STOPPING=1");
+    drop(agent);
+    Ok(Ended::Well)
+}
+
+/// Runs the agent until each tunnel that this end begins with has rotated once, or could not.
+///
+/// # Errors
+/// The configuration's mistakes.
+pub fn run_once(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, ConfigError> {
+    let config = Config::load(path)?;
+    let journal = journal(&config);
+    let agent = match start(&config, &journal) {
+        Ok(agent) => agent,
+        Err(reasons) => return Ok(Ended::CannotStart(reasons)),
+    };
+    agent.rotate_all();
+    let until = Instant::now() + ONCE;
+    loop {
+        let progress = agent.progress();
+        let open = |failures: u32| failures < ONCE_FAILURES && Instant::now() < until;
+        let stopped = matches!(signals.recv_timeout(Duration::from_millis(50)), Ok(Signal::Stop));
+        if stopped
+            || progress
+                .iter()
+                .all(|(_, rotated, failures)| *rotated || !open(*failures))
+        {
+            let left: Vec<String> = progress
+                .into_iter()
+                .filter(|(_, rotated, _)| !rotated)
+                .map(|(name, ..)| name)
+                .collect();
+            return Ok(if left.is_empty() {
+                Ended::Well
+            } else {
+                Ended::NotAllRotated(left)
+            });
+        }
+    }
+}
+
+/// Where the agent of a configuration keeps its state.
+///
+/// # Errors
+/// The configuration's mistakes.
+pub fn state_of(path: &Path) -> Result<PathBuf, ConfigError> {
+    Config::load(path).map(|config| config.state().to_owned())
+}
+
+fn start(config: &Config, journal: &Arc<Journal>) -> Result<Agent, Vec<String>> {
+    let outside: Arc<dyn Seams> = Arc::new(Outside);
+    Agent::start(config, Arc::clone(journal), &outside)
+}
+
+fn journal(config: &Config) -> Arc<Journal> {
+    let (level, format) = config.log();
+    Arc::new(Journal::new(level, format, Box::new(std::io::stderr())))
+}
+
+/// Mistakes keep the old configuration.
+fn reload(agent: &Agent, path: &Path, journal: &Journal, notify: &Notify) {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+    notify.say(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
+    let refused: Vec<String> = match Config::load(path) {
+        Ok(config) => agent.reload(&config).err().unwrap_or_default(),
+        Err(error) => error.mistakes.iter().map(ToString::to_string).collect(),
+    };
+    for why in &refused {
+        journal.event(Level::Error, "reload", &[("error", why)]);
+    }
+    if refused.is_empty() {
+        journal.event(Level::Info, "reload", &[("result", &"ok")]);
+    }
+    notify.say("READY=1");
+}

@@ -1,0 +1,62 @@
+//! Many tunnels on one agent: one full rotation of all, with figures.
+//!
+//! `AGENT_TUNNELS` chooses how many; both agents and the Key Providers are in this process, and count.
+
+use std::fs;
+use std::time::Instant;
+
+use super::rig::{Rig, number, start_agent, wait_for};
+use crate::journal::{Journal, Level, LogFormat};
+
+#[test]
+fn all_tunnels_rotate() {
+    let most = number("AGENT_TUNNELS", 50);
+    for n in [1, 10, 100, 1000].into_iter().filter(|n| *n < most).chain([most]) {
+        let rig = Rig::new();
+        let agents = [1, 0].map(|end| {
+            let role = ["initiator", "responder"][end];
+            let tunnels = (0..n).map(|k| rig.tunnel(end, &format!("t{k}"), &format!("role = \"{role}\"")));
+            let text = rig.head(end, "") + &tunnels.collect::<String>();
+            let journal = Journal::new(Level::Error, LogFormat::Logfmt, Box::new(std::io::sink()));
+            let agent = start_agent(&rig.config(&text), journal).expect("started");
+            rig.agents[end].set_target(agent.address().expect("it listens"));
+            agent
+        });
+        let all = |times: u64| {
+            let mut done = || {
+                agents[1]
+                    .shared()
+                    .tunnels()
+                    .iter()
+                    .all(|live| live.tunnel.face().rotations >= times)
+            };
+            wait_for("a rotation of all", &mut done);
+        };
+        all(1);
+        let (memory, cpu, started) = (resident_kib(), cpu_ms(), Instant::now());
+        agents[1].rotate_all();
+        all(2);
+        let (took, cpu) = (started.elapsed(), cpu_ms() - cpu);
+        println!(
+            "{n:5} tunnels: all rotated in {:6} ms, {cpu:6} ms of CPU, {memory:7} KiB resident",
+            took.as_millis()
+        );
+        assert_eq!(rig.pair.stats().refused, 0);
+        assert_eq!(rig.pair.stats().keys_delivered, 2 * n);
+    }
+}
+
+fn resident_kib() -> u64 {
+    let text = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<u64>().ok())
+        .unwrap_or(0)
+        * 4
+}
+
+/// Of all threads of this process.
+fn cpu_ms() -> i64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+}

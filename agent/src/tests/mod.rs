@@ -1,0 +1,8 @@
+//! Whole agents in one process, against the development Key Providers.
+
+mod attackers;
+mod documents;
+mod faults;
+mod many;
+mod reload;
+mod rig;

@@ -1,0 +1,133 @@
+//! `skip-client agent`: rotates the keys of gateways.
+
+use skip_client::Result;
+
+use crate::args::Agent;
+
+#[cfg(unix)]
+pub(crate) use unix::run;
+
+/// The agent needs what Unix has: signals, sockets with a path, files for their owner only.
+#[cfg(not(unix))]
+pub(crate) fn run(_: &Agent) -> Result<i32> {
+    Err(skip_client::Error::invalid_argument(
+        "agent",
+        "does not run on this system",
+        "run it on Linux, next to the gateway",
+    ))
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fmt::Write as _;
+    use std::io::ErrorKind;
+    use std::path::Path;
+
+    use skip_client::{Error, harden_process};
+    use skip_client_agent::{Config, ConfigError, Ended, ask, dry_run, run as run_agent, run_once, signals, state_of};
+
+    use super::{Agent, Result};
+    use crate::args::{AgentStatus, AgentTask};
+    use crate::output::write_stdout;
+    use crate::report::{WRONG_USE, error_line, warning};
+    use crate::text::{json, shown};
+
+    /// Something needs attention.
+    const NOT_WELL: i32 = 1;
+    /// There is no agent to ask.
+    const NO_AGENT: i32 = 3;
+
+    pub(crate) fn run(args: &Agent) -> Result<i32> {
+        if let Some(AgentTask::Status(args)) = &args.task {
+            return status(args);
+        }
+        // keys are in this process's memory for as long as they are in use
+        let _ = harden_process();
+        if args.dry_run {
+            return look(&args.config);
+        }
+        let signals = signals()
+            .map_err(|error| Error::invalid_argument("agent", format_args!("cannot wait for signals: {error}"), ""))?;
+        let ended = if args.once {
+            run_once(&args.config, &signals)
+        } else {
+            run_agent(&args.config, &signals)
+        };
+        Ok(match ended {
+            Ok(Ended::Well) => 0,
+            Ok(Ended::NotAllRotated(names)) => {
+                for name in names {
+                    error_line(&format!("tunnel.{name} has not rotated; the log says why"));
+                }
+                NOT_WELL
+            }
+            Ok(Ended::CannotStart(reasons)) => {
+                for why in &reasons {
+                    error_line(why);
+                }
+                WRONG_USE
+            }
+            Err(error) => mistakes(&error),
+        })
+    }
+
+    fn look(config: &Path) -> Result<i32> {
+        let config = match Config::load(config) {
+            Ok(config) => config,
+            Err(error) => return Ok(mistakes(&error)),
+        };
+        let mut status = 0;
+        let mut text = String::new();
+        for finding in dry_run(&config) {
+            let (word, said) = match &finding.outcome {
+                Ok(said) => ("ok", said),
+                Err(why) => {
+                    status = NOT_WELL;
+                    ("FAILED", why)
+                }
+            };
+            let _ = writeln!(text, "{word:7}{}: {}", finding.what, shown(said));
+        }
+        write_stdout(text.as_bytes())?;
+        Ok(status)
+    }
+
+    fn status(args: &AgentStatus) -> Result<i32> {
+        let state = match state_of(&args.config) {
+            Ok(state) => state,
+            Err(error) => return Ok(mistakes(&error)),
+        };
+        let report = match ask(&state) {
+            Ok(report) => report,
+            Err(error) => {
+                let text = match error.kind() {
+                    ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                        "no agent runs with this configuration".into()
+                    }
+                    _ => format!("the agent cannot be asked: {error}"),
+                };
+                error_line(&text);
+                return Ok(NO_AGENT);
+            }
+        };
+        let text = if args.json {
+            let value = serde_json::to_value(&report)
+                .map_err(|_| Error::invalid_argument("status", "cannot be written as JSON", ""))?;
+            json(&value) + "\n"
+        } else {
+            report.table()
+        };
+        write_stdout(text.as_bytes())?;
+        Ok(if report.is_well() { 0 } else { NOT_WELL })
+    }
+
+    fn mistakes(error: &ConfigError) -> i32 {
+        for mistake in &error.mistakes {
+            error_line(&mistake.to_string());
+        }
+        if error.mistakes.len() > 1 {
+            warning(&format!("{} mistakes; nothing was started", error.mistakes.len()));
+        }
+        WRONG_USE
+    }
+}

@@ -1,0 +1,215 @@
+"""The Key Providers and the two agents, with wires between them that can be spoiled."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lab import OUTER, SITES, Lab, other, read_json_lines, run, stop, wait_for
+
+HERE = Path(__file__).resolve().parent
+# what a Key Provider can answer wrongly, beside the right one
+WRONG = ("all-zero-key", "wrong-key-id", "key-500", "drop-mid-body", "stall")
+# the real port and the port of the wire before it
+KP = {"alice": (8443, 9443), "bob": (8444, 9444)}
+HAND_OFF = {"alice": (7464, 9464), "bob": (7465, 9465)}
+
+
+def skip_client() -> str:
+    """The command under test: that of the wheel, beside this Python, unless SKIP_CLIENT names another."""
+    return os.environ.get("SKIP_CLIENT") or str(Path(sys.executable).with_name("skip-client"))
+
+
+def make_certificates(folder: Path, authority: str = "ca") -> None:
+    """An authority, and a certificate for each site's agent."""
+    curve = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    run("openssl", "genpkey", *curve, "-out", folder / f"{authority}.key")
+    run(
+        *("openssl", "req", "-x509", "-new", "-key", folder / f"{authority}.key", "-subj", f"/CN={authority}"),
+        *("-days", "2", "-out", folder / f"{authority}.pem"),
+    )
+    for site in SITES:
+        name = site if authority == "ca" else f"{authority}-{site}"
+        run("openssl", "genpkey", *curve, "-out", folder / f"{name}.key")
+        (folder / f"{name}.key").chmod(0o600)
+        run(
+            *("openssl", "req", "-x509", "-new", "-key", folder / f"{name}.key", "-subj", f"/CN={site}", "-days", "2"),
+            *("-CA", folder / f"{authority}.pem", "-CAkey", folder / f"{authority}.key"),
+            *("-addext", f"subjectAltName=DNS:{site}", "-addext", "basicConstraints=critical,CA:FALSE"),
+            *("-out", folder / f"{name}.pem"),
+        )
+
+
+class Wires:
+    """The proxy, in Alice's site."""
+
+    def __init__(self, lab: Lab, ports: dict[str, tuple[str, str]]) -> None:
+        arguments = [f"{name},{listen},{target}" for name, (listen, target) in ports.items()]
+        self.targets = {name: target for name, (_, target) in ports.items()}
+        self.process = subprocess.Popen(
+            lab.inside("alice", sys.executable, HERE / "proxy.py", *arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        lab.processes.append(self.process)  # type: ignore[arg-type]
+        assert self._line() == "ready"
+
+    def set(self, wire: str, mode: str = "pass", **more: object) -> None:
+        """Changes a wire; without a mode it is whole again."""
+        assert self.process.stdin
+        order = {"wire": wire, "mode": mode, "target": self.targets[wire]} | more
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        assert self._line() == "ok"
+
+    def _line(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+
+class Providers:
+    """The right pair, and a pair for each wrong answer, all in Alice's site; Bob reaches his over the cable."""
+
+    def __init__(self, lab: Lab, wrong: bool) -> None:
+        self.lab, self.folder = lab, lab.folder / "kp"
+        self.folder.mkdir()
+        self.addresses: dict[str, dict[str, str]] = {}
+        host = OUTER["alice"]
+        authorities = ""
+        for at, name in enumerate(("right", *(WRONG if wrong else ()))):
+            folder = self.folder / name
+            ports = {site: KP[site][0] + 100 * at for site in SITES}
+            self.process = lab.start(
+                lab.inside(
+                    "alice",
+                    *(skip_client(), "serve", "--dir", folder),
+                    *("--alice", f"{host}:{ports['alice']}", "--bob", f"{host}:{ports['bob']}"),
+                    *("--psk-alice", "127.0.0.1:0", "--psk-bob", "127.0.0.1:0"),
+                    *(() if name == "right" else ("--fault", name)),
+                ),
+                lab.folder / f"kp-{name}.log",
+            )
+            wait_for(f"the Key Providers ({name})", (folder / "endpoints.json").exists)
+            if name == "right":
+                self.right = self.process
+            self.addresses[name] = {site: f"{host}:{ports[site]}" for site in SITES}
+            authorities += (folder / "ca.pem").read_text()
+        self.ca = self.folder / "authorities.pem"
+        self.ca.write_text(authorities)
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to the right pair."""
+        self.right.send_signal(number)
+
+
+class Agent:
+    """One agent, which feeds the gateways of its site."""
+
+    def __init__(self, lab: Lab, site: str, consumers: dict[str, str], intervals: dict[str, str], ca: Path) -> None:
+        self.lab, self.site = lab, site
+        self.folder = lab.folder / f"agent-{site}"
+        self.folder.mkdir()
+        self.log = self.folder / "log"
+        self.state = self.folder / "state"
+        self.config = self.folder / "agent.toml"
+        self.config.write_text(self._config(consumers, intervals, ca))
+        self.process: subprocess.Popen[bytes] | None = None
+        libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+        self.faketime = libraries[0] if libraries else None
+        self.clock = self.folder / "clock"
+        self.clock.write_text("+0")
+
+    def _config(self, consumers: dict[str, str], intervals: dict[str, str], ca: Path) -> str:
+        here, there = self.site, other(self.site)
+        certificates = self.lab.folder / "hand-off"
+        text = f"""[agent]
+state = "{self.state}"
+log-format = "json"
+log-level = "debug"
+check-every = "250ms"
+retry-first = "100ms"
+retry-longest = "1s"
+confirm-within = "2s"
+metrics = "127.0.0.1:9470"
+[hand-off]
+listen = "{OUTER[here]}:{HAND_OFF[here][0]}"
+ca = "{certificates}/ca.pem"
+cert = "{certificates}/{here}.pem"
+key = "{certificates}/{here}.key"
+answer-within = "2s"
+[key-provider.kp]
+url = "https://{OUTER["alice"]}:{KP[here][1]}"
+ca = "{ca}"
+server-name = "127.0.0.1"
+timeout = "2s"
+connect-timeout = "1s"
+[peer.{there}]
+address = "{OUTER["alice"]}:{HAND_OFF[there][1]}"
+certificate-name = "{there}"
+"""
+        for name, consumer in consumers.items():
+            text += f"""[tunnel.{name}]
+key-provider = "kp"
+peer = "{there}"
+remote = "{there.capitalize()}"
+role = "{"initiator" if here == "alice" else "responder"}"
+interval = "{intervals[name]}"
+size = 256
+[tunnel.{name}.consumer]
+{consumer}
+"""
+        return text
+
+    def start(self) -> None:
+        """Starts it."""
+        command = self.lab.inside(self.site, skip_client(), "agent", "--config", self.config)
+        faked = {"LD_PRELOAD": str(self.faketime), "FAKETIME_TIMESTAMP_FILE": str(self.clock)} if self.faketime else {}
+        self.process = self.lab.start(
+            command, self.log, faked | {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        )
+
+    def stop(self, with_signal: int) -> None:
+        """Ends it, with a signal."""
+        assert self.process
+        stop(self.process, with_signal)
+        self.lab.processes.remove(self.process)
+
+    def position(self) -> int:
+        """Where its log ends now."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def events(self, since: int = 0) -> list[dict[str, str]]:
+        """What it has logged after a position."""
+        return read_json_lines(self.log, since)
+
+    def status(self) -> dict[str, object]:
+        """`agent status`."""
+        command = (skip_client(), "agent", "status", "--config", self.config, "--json")
+        done = subprocess.run(command, capture_output=True, text=True)
+        return dict(json.loads(done.stdout))
+
+    def resident(self) -> int:
+        """Its resident memory in bytes."""
+        assert self.process
+        fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
+        return int(fields[1]) * os.sysconf("SC_PAGESIZE")
+
+    def wait_for_event(self, step: str, since: int, tunnel: str, state: str | None = None, limit: float = 30) -> None:
+        """Until a step was logged after a position: when it begins (`state` is `begin`), or when it is done."""
+
+        def seen() -> bool:
+            wanted = {"step": step, "tunnel": tunnel, "state": state, "code": None}
+            return any(all(e.get(name) == value for name, value in wanted.items()) for e in self.events(since))
+
+        wait_for(f"{self.site}'s {step} of {tunnel}", seen, limit, 0.005)
+
+
+def wires(lab: Lab) -> Wires:
+    """The wires to both Key Providers and to both agents."""
+    ports = {}
+    for site in SITES:
+        ports[f"kp-{site}"] = (f"{OUTER['alice']}:{KP[site][1]}", f"{OUTER['alice']}:{KP[site][0]}")
+        ports[f"to-{site}"] = (f"{OUTER['alice']}:{HAND_OFF[site][1]}", f"{OUTER[site]}:{HAND_OFF[site][0]}")
+    return Wires(lab, ports)

@@ -1,0 +1,185 @@
+"""Two sites on one machine: network namespaces that are joined by a cable, and what runs in them.
+
+Everything that is started belongs to a `Lab` and ends with it, also when a test fails.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SITES = ("alice", "bob")
+OUTER = {"alice": "10.99.0.1", "bob": "10.99.0.2"}
+# the net behind each gateway, as one address of its lo
+INNER = {"alice": "10.99.1.1", "bob": "10.99.2.1"}
+# the tunnel of WireGuard
+WIREGUARD = {"alice": "10.99.3.1", "bob": "10.99.3.2"}
+DEBIAN = (
+    "strongswan-charon strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins "
+    "wireguard-tools wpasupplicant iproute2 iputils-ping"
+)
+PROGRAMS = {
+    "ip": "iproute2",
+    "unshare": "util-linux",
+    "wg": "wireguard-tools",
+    "wpa_supplicant": "wpasupplicant",
+    "ping": "iputils-ping",
+    "swanctl": "strongswan-swanctl",
+    "/usr/lib/ipsec/charon": "strongswan-charon",
+    "go": "Go from https://go.dev, to build wireguard-go",
+}
+
+
+def other(site: str) -> str:
+    """The other site."""
+    return SITES[1 - SITES.index(site)]
+
+
+def missing() -> list[str]:
+    """Why the gateways cannot run here."""
+    reasons = [] if os.geteuid() == 0 else ["it needs root, for network namespaces"]
+    if not Path("/dev/net/tun").exists():
+        reasons.append("there is no /dev/net/tun")
+    absent = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
+    if not Path("/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so").exists():
+        absent.append("libcharon-extra-plugins")
+    if not Path("/usr/lib/ipsec/plugins/libstrongswan-gcm.so").exists():
+        absent.append("libstrongswan-standard-plugins")
+    if absent:
+        reasons.append(f"not installed: {', '.join(absent)} (Debian: apt-get install {DEBIAN})")
+    if not reasons:
+        name = f"skip-probe-{os.getpid()}"
+        made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
+        if made.returncode:
+            reasons.append(f"network namespaces cannot be made: {made.stderr.strip()}")
+        else:
+            subprocess.run(["ip", "netns", "delete", name], check=True)
+    return reasons
+
+
+def run(*command: str | Path, stdin: str | None = None, timeout: float = 60) -> str:
+    """Runs a command that must succeed; its output."""
+    done = subprocess.run([str(part) for part in command], input=stdin, capture_output=True, text=True, timeout=timeout)
+    if done.returncode:
+        raise RuntimeError(f"{command[:6]} ended with {done.returncode}: {done.stderr.strip()} {done.stdout.strip()}")
+    return done.stdout
+
+
+def wait_for(what: str, probe: Callable[[], T | None], limit: float = 30, pause: float = 0.02) -> T:
+    """Asks until the answer is neither None nor False."""
+    end = time.monotonic() + limit
+    while True:
+        answer = probe()
+        if answer is not None and answer is not False:
+            return answer
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {limit:.0f} s for {what}")
+        time.sleep(pause)
+
+
+@dataclass
+class Lab:
+    """The namespaces of both sites, and all processes in them."""
+
+    folder: Path
+    tag: str = field(default_factory=lambda: f"skip-{secrets.token_hex(3)}")
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __enter__(self) -> "Lab":
+        """Lays the cable."""
+        try:
+            for site in SITES:
+                run("ip", "netns", "add", self.namespace(site))
+                self.ip(site, "link", "set", "lo", "up")
+            ends = {site: f"{self.tag[-6:]}{site[0]}" for site in SITES}
+            run("ip", "link", "add", ends["alice"], "type", "veth", "peer", "name", ends["bob"])
+            for site in SITES:
+                run("ip", "link", "set", ends[site], "netns", self.namespace(site))
+                self.ip(site, "link", "set", ends[site], "name", "eth0")
+                self.ip(site, "addr", "add", f"{OUTER[site]}/24", "dev", "eth0")
+                self.ip(site, "addr", "add", f"{INNER[site]}/32", "dev", "lo")
+                self.ip(site, "link", "set", "eth0", "up")
+                # without a tunnel nothing gets to the other inner net
+                self.ip(site, "route", "add", f"{INNER[other(site)]}/32", "via", OUTER[other(site)], "src", INNER[site])
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stops everything."""
+        for process in reversed(self.processes):
+            stop(process, signal.SIGTERM)
+        for site in SITES:
+            inside = subprocess.run(["ip", "netns", "pids", self.namespace(site)], capture_output=True, text=True)
+            for pid in inside.stdout.split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            subprocess.run(["ip", "netns", "delete", self.namespace(site)], capture_output=True)
+
+    def namespace(self, site: str) -> str:
+        """The name of a site's namespace."""
+        return f"{self.tag}-{site}"
+
+    def inside(self, site: str, *command: str | Path) -> list[str]:
+        """A command line that runs inside a site."""
+        return ["ip", "netns", "exec", self.namespace(site), *map(str, command)]
+
+    def ip(self, site: str, *arguments: str) -> str:
+        """Runs `ip` inside a site."""
+        return run("ip", "-n", self.namespace(site), *arguments)
+
+    def start(
+        self, command: Sequence[str | Path], log: Path | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Starts a process that ends with the lab."""
+        with log.open("ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as out:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+            )
+        self.processes.append(process)
+        return process
+
+
+def stop(process: subprocess.Popen[bytes], with_signal: int = signal.SIGKILL, limit: float = 10) -> None:
+    """Ends a process."""
+    if process.poll() is None:
+        process.send_signal(with_signal)
+        try:
+            process.wait(limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(limit)
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()
+
+
+def read_json_lines(path: Path, since: int = 0) -> list[dict[str, str]]:
+    """The whole lines of a structured log after a position; other lines are left out."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        file.seek(since)
+        lines = file.read().split(b"\n")
+    found = []
+    for line in lines[:-1]:
+        with contextlib.suppress(ValueError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                found.append(value)
+    return found

@@ -1,0 +1,100 @@
+"""Everything together: both kinds of gateways at both sites, Key Providers, agents, traffic through both tunnels."""
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+import agents
+import macsec
+import strongswan
+import wireguard
+from lab import INNER, SITES, WIREGUARD, Lab, stop, wait_for
+
+HERE = Path(__file__).resolve().parent
+INTERVALS = {"ipsec": "1s", "wireguard": "2500ms"}
+# without traffic
+MACSEC = {"macsec": "5s"}
+ADDRESSES = {"ipsec": INNER, "wireguard": WIREGUARD}
+PORTS = {"ipsec": 4001, "wireguard": 4002}
+
+
+class Traffic:
+    """A packet every two milliseconds through one tunnel, from Alice to Bob."""
+
+    def __init__(self, lab: Lab, tunnel: str) -> None:
+        self.tunnel = tunnel
+        there, port = ADDRESSES[tunnel]["bob"], str(PORTS[tunnel])
+        tag = time.monotonic_ns()
+        self.files = {name: lab.folder / f"traffic-{tunnel}-{name}-{tag}" for name in ("receive", "send")}
+        script = HERE / "traffic.py"
+        receive = lab.inside("bob", sys.executable, script, "receive", there, port, self.files["receive"])
+        send = lab.inside(
+            "alice", sys.executable, script, "send", ADDRESSES[tunnel]["alice"], there, port, self.files["send"]
+        )
+        self.receiver = lab.start(receive)
+        self.now = Path(f"{self.files['receive']}.now")
+        wait_for("the receiver", self.now.exists)
+        self.sender = lab.start(send)
+
+    def received(self) -> int:
+        """How many have come so far."""
+        return int(self.now.read_text() or 0)
+
+    def flows(self, limit: float) -> float:
+        """Waits until packets come, and says how long that took."""
+        began, before = time.monotonic(), self.received()
+        wait_for(f"traffic through {self.tunnel}", lambda: self.received() > before + 10, limit)
+        return time.monotonic() - began
+
+    def end(self) -> tuple[int, int]:
+        """Stops it: packets sent and lost."""
+        stop(self.sender, signal.SIGTERM)
+        time.sleep(0.5)
+        stop(self.receiver, signal.SIGTERM)
+        sent, received = (json.loads(self.files[name].read_text())["count"] for name in ("send", "receive"))
+        return sent, sent - received
+
+
+class Rig:
+    """All of it."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        (lab.folder / "hand-off").mkdir()
+        agents.make_certificates(lab.folder / "hand-off")
+        agents.make_certificates(lab.folder / "hand-off", "stranger")
+        self.charon = strongswan.pair(lab)
+        self.wireguard = wireguard.pair(lab, hurried=True)
+        self.macsec = macsec.pair(lab)
+        for site in SITES:
+            self.charon[site].start()
+            self.macsec[site].start()
+            self.wireguard[site].start()
+        self.providers = agents.Providers(lab, wrong=True)
+        self.wires = agents.wires(lab)
+        self.agents = {site: self._agent(site) for site in SITES}
+        for agent in self.agents.values():
+            agent.start()
+        for tunnel in INTERVALS:
+            self.agents["alice"].wait_for_event("done", 0, tunnel, limit=60)
+        # the first handshake with a key at both ends
+        wait_for("the first handshake", lambda: self.wireguard["alice"].handshake(), 30)
+
+    def _agent(self, site: str) -> agents.Agent:
+        consumers = {
+            "ipsec": strongswan.config(self.charon[site]),
+            "wireguard": wireguard.config(self.wireguard[site]),
+            "macsec": macsec.config(self.macsec[site]),
+        }
+        return agents.Agent(self.lab, site, consumers, INTERVALS | MACSEC, self.providers.ca)
+
+    def rotations(self, tunnel: str) -> int:
+        """How many rotations Alice's agent has finished."""
+        found = self.agents["alice"].events()
+        return sum(event.get("step") == "done" and event.get("tunnel") == tunnel for event in found)
+
+    def traffic(self) -> dict[str, Traffic]:
+        """Through both tunnels."""
+        return {tunnel: Traffic(self.lab, tunnel) for tunnel in INTERVALS}

@@ -1,0 +1,193 @@
+"""A strongSwan gateway at each site, with ESP in user space."""
+
+import re
+import secrets
+import signal
+import subprocess
+from dataclasses import dataclass
+
+from lab import INNER, OUTER, SITES, Lab, other, run, stop, wait_for
+
+CONNECTION = "site-to-site"
+CHILD = "net"
+# in this order: the first that can do a thing does it
+PLUGINS = (
+    "random nonce openssl aes sha1 sha2 hmac kdf gcm pem pkcs1 pkcs8 x509 pubkey "
+    "kernel-libipsec kernel-netlink socket-default vici"
+)
+
+
+@dataclass
+class Sa:
+    """An IKE_SA as `swanctl` shows it."""
+
+    unique: str
+    established: bool
+    ppk: bool
+    children: int
+
+
+class Charon:
+    """One charon. `connection` is the file that the agent of the initiator reads."""
+
+    def __init__(self, lab: Lab, site: str, psk: str, initiator: bool) -> None:
+        self.lab, self.site = lab, site
+        self.folder = lab.folder / f"charon-{site}"
+        (self.folder / "run").mkdir(parents=True)
+        self.socket = self.folder / "run" / "charon.vici"
+        self.log = self.folder / "charon.log"
+        self.connection = self.folder / "connection.conf"
+        self.secrets = self.folder / "secrets.conf"
+        self.settings = self.folder / "strongswan.conf"
+        self.settings.write_text(self._settings())
+        self.connection.write_text(self._connection())
+        self.connection.chmod(0o600)
+        self.secrets.write_text(f'secrets {{ ike-site {{ secret = "{psk}" }} }}\n')
+        self.secrets.chmod(0o600)
+        self.initiator = initiator
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def _settings(self) -> str:
+        return f"""charon {{
+  load = {PLUGINS}
+  # a dead peer is noticed within seconds, as a test wants it
+  retransmit_timeout = 0.5
+  retransmit_base = 1
+  retransmit_tries = 4
+  half_open_timeout = 5
+  # a flood of rotations is no attack here
+  cookie_threshold = 0
+  block_threshold = 0
+  filelog {{ log {{
+    path = {self.log}
+    default = 1
+    ike = 2
+    time_format = %T
+    flush_line = yes
+  }} }}
+  plugins {{
+    vici {{ socket = unix://{self.socket} }}
+    kernel-libipsec {{ allow_peer_ts = yes }}
+  }}
+}}
+"""
+
+    def _connection(self) -> str:
+        here, there = self.site, other(self.site)
+        return f"""# a connection whose PPK the agent chooses
+connections {{
+  {CONNECTION} {{
+    version = 2
+    local_addrs = {OUTER[here]}
+    remote_addrs = {OUTER[there]}
+    proposals = aes256gcm16-prfsha384-ecp384
+    encap = yes
+    unique = never
+    ppk_required = yes
+    dpd_delay = 1s
+    local {{
+      auth = psk
+      id = {here}
+    }}
+    remote {{
+      auth = psk
+      id = {there}
+    }}
+    children {{
+      {CHILD} {{
+        local_ts = {INNER[here]}/32
+        remote_ts = {INNER[there]}/32
+        esp_proposals = aes256gcm16
+        dpd_action = clear
+      }}
+    }}
+  }}
+}}
+"""
+
+    def start(self) -> None:
+        """Starts charon, and loads what `swanctl` loads at the start of a machine."""
+        inside = f"mount --bind {self.folder}/run /run && exec /usr/lib/ipsec/charon"
+        self.process = self.lab.start(
+            self.lab.inside(self.site, "unshare", "--mount", "sh", "-c", inside),
+            self.folder / "out.log",
+            {"STRONGSWAN_CONF": str(self.settings)},
+        )
+        wait_for("charon", lambda: self.socket.exists() and self._answers(), 20)
+        self.swanctl("--load-creds", "--noprompt", "--file", str(self.secrets))
+        # the initiator's connection comes from its agent
+        if not self.initiator:
+            self.swanctl("--load-conns", "--file", str(self.connection))
+
+    def _answers(self) -> bool:
+        try:
+            return "strongSwan" in self.swanctl("--version", "--daemon") or True
+        except RuntimeError:
+            return False
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> None:
+        """Ends charon."""
+        if self.process:
+            stop(self.process, with_signal)
+        self.socket.unlink(missing_ok=True)
+        for pid in (self.folder / "run").glob("*.pid"):
+            pid.unlink()
+
+    def swanctl(self, *arguments: str) -> str:
+        """Runs `swanctl` against this charon: an opinion that does not come from our own client."""
+        return run("swanctl", *arguments, "--uri", f"unix://{self.socket}")
+
+    def sas(self) -> list[Sa]:
+        """All IKE_SAs."""
+        found = []
+        for line in self.swanctl("--list-sas", "--raw").splitlines():
+            if "list-sa event" not in line:
+                continue
+            head = line.split("child-sas")[0]
+            value = dict(re.findall(r"([a-z-]+)=(\S+?)(?=[ }])", head))
+            children = re.findall(r"state=INSTALLED", line)
+            found.append(
+                Sa(value["uniqueid"], value["state"] == "ESTABLISHED", value.get("ppk") == "yes", len(children))
+            )
+        return found
+
+    def ppk_ids(self) -> list[str]:
+        """The ids of the PPKs that were used in IKE_AUTH, oldest first, as charon's own log has them."""
+        return re.findall(r"using PPK for PPK_ID '([^']+)'", self.log.read_text(errors="replace"))
+
+
+def pair(lab: Lab) -> dict[str, Charon]:
+    """Two charons that share a PSK; Alice's is the initiator."""
+    psk = secrets.token_urlsafe(24)
+    return {site: Charon(lab, site, psk, site == "alice") for site in SITES}
+
+
+def config(charon: Charon) -> str:
+    """The agent's table for this gateway."""
+    definition = f'definition = "{charon.connection}"\n' if charon.initiator else ""
+    return (
+        f'type = "strongswan"\nconnection = "{CONNECTION}"\nchild = "{CHILD}"\n'
+        f'socket = "{charon.socket}"\n{definition}timeout = 10\n'
+    )
+
+
+def comes_up(pair: dict[str, Charon], name: str, ppks: dict[str, str]) -> bool:
+    """Whether a tunnel with these PPKs, of one id, comes up; by `swanctl` alone."""
+    for site, charon in pair.items():
+        file = charon.folder / f"{name}.conf"
+        file.touch(0o600)
+        # with the others of this charon: `swanctl` unloads what a file does not have
+        others = charon.secrets.read_text().rstrip().removesuffix("}")
+        file.write_text(f"{others}\nppk-{name} {{\n id = {name}\n secret = 0x{ppks[site]}\n}}\n}}\n")
+        charon.swanctl("--load-creds", "--noprompt", "--file", str(file))
+    initiator = pair["alice"]
+    text = initiator.connection.read_text().replace("version = 2", f"version = 2\n ppk_id = {name}")
+    file = initiator.folder / f"{name}-connection.conf"
+    file.write_text(text)
+    initiator.swanctl("--load-conns", "--file", str(file))
+    try:
+        initiator.swanctl("--initiate", "--child", CHILD, "--timeout", "5")
+    except RuntimeError:
+        return False
+    initiator.swanctl("--terminate", "--ike", CONNECTION)
+    return True

@@ -1,0 +1,207 @@
+"""Real gateways take fresh keys from real Key Providers through our agents, under traffic, faults and attack.
+
+`make test-gateways` shows two tables: the rotations, and what became of the faults.
+"""
+
+import base64
+import os
+import random
+import re
+import secrets
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import attack
+import faults
+import pytest
+import strongswan
+import wireguard
+from lab import SITES, WIREGUARD, Lab, missing, run, wait_for
+from memory import pieces, search
+from rig import INTERVALS, Rig
+
+ROTATIONS = int(os.environ.get("ROTATIONS", "100"))
+FAULTS = int(os.environ.get("FAULTS", "1000"))
+SEED = int(os.environ.get("SEED", "7"))
+
+METRICS = """
+import urllib.request
+print(urllib.request.urlopen("http://127.0.0.1:9470/metrics", timeout=5).read().decode())
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _can_run() -> None:
+    reasons = missing()
+    if reasons and os.environ.get("CI"):
+        pytest.fail(f"the gateways cannot run: {'; '.join(reasons)}")
+    if reasons:
+        pytest.skip(f"NOT TESTED, the gateways cannot run: {'; '.join(reasons)}")
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with Lab(tmp_path_factory.mktemp("gateways")) as lab:
+        yield Rig(lab)
+
+
+def test_strongswan_does_not_come_up_with_a_wrong_key(tmp_path: Path) -> None:
+    with Lab(tmp_path) as lab:
+        pair = strongswan.pair(lab)
+        for charon in pair.values():
+            charon.start()
+        one, two = secrets.token_hex(32), secrets.token_hex(32)
+        # not inside an assert, which would show the keys when it fails
+        right = strongswan.comes_up(pair, "equal", {"alice": one, "bob": one})
+        wrong = strongswan.comes_up(pair, "wrong", {"alice": one, "bob": two})
+        assert right, "the positive control"
+        assert not wrong
+
+
+def test_wireguard_does_not_come_up_with_a_wrong_key(tmp_path: Path) -> None:
+    """With the timers as WireGuard has them."""
+    with Lab(tmp_path) as lab:
+        pair = wireguard.pair(lab, hurried=False)
+        one, two = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
+
+        def comes_up(keys: dict[str, str]) -> bool:
+            for site, gateway in pair.items():
+                gateway.stop()
+                gateway.start(keys[site])
+            # the first handshake may have been too early for the peer; the next one comes after five seconds
+            ping = lab.inside("alice", "ping", "-c", "9", "-i", "1", WIREGUARD["bob"])
+            return "bytes from" in subprocess.run(ping, capture_output=True, text=True).stdout
+
+        # not inside an assert, which would show the keys when it fails
+        right, wrong = comes_up({"alice": one, "bob": one}), comes_up({"alice": one, "bob": two})
+        assert right, "the positive control"
+        assert not wrong
+
+
+# what was collected of WireGuard's keys, oldest first: the oracle for the search of leaks
+wireguard_keys: list[bytes] = []
+
+
+def note_wireguard_key(rig: Rig) -> None:
+    """Remembers the key that both ends have, if they have the same."""
+    shown = {rig.wireguard[site].wg("show", wireguard.INTERFACE, "preshared-keys").split()[1] for site in SITES}
+    if len(shown) == 1 and (text := shown.pop()) != "(none)":
+        key = base64.b64decode(text)
+        known = key in wireguard_keys
+        if not known:
+            wireguard_keys.append(key)
+
+
+def test_rotations(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    traffic = rig.traffic()
+    for stream in traffic.values():
+        stream.flows(20)
+    before = {tunnel: rig.rotations(tunnel) for tunnel in INTERVALS}
+    ppks_before = {site: len(rig.charon[site].ppk_ids()) for site in SITES}
+    handshakes: set[int] = set()
+    seen = without_ppk = 0
+    end = time.monotonic() + 60 + 8 * ROTATIONS
+    while any(rig.rotations(tunnel) - before[tunnel] < ROTATIONS for tunnel in INTERVALS):
+        assert time.monotonic() < end, "the rotations do not come"
+        for site in SITES:
+            sas = [sa for sa in rig.charon[site].sas() if sa.established]
+            seen += len(sas)
+            without_ppk += sum(not sa.ppk for sa in sas)
+        note_wireguard_key(rig)
+        handshakes.add(rig.wireguard["alice"].handshake())
+        time.sleep(0.2)
+    counts = {tunnel: rig.rotations(tunnel) - before[tunnel] for tunnel in INTERVALS}
+    results = {tunnel: stream.end() for tunnel, stream in traffic.items()}
+    # of the same rotations at both ends, in charon's own words
+    ids = {site: rig.charon[site].ppk_ids()[ppks_before[site] :] for site in SITES}
+    common = min(len(found) for found in ids.values())
+    with capsys.disabled():
+        print(f"\n\n{'tunnel':12}{'rotations':>10}{'sent':>9}{'lost':>6}   proof")
+        proofs = {
+            "ipsec": f"{seen} looks at IKE_SAs, {without_ppk} without ppk=yes; {common} PPK_IDs, equal at both ends",
+            "wireguard": f"{len(wireguard_keys)} keys seen at both ends, {len(handshakes)} handshakes",
+        }
+        for tunnel, (sent, lost) in results.items():
+            print(f"{tunnel:12}{counts[tunnel]:>10}{sent:>9}{lost:>6}   {proofs[tunnel]}")
+    assert without_ppk == 0 and seen > 0
+    assert ids["alice"][:common] == ids["bob"][:common] and common >= ROTATIONS
+    assert len(set(ids["bob"])) == len(ids["bob"]), "a key was used for two IKE_SAs"
+    assert len(wireguard_keys) > ROTATIONS // 2 and len(handshakes) > ROTATIONS // 2
+    assert results["ipsec"][1] == 0, "packets were lost in the IPsec tunnel"
+    assert results["wireguard"][1] == 0, "packets were lost in the WireGuard tunnel"
+
+
+def test_wpa_supplicant_takes_keys(rig: Rig) -> None:
+    before = {site: rig.macsec[site].taken() for site in SITES}
+    wait_for("two more keys", lambda: all(rig.macsec[site].taken() > before[site] + 1 for site in SITES), 30)
+    assert all("FAIL" not in rig.macsec[site].log.read_text(errors="replace") for site in SITES)
+    failed = [event for event in rig.agents["alice"].events() if event.get("tunnel") == "macsec" and "code" in event]
+    assert failed == []
+
+
+def test_attackers(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever comes to the port of the hand-off: the rotations go on, and the agent does not grow."""
+    target = rig.agents["bob"]
+    before, rotations = target.resident(), rig.rotations("ipsec")
+    tally = attack.run(rig)
+    after = target.resident()
+    wait_for("a rotation after the attack", lambda: rig.rotations("ipsec") > rotations + 1, 30)
+    with capsys.disabled():
+        print(f"\n\nattack on the hand-off: {tally}; resident {before >> 20} MiB before, {after >> 20} MiB after")
+    assert after < before + (32 << 20)
+
+
+def test_faults(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    run_of = faults.Run(rig, random.Random(SEED))
+    try:
+        for number in range(FAULTS):
+            run_of.one(number)
+            note_wireguard_key(rig)
+        run_of.settle()
+    finally:
+        with capsys.disabled():
+            print(f"\n\n{run_of.table(SEED)}")
+    assert run_of.asked_twice() == []
+
+
+def test_no_key_is_shown(rig: Rig) -> None:
+    note_wireguard_key(rig)
+    page = run(*rig.lab.inside("bob", sys.executable, "-c", METRICS))
+    assert "skip_agent" in page, "the metrics: the positive control"
+    (rig.lab.folder / "metrics.txt").write_text(page)
+    assert len(wireguard_keys) >= 3
+    # the agents' own: logs, state, metrics; charon's log; cores
+    files = [path for path in rig.lab.folder.rglob("*") if path.is_file() and path.name not in ("private",)]
+    assert any(path.name == "log" for path in files)
+    contents = {path: path.read_bytes() for path in files}
+    for key in wireguard_keys:
+        forms = (key, key.hex().encode(), key.hex().upper().encode(), base64.b64encode(key)[:40])
+        shown = [path.name for path, content in contents.items() if any(form in content for form in forms)]
+        assert shown == [], "a key was written to a file"
+    cores = [path for path in files if re.match(r"core(\.\d+)?$", path.name)]
+    assert cores == []
+
+
+def test_only_keys_in_use_stay_in_memory(rig: Rig) -> None:
+    for site in SITES:
+        process = rig.agents[site].process
+        assert process
+
+        def only_the_newest(pid: int = process.pid) -> bool:
+            note_wireguard_key(rig)
+            try:
+                newest = search(pid, pieces(wireguard_keys[-1]))
+                older: Counter[str] = Counter()
+                for key in wireguard_keys[-6:-1]:
+                    older.update(search(pid, pieces(key)))
+            except OSError:
+                # a thread has ended, and its stack with it
+                return False
+            return bool(newest) and not older
+
+        # a rotation may be under way while the memory is read
+        wait_for(f"{site}'s memory without old keys", only_the_newest, 20, 0.1)
