@@ -35,6 +35,8 @@ mod schema;
 mod secret;
 mod system_id;
 #[cfg(feature = "https")]
+mod tls_library;
+#[cfg(feature = "https")]
 mod transport;
 mod validate;
 
@@ -57,6 +59,8 @@ pub use response::{Answer, Headers, parse_response};
 pub use schema::{SchemaStyle, schema};
 pub use secret::Secret;
 pub use system_id::{SystemId, matches_remote};
+#[cfg(feature = "https")]
+pub use tls_library::{TlsLibrary, tls_libraries};
 #[cfg(feature = "https")]
 pub use transport::{CancelToken, ConnectionInfo, Control, Ended, Response, Transport, TransportError, WipedBuffer};
 pub use validate::{MessageKind, Problem, Rules, Severity, is_valid, validate};

@@ -24,6 +24,7 @@ from ._core import (
     harden_process,
     is_valid,
     matches_remote,
+    tls_libraries,
     validate,
 )
 from ._schema import schema
@@ -93,6 +94,7 @@ __all__ = [
     "is_valid",
     "matches_remote",
     "schema",
+    "tls_libraries",
     "validate",
 ]
 

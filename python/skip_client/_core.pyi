@@ -26,6 +26,7 @@ __all__ = [
     "is_valid",
     "matches_remote",
     "schema_text",
+    "tls_libraries",
     "validate",
 ]
 
@@ -434,6 +435,9 @@ def harden_process() -> Literal["full", "core_dumps_off", "nothing"]:
     to look at after a crash, here and in child programs, no debugger or profiler, and a process without privileges
     cannot open its own /proc/self/mem or environ. It cannot be taken back.
     """
+
+def tls_libraries() -> dict[str, str]:
+    """The TLS libraries inside this package with their versions: AWS-LC (certificates), OpenSSL (pre-shared keys)."""
 
 def cli_main(arguments: list[str]) -> int:
     """Runs the command line; the first argument is its name. Returns the exit status."""
