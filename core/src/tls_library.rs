@@ -49,11 +49,18 @@ mod tests {
     fn each_library_says_a_version_of_numbers() {
         let libraries = tls_libraries();
         let names: Vec<_> = libraries.iter().map(|library| library.name).collect();
-        let expected: &[&str] = if cfg!(feature = "psk") { &["AWS-LC", "OpenSSL"] } else { &["AWS-LC"] };
+        let expected: &[&str] = if cfg!(feature = "psk") {
+            &["AWS-LC", "OpenSSL"]
+        } else {
+            &["AWS-LC"]
+        };
         assert_eq!(names, expected);
         for library in &libraries {
             let numbers = library.version.split('.').map(str::parse::<u32>);
-            assert!(numbers.clone().count() >= 3 && numbers.clone().all(|number| number.is_ok()), "{library}");
+            assert!(
+                numbers.clone().count() >= 3 && numbers.clone().all(|number| number.is_ok()),
+                "{library}"
+            );
         }
     }
 }
