@@ -185,7 +185,9 @@ def _zig() -> Component:
 
 
 def _mingw() -> Component:
-    version = subprocess.run(["x86_64-w64-mingw32-gcc", "-dumpfullversion"], check=True, stdout=subprocess.PIPE, text=True)
+    version = subprocess.run(
+        ["x86_64-w64-mingw32-gcc", "-dumpfullversion"], check=True, stdout=subprocess.PIPE, text=True
+    )
     copyrights = {}
     for package in ("gcc-mingw-w64-x86-64-win32", "mingw-w64-x86-64-dev"):
         path = Path("/usr/share/doc") / package / "copyright"
