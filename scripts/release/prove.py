@@ -182,7 +182,7 @@ def pythons() -> str:
 
 
 DEB = """
-before() { find / -xdev -not -path '/mnt/*' -not -path '/var/lib/dpkg/*' -not -path '/var/log/*' | sort; }
+before() {{ find / -xdev -not -path '/mnt/*' -not -path '/var/lib/dpkg/*' -not -path '/var/log/*' | sort; }}
 before > before
 dpkg -i /mnt/dist/{deb} >/dev/null
 skip-client --version
