@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-docs test-interop test-residue test-gateways \
 	test-valgrind test-asan test-miri chaos agent-faults agent-tunnels check check-rust check-python check-node check-mobile \
-	bench bench-node bench-once fuzz fmt wheel npm jar docs docs-site docs-rust docs-node docs-kotlin docs-swift bindings clean setup-ci
+	bench bench-node bench-once fuzz fmt wheel npm jar docs docs-site docs-rust docs-node docs-kotlin docs-swift bindings clean \
+	release package-npm publish-crates test-windows release-check reproducible test-release check-release audit setup-ci setup-release
 
 PROFILE ?= release
 SECONDS ?= 600
@@ -10,6 +11,7 @@ SEED ?= 7
 N ?= 50000
 FAULTS ?= 1000
 ROTATIONS ?= 100
+OF ?= x86_64-unknown-linux-gnu
 VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src doctor/src agent/src cli/src python -type f \
@@ -17,6 +19,7 @@ WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-pro
 NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
 	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
 	examples/validator-page/*)
+RELEASE_TARGETS := x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-unknown-linux-musl x86_64-pc-windows-gnu
 PYTHON_CODE := $(wildcard python examples/python residue gateways bench scripts fuzz/*.py bindings/tests site/*.py)
 
 help: ## this list
@@ -60,6 +63,10 @@ test-interop: $(VENV)/installed ## other people's servers, with the table of pre
 	@scripts/need openssl nginx
 	$(BIN)/pytest -rs python/tests/test_interop_psk.py python/tests/test_interop.py
 
+test-windows: ## the client with both TLS libraries built along: what also runs where no OpenSSL and no nginx is
+	@scripts/need cargo perl
+	cargo test --locked -p skip-client --features psk-vendored
+
 test-residue: $(VENV)/installed ## no copy of a key stays in memory: the table of stacks, languages and failures (Linux)
 	@scripts/need cargo cc libssl openssl
 	cargo build --locked --quiet --release -p skip-client-residue
@@ -93,7 +100,7 @@ agent-tunnels: ## a full rotation of 1, 10, 100 and 1,000 tunnels: time, CPU, me
 	@scripts/need cargo cc libssl
 	AGENT_TUNNELS=1000 cargo test --locked --release -p skip-client-agent all_tunnels_rotate -- --nocapture
 
-check: check-rust check-python check-node check-mobile ## formatters, linters, types, wasm purity, licences
+check: check-rust check-python check-node check-mobile check-release ## formatters, linters, types, wasm purity, licences
 
 check-rust:
 	@scripts/need cargo cc libssl wasm32-unknown-unknown
@@ -113,6 +120,14 @@ check-mobile:
 
 check-node: node/dist/packed
 	cd node && npm run --silent check
+
+check-release: ## one version everywhere, metadata of the packages, the files of GitHub Actions
+	@scripts/need python3
+	python3 scripts/check-versions.py $(TAG)
+	scripts/lint-actions
+
+audit: $(VENV)/release-tools ## known holes in what we use: cargo, npm, pip (needs the databases on the internet)
+	scripts/audit
 
 bench-node: node/dist/packed ## the npm package beside ajv, zod and schemasafe: speed, start, size
 	cd node && node bench/bench.js
@@ -173,6 +188,35 @@ wheel: $(VENV)/wheel ## the Python package, in dist/
 npm: node/dist/packed ## the npm package in dist/, and the page that checks messages in dist/validator-page
 	@ls dist/skip-client-*.tgz
 
+release: ## every package, sums, SBOMs and licences in dist/; the same commit gives the same bytes (about an hour)
+	@scripts/need cargo cc libssl perl python3 node javac mvn dpkg-deb readelf mingw
+	rm -rf dist $(VENV)/wheel $(VENV)/installed
+	for target in $(RELEASE_TARGETS); do $(MAKE) package-$$target || exit 1; done
+	$(MAKE) package-sdist package-npm package-jar package-swift package-crates
+	$(MAKE) release-check
+
+# The parts of `make release`, each by itself; package-TARGET: wheel, command line, .deb and native library of a target.
+package-%: $(VENV)/release-tools
+	scripts/release/build $*
+
+package-npm:
+	rm -f node/dist/packed
+	$(MAKE) npm
+
+publish-crates: ## uploads the crates, in the order in which they need each other (CARGO_REGISTRY_TOKEN)
+	@scripts/need cargo python3
+	cargo publish --locked $$(python3 scripts/release/artefacts.py | sed 's/^/--package=/')
+
+release-check: $(VENV)/release-tools ## SBOMs and sums of what is in dist/, if nothing of this machine is in it
+	scripts/release/build check
+
+reproducible: $(VENV)/release-tools ## builds OF=x86_64-unknown-linux-gnu again in another folder and compares
+	scripts/release/reproducible $(OF)
+
+test-release: ## the packages of dist/ in empty systems without a network: Debian 12, 13, sid, musl, aarch64 (root)
+	@scripts/need cargo python3 node javac mvn mmdebstrap unshare
+	python3 scripts/release/prove.py
+
 clean: ## remove everything that was built here
 	rm -rf target dist $(VENV) node/dist node/lib/generated node/node_modules node/test/.work \
 		node/LICENSE-* site/node_modules bindings/kotlin/target bindings/kotlin/android/target \
@@ -181,11 +225,18 @@ clean: ## remove everything that was built here
 setup-ci: ## what a new Debian 12 machine lacks (needs root or sudo)
 	scripts/setup-ci
 
+setup-release: ## what make release and make test-release need of Debian (needs root or sudo)
+	scripts/setup-release
+
 # A stamp for each step, so that nothing is done twice: virtual environment and tools, wheel, wheel installed.
 $(VENV)/tools: scripts/requirements-dev.txt
 	@scripts/need python3
 	python3 -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement scripts/requirements-dev.txt
+	@touch $@
+
+$(VENV)/release-tools: $(VENV)/tools scripts/requirements-release.txt
+	$(BIN)/python -m pip install --quiet --requirement scripts/requirements-release.txt
 	@touch $@
 
 $(VENV)/peers: $(VENV)/tools bench/requirements.txt

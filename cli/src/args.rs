@@ -1,6 +1,7 @@
 //! The arguments, as clap reads them. What a value means is decided where it is used, so that errors have one form.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use clap::builder::{FalseyValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,10 +11,22 @@ use skip_client::ErrorCode;
 ///
 /// Lengths are in bits. A secret is never printed on a terminal unless --show is given.
 #[derive(Debug, Parser)]
-#[command(name = "skip-client", bin_name = "skip-client", version, after_help = AFTER_HELP)]
+#[command(
+    name = "skip-client", bin_name = "skip-client", version, long_version = long_version(), after_help = AFTER_HELP
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// What `--version` says after the name; `-V` says the version alone.
+fn long_version() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        let libraries = skip_client::tls_libraries();
+        let names: Vec<_> = libraries.iter().map(ToString::to_string).collect();
+        format!("{}\nTLS: {}", env!("CARGO_PKG_VERSION"), names.join(", "))
+    })
 }
 
 const AFTER_HELP: &str = "\

@@ -20,11 +20,18 @@ mod validate;
 
 use std::ffi::OsString;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::args::{Cli, Command};
 use crate::interrupt::Interrupt;
 use crate::report::{INTERRUPTED, Reporter};
+
+/// The command as clap describes it: for the manual pages and completions of packages, made by `examples/pages.rs`.
+#[doc(hidden)]
+#[must_use]
+pub fn description() -> clap::Command {
+    Cli::command()
+}
 
 /// Runs the command with `args`, the program's name first (as [`std::env::args_os`] gives them), on this process's
 /// stdin, stdout and stderr.

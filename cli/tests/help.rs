@@ -29,9 +29,19 @@ help_is_as_recorded! {
 }
 
 #[test]
-fn version_is_the_crates() {
+fn version_is_the_crates_and_names_the_tls_libraries() {
+    let libraries = skip_client::tls_libraries();
     assert_eq!(
         run(&["--version"]).ok(),
+        format!(
+            "skip-client {}\nTLS: {}, {}\n",
+            env!("CARGO_PKG_VERSION"),
+            libraries[0],
+            libraries[1]
+        )
+    );
+    assert_eq!(
+        run(&["-V"]).ok(),
         concat!("skip-client ", env!("CARGO_PKG_VERSION"), "\n")
     );
 }

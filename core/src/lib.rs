@@ -36,6 +36,8 @@ mod schema;
 mod secret;
 mod system_id;
 #[cfg(feature = "https")]
+mod tls_library;
+#[cfg(feature = "https")]
 mod transport;
 mod validate;
 
@@ -62,6 +64,8 @@ pub use response::{Answer, Headers, parse_response};
 pub use schema::{SchemaStyle, schema};
 pub use secret::Secret;
 pub use system_id::{SystemId, matches_remote};
+#[cfg(feature = "https")]
+pub use tls_library::{TlsLibrary, tls_libraries};
 #[cfg(feature = "https")]
 pub use transport::{CancelToken, ConnectionInfo, Control, Ended, Response, Transport, TransportError, WipedBuffer};
 pub use validate::{MessageKind, Problem, Rules, Severity, is_valid, validate};

@@ -23,6 +23,7 @@ from ._core import (
     is_valid,
     lock_memory,
     matches_remote,
+    tls_libraries,
     validate,
 )
 from ._schema import schema
@@ -95,6 +96,7 @@ __all__ = [
     "lock_memory",
     "matches_remote",
     "schema",
+    "tls_libraries",
     "validate",
 ]
 

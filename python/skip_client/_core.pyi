@@ -27,6 +27,7 @@ __all__ = [
     "lock_memory",
     "matches_remote",
     "schema_text",
+    "tls_libraries",
     "validate",
 ]
 
@@ -442,6 +443,9 @@ def lock_memory() -> bool:
     It takes root's rights, or an unlimited RLIMIT_MEMLOCK (`LimitMEMLOCK=infinity` of a service). The price: what is in
     memory stays there, whole interpreter included. A hibernated machine writes it to its disk all the same.
     """
+
+def tls_libraries() -> dict[str, str]:
+    """The TLS libraries inside this package with their versions: AWS-LC (certificates), OpenSSL (pre-shared keys)."""
 
 def cli_main(arguments: list[str]) -> int:
     """Runs the command line; the first argument is its name. Returns the exit status."""

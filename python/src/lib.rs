@@ -9,6 +9,7 @@ mod provider_pair;
 mod psk;
 mod secrets;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use pyo3::prelude::*;
@@ -29,7 +30,7 @@ mod _core {
     #[pymodule_export]
     use super::secrets::{Entropy, Key};
     #[pymodule_export]
-    use super::{cli_main, error_codes, export_formats, harden_process, lock_memory};
+    use super::{cli_main, error_codes, export_formats, harden_process, lock_memory, tls_libraries};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -66,4 +67,13 @@ fn export_formats() -> Vec<&'static str> {
     skip_client::ExportFormat::ALL
         .map(skip_client::ExportFormat::as_str)
         .to_vec()
+}
+
+/// The TLS libraries inside this package, by name, with their versions.
+#[pyfunction]
+fn tls_libraries() -> BTreeMap<&'static str, &'static str> {
+    skip_client::tls_libraries()
+        .into_iter()
+        .map(|library| (library.name, library.version))
+        .collect()
 }

@@ -1,0 +1,22 @@
+//! pages DIR: the manual pages and the completions of the command, for packages: `DIR/man/*.1`, `DIR/completions/*`.
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use clap_complete::Shell;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let dir = PathBuf::from(std::env::args_os().nth(1).ok_or("usage: pages DIR")?);
+    let (man, completions) = (dir.join("man"), dir.join("completions"));
+    fs::create_dir_all(&man)?;
+    fs::create_dir_all(&completions)?;
+    // the pages say the version alone: which TLS libraries are linked in is not the same in every package
+    let mut command = skip_client_cli::description().long_version(None);
+    command.build();
+    clap_mangen::generate_to(command.clone().disable_help_subcommand(true), &man)?;
+    for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
+        clap_complete::generate_to(shell, &mut command, "skip-client", &completions)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,381 @@
+"""prove.py [PART...]: installs what is in dist/ where nothing else is, and uses it. See docs/packages.md.
+
+The roots are Debians below ~/.cache/skip-client, unpacked by mmdebstrap at the first use. What runs in one has its own
+network with nothing but loopback, and sees of this machine only dist/ and what it is to run. Needs root.
+
+--record writes the table into docs/packages.md. --quick builds from sources without optimisation and with the system's
+OpenSSL where a build from sources is what is proven.
+"""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from artefacts import DIST, VERSION, artefacts, crates
+from linked import ROOT
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skip-client"
+MIRROR = "http://deb.debian.org/debian"
+QUICK = "--quick" in sys.argv
+TARGET_DIR = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+TABLE = "<!-- what `make test-release` printed -->"
+
+
+def root(suite: str, architecture: str) -> Path:
+    """A small Debian with Python, made when it is missing."""
+    place = CACHE / f"release-debian-{suite}-{architecture}"
+    if not (place / "usr").exists():
+        print(f"making {place}", file=sys.stderr)
+        building = place.with_name(f"{place.name}.new")
+        shutil.rmtree(building, ignore_errors=True)
+        # unpacked, not set up: nothing of it has to run, also where it is for another processor
+        packages = (
+            "base-files base-passwd bash ca-certificates coreutils dash debconf diffutils dpkg findutils grep gzip "
+            "iproute2 libc-bin mawk python3 python3-pip-whl python3-venv sed tar"
+        )
+        include = f"--include={','.join(packages.split())}"
+        command = ["mmdebstrap", f"--architectures={architecture}", "--variant=extract", include, suite]
+        run([*command, str(building), MIRROR])
+        for name in ("passwd", "group"):
+            shutil.copy(building / f"usr/share/base-passwd/{name}.master", building / f"etc/{name}")
+        shutil.rmtree(place, ignore_errors=True)
+        building.rename(place)
+    return place
+
+
+def run(command: list[str], cwd: Path | str | None = None, env: dict[str, str] | None = None) -> str:
+    """Runs a command and gives its output; a failure shows it."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cwd, env=env)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)[:300]}: status {done.returncode}\n{done.stdout[-3000:]}")
+    return str(done.stdout)
+
+
+INSIDE = """
+place="$1" script="$2"
+shift 2
+ip link set lo up
+mkdir -p "$place/mnt" "$place/proc" "$place/dev"
+mount -t tmpfs none "$place/mnt"
+mkdir -p "$place/mnt/dist" "$place/mnt/work" "$place/mnt/proof"
+cp -r "$@" "$place/mnt/proof/"
+mount --bind DIST "$place/mnt/dist"
+mount -t proc proc "$place/proc"
+mount --rbind /dev "$place/dev"
+exec chroot "$place" /usr/bin/env -i HOME=/mnt/work TMPDIR=/mnt/work LANG=C.UTF-8 \\
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh -euc "cd /mnt/work; $script"
+"""
+
+
+def inside(place: Path, script: str, *more: Path) -> str:
+    """Runs a shell script in a root, which is the same afterwards but for what the script removes itself."""
+    command = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "--net",
+        "bash",
+        "-euc",
+        INSIDE.replace("DIST", str(DIST)),
+    ]
+    files = [str(ROOT / "README.md"), str(ROOT / "scripts/release/readme.py")]
+    return run([*command, "inside", str(place), script, *files, *map(str, more)])
+
+
+def works(command: list[str]) -> bool:
+    """Whether a command ends well."""
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def artefact(pattern: str) -> Path:
+    """The one file in dist/ of a pattern."""
+    found = sorted(DIST.glob(pattern))
+    if len(found) != 1:
+        raise RuntimeError(f"dist/ has {len(found)} files {pattern}; `make release` makes them")
+    return found[0]
+
+
+def last(text: str) -> str:
+    """What a program said at its end."""
+    return text.strip().splitlines()[-1]
+
+
+WHEEL = """
+! ip route | grep .
+python3 -m venv fresh
+fresh/bin/pip install --quiet --no-index --disable-pip-version-check /mnt/dist/{wheel}
+[ "$(fresh/bin/pip freeze --disable-pip-version-check | wc -l)" = 1 ]
+fresh/bin/skip-client demo >/dev/null
+fresh/bin/skip-client --version
+fresh/bin/python /mnt/proof/readme.py /mnt/proof/README.md
+"""
+
+
+FOREIGN = """
+export PYTHONPATH=/mnt/proof/site
+python3 -m skip_client demo >/dev/null
+python3 /mnt/proof/readme.py /mnt/proof/README.md
+"""
+
+
+def foreign_wheel(pattern: str, suite: str, architecture: str, platform_tag: str) -> str:
+    """A wheel for another processor: installed by this machine's pip, which takes minutes in qemu, and run there."""
+    with tempfile.TemporaryDirectory() as work:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--disable-pip-version-check"]
+        pip += [f"--platform={platform_tag}", "--python-version=3.13", "--only-binary=:all:", f"--target={work}/site"]
+        run([*pip, str(artefact(pattern))])
+        return last(inside(root(suite, architecture), FOREIGN, Path(work, "site")))
+
+
+def wheel(pattern: str, suite: str, architecture: str) -> str:
+    """A wheel in a fresh environment of a Debian."""
+    return last(inside(root(suite, architecture), WHEEL.format(wheel=artefact(pattern).name)))
+
+
+def musl() -> str:
+    """The musl wheel, loaded by musl's own loader: all that it lacks is a Python, which no registry has for musl."""
+    with tempfile.TemporaryDirectory() as work:
+        run(["python3", "-m", "zipfile", "-e", str(artefact("*musllinux*x86_64.whl")), work])
+        (module,) = Path(work).glob("skip_client/_core*.so")
+        listed = subprocess.run(
+            ["/lib/ld-musl-x86_64.so.1", "--list", str(module)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ).stdout
+    lacking = re.findall(r"Error relocating .*: (\S+): symbol not found", listed)
+    strange = [name for name in lacking if not name.startswith(("Py", "_Py"))]
+    libraries = re.findall(r"^\s+(\S+) =>", listed, re.MULTILINE)
+    if strange or not lacking or "Error loading" in listed:
+        raise RuntimeError(f"musl lacks {strange[:10]} of {len(lacking)}: {listed[:500]}")
+    return f"loaded by musl with {', '.join(libraries)}: of {len(lacking)} open symbols all are Python's; not run"
+
+
+def pythons() -> str:
+    """A wheel in fresh environments of every Python of this machine, with loopback alone."""
+    name, tried = artefact("*manylinux*x86_64.whl"), []
+    for minor in range(11, 20):
+        places = [shutil.which(f"python3.{minor}"), *Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3")]
+        found = [place for place in places if place and works([str(place), "-c", ""])]
+        if not found:
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            run([str(found[0]), "-m", "venv", f"{work}/fresh"])
+            script = f"""
+            ip link set lo up
+            cd {work}
+            fresh/bin/pip install --quiet --no-index --disable-pip-version-check {name}
+            fresh/bin/python {ROOT}/scripts/release/readme.py {ROOT}/README.md"""
+            tried.append(last(run(["unshare", "--net", "bash", "-euc", script])))
+    if not tried:
+        raise RuntimeError("there is no Python 3.11 or later on this machine")
+    versions = ", ".join(line.partition("Python ")[2].partition(",")[0] for line in tried)
+    return f"README with certificates and with pre-shared keys: Python {versions}"
+
+
+DEB = """
+before() {{ find / -xdev -not -path '/mnt/*' -not -path '/var/lib/dpkg/*' -not -path '/var/log/*' | sort; }}
+before > before
+dpkg -i /mnt/dist/{deb} >/dev/null
+skip-client --version
+skip-client demo >/dev/null
+test -s /usr/share/doc/skip-client/copyright
+test -s /usr/share/bash-completion/completions/skip-client
+dpkg -L skip-client | wc -l | sed 's/$/ files/'
+dpkg -P skip-client >/dev/null
+before > after
+cmp before after
+echo installed, demo in both modes, removed without a trace
+"""
+
+
+def deb(suite: str, architecture: str) -> str:
+    """The Debian package, installed, used and removed."""
+    place = root(suite, architecture)
+    name = artefact(f"skip-client_*_{architecture}.deb").name
+    text = inside(place, DEB.format(deb=name))
+    return last(text)
+
+
+TARBALL = """
+tar xzf /mnt/dist/{name}
+cd skip-client-*
+./skip-client --version
+./skip-client demo >/dev/null
+test -s man/skip-client.1 -a -s man/skip-client-new-key.1 -a -s completions/_skip-client
+echo demo in both modes
+"""
+
+
+def tarball(pattern: str, suite: str, architecture: str) -> str:
+    """The command from its archive."""
+    return last(inside(root(suite, architecture), TARBALL.format(name=artefact(pattern).name)))
+
+
+def sdist() -> str:
+    """The sources, built and installed where the repository cannot be seen."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        run(["python3", "-m", "venv", str(work / "fresh")])
+        pip = str(work / "fresh/bin/pip")
+        run([pip, "install", "--quiet", "--require-hashes", "-r", str(ROOT / "scripts/requirements-dev.txt")])
+        for file in (artefact("skip_client-*.tar.gz"), ROOT / "README.md", ROOT / "scripts/release/readme.py"):
+            shutil.copy(file, work)
+        environment = os.environ | {"CARGO_TARGET_DIR": str(TARGET_DIR / "sdist"), "TMPDIR": name}
+        if QUICK:
+            environment |= {"OPENSSL_NO_VENDOR": "1", "MATURIN_PEP517_ARGS": "--profile dev"}
+            environment["CARGO_TARGET_DIR"] = str(TARGET_DIR)
+        hide = f'mount -t tmpfs none {ROOT} && cd {work} && exec nice -n 10 "$@"'
+        command = ["unshare", "--mount", "--propagation", "private", "bash", "-euc", hide, "hidden"]
+        archive = str(work / f"skip_client-{VERSION}.tar.gz")
+        run([*command, pip, "install", "--no-build-isolation", "--no-deps", archive], env=environment)
+        return last(run([*command, str(work / "fresh/bin/python"), "readme.py", "README.md"], env=environment))
+
+
+def cargo_install() -> str:
+    """`cargo install --path cli`."""
+    with tempfile.TemporaryDirectory() as name:
+        command = ["nice", "-n", "10", "cargo", "install", "--locked", "--quiet", "--path", "cli", "--root", name]
+        run(command + (["--debug"] if QUICK else []), cwd=ROOT)
+        program = f"{name}/bin/skip-client"
+        run([program, "demo"])
+        return ", ".join(run([program, "--version"]).splitlines()) + "; demo in both modes"
+
+
+def cargo_package() -> str:
+    """Every crate built from its packed file."""
+    packages = [f"--package={crate}" for crate in crates()]
+    run(["nice", "-n", "10", "cargo", "package", "--locked", "--quiet", *packages], cwd=ROOT)
+    return f"built from the packed files: {', '.join(crates())}"
+
+
+NODE = """
+import { validateKey } from "skip-client";
+import { createRequire } from "node:module";
+const same = createRequire(import.meta.url)("skip-client").validateKey === validateKey;
+const { valid, problems } = validateKey('{"keyId": "0a1b", "key": "xyz"}');
+if (valid || !same || !problems.some((problem) => problem.path === "/key")) {
+  throw new Error(JSON.stringify({ valid, same, problems }));
+}
+console.log(`import and require of the tarball: Node ${process.version}`);
+"""
+
+
+def node(version: str) -> str:
+    """The npm tarball under a Node of the registry."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        (work / "package.json").write_text('{"private": true, "type": "module"}')
+        npm = ["npm", "install", "--silent", "--no-audit", "--no-fund"]
+        run([*npm, f"node@{version}", str(artefact("skip-client-*.tgz"))], cwd=work)
+        (work / "try.js").write_text(NODE)
+        program = str(work / "node_modules/node/bin/node")
+        (work / "bad.json").write_text("{}")
+        checked = subprocess.run(
+            [program, "node_modules/skip-client/dist/skip-validate.js", "key", "bad.json"],
+            cwd=work,
+            capture_output=True,
+        )
+        if checked.returncode == 0:
+            raise RuntimeError("skip-validate took {} for a key")
+        return last(run([program, "try.js"], cwd=work))
+
+
+def jar() -> str:
+    """The JAR, from a Maven project that has nothing else."""
+    text = run(["scripts/kotlin", "consumer", str(artefact("skip-client-*.jar"))], cwd=ROOT)
+    return f"an empty Maven project on Java {run(['java', '--version']).split()[1]}: {last(text)}"
+
+
+def swift() -> str:
+    """The Swift package, built from its archive."""
+    with tempfile.TemporaryDirectory(dir=TARGET_DIR) as name:
+        run(["python3", "-m", "zipfile", "-e", str(artefact("*-swift.zip")), name])
+        library = DIST.parent / "scripts/build-bindings"
+        run(["nice", "-n", "10", str(library)], cwd=ROOT)
+        environment = os.environ | {"CARGO_TARGET_DIR": str(TARGET_DIR)}
+        command = [str(ROOT / "scripts/swift-env"), "swift", "build", "-Xlinker", f"-L{TARGET_DIR}/release"]
+        run(command, cwd=f"{name}/SkipClient", env=environment)
+        return "swift build of the unpacked archive"
+
+
+X86, ARM = "amd64", "arm64"
+PARTS: dict[str, tuple[str, Callable[[], str]]] = {
+    "wheel-debian-12": ("wheel, Debian 12, x86-64", lambda: wheel("*manylinux*x86_64.whl", "bookworm", X86)),
+    "wheel-debian-13": ("wheel, Debian 13, x86-64", lambda: wheel("*manylinux*x86_64.whl", "trixie", X86)),
+    "wheel-debian-sid": ("wheel, Debian unstable, x86-64", lambda: wheel("*manylinux*x86_64.whl", "sid", X86)),
+    "wheel-aarch64": (
+        "wheel, Debian 13, aarch64 (qemu)",
+        lambda: foreign_wheel("*manylinux*aarch64.whl", "trixie", ARM, "manylinux2014_aarch64"),
+    ),
+    "wheel-musl": ("wheel for musl, musl 1.2, x86-64", musl),
+    "wheel-pythons": ("wheel, every Python of this machine", pythons),
+    "deb-debian-12": (".deb, Debian 12, x86-64", lambda: deb("bookworm", X86)),
+    "deb-debian-13": (".deb, Debian 13, x86-64", lambda: deb("trixie", X86)),
+    "deb-aarch64": (".deb, Debian 13, aarch64 (qemu)", lambda: deb("trixie", ARM)),
+    "cli-debian-12": ("command, Debian 12, x86-64", lambda: tarball("*-x86_64-linux.tar.gz", "bookworm", X86)),
+    "cli-aarch64": ("command, Debian 13, aarch64 (qemu)", lambda: tarball("*-aarch64-linux.tar.gz", "trixie", ARM)),
+    "sdist": ("sdist, repository hidden", sdist),
+    "cargo-install": ("cargo install --path cli", cargo_install),
+    "cargo-package": ("cargo package, verified", cargo_package),
+    "node-20": ("npm tarball, Node 20", lambda: node("20")),
+    "node-newest": ("npm tarball, newest Node", lambda: node("latest")),
+    "jar": ("JAR", jar),
+    "swift": ("Swift archive", swift),
+}
+
+
+def main() -> int:
+    """Runs the parts and prints the tables."""
+    if os.getuid() != 0:
+        print("error: the roots of the proofs need root\nhint: sudo make test-release", file=sys.stderr)
+        return 1
+    asked = [argument for argument in sys.argv[1:] if not argument.startswith("--")] or list(PARTS)
+    rows, failed = [], 0
+    for name in asked:
+        what, proof = PARTS[name]
+        try:
+            said = proof()
+            print(f"passed  {what}: {said}", flush=True)
+        except Exception as error:
+            failed += 1
+            said = f"**failed**: {str(error).splitlines()[0][:200]}"
+            print(f"FAILED  {what}", flush=True)
+            traceback.print_exc()
+        rows.append(f"| {what} | {said} |")
+    sizes = [f"| `{path.name}` | {kind.what} | {path.stat().st_size / 1024:,.0f} KiB |" for path, kind in artefacts()]
+    machine = f"{platform.machine()}, {len(os.sched_getaffinity(0))} CPUs"
+    table = "\n".join(
+        [
+            "| artefact | for | size |",
+            "|---|---|---|",
+            *sizes,
+            "",
+            f"Tried ({machine}):",
+            "",
+            "| what | what ran |",
+            "|---|---|",
+            *rows,
+        ]
+    )
+    if "--record" in sys.argv:
+        page = ROOT / "docs/packages.md"
+        before, _, rest = page.read_text().partition(TABLE)
+        _, _, after = rest.partition(TABLE)
+        page.write_text(f"{before}{TABLE}\n\n{table}\n\n{TABLE}{after}")
+    else:
+        print(f"\n{table}")
+    print(f"\n{len(asked) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
