@@ -213,9 +213,9 @@ release-check: $(VENV)/release-tools ## SBOMs and sums of what is in dist/, if n
 reproducible: $(VENV)/release-tools ## builds OF=x86_64-unknown-linux-gnu again in another folder and compares
 	scripts/release/reproducible $(OF)
 
-test-release: ## the packages of dist/ in empty systems without a network: Debian 12, 13, sid, musl, aarch64 (root)
+test-release: $(VENV)/release-tools ## the packages of dist/ in empty systems without a network: Debian 12, 13, sid, musl, aarch64 (root)
 	@scripts/need cargo python3 node javac mvn mmdebstrap unshare
-	python3 scripts/release/prove.py
+	$(BIN)/python scripts/release/prove.py
 
 clean: ## remove everything that was built here
 	rm -rf target dist $(VENV) node/dist node/lib/generated node/node_modules node/test/.work \
