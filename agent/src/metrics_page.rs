@@ -32,12 +32,14 @@ impl MetricsPage {
             .name("metrics".to_owned())
             .stack_size(512 << 10)
             .spawn(move || {
-                while let Ok((socket, _)) = listener.accept() {
-                    if stop.load(Ordering::SeqCst) {
-                        return;
+                while !stop.load(Ordering::SeqCst) {
+                    match listener.accept() {
+                        Ok(_) if stop.load(Ordering::SeqCst) => {}
+                        // a reader that goes away, or is too slow, misses this once
+                        Ok((socket, _)) => drop(serve(socket, &shared)),
+                        // no descriptors left, for example
+                        Err(_) => thread::sleep(Duration::from_millis(100)),
                     }
-                    // a reader that goes away, or is too slow, misses this once
-                    let _ = serve(socket, &shared);
                 }
             })?;
         Ok(Self {

@@ -176,7 +176,12 @@ impl StatusDoor {
             .name("status".to_owned())
             .stack_size(512 << 10)
             .spawn(move || {
-                while let Ok((mut stream, _)) = listener.accept() {
+                while !stop.load(Ordering::SeqCst) {
+                    let Ok((mut stream, _)) = listener.accept() else {
+                        // no descriptors left, for example
+                        thread::sleep(Duration::from_millis(100));
+                        continue;
+                    };
                     if stop.load(Ordering::SeqCst) {
                         return;
                     }

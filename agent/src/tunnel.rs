@@ -274,6 +274,9 @@ impl Tunnel {
                     current: face.record.current.map(|current| current.counter),
                 })
             }
+            Ask::Rotate if self.face().role == Some(Role::Responder) => Answer::Refused {
+                code: "not_initiator".to_owned(),
+            },
             Ask::Rotate => {
                 // each makes a fresh key, so a peer gets them at the pace of retries only
                 let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -316,6 +319,8 @@ impl Tunnel {
     }
 
     fn turn_at(&self, desk: &mut Desk) -> Duration {
+        // also while it waits after failures: they are why keys become old
+        self.mind_age(desk);
         let now = Instant::now();
         let urgent = self.urgent.swap(false, Ordering::SeqCst);
         if let Some(not_before) = desk.not_before
@@ -331,7 +336,6 @@ impl Tunnel {
         let Ok(role) = self.role(desk) else {
             return desk.wait_after_failure();
         };
-        self.mind_age(desk);
         match role {
             Role::Initiator => self.initiate(desk),
             Role::Responder => self.watch(desk),

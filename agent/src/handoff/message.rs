@@ -261,11 +261,12 @@ pub(crate) fn is_name(text: &str) -> bool {
 }
 
 /// Codes of answers, beside those of the client library's errors.
-const CODES: [&str; 10] = [
+const CODES: [&str; 11] = [
     "busy",
     "gateway",
     "gateway_restarted",
     "new_key",
+    "not_initiator",
     "not_responder",
     "role",
     "state",
