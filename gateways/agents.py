@@ -56,13 +56,13 @@ class Wires:
         lab.processes.append(self.process)  # type: ignore[arg-type]
         assert self._line() == "ready"
 
-    def set(self, wire: str, mode: str = "pass", **more: object) -> None:
-        """Changes a wire; without a mode it is whole again."""
+    def set(self, wire: str, mode: str = "pass", **more: object) -> int:
+        """Changes a wire; without a mode it is whole again. How many connections it has replayed."""
         assert self.process.stdin
         order = {"wire": wire, "mode": mode, "target": self.targets[wire]} | more
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
-        assert self._line() == "ok"
+        return int(self._line())
 
     def _line(self) -> str:
         assert self.process.stdout

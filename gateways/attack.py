@@ -27,9 +27,16 @@ def run(rig: Rig) -> str:
     while process.is_alive():
         peak = max(peak, rig.agents["bob"].resident())
         process.join(0.1)
+    # what an agent has sent, once more
+    for _ in range(20):
+        replayed = rig.wires.set("to-bob", "double")
+        time.sleep(0.5)
+    rig.wires.set("to-bob")
+    assert replayed > 0, "nothing was replayed"
     assert process.exitcode == 0, "the attacker failed"
     tally = queue.get(timeout=5)
     assert tally["let in"] == 0, "a stranger was let in"
+    tally["replayed connections"] = replayed
     return ", ".join(f"{count} x {what}" for what, count in tally.items()) + f"; peak {peak >> 20} MiB"
 
 

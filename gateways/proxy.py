@@ -1,6 +1,7 @@
 """Carries connections, and spoils them on command: a process of its own inside a site.
 
-Arguments: `NAME:LISTEN:TARGET...`; a line of JSON on stdin changes the wire of a name, and is answered with `ok`.
+Arguments: `NAME:LISTEN:TARGET...`; a line of JSON on stdin changes the wire of a name, and is answered with
+the number of connections that were replayed so far.
 """
 
 import asyncio
@@ -12,59 +13,67 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Wire:
-    """What happens to the connections of one port."""
+    """What happens to the connections of one port.
+
+    Modes: `pass`; `cut` ends all and refuses new ones; `swallow` takes what comes and keeps it; `lose-answer` ends a
+    connection when its answer is under way; `double` sends what a client has sent once more, on another connection;
+    `reorder` lets a later connection overtake an earlier one. A `delay` is that of each piece, in seconds.
+    """
 
     target: str
     mode: str = "pass"
     delay: float = 0.0
-    writers: set[asyncio.StreamWriter] = field(default_factory=set)
-    overtaken: asyncio.Event = field(default_factory=asyncio.Event)
+    # what each open connection has sent so far, at most 64 KiB
+    open: dict[asyncio.StreamWriter, bytearray] = field(default_factory=dict)
+    waiting: bool = False
+    replayed: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def change(self, order: dict[str, object]) -> None:
-        """A new mode; connections that are under way are cut when it is `cut`."""
+        """A new mode. Agents keep connections open, so some modes end them, to act on the next."""
         self.mode = str(order.get("mode", "pass"))
         self.delay = float(str(order.get("delay", 0)))
         self.target = str(order.get("target", self.target))
-        if self.mode == "cut":
-            for writer in list(self.writers):
+        if self.mode == "double":
+            for sent in self.open.values():
+                self.replay(bytes(sent))
+        if self.mode in ("cut", "double", "reorder"):
+            for writer in list(self.open):
                 writer.transport.abort()
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
-        self.writers.add(writer)
-        with contextlib.suppress(OSError, asyncio.CancelledError):
+        sent = self.open[writer] = bytearray()
+        with contextlib.suppress(OSError):
             if self.mode == "cut":
                 writer.transport.abort()
-            elif self.mode == "swallow":
-                await reader.read(1 << 16)
-                await asyncio.sleep(30)
             else:
-                if self.mode == "reorder" and not self.overtaken.is_set():
-                    # until a later connection is through, or none has come
-                    self.overtaken.set()
-                    await asyncio.sleep(0.3)
-                    self.overtaken.clear()
-                sent = await self.join(reader, writer)
+                if self.mode == "reorder":
+                    # every second one is late
+                    self.waiting = not self.waiting
+                    await asyncio.sleep(0.3 if self.waiting else 0)
                 if self.mode == "double":
-                    await self.replay(sent)
-        self.writers.discard(writer)
+                    self.tasks.add(task := asyncio.create_task(self._replay_what(sent)))
+                    task.add_done_callback(self.tasks.discard)
+                await self._join(reader, writer, sent)
+        del self.open[writer]
         with contextlib.suppress(OSError):
             writer.close()
 
-    async def join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        """Both directions; what the client sent."""
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: bytearray) -> None:
+        """Both directions."""
         host, port = self.target.rsplit(":", 1)
         back, forth = await asyncio.open_connection(host, int(port))
-        self.writers.add(forth)
-        sent = bytearray()
 
-        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, record: bool) -> None:
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, from_client: bool) -> None:
             with contextlib.suppress(OSError):
                 while data := await source.read(1 << 16):
                     await asyncio.sleep(self.delay)
-                    if record and len(sent) < 1 << 16:
+                    if from_client and len(sent) < 1 << 16:
                         sent.extend(data)
-                    if self.mode == "lose-answer" and not record and len(sent) > 2000:
+                    if self.mode == "swallow":
+                        continue
+                    if self.mode == "lose-answer" and not from_client and len(sent) > 2000:
                         writer.transport.abort()
                         return
                     sink.write(data)
@@ -73,17 +82,27 @@ class Wire:
                 sink.close()
 
         await asyncio.gather(pump(reader, forth, True), pump(back, writer, False))
-        self.writers.discard(forth)
-        return bytes(sent)
 
-    async def replay(self, sent: bytes) -> None:
-        """The same bytes once more, on a connection of their own."""
-        host, port = self.target.rsplit(":", 1)
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(sent)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(reader.read(1 << 16), 0.5)
-        writer.close()
+    async def _replay_what(self, sent: bytearray) -> None:
+        """What a connection has sent in its first moments."""
+        await asyncio.sleep(0.3)
+        self.replay(bytes(sent))
+
+    def replay(self, sent: bytes) -> None:
+        """Sends the same bytes once more."""
+
+        async def once_more() -> None:
+            host, port = self.target.rsplit(":", 1)
+            with contextlib.suppress(OSError, asyncio.TimeoutError):
+                reader, writer = await asyncio.open_connection(host, int(port))
+                writer.write(sent)
+                self.replayed += 1
+                await asyncio.wait_for(reader.read(1 << 16), 0.5)
+                writer.close()
+
+        if sent:
+            self.tasks.add(task := asyncio.create_task(once_more()))
+            task.add_done_callback(self.tasks.discard)
 
 
 async def main() -> None:
@@ -99,7 +118,7 @@ async def main() -> None:
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         order = json.loads(line)
         wires[order["wire"]].change(order)
-        print("ok", flush=True)
+        print(wires[order["wire"]].replayed, flush=True)
 
 
 if __name__ == "__main__":
