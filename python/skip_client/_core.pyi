@@ -438,7 +438,7 @@ def harden_process() -> Literal["full", "core_dumps_off", "nothing"]:
     """
 
 def lock_memory() -> bool:
-    """Keeps every page that this process touches from now on out of swap (Linux); False when the system does not allow it.
+    """Keeps every page that this process touches from now on out of swap (Linux); False when it is not allowed to.
 
     It takes root's rights, or an unlimited RLIMIT_MEMLOCK (`LimitMEMLOCK=infinity` of a service). The price: what is in
     memory stays there, whole interpreter included. A hibernated machine writes it to its disk all the same.
