@@ -23,7 +23,7 @@ mod unix {
     use std::io::ErrorKind;
     use std::path::Path;
 
-    use skip_client::{Error, harden_process};
+    use skip_client::{Error, harden_process, lock_memory};
     use skip_client_agent::{Config, ConfigError, Ended, ask, dry_run, run as run_agent, run_once, signals, state_of};
 
     use super::{Agent, Result};
@@ -43,6 +43,7 @@ mod unix {
         }
         // keys are in this process's memory for as long as they are in use
         let _ = harden_process();
+        let _ = lock_memory();
         if args.dry_run {
             return look(&args.config);
         }

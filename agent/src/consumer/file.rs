@@ -99,14 +99,6 @@ impl Consumer for KeyFile {
         self.write(key)
     }
 
-    fn activate(&mut self, key: &Key) -> Result<(), ConsumerError> {
-        self.write(key)
-    }
-
-    fn retire_others(&mut self, _keep: &KeyId) -> Result<(), ConsumerError> {
-        Ok(())
-    }
-
     fn abandon(&mut self, key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError> {
         match in_use {
             Some(key) => self.write(key),

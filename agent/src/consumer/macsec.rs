@@ -102,20 +102,6 @@ impl Consumer for Macsec {
         Ok(())
     }
 
-    fn activate(&mut self, key: &Key) -> Result<(), ConsumerError> {
-        self.prepare(key)
-    }
-
-    /// Nothing: the new key has taken the place of the old one.
-    fn retire_others(&mut self, _keep: &KeyId) -> Result<(), ConsumerError> {
-        Ok(())
-    }
-
-    /// Without the key that stays, the abandoned one stays until the next rotation.
-    fn abandon(&mut self, _key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError> {
-        in_use.map_or(Ok(()), |key| self.prepare(key))
-    }
-
     fn observe(&mut self) -> Result<Observation, ConsumerError> {
         let Ok(status) = self.ask(b"STATUS") else {
             return Ok(Observation::default());

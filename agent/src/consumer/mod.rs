@@ -16,6 +16,7 @@ use skip_client::{Key, KeyId};
 /// A gateway that takes the keys of one tunnel.
 ///
 /// One thread uses it at a time. A call may block up to its own deadline, and each may be repeated with the same key.
+/// What is written here for three of the steps fits a gateway that holds one key, whose place the new one takes.
 pub trait Consumer: Send {
     /// The gateway accepts its peer with this key from now on, and goes on with the one in use as far as it can hold
     /// two. The responder calls it before it acknowledges, the initiator before it activates.
@@ -29,19 +30,26 @@ pub trait Consumer: Send {
     ///
     /// # Errors
     /// As above; also when the tunnel does not come up with this key.
-    fn activate(&mut self, key: &Key) -> Result<(), ConsumerError>;
+    fn activate(&mut self, key: &Key) -> Result<(), ConsumerError> {
+        self.prepare(key)
+    }
 
     /// Both, once the new key is in use: take every other key of this tunnel out of the gateway.
     ///
     /// # Errors
     /// The gateway cannot be reached, or keeps a key.
-    fn retire_others(&mut self, keep: &KeyId) -> Result<(), ConsumerError>;
+    fn retire_others(&mut self, _keep: &KeyId) -> Result<(), ConsumerError> {
+        Ok(())
+    }
 
-    /// This key will not be used after all; `in_use` is the one that stays, if the agent still has it.
+    /// This key will not be used after all; `in_use` is the one that stays, if the agent still has it. Without that, a
+    /// gateway with one key keeps the abandoned one until the next rotation: no key at all would be worse.
     ///
     /// # Errors
     /// As above.
-    fn abandon(&mut self, key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError>;
+    fn abandon(&mut self, _key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError> {
+        in_use.map_or(Ok(()), |key| self.prepare(key))
+    }
 
     /// What the gateway itself says.
     ///

@@ -73,6 +73,7 @@ struct Wireguard {
 }
 
 impl Consumer for Wireguard {
+    /// The handshake that takes the key comes when it is due: to force it would end the session.
     fn prepare(&mut self, key: &Key) -> Result<(), ConsumerError> {
         let text = key
             .export(ExportFormat::Wireguard)
@@ -82,21 +83,6 @@ impl Consumer for Wireguard {
             self.set = Some((key.key_id().clone(), SystemTime::now()));
         }
         Ok(())
-    }
-
-    /// The handshake that takes the key comes when it is due: to force it would end the session.
-    fn activate(&mut self, key: &Key) -> Result<(), ConsumerError> {
-        self.prepare(key)
-    }
-
-    /// Nothing: the new key has taken the place of the old one.
-    fn retire_others(&mut self, _keep: &KeyId) -> Result<(), ConsumerError> {
-        Ok(())
-    }
-
-    /// Without the key that stays, the abandoned one stays until the next rotation: no key at all would be worse.
-    fn abandon(&mut self, _key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError> {
-        in_use.map_or(Ok(()), |key| self.prepare(key))
     }
 
     fn observe(&mut self) -> Result<Observation, ConsumerError> {
