@@ -4,6 +4,7 @@ use std::fs;
 
 use super::rig::write_secret;
 use crate::config::Config;
+use crate::handoff::message::Request;
 use crate::metrics;
 
 const PAGE: &str = include_str!("../../../docs/agent.md");
@@ -32,6 +33,25 @@ fn configurations_are_read() {
         read += 1;
     }
     assert_eq!(read, 3);
+}
+
+#[test]
+fn messages_of_the_hand_off_are_read() {
+    let block = PAGE.split("```text\n{").nth(1).and_then(|rest| rest.split("```").next());
+    let lines: Vec<String> = block
+        .expect("the messages")
+        .lines()
+        .map(|line| format!("{{{}", line.trim_start_matches('{').replace('…', "11")))
+        .collect();
+    for line in &lines {
+        let (message, likewise) = line.split_at(line.find('}').expect("a message") + 1);
+        let request = Request::of_line(message.as_bytes()).unwrap_or_else(|error| panic!("{message}: {error}"));
+        if let Some(other) = likewise.split('"').nth(1) {
+            let message = message.replace(request.ask.name(), other);
+            assert!(Request::of_line(message.as_bytes()).is_ok_and(|request| request.ask.name() == other));
+        }
+    }
+    assert_eq!(lines.len(), 3);
 }
 
 /// The pages of gateways leave out what they have in common.
