@@ -196,7 +196,7 @@ release: ## every package, sums, SBOMs and licences in dist/; the same commit gi
 	$(MAKE) release-check
 
 # The parts of `make release`, each by itself; package-TARGET: wheel, command line, .deb and native library of a target.
-package-%: $(VENV)/release-tools
+$(RELEASE_TARGETS:%=package-%) package-sdist package-jar package-swift package-crates: package-%: $(VENV)/release-tools
 	scripts/release/build $*
 
 package-npm:
