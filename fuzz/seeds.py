@@ -1,13 +1,20 @@
-"""Writes the vectors as seeds for the fuzz targets, into fuzz/corpus/ (which is not kept in the repository)."""
+"""Writes seeds for the fuzz targets into fuzz/corpus/: the vectors, and what fuzzing found before (fuzz/kept/).
+
+`seeds.py --keep` goes the other way: it writes what is in fuzz/corpus/ into fuzz/kept/, a line of hex an input. Before
+it, `cargo +nightly fuzz cmin TARGET` throws out what reaches nothing new.
+"""
 
 import base64
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 VECTORS = HERE.parent / "vectors" / "draft-cisco-skip-02"
+# longer ones are longer than they are new
+KEPT_BYTES = 160
 KEY_ID = "1726e9AE76234FB1dd1283d4dca1911e1f93864d70f3069e"
 
 
@@ -73,11 +80,29 @@ def write(target: str, seeds: Iterator[bytes]) -> None:
     """One file a seed, named after its contents, as libFuzzer does it."""
     folder = HERE / "corpus" / target
     folder.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
+    for seed in [*seeds, *kept(target)]:
         (folder / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
     print(f"{folder.relative_to(HERE.parent)}: {len(list(folder.iterdir()))} inputs")
 
 
+def kept(target: str) -> list[bytes]:
+    """What was kept of earlier runs."""
+    file = HERE / "kept" / f"{target}.hex"
+    return [bytes.fromhex(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def keep() -> None:
+    """The short inputs of each corpus, in order."""
+    for folder in sorted((HERE / "corpus").iterdir()):
+        inputs = sorted({file.read_bytes() for file in folder.iterdir() if file.stat().st_size <= KEPT_BYTES})
+        (HERE / "kept").mkdir(exist_ok=True)
+        (HERE / "kept" / f"{folder.name}.hex").write_text("".join(f"{one.hex()}\n" for one in inputs))
+        print(f"fuzz/kept/{folder.name}.hex: {len(inputs)} inputs")
+
+
+if "--keep" in sys.argv:
+    keep()
+    sys.exit()
 write("response", responses())
 write("pattern", patterns())
 write("psk", psks())

@@ -206,10 +206,19 @@ def command_line() -> str:
     every = texts.pop("all")
     commands = re.findall(r"^  ([a-z-]+) ", every.split("Commands:\n")[1], re.MULTILINE)
     commands.remove("help")
+    titles = {command: command for command in commands}
+    for command in list(commands):
+        # a command's own commands stand behind it
+        _, found, own = texts.get(command, "").partition("Commands:\n")
+        names = re.findall(r"^  ([a-z-]+) ", own.split("\n\n")[0], re.MULTILINE) if found else []
+        at = commands.index(command) + 1
+        own_titles = {f"{command}-{name}": f"{command} {name}" for name in names if name != "help"}
+        commands[at:at] = own_titles
+        titles |= own_titles
     if set(commands) != set(texts):
         raise PluginError(f"cli/tests/help.rs records {sorted(texts)}, and the commands are {sorted(commands)}")
     head = "# Command line\n\nWhat `skip-client --help` and `skip-client COMMAND --help` print.\n\n"
-    return head + every + "".join(f"\n## {name}\n\n{texts[name]}" for name in commands)
+    return head + every + "".join(f"\n## {titles[name]}\n\n{texts[name]}" for name in commands)
 
 
 def not_built(name: str, title: str) -> str:

@@ -42,7 +42,7 @@ fn replies() {
         "text/html\n",
         DIGITS,
     ];
-    play(&seeds, &words, 3000, response::run);
+    play("response", &seeds, &words, 3000, response::run);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn patterns() {
         }
     }
     let words = ["*", "?", "[", "]", "[!", "[a-c]", "[^", "[:", "\\", "-", "ä", "\n"];
-    play(&seeds, &words, 30_000, |data| {
+    play("pattern", &seeds, &words, 30_000, |data| {
         pattern::run(&String::from_utf8_lossy(data));
     });
 }
@@ -71,6 +71,7 @@ fn files_of_pre_shared_keys() {
         b"bob\nq83vEjRWeJCrze8SNFZ4kA==".to_vec(),
     ];
     play(
+        "psk",
         &seeds,
         &[":", "\n", "\r\n", "alice", "00", "=", "\0", "\u{feff}", DIGITS],
         30_000,
@@ -92,6 +93,7 @@ fn certificates_and_private_keys() {
         seeds.push([which, &certificate, &key].concat());
     }
     play(
+        "pem",
         &seeds,
         &[
             "-----BEGIN CERTIFICATE-----\n",
@@ -125,6 +127,7 @@ fn ids_sizes_and_payloads() {
     seeds.push(b"\0\0\0\x0b\0\0\x40\x33Bob".to_vec());
     seeds.push(b"\0\0\0\x0d\0\0\x40\x34\x02abcd".to_vec());
     play(
+        "arguments",
         &seeds,
         &["*", "%", "\0", "../", "?", "\r\n", "00", "ä", "65536"],
         30_000,
@@ -140,10 +143,23 @@ fn cases(name: &str) -> Vec<Value> {
     std::mem::take(cases)
 }
 
-/// Runs the target on each seed, then on `times` changes of them.
-fn play(seeds: &[Vec<u8>], words: &[&str], times: usize, target: impl Fn(&[u8])) {
+/// What fuzzing found to reach new code: a line of hex an input.
+fn kept(name: &str) -> Vec<Vec<u8>> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../fuzz/kept/{name}.hex"));
+    let text = fs::read_to_string(file).expect("what was kept");
+    let byte = |two: &[u8]| {
+        let digits = std::str::from_utf8(two).expect("digits");
+        u8::from_str_radix(digits, 16).expect("hex")
+    };
+    text.lines()
+        .map(|line| line.as_bytes().chunks(2).map(byte).collect())
+        .collect()
+}
+
+/// Runs the target on each seed and on what was kept under its name, then on `times` changes of the seeds.
+fn play(name: &str, seeds: &[Vec<u8>], words: &[&str], times: usize, target: impl Fn(&[u8])) {
     assert!(!seeds.is_empty());
-    for seed in seeds {
+    for seed in seeds.iter().chain(&kept(name)) {
         target(seed);
     }
     // SplitMix64

@@ -37,7 +37,10 @@ fn configurations_are_read() {
 
 #[test]
 fn messages_of_the_hand_off_are_read() {
-    let block = PAGE.split("```text\n{").nth(1).and_then(|rest| rest.split("```").next());
+    let block = PAGE
+        .split("```text\n{")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
     let lines: Vec<String> = block
         .expect("the messages")
         .lines()
