@@ -27,6 +27,7 @@ STEPS = {
 }
 WIRE = ("cut", "delay", "double", "reorder", "swallow", "lose-answer")
 # the Key Provider never saw the request
+# no request has left then
 UNSEEN = ("connect_failed", "tls_failed")
 
 
@@ -106,7 +107,7 @@ class Run:
                 if name in asked:
                     again.append(event["key_id"])
                 asked.add(name)
-            elif event.get("code") in UNSEEN:
+            elif event.get("code") in UNSEEN or "handshake did not come" in event.get("error", ""):
                 asked.discard(name)
         return again
 

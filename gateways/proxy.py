@@ -30,14 +30,14 @@ class Wire:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def change(self, order: dict[str, object]) -> None:
-        """A new mode. Agents keep connections open, so some modes end them, to act on the next."""
+        """A new mode. Agents keep connections open, so some modes and a new target end them, to act on the next."""
         self.mode = str(order.get("mode", "pass"))
         self.delay = float(str(order.get("delay", 0)))
-        self.target = str(order.get("target", self.target))
+        before, self.target = self.target, str(order.get("target", self.target))
         if self.mode == "double":
             for sent in self.open.values():
                 self.replay(bytes(sent))
-        if self.mode in ("cut", "double", "reorder"):
+        if self.mode in ("cut", "double", "reorder") or self.target != before:
             for writer in list(self.open):
                 writer.transport.abort()
 
