@@ -110,7 +110,8 @@ before = resident(); kept += [client() for _ in range(100)]; print((resident() -
 
 def sizes(root: Path) -> Figures:
     """The packages in dist/."""
-    return {path.name: {"MiB": path.stat().st_size / 2**20} for path in sorted((root / "dist").iterdir())}
+    packages = sorted(path for path in (root / "dist").iterdir() if path.is_file())
+    return {path.name: {"MiB": path.stat().st_size / 2**20} for path in packages}
 
 
 def storm(python: str, kp: servers.Pair) -> Figures:

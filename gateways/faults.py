@@ -27,7 +27,6 @@ STEPS = {
 }
 WIRE = ("cut", "delay", "double", "reorder", "swallow", "lose-answer")
 # the Key Provider never saw the request
-# no request has left then
 UNSEEN = ("connect_failed", "tls_failed")
 
 
