@@ -67,8 +67,9 @@ NOTES = """
   million instructions on the client's side, against 1.5 million of rustls with AWS-LC, which also verifies a
   certificate. ML-KEM-768 is 31 % of them and X25519 28 % (both in C here, in assembly there), the key schedule with
   SHA-384 12 %, clearing memory 9 %. Beside certificates by the same OpenSSL the pre-shared key saves what it should.
-* **Coroutines.** `AsyncClient` runs blocking calls in threads, and each answer wakes the event loop: that is most of
-  a call. Fewer threads were slower, and one wake-up for several answers was not measurably faster.
+* **Coroutines.** `AsyncClient` runs blocking calls in threads of Python, which take turns with the event loop for the
+  interpreter's lock, twice a call. Fewer threads were slower, and one wake-up for several answers was not measurably
+  faster. Threads in Rust that take the lock only to hand over results are what remains to be tried.
 * **Import.** `_core` is mapped and linked, then errors and names are made; nothing else of Python is imported.
 * **Long lists of remoteSystemID.** Each entry is compared, in the client and in the Key Provider, for some
   nanoseconds.
