@@ -321,27 +321,12 @@ fn agent_table(mut table: Table<'_>, files: &mut Files<'_, '_>) -> Option<AgentT
     let formats = [("logfmt", LogFormat::Logfmt), ("json", LogFormat::Json)];
     let log_format = table.choice("log-format", &formats, mistakes);
     let workers = table.number("workers", 1..257, mistakes);
+    let mut pace = |name, default| positive(&mut table, name, default, mistakes);
     let pace = Pace {
-        check_every: positive(
-            table.duration("check-every", mistakes),
-            DEFAULT_PACE.check_every,
-            mistakes,
-        ),
-        retry_first: positive(
-            table.duration("retry-first", mistakes),
-            DEFAULT_PACE.retry_first,
-            mistakes,
-        ),
-        retry_longest: positive(
-            table.duration("retry-longest", mistakes),
-            DEFAULT_PACE.retry_longest,
-            mistakes,
-        ),
-        confirm_within: positive(
-            table.duration("confirm-within", mistakes),
-            DEFAULT_PACE.confirm_within,
-            mistakes,
-        ),
+        check_every: pace("check-every", DEFAULT_PACE.check_every),
+        retry_first: pace("retry-first", DEFAULT_PACE.retry_first),
+        retry_longest: pace("retry-longest", DEFAULT_PACE.retry_longest),
+        confirm_within: pace("confirm-within", DEFAULT_PACE.confirm_within),
     };
     let metrics = table.text("metrics", mistakes);
     let metrics = files.address(metrics, true);
@@ -356,8 +341,9 @@ fn agent_table(mut table: Table<'_>, files: &mut Files<'_, '_>) -> Option<AgentT
     })
 }
 
-fn positive(found: Option<reader::Found<Duration>>, default: Duration, mistakes: &mut Mistakes<'_>) -> Duration {
-    match found {
+/// A time that must be more than nothing, or the default.
+fn positive(table: &mut Table<'_>, name: &'static str, default: Duration, mistakes: &mut Mistakes<'_>) -> Duration {
+    match table.duration(name, mistakes) {
         Some(found) if found.value.is_zero() => {
             mistakes.add(&found.at, "must be more than nothing", "");
             default
@@ -374,8 +360,7 @@ fn hand_off_table(mut table: Table<'_>, files: &mut Files<'_, '_>) -> Option<Han
     let ca = files.file(ca, false);
     let cert = files.file(cert, false);
     let key = files.file(key, true);
-    let answer_within = table.duration("answer-within", files.mistakes);
-    let answer_within = positive(answer_within, Duration::from_mins(1), files.mistakes);
+    let answer_within = positive(&mut table, "answer-within", Duration::from_mins(1), files.mistakes);
     table.finish(files.mistakes);
     Some(HandOffTable {
         listen: listen?,
@@ -427,10 +412,8 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
             .mistakes
             .add(&table.at("psk-file"), "is missing", "psk-identity chooses a line of it");
     }
-    let timeout = table.duration("timeout", files.mistakes);
-    let timeout = positive(timeout, Duration::from_secs(10), files.mistakes);
-    let connect_timeout = table.duration("connect-timeout", files.mistakes);
-    let connect_timeout = positive(connect_timeout, Duration::from_secs(3), files.mistakes);
+    let timeout = positive(&mut table, "timeout", Duration::from_secs(10), files.mistakes);
+    let connect_timeout = positive(&mut table, "connect-timeout", Duration::from_secs(3), files.mistakes);
     let lenient = table.flag("lenient", files.mistakes).is_some_and(|found| found.value);
     let check_remote = table
         .flag("check-remote", files.mistakes)
@@ -535,8 +518,7 @@ fn tunnel_table<'i>(
     ];
     let role = table.choice("role", &roles, mistakes).flatten();
     let remote = remote.and_then(|found| system_id(&found, role, mistakes));
-    let interval = table.duration("interval", mistakes);
-    let interval = positive(interval, Duration::from_hours(1), mistakes);
+    let interval = positive(&mut table, "interval", Duration::from_hours(1), mistakes);
     let jitter = table.duration("jitter", mistakes);
     if let Some(found) = jitter.as_ref().filter(|found| found.value >= interval) {
         mistakes.add(

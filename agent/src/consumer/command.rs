@@ -96,8 +96,7 @@ struct Commanded {
 
 impl Commanded {
     fn give(&self, step: &str, key_id: &KeyId, key: Option<&Key>) -> Result<(), ConsumerError> {
-        let content = key.map(|key| key.export(self.format)).transpose();
-        let content = content.map_err(|error| ConsumerError::lasting(error.to_string(), error.hint().to_owned()))?;
+        let content = key.map(|key| key.export(self.format)).transpose()?;
         let input = content.as_ref().map(|bytes| bytes.as_slice());
         self.program.run(&[step, key_id.as_str()], input).map(drop)
     }

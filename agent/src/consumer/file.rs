@@ -72,9 +72,7 @@ impl KeyFile {
         {
             return Ok(());
         }
-        let content = key
-            .export(self.format)
-            .map_err(|error| ConsumerError::lasting(error.to_string(), error.hint().to_owned()))?;
+        let content = key.export(self.format)?;
         replace(&self.path, &content, 0o600).map_err(|error| {
             let what = format!("cannot write {}: {error}", self.path.display());
             ConsumerError::new(what, "check the folder and its permissions")

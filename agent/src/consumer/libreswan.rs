@@ -144,8 +144,7 @@ impl Libreswan {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Zeroizing::default(),
             Err(error) => return Err(failed("read", &error)),
         };
-        let text = more.map(|key| key.export(ExportFormat::Libreswan)).transpose();
-        let text = text.map_err(|error| ConsumerError::lasting(error.to_string(), error.hint().to_owned()))?;
+        let text = more.map(|key| key.export(ExportFormat::Libreswan)).transpose()?;
         let text = text.as_ref().map(|bytes| bytes.as_slice()).unwrap_or_default();
         let ids = format!("{} {} ", self.settings.left_id, self.settings.right_id);
         // of its final size from the start, because growing would leave copies of a key behind

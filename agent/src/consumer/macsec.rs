@@ -80,9 +80,7 @@ impl Consumer for Macsec {
             return Ok(());
         }
         // two lines: mka_cak=… and mka_ckn=…
-        let text = key
-            .export(ExportFormat::Wpa)
-            .map_err(|error| ConsumerError::lasting(error.to_string(), error.hint().to_owned()))?;
+        let text = key.export(ExportFormat::Wpa)?;
         self.set = None;
         let number = self.settings.network;
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {

@@ -118,6 +118,13 @@ impl ConsumerError {
     }
 }
 
+/// A key that has no such form: it will have none the next time either.
+impl From<skip_client::Error> for ConsumerError {
+    fn from(error: skip_client::Error) -> Self {
+        Self::lasting(error.to_string(), error.hint().to_owned())
+    }
+}
+
 impl fmt::Display for ConsumerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)

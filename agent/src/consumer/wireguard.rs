@@ -75,9 +75,7 @@ struct Wireguard {
 impl Consumer for Wireguard {
     /// The handshake that takes the key comes when it is due: to force it would end the session.
     fn prepare(&mut self, key: &Key) -> Result<(), ConsumerError> {
-        let text = key
-            .export(ExportFormat::Wireguard)
-            .map_err(|error| ConsumerError::lasting(error.to_string(), error.hint().to_owned()))?;
+        let text = key.export(ExportFormat::Wireguard)?;
         self.set_key(&text)?;
         if self.set.as_ref().is_none_or(|(key_id, _)| key_id != key.key_id()) {
             self.set = Some((key.key_id().clone(), SystemTime::now()));
