@@ -993,11 +993,11 @@ impl Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Advice, Error, ErrorCode};
+    use super::{Advice, Error};
 
     /// Every error that the core can make, once.
     fn all() -> Vec<Error> {
-        let mut all = vec![
+        let all = vec![
             Error::system_id("must not be empty"),
             Error::remote_is_pattern(),
             Error::key_id(false),
@@ -1031,7 +1031,7 @@ mod tests {
             Error::entropy_size_mismatch(256, 128),
         ];
         #[cfg(feature = "https")]
-        all.extend([
+        let all = all.into_iter().chain([
             Error::unknown_remote(),
             Error::not_supported("keys"),
             Error::url("must begin with https://, because SKIP runs over TLS only"),
@@ -1081,7 +1081,7 @@ mod tests {
             Error::tls_closed(),
         ]);
         #[cfg(feature = "psk")]
-        all.extend([
+        let all = all.chain([
             Error::psk_with("ca"),
             Error::psk_unknown_identity(),
             Error::psk_wrong_key(),
@@ -1092,7 +1092,7 @@ mod tests {
             Error::psk_closed(),
             Error::tls_weak_dh(),
         ]);
-        all
+        all.into_iter().collect()
     }
 
     /// The texts may change, but only on purpose: `INSTA_UPDATE=always cargo test` writes them anew.
@@ -1125,7 +1125,7 @@ mod tests {
     #[cfg(feature = "https")]
     #[test]
     fn every_code_is_made_somewhere() {
-        for code in ErrorCode::ALL {
+        for code in super::ErrorCode::ALL {
             assert!(all().iter().any(|e| e.code() == code), "{code}");
         }
     }

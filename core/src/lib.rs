@@ -28,6 +28,8 @@ pub mod ikev2;
 mod json;
 mod key;
 mod key_id;
+#[cfg_attr(not(all(unix, feature = "https", not(miri))), path = "heap.rs")]
+mod pages;
 mod psk;
 mod redact;
 mod request;

@@ -5,17 +5,24 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
+use crate::pages::Pages;
+
 /// Bytes that must not be seen: a key, a random string, a pre-shared key.
 ///
 /// `Debug` prints `[redacted]`; `==` takes the same time wherever two values of one length differ; the memory is wiped on drop.
 /// Reading is spelled out: [`Secret::expose`].
-pub struct Secret(Box<[u8]>);
+///
+/// On Unix the bytes lie in memory that is locked in RAM, within the limit that the system sets on that (`RLIMIT_MEMLOCK`), and
+/// on Linux they are left out of core dumps. After a fork that is true of dumps only in the child.
+pub struct Secret(Pages);
 
 impl Secret {
     /// Takes a copy of `bytes`; wiping the original is the caller's part.
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
-        Self(bytes.into())
+        let mut secret = Self(Pages::zeroed(bytes.len()));
+        secret.0.copy_from_slice(bytes);
+        secret
     }
 
     /// Decodes hexadecimal digits of either case without branches on their values.
@@ -23,7 +30,7 @@ impl Secret {
     /// `None` when the length is odd or a character is not a hexadecimal digit.
     #[must_use]
     pub fn from_hex(digits: &[u8]) -> Option<Self> {
-        let mut secret = Self(vec![0; digits.len() / 2].into_boxed_slice());
+        let mut secret = Self(Pages::zeroed(digits.len() / 2));
         base16ct::mixed::decode(digits, &mut secret.0).ok()?;
         Some(secret)
     }
@@ -55,12 +62,6 @@ impl Secret {
 impl Clone for Secret {
     fn clone(&self) -> Self {
         Self::copy_of(&self.0)
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.zeroize();
     }
 }
 

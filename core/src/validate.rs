@@ -727,8 +727,6 @@ fn is_decimal(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(feature = "https")]
-    use super::is_cut_off;
     use super::{MessageKind, Rules, Severity, is_valid, validate};
 
     const KEY: &str = "ad229dfb8a276e74c1f3b6c09349a69fb2fed73c541270663f0e5cbbfb031670";
@@ -777,8 +775,10 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "https")]
     #[test]
     fn cut_documents_are_known_as_such() {
+        use super::is_cut_off;
         for cut in [&b""[..], b" ", b"{", b"{\"key\": \"\xc3"] {
             assert!(is_cut_off(cut));
         }
