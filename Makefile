@@ -1,7 +1,7 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python test-node test-kotlin test-swift test-docs test-interop test-residue test-gateways \
-	test-valgrind test-asan test-miri chaos agent-faults agent-tunnels check check-rust check-python check-node check-mobile \
+	test-valgrind test-asan test-tsan test-miri chaos agent-faults agent-tunnels check check-rust check-python check-node check-mobile \
 	bench bench-node bench-once fuzz fmt wheel npm jar docs docs-site docs-rust docs-node docs-kotlin docs-swift bindings clean \
 	release package-npm publish-crates test-windows release-check reproducible test-release check-release audit setup-ci setup-release
 
@@ -83,6 +83,10 @@ test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsaf
 test-asan: ## the tests with OpenSSL and aws-lc under AddressSanitizer and LeakSanitizer (nightly, Linux)
 	@scripts/need cargo cc libssl
 	scripts/test-asan
+
+test-tsan: ## what threads share, under ThreadSanitizer (nightly with rust-src, Linux)
+	@scripts/need cargo cc libssl
+	scripts/test-tsan
 
 test-miri: ## the part of the core that has no I/O under Miri (nightly with miri; slow)
 	@scripts/need cargo

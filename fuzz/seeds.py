@@ -76,6 +76,22 @@ def pems() -> Iterator[bytes]:
             yield which + b"\n" + file
 
 
+def https() -> Iterator[bytes]:
+    """The length of pieces, reply: see fuzz_targets/http.rs."""
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n1;a=b\r\n{\r\n1\r\n}\r\n0\r\n"
+    for head in (b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 103 x\r\n\r\nHTTP/1.1 503 x\r\n"):
+        for rest in (
+            b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+            b"Connection: keep-alive, close\r\nContent-Length: 2\r\ncontent-length: 2\r\n\r\n{}HTTP/1.1 200 OK",
+            b"Retry-After: 3\r\nContent-Encoding: gzip\r\n\r\n{}",
+            chunks + b"\r\n",
+            chunks + b"A: b\r\n\r\n",
+            b"Content-Length: 2\r\n" + chunks,
+        ):
+            for piece in (b"\0", b"\x07", b"\xff"):
+                yield piece + head + rest
+
+
 def write(target: str, seeds: Iterator[bytes]) -> None:
     """One file a seed, named after its contents, as libFuzzer does it."""
     folder = HERE / "corpus" / target
@@ -108,3 +124,4 @@ write("pattern", patterns())
 write("psk", psks())
 write("arguments", arguments())
 write("pem", pems())
+write("http", https())

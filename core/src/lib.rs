@@ -53,6 +53,8 @@ pub use explain::Explanation;
 pub use export::ExportFormat;
 #[cfg(feature = "https")]
 pub use harden::{Hardening, harden_process, lock_memory};
+#[cfg(all(feature = "https", fuzzing))]
+pub use https::fuzz_reply;
 #[cfg(feature = "https")]
 #[doc(hidden)] // for the agent's own TLS; the types are of rustls, which may change
 pub use https::read_private_key;

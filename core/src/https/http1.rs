@@ -245,12 +245,13 @@ impl Reader<'_> {
             let size = loop {
                 let rest = &self.buffer.as_slice()[done..];
                 match httparse::parse_chunk_size(rest) {
-                    Ok(httparse::Status::Complete((line, size))) => {
+                    // the same however it was cut
+                    Ok(httparse::Status::Complete((line, size))) if line <= CHUNK_LINE_LIMIT => {
                         self.buffer.remove(done, done + line);
                         break usize::try_from(size).unwrap_or(usize::MAX);
                     }
                     Ok(httparse::Status::Partial) if rest.len() <= CHUNK_LINE_LIMIT => self.fill_or_lost()?,
-                    Ok(httparse::Status::Partial) | Err(_) => return Err(Error::not_http("its chunks are broken")),
+                    Ok(_) | Err(_) => return Err(Error::not_http("its chunks are broken")),
                 }
             };
             if size == 0 {

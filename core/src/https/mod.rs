@@ -6,6 +6,8 @@ mod dial;
 mod divert;
 #[cfg(test)]
 mod exactly_once;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod hello;
 mod http1;
 #[cfg(feature = "psk")]
@@ -36,6 +38,8 @@ use connection::{Connection, TlsStream, Wire};
 use http1::{Target, exchange};
 use url::{Host, Proxy, Url};
 
+#[cfg(fuzzing)]
+pub use fuzzing::reply as fuzz_reply;
 pub use hello::HelloAnswer;
 pub use private_key::read as read_private_key;
 pub use probe::{Ending, Probe, ProbeConnection, ProbeReply};

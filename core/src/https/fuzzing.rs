@@ -1,0 +1,130 @@
+//! Any bytes in the place of a reply, for `fuzz/fuzz_targets/http.rs` and a test: what the reader says does not depend on how the
+//! bytes were cut on the way, keeps to its limits, and shows nothing of them.
+
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::connection::{Connection, TlsStream, Wire};
+use super::http1::read_reply;
+use crate::error::{Error, ErrorCode};
+use crate::request::Request;
+use crate::transport::{CancelToken, ConnectionInfo, Control, WipedBuffer};
+
+/// A byte for the length of the pieces, the reply.
+pub fn reply(data: &[u8]) {
+    let [piece, bytes @ ..] = data else { return };
+    let whole = read(bytes, bytes.len());
+    let cut = read(bytes, usize::from(*piece).max(1));
+    assert_eq!(whole, cut, "the cuts make a difference");
+}
+
+/// What came of it, without what depends on the cuts by design: the remains of a body that went wrong beside an error status, and
+/// whether more had come already.
+type Outcome = Result<(u16, Option<Vec<u8>>), ErrorCode>;
+
+fn read(bytes: &[u8], piece: usize) -> Outcome {
+    // nothing is read from it; a connection sets its timeouts
+    static SOCKET: OnceLock<(Arc<TcpStream>, TcpListener)> = OnceLock::new();
+    let (socket, _) = SOCKET.get_or_init(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        (Arc::new(TcpStream::connect(address).expect("connects")), listener)
+    });
+    let cancel = CancelToken::new();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let control = Control {
+        deadline,
+        connect_deadline: deadline,
+        cancel: &cancel,
+        interrupted: None,
+    };
+    let tls = Box::new(Pieces {
+        left: bytes.to_vec(),
+        piece,
+    });
+    let mut connection = Connection::new(tls, Wire::new(Arc::clone(socket)), ConnectionInfo::default());
+    let request = Request::new_key(&"Bob".parse().expect("an id"), None).expect("a request");
+    match read_reply(&mut connection, &request, WipedBuffer::default(), &control) {
+        Ok(done) => {
+            let (status, body) = (done.response.status, done.response.body.as_slice());
+            assert!(body.len() <= 64 * 1024, "the limit of a body");
+            assert!(!done.reusable || done.keeps_alive);
+            Ok((status, (status == 200).then(|| body.to_vec())))
+        }
+        Err(error) => {
+            let shown = format!("{error} {error:?} {}", error.hint());
+            let runs = shown.as_bytes().split(|b| !b.is_ascii_hexdigit());
+            for run in runs.filter(|run| run.len() >= 16) {
+                assert!(
+                    !bytes.windows(16).any(|w| w == &run[..16]),
+                    "digits of the reply are shown"
+                );
+            }
+            Err(error.code())
+        }
+    }
+}
+
+/// Gives bytes in pieces, then ends.
+struct Pieces {
+    left: Vec<u8>,
+    piece: usize,
+}
+
+impl TlsStream for Pieces {
+    fn write_all(&mut self, _: &[u8], sent: &mut bool) -> io::Result<()> {
+        *sent = true;
+        Ok(())
+    }
+    fn resume_write(&mut self, _: &[u8], _: &mut bool) -> io::Result<()> {
+        Ok(())
+    }
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.piece.min(buffer.len()).min(self.left.len());
+        for (to, from) in buffer.iter_mut().zip(self.left.drain(..n)) {
+            *to = from;
+        }
+        Ok(n)
+    }
+    fn is_quiet(&mut self) -> bool {
+        true
+    }
+    fn close(&mut self) {}
+    fn refusal(&self, _: &io::Error) -> Option<Error> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::reply;
+
+    #[test]
+    fn what_fuzzing_kept() {
+        let kept = include_str!("../../../fuzz/kept/http.hex");
+        assert!(kept.lines().count() > 10);
+        for line in kept.lines() {
+            reply(&base16ct::lower::decode_vec(line).expect("hexadecimal"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parts_of_replies_in_any_order(
+            piece in any::<u8>(),
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "HTTP/1.1 200 OK\r\n", "HTTP/1.0 200 OK\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 503 x\r\n",
+                "Content-Length: 2\r\n", "Content-Length: 3\r\n", "Content-Length: 99999\r\n", "Content-Length: -1\r\n",
+                "Transfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip\r\n", "Connection: close\r\n", "A: b\r\n",
+                " folded\r\n", "\r\n", "\n", "2\r\n{}\r\n", "0\r\n\r\n", "0\r\nA: b\r\n\r\n", "ffffffffffffffff\r\n", "{}", "{",
+                "ad229dfb8a276e74c1f3b6c09349a69f", "\0", "\u{e4}",
+            ]), 0..12),
+        ) {
+            reply(&[&[piece], parts.concat().as_bytes()].concat());
+        }
+    }
+}
