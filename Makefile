@@ -12,6 +12,8 @@ N ?= 50000
 FAULTS ?= 1000
 ROTATIONS ?= 100
 OF ?= x86_64-unknown-linux-gnu
+# the OpenSSL in packages is built with what is used of it
+export OPENSSL_SRC_PERL := $(CURDIR)/scripts/openssl-perl
 VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src doctor/src agent/src cli/src python -type f \

@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn each_byte_is_judged_as_the_standard_library_does_in_every_place() {
-        for byte in 0..=u8::MAX {
+        // Miri takes seconds for a byte
+        for byte in (0..=u8::MAX).step_by(if cfg!(miri) { 23 } else { 1 }) {
             for length in 1..=17 {
                 for place in 0..length {
                     let mut digits = vec![b'7'; length];

@@ -838,7 +838,8 @@ mod tests {
         }
         texts.push(format!(r#"{{"randomStr":"{KEY}","minentropy":"{KEY}"}}"#));
         texts.push(format!(r#"{{"entropy":"{KEY}","key":"{KEY}","algorithm":["{KEY}"],"localSystemID":"{KEY}\u0000","remoteSystemID":["{KEY}\n",{{"{KEY}":1}}]}}"#));
-        for text in texts {
+        // Miri takes a second for a text
+        for text in texts.into_iter().rev().step_by(if cfg!(miri) { 31 } else { 1 }) {
             for kind in MessageKind::ALL {
                 for problem in validate(kind, text.as_bytes(), Rules::Strict) {
                     let shown = format!("{} {}", problem.path, problem.message);
