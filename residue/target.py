@@ -4,13 +4,14 @@ import argparse
 import asyncio
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from skip_client import AsyncClient, Client, Entropy, Key, Psk, SkipError
 
 
-def main() -> None:
+async def main() -> None:
     """Does the steps, and waits after each while somebody looks through this process's memory."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
@@ -19,8 +20,6 @@ def main() -> None:
     parser.add_argument("--legacy", action="store_true")
     parser.add_argument("--asyncio", action="store_true")
     arguments = parser.parse_args()
-    runner = asyncio.Runner()
-    result = runner.run if arguments.asyncio else lambda answer: answer
     client: Any = (AsyncClient if arguments.asyncio else Client)(
         arguments.url,
         ca=arguments.ca,
@@ -29,6 +28,10 @@ def main() -> None:
         legacy=arguments.legacy,
         timeout=2.0,
     )
+
+    async def result(answer: Any) -> Any:
+        return await answer if arguments.asyncio else answer
+
     held: list[Key | Entropy] = []
     print("ready", flush=True)
     for line in sys.stdin:
@@ -36,31 +39,40 @@ def main() -> None:
         try:
             match step:
                 case "new_key":
-                    held.append(result(client.new_key("Bob", 256)))
+                    held.append(await result(client.new_key("Bob", 256)))
                     with memoryview(held[-1]) as view:
                         assert len(view) == 32
                 case "key_by_id":
-                    held.append(result(client.key_by_id(rest[0], "Bob")))
+                    held.append(await result(client.key_by_id(rest[0], "Bob")))
                 case "entropy":
-                    held.append(result(client.entropy()))
+                    held.append(await result(client.entropy()))
                 case "capabilities":
-                    result(client.capabilities(refresh=True))
+                    await result(client.capabilities(refresh=True))
                 case "drop":
                     held.clear()
                 case "close":
                     client.close()
                     del client
                     wait_for_threads()
-            print("ok", flush=True)
+            said = "ok"
         except SkipError as error:
-            print(error.code, flush=True)
+            said = error.code
+        # until a task waits again, asyncio has the future of its last call
+        await asyncio.sleep(0)
+        print(said, flush=True)
 
 
 def wait_for_threads() -> None:
-    """The threads of AsyncClient share it, and end by themselves."""
-    while any(task.joinpath("comm").read_text() == "skip-client\n" for task in Path("/proc/self/task").iterdir()):
+    """Those of AsyncClient share what it has, and end by themselves."""
+    while True:
+        names = []
+        for task in Path("/proc/self/task").iterdir():
+            with suppress(OSError):  # it has just ended
+                names.append(task.joinpath("comm").read_text())
+        if "skip-client\n" not in names:
+            return
         time.sleep(0.001)
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

@@ -93,3 +93,6 @@ async def _outcome(calls: Calls, future: asyncio.Future[T]) -> T:
     except asyncio.CancelledError:
         calls.cancel(future)
         raise
+    finally:
+        # what it raises refers to this frame: a cycle would keep the client for a while
+        del future

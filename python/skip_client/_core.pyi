@@ -291,7 +291,7 @@ class Calls:
     def key_by_id(self, key_id: str, remote: str) -> Future[Key]: ...
     def entropy(self, bits: int | None) -> Future[Entropy]: ...
     def cancel(self, future: Future[Any]) -> None:
-        """Ends the call that this future waits for."""
+        """Ends the call that this future waits for, or wipes what came just before."""
 
 @final
 class Inbox:

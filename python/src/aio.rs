@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use pyo3::intern;
 use pyo3::panic::PanicException;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use skip_client::{BitLength, CancelToken, Error, KeyId, SystemId};
 
 use crate::arguments::bits;
@@ -391,14 +392,25 @@ impl Calls {
         self.submit(py, question)
     }
 
-    /// Ends the call that this future waits for.
+    /// Ends the call that this future waits for, or wipes what came just before.
     fn cancel(&self, future: &Bound<'_, PyAny>) {
         let token = lock(&self.desk.waiting)
             .get(&future.as_ptr().addr())
             .map(|waiting| waiting.token.clone());
         if let Some(token) = token {
             token.cancel();
+        } else if let Ok(result) = future.call_method0(intern!(future.py(), "result")) {
+            // tracebacks keep the future for longer than anybody can ask it
+            if let Ok(key) = result.cast::<Key>() {
+                key.get().wipe();
+            } else if let Ok(entropy) = result.cast::<Entropy>() {
+                entropy.get().wipe();
+            }
         }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.create_future)
     }
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from skip_client import AsyncClient, InvalidArgument, Key, Rejected, SkipError, UnknownRemote
+from skip_client._aio import _outcome
 from skip_client.testing import KeyProviderPair
 
 
@@ -120,6 +121,29 @@ def test_cancelling_at_any_moment_leaves_whole_answers() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("kind", ["key", "entropy"])
+def test_a_secret_that_came_just_before_its_task_was_cancelled_is_wiped(kind: str) -> None:
+    async def run() -> None:
+        with KeyProviderPair() as pair:
+            async with AsyncClient(pair.alice.url, ca=pair.ca) as alice:
+                calls = alice._calls()
+                future = calls.new_key("Bob", None) if kind == "key" else calls.entropy(None)
+                seen = []
+
+                def cancel(future: "asyncio.Future[Any]") -> None:
+                    seen.append(bytes(future.result()))
+                    task.cancel()
+
+                # it is called when the answer is there, and before the task goes on
+                future.add_done_callback(cancel)
+                task = asyncio.create_task(_outcome(calls, future))
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                assert any(seen[0]) and not any(bytes(future.result()))
+
+    asyncio.run(run())
+
+
 def test_one_client_at_several_loops_at_once_and_one_after_another() -> None:
     with KeyProviderPair() as pair:
         alice = AsyncClient(pair.alice.url, ca=pair.ca)
@@ -216,6 +240,28 @@ def test_a_loop_that_ends_before_its_answers(loop: type[asyncio.AbstractEventLoo
         time.sleep(0.2)
         assert isinstance(asyncio.run(alice.new_key("Bob")), Key)
         alice.close()
+
+
+def test_an_error_keeps_no_client() -> None:
+    async def run() -> None:
+        with KeyProviderPair(faults=["stall"]) as pair:
+            alice = AsyncClient(pair.alice.url, ca=pair.ca, timeout=0.2)
+            code = ""
+            try:
+                await alice.new_key("Bob")
+            except SkipError as error:
+                code = error.code
+            assert code == "timed_out"
+            known = weakref.ref(alice)
+            del alice
+            await asyncio.sleep(0)  # until then asyncio itself has the future
+            assert known() is None, "only a search for cycles would find it"
+
+    gc.disable()
+    try:
+        asyncio.run(run())
+    finally:
+        gc.enable()
 
 
 def test_errors_come_from_where_they_are_awaited() -> None:
