@@ -327,6 +327,7 @@ impl Threads {
     }
 
     /// The two ends at a loop, which makes futures by `create_future`.
+    #[cfg_attr(not(unix), allow(clippy::unnecessary_wraps))]
     fn at_loop(&self, create_future: Py<PyAny>) -> PyResult<(Calls, Inbox)> {
         let desk = Arc::new(Desk::default());
         #[cfg(unix)]
@@ -464,6 +465,7 @@ impl Inbox {
 
     /// The same for a loop that cannot wait for a descriptor.
     #[cfg(not(unix))]
+    #[allow(clippy::unused_self)]
     fn fileno(&self) -> PyResult<i32> {
         Err(pyo3::exceptions::PyNotImplementedError::new_err("no descriptor here"))
     }
