@@ -69,7 +69,7 @@ NOTES = """
   certificate. ML-KEM-768 is 31 % of them and X25519 28 % (both in C here, in assembly there), the key schedule with
   SHA-384 12 %, clearing memory 9 %. Beside certificates by the same OpenSSL the pre-shared key saves what it should,
   and an OpenSSL stream with fixed bytes, the floor, takes nearly as long.
-* **ML-KEM.** With X25519MLKEM768 instead of X25519 a cold request takes 40 to 130 microseconds more, of both ends
+* **ML-KEM.** With X25519MLKEM768 instead of X25519 a cold request takes 40 to 200 microseconds more, of both ends
   together, in our client and in others.
 * **Kotlin and Swift.** The calls of Kotlin go through JNA; those of Swift wait in a thread of their own, which is two
   changes of threads. Both are more than the request itself takes in Rust.
