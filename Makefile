@@ -143,7 +143,9 @@ bench: $(VENV)/installed $(VENV)/peers ## side by side with peers and floors, in
 	cargo build --quiet --release --manifest-path bench/rust/Cargo.toml --target-dir $(VENV)/bench
 	cd bench/node && npm ci --silent
 	if command -v go >/dev/null; then cd bench/go && go build -o ../../$(VENV)/bench/go .; fi
-	$(BIN)/python bench/run.py --rust $(VENV)/bench/release/skip-client-bench $$(test -x $(VENV)/bench/go && echo --go $(VENV)/bench/go)
+	kotlin="$$(scripts/kotlin bench)" && swift="$$(scripts/swift bench)" && \
+		$(BIN)/python bench/run.py --rust $(VENV)/bench/release/skip-client-bench --kotlin "$$kotlin" --swift "$$swift" \
+		--go "$$(ls $(VENV)/bench/go 2>/dev/null)"
 
 bench-once: $(VENV)/installed $(VENV)/peers ## how often a Key Provider sees one call of each client, into docs/compare.md
 	@scripts/need openssl curl

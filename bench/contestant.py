@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 PATH = "/key?remoteSystemID=Bob"
@@ -145,6 +146,23 @@ class Pycurl:
         self.curl.close()
 
 
+class SkipQkd:
+    """The other published client of SKIP: good for one request, so it is made, and connects, for each."""
+
+    def __init__(self, url: str, ca: str, psk: str | None) -> None:
+        from skip_qkd import MTLSConfig, SkipQKDClient
+
+        # it insists on a client certificate; the server does not look at it
+        trust = MTLSConfig(ca, ca, str(Path(ca).with_name("k.pem")))
+        self.make = lambda: SkipQKDClient(url.removeprefix("https://"), "127.0.0.1", trust)
+
+    def request(self) -> None:
+        assert len(bytes.fromhex(self.make().request_key("Bob")["key"])) == 32
+
+    def close(self) -> None:
+        pass
+
+
 def context(ca: str) -> ssl.SSLContext:
     """One TLS 1.3 group, X25519, as in every cold comparison."""
     return ssl.create_default_context(cafile=ca)
@@ -205,6 +223,7 @@ SYNC = {
     "requests": Requests,
     "httpx": Httpx,
     "pycurl": Pycurl,
+    "skip-qkd": SkipQkd,
 }
 ASYNC = {"skip-client async": AsyncSkipClient, "httpx async": AsyncHttpx, "aiohttp": Aiohttp}
 

@@ -8,9 +8,12 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import local
@@ -24,10 +27,11 @@ ROOT = HERE.parent
 class Contestant:
     """A process that measures itself."""
 
-    def __init__(self, name: str, command: list[str]) -> None:
+    def __init__(self, name: str, command: list[str], stderr: int | None = None) -> None:
         """Starts it."""
         self.name = name
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=stderr, text=True)
 
     def ask(self, line: str) -> list[int]:
         """Nanoseconds, as it measured them."""
@@ -48,9 +52,9 @@ class Contestant:
 class Commands:
     """How each contestant is started."""
 
-    def __init__(self, python: str, rust: str, go: str | None) -> None:
-        """The interpreter with all peers, and the built programs."""
-        self.python, self.rust, self.go = python, rust, go
+    def __init__(self, python: str, rust: str, built: dict[str, list[str]]) -> None:
+        """The interpreter with all peers, the program of the Rust ones, and the commands of other languages."""
+        self.python, self.rust, self.built = python, rust, built
 
     def command(self, name: str, url: str, ca: str, psk: str | None = None) -> list[str]:
         """`rust floor`, `python httpx`, `node undici`, `go net/http`."""
@@ -64,20 +68,22 @@ class Commands:
             case "node":
                 return ["node", str(HERE / "node" / "contestant.mjs"), which, url, ca]
             case _:
-                assert self.go is not None
-                return [self.go, url, ca]
+                return [*self.built[language], url, ca]
 
 
-def compete(commands: dict[str, list[str]], pin: list[str], line: str, rounds: int) -> dict[str, dict[str, float]]:
-    """Microseconds a request, median and p99 over all rounds, for each contestant."""
+def compete(
+    commands: dict[str, list[str]], pin: list[str], line: str, rounds: int, floors: str | None = None
+) -> dict[str, dict[str, float]]:
+    """Microseconds a request, median and p99 over all rounds, for each; `floors` is what floors are asked."""
     contestants = [Contestant(name, [*pin, *command]) for name, command in commands.items()]
     samples: dict[str, list[int]] = {name: [] for name in commands}
+    lines = {name: floors if floors and "floor" in name else line for name in commands}
     try:
         for contestant in contestants:
-            contestant.ask(line)
+            contestant.ask(lines[contestant.name])
         for _ in range(rounds):
             for contestant in contestants:
-                samples[contestant.name] += contestant.ask(line)
+                samples[contestant.name] += contestant.ask(lines[contestant.name])
     finally:
         for contestant in contestants:
             contestant.end()
@@ -105,21 +111,31 @@ def throughput(commands: dict[str, list[str]], callers: int, each: int, rounds: 
 
 
 RUST = ["rust floor", "rust skip-client", "rust ureq", "rust reqwest"]
-PEERS = ("http.client", "urllib3", "requests", "httpx", "pycurl")
+PEERS = ("http.client", "urllib3", "requests", "httpx", "pycurl", "skip-qkd")
 PYTHON = [f"python {name}" for name in ("floor", "skip-client", *PEERS)]
-OTHERS = ["node https", "node undici", "go net/http"]
+SMALL = ["python floor", "python skip-client", "python http.client", "python pycurl"]
+# each with the option that brings it
+BUILT = {"kotlin": "kotlin skip-client", "swift": "swift skip-client", "go": "go net/http"}
+NODE = ["node https", "node undici"]
 
 
 def main() -> None:
     """Measures, and writes the results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rust", required=True)
-    parser.add_argument("--go")
+    for language in BUILT:
+        parser.add_argument(f"--{language}", help="the command, in words")
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
-    commands = Commands(sys.executable, arguments.rust, arguments.go)
-    others = [name for name in OTHERS if arguments.go or not name.startswith("go")]
+    built = {language: shlex.split(getattr(arguments, language) or "") for language in BUILT}
+    commands = Commands(sys.executable, arguments.rust, built)
+    missing = {name: "not built on this machine" for language, name in BUILT.items() if not built[language]}
+    for name, why in missing.items():
+        print(f"MISSING: {name}: {why}", file=sys.stderr)
+    others = [name for name in (*BUILT.values(), *NODE) if name not in missing]
     rounds = arguments.rounds
+    # the Swift that scripts/swift-env makes sees this folder, but not /tmp
+    tempfile.tempdir = str(Path(arguments.rust).resolve().parent)
     skip_client = str(Path(sys.executable).parent / "skip-client")
     results: dict[str, dict[str, dict[str, float]]] = {}
 
@@ -139,6 +155,7 @@ def main() -> None:
         case("cold, TLS 1.3, X25519, client reused", compete(closing, [], "warm 40", rounds))
         floors = {name: commands.command(name, kp.tls13, kp.ca) for name in ("rust floor", "python floor")}
         case("cold floors: one stream after another", compete(floors, [], "cold 40", rounds))
+        case("cold, one group at both ends", groups(commands, [*RUST, *SMALL, *others], rounds, missing))
         for callers, each in ((1, 2000), (10, 300), (100, 50)):
             threads = ["rust floor", "rust skip-client", "python floor", "python skip-client", "python http.client"]
             tasks = ["python skip-client async", "python aiohttp", "python httpx async"]
@@ -146,7 +163,7 @@ def main() -> None:
             case(f"{callers} callers at once", throughput(made, callers, each, 3))
         case("one command, a whole process: milliseconds", local.whole_processes(sys.executable, skip_client, kp))
     with servers.pair(skip_client, "connection-close") as kp:
-        case("cold, our Key Provider, client reused", compete(modes(commands, kp), [], "warm 40", rounds))
+        case("cold, our Key Provider, client reused", compete(modes(commands, kp), [], "warm 40", rounds, "cold 40"))
     with servers.pair(skip_client) as kp:
         case("warm, our Key Provider", compete(modes(commands, kp), [], "warm 300", rounds))
         case("cold, our Key Provider, a client each", compete(modes(commands, kp), [], "cold 40", rounds))
@@ -163,22 +180,54 @@ def main() -> None:
         "system": platform.platform(),
         "python": platform.python_version(),
     }
-    document = {"machine": machine, "results": results}
+    document = {"machine": machine, "missing": missing, "results": results}
     (HERE / "results.json").write_text(json.dumps(document, indent=1) + "\n")
     report.write(document, ROOT / "docs")
 
 
 def modes(commands: Commands, kp: servers.Pair) -> dict[str, list[str]]:
-    """Certificates by both TLS libraries, and the pre-shared key."""
-    return {
-        f"{language} {mode}": commands.command(f"{language} {which}", url, kp.ca, psk)
-        for language in ("rust", "python")
-        for mode, which, url, psk in (
-            ("certificates", "skip-client", kp.alice, None),
-            ("certificates, OpenSSL", "skip-client-openssl", kp.alice, None),
-            ("PSK", "skip-client", kp.alice_psk, kp.psk),
-        )
-    }
+    """Certificates by both TLS libraries, and the pre-shared key; Python's ssl has no pre-shared keys before 3.13."""
+    made = {}
+    for language in ("rust", "python"):
+        certificates = [("", "skip-client"), (", OpenSSL", "skip-client-openssl"), (", floor", "floor")]
+        for suffix, which in certificates:
+            command = commands.command(f"{language} {which}", kp.alice, kp.ca)
+            made[f"{language} certificates{suffix}"] = command
+        for suffix, which in [("", "skip-client"), (", floor", "floor")][: 2 if language == "rust" else 1]:
+            command = commands.command(f"{language} {which}", kp.alice_psk, kp.ca, kp.psk)
+            made[f"{language} PSK{suffix}"] = command
+    return made
+
+
+def groups(commands: Commands, names: list[str], rounds: int, missing: dict[str, str]) -> dict[str, dict[str, float]]:
+    """Key exchange with and without ML-KEM, the same group at both ends; says who has not got a group."""
+    with ExitStack() as stack:
+        made = {}
+        for group in ("X25519", "X25519MLKEM768"):
+            url, ca = stack.enter_context(servers.one_group(commands.rust, group))
+            for name in names:
+                # Go has ML-KEM when a module is new enough, or so
+                mlkem = ["env", "GODEBUG=tlsmlkem=1"] if group != "X25519" else []
+                command = [*mlkem, *commands.command(name, url, ca)]
+                # all of them have X25519, so an error there is one
+                if group == "X25519" or can(name, command):
+                    made[f"{name}, {group}"] = command
+                else:
+                    missing[f"{name}, {group}"] = "its TLS library, as it comes, does not offer this group"
+                    print(f"MISSING: {name}: no {group}", file=sys.stderr)
+        return compete(made, [], "warm 40", rounds, "cold 40")
+
+
+def can(name: str, command: list[str]) -> bool:
+    """Whether a contestant gets a key."""
+    contestant = Contestant(name, command, stderr=subprocess.DEVNULL)
+    try:
+        contestant.ask("cold 1")
+    except RuntimeError:
+        return False
+    finally:
+        contestant.end()
+    return True
 
 
 def cpu_names() -> list[str]:

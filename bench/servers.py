@@ -40,10 +40,7 @@ def nginx(pin: list[str]) -> Iterator[Neutral]:
     """`pin` goes before the command (taskset)."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
-        leaf = ("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE")
-        curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "k.pem")
-        command = ["openssl", "req", "-x509", *curve, "-out", "c.pem", "-subj", "/CN=kp", "-days", "2", *leaf]
-        subprocess.run(command, cwd=directory, check=True, capture_output=True)
+        certificate(directory)
         (directory / "key.json").write_text(json.dumps(KEY))
         ports = [free_port() for _ in range(3)]
         blocks = "".join(
@@ -91,6 +88,29 @@ def pair(skip_client: str, *quirks: str) -> Iterator[Pair]:
         finally:
             server.terminate()
             server.wait(10)
+
+
+@contextmanager
+def one_group(program: str, group: str) -> Iterator[tuple[str, str]]:
+    """The server of bench/rust, which has this group only and closes after a reply: its URL and the file of its CA."""
+    with tempfile.TemporaryDirectory() as folder:
+        certificate(Path(folder))
+        command = [program, "serve", group, f"{folder}/c.pem", f"{folder}/k.pem"]
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            assert server.stdout is not None
+            yield f"https://127.0.0.1:{int(server.stdout.readline())}", f"{folder}/c.pem"
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+def certificate(directory: Path) -> None:
+    """c.pem, its own CA, and k.pem."""
+    leaf = ("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE")
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "k.pem")
+    command = ["openssl", "req", "-x509", *curve, "-out", "c.pem", "-subj", "/CN=kp", "-days", "2", *leaf]
+    subprocess.run(command, cwd=directory, check=True, capture_output=True)
 
 
 def free_port() -> int:

@@ -1,20 +1,26 @@
 """The same client as `residue-target`, over the Python package: a step for each line on stdin."""
 
 import argparse
+import asyncio
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
-from skip_client import Client, Entropy, Key, Psk, SkipError
+from skip_client import AsyncClient, Client, Entropy, Key, Psk, SkipError
 
 
-def main() -> None:
+async def main() -> None:
     """Does the steps, and waits after each while somebody looks through this process's memory."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     for option in ("--ca", "--cert", "--key", "--psk"):
         parser.add_argument(option)
     parser.add_argument("--legacy", action="store_true")
+    parser.add_argument("--asyncio", action="store_true")
     arguments = parser.parse_args()
-    client = Client(
+    client: Any = (AsyncClient if arguments.asyncio else Client)(
         arguments.url,
         ca=arguments.ca,
         cert=(arguments.cert, arguments.key) if arguments.cert else None,
@@ -22,6 +28,10 @@ def main() -> None:
         legacy=arguments.legacy,
         timeout=2.0,
     )
+
+    async def result(answer: Any) -> Any:
+        return await answer if arguments.asyncio else answer
+
     held: list[Key | Entropy] = []
     print("ready", flush=True)
     for line in sys.stdin:
@@ -29,24 +39,40 @@ def main() -> None:
         try:
             match step:
                 case "new_key":
-                    held.append(client.new_key("Bob", 256))
+                    held.append(await result(client.new_key("Bob", 256)))
                     with memoryview(held[-1]) as view:
                         assert len(view) == 32
                 case "key_by_id":
-                    held.append(client.key_by_id(rest[0], "Bob"))
+                    held.append(await result(client.key_by_id(rest[0], "Bob")))
                 case "entropy":
-                    held.append(client.entropy())
+                    held.append(await result(client.entropy()))
                 case "capabilities":
-                    client.capabilities(refresh=True)
+                    await result(client.capabilities(refresh=True))
                 case "drop":
                     held.clear()
                 case "close":
                     client.close()
                     del client
-            print("ok", flush=True)
+                    wait_for_threads()
+            said = "ok"
         except SkipError as error:
-            print(error.code, flush=True)
+            said = error.code
+        # until a task waits again, asyncio has the future of its last call
+        await asyncio.sleep(0)
+        print(said, flush=True)
+
+
+def wait_for_threads() -> None:
+    """Those of AsyncClient share what it has, and end by themselves."""
+    while True:
+        names = []
+        for task in Path("/proc/self/task").iterdir():
+            with suppress(OSError):  # it has just ended
+                names.append(task.joinpath("comm").read_text())
+        if "skip-client\n" not in names:
+            return
+        time.sleep(0.001)
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

@@ -217,6 +217,7 @@ SETTINGS: dict[str, Callable[[Path], Setting]] = {
 LANGUAGES = {
     "rust": lambda: [str(rust_target())],
     "python": lambda: [sys.executable, str(HERE / "target.py")],
+    "asyncio": lambda: [sys.executable, str(HERE / "target.py"), "--asyncio"],
 }
 
 

@@ -26,7 +26,8 @@ def versions() -> dict[str, str]:
     lock = json.loads((ROOT / "node/package-lock.json").read_text())
     found["node/package.json"] = package["version"]
     found["node/package-lock.json"] = lock["packages"][""]["version"]
-    for path in ("bindings/kotlin/pom.xml", "bindings/kotlin/consumer/pom.xml", "bindings/kotlin/android/aar.pom"):
+    kotlin = ("pom.xml", "consumer/pom.xml", "android/aar.pom")
+    for path in (*(f"bindings/kotlin/{name}" for name in kotlin), "bench/kotlin/pom.xml"):
         if (ROOT / path).exists():
             found |= _maven(path)
     heading = re.search(r"^## (?:Unreleased: )?(\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)

@@ -1,9 +1,12 @@
 """The compiled half of the package."""
 
+from asyncio import Future
+from collections.abc import Callable
 from os import PathLike
 from typing import Any, Literal, NoReturn, Self, final
 
 __all__ = [
+    "Calls",
     "CancelToken",
     "Capabilities",
     "Check",
@@ -11,11 +14,13 @@ __all__ = [
     "ConnectionInfo",
     "Endpoint",
     "Entropy",
+    "Inbox",
     "Key",
     "KeyProviderPair",
     "Problem",
     "Psk",
     "Report",
+    "Threads",
     "__version__",
     "cli_main",
     "doctor",
@@ -265,6 +270,39 @@ class Client:
         """Ends the running calls and closes every connection; later calls raise InvalidArgument."""
     def __enter__(self) -> Self: ...
     def __exit__(self, *_error: object) -> None: ...
+
+@final
+class Threads:
+    """The threads of an AsyncClient; they never take the interpreter's lock."""
+
+    def __new__(cls, client: Client) -> Self: ...
+    def at_loop(self, create_future: Callable[[], Future[Any]]) -> tuple[Calls, Inbox]:
+        """The two ends at one event loop."""
+    def end(self) -> None:
+        """Has the threads end when what was asked is done."""
+
+@final
+class Calls:
+    """Where coroutines leave their calls. When it goes, the inbox is told that no other call will come."""
+
+    def capabilities(self, refresh: bool) -> Future[Capabilities]:
+        """As the method of Client; so are the others."""
+    def new_key(self, remote: str, size: int | None) -> Future[Key]: ...
+    def key_by_id(self, key_id: str, remote: str) -> Future[Key]: ...
+    def entropy(self, bits: int | None) -> Future[Entropy]: ...
+    def cancel(self, future: Future[Any]) -> None:
+        """Ends the call that this future waits for, or wipes what came just before."""
+
+@final
+class Inbox:
+    """Where the event loop gets outcomes from. When it goes, so does what nobody waits for any more."""
+
+    def fileno(self) -> int:
+        """What becomes readable when there is something to deliver."""
+    def ring_by(self, call: Callable[[], object]) -> None:
+        """Has this called instead, from any thread."""
+    def deliver(self) -> bool:
+        """Settles the futures of what came; says whether that was all, for ever."""
 
 @final
 class Check:

@@ -1,6 +1,7 @@
 //! The client, and the token that ends its calls.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -36,7 +37,7 @@ impl CancelToken {
 
 /// A client of one Key Provider, or of several in order of preference.
 #[pyclass(frozen, module = "skip_client")]
-pub struct Client(skip_client::Client);
+pub struct Client(pub Arc<skip_client::Client>);
 
 #[pymethods]
 impl Client {
@@ -81,7 +82,8 @@ impl Client {
             .check_remote(check_remote)
             .legacy(legacy);
         // reading the system's certificate store can take a moment
-        py.detach(|| builder.build()).or_raise(py).map(Self)
+        let client = py.detach(|| builder.build()).or_raise(py)?;
+        Ok(Self(Arc::new(client)))
     }
 
     #[pyo3(signature = (*, refresh=false, cancel=None))]
@@ -122,13 +124,7 @@ impl Client {
         cancel: Option<&CancelToken>,
     ) -> PyResult<Key> {
         let remote = system_id(remote)?;
-        let id = text("key_id", key_id)?;
-        let id = if self.0.is_lenient() {
-            KeyId::lenient(&id)
-        } else {
-            KeyId::new(&id)
-        }
-        .or_raise(py)?;
+        let id = self::key_id(&self.0, key_id)?;
         self.run(py, cancel, |call| call.key_by_id(&id, &remote)).map(Key::from)
     }
 
@@ -270,6 +266,18 @@ fn urls(url: &Bound<'_, PyAny>) -> PyResult<ClientBuilder> {
     Ok(builder)
 }
 
-fn system_id(remote: &Bound<'_, PyAny>) -> PyResult<SystemId> {
+/// A keyId, as strict as the client.
+pub fn key_id(client: &skip_client::Client, key_id: &Bound<'_, PyAny>) -> PyResult<KeyId> {
+    let id = text("key_id", key_id)?;
+    let id = if client.is_lenient() {
+        KeyId::lenient(&id)
+    } else {
+        KeyId::new(&id)
+    };
+    id.or_raise(key_id.py())
+}
+
+/// The id of the Key Provider at the other end.
+pub fn system_id(remote: &Bound<'_, PyAny>) -> PyResult<SystemId> {
     SystemId::new(&text("remote", remote)?).or_raise(remote.py())
 }

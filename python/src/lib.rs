@@ -1,5 +1,6 @@
 //! The compiled half of the Python package `skip_client`: conversions of types and errors, and no rule of the protocol.
 
+mod aio;
 mod arguments;
 mod client;
 mod doctor;
@@ -17,6 +18,8 @@ use pyo3::prelude::*;
 /// The module `skip_client._core`.
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use super::aio::{Calls, Inbox, Threads};
     #[pymodule_export]
     use super::client::{CancelToken, Client};
     #[pymodule_export]

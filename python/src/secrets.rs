@@ -96,7 +96,7 @@ impl Key {
         Ok(())
     }
 
-    fn wipe(&self) {
+    pub fn wipe(&self) {
         self.lock().wipe();
     }
 
@@ -172,7 +172,7 @@ impl Entropy {
             })
     }
 
-    fn wipe(&self) {
+    pub fn wipe(&self) {
         self.lock().wipe();
     }
 

@@ -1,7 +1,9 @@
 //! One contestant in Rust. On stdin: `warm N`, `cold N` or `many THREADS N`; on stdout one line of JSON: nanoseconds a request,
 //! or for `many` all of it.
 //!
-//! `skip-client-bench NAME URL CA [PSK_FILE]`
+//! `skip-client-bench NAME URL CA [PSK_FILE]`, or `skip-client-bench serve GROUP CERTIFICATE KEY`: see `server.rs`.
+
+mod server;
 
 use std::error::Error;
 use std::io::{BufRead, Read, Write};
@@ -27,6 +29,11 @@ type Make = Arc<dyn Fn() -> Result<Box<dyn Contestant>> + Send + Sync>;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, group, certificate, key] = arguments.as_slice()
+        && command == "serve"
+    {
+        return server::serve(group, certificate, key);
+    }
     let make = make(&arguments)?;
     let mut warm = make()?;
     for line in std::io::stdin().lock().lines() {
@@ -163,7 +170,8 @@ struct Floor<S>(S);
 
 impl<S: Read + Write + Send> Contestant for Floor<S> {
     fn request(&mut self) -> Result<()> {
-        const REQUEST: &[u8] = b"GET /key?remoteSystemID=Bob HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n\
+        const REQUEST: &[u8] =
+            b"GET /key?remoteSystemID=Bob HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n\
             Cache-Control: no-store\r\nUser-Agent: skip-client/0.1.0\r\n\r\n";
         self.0.write_all(REQUEST)?;
         let mut reply = [0; 4096];
@@ -192,7 +200,14 @@ struct Ureq(ureq::Agent, String);
 
 impl Contestant for Ureq {
     fn request(&mut self) -> Result<()> {
-        assert!(self.0.get(&self.1).call()?.body_mut().read_to_string()?.contains("keyId"));
+        assert!(
+            self.0
+                .get(&self.1)
+                .call()?
+                .body_mut()
+                .read_to_string()?
+                .contains("keyId")
+        );
         Ok(())
     }
 }

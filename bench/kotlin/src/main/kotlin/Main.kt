@@ -1,0 +1,27 @@
+// This project's package for the JVM, as Kotlin uses it. On stdin: `warm N` or `cold N`; on stdout one line of JSON: nanoseconds a
+// request. MainKt URL CA
+import skipclient.ClientOptions
+import skipclient.SkipClient
+import java.io.File
+
+fun main(arguments: Array<String>) {
+    val (url, ca) = arguments
+    val options = ClientOptions(caPem = File(ca).readBytes(), checkRemote = false)
+    val warm = SkipClient(url, options)
+    for (line in generateSequence(::readLine)) {
+        val (command, number) = line.split(" ")
+        val times =
+            List(number.toInt()) {
+                val started = System.nanoTime()
+                when (command) {
+                    "warm" -> fetch(warm)
+                    "cold" -> SkipClient(url, options).use(::fetch)
+                    else -> error("no command is called $command")
+                }
+                System.nanoTime() - started
+            }
+        println(times)
+    }
+}
+
+private fun fetch(kp: SkipClient) = kp.newKeyBlocking("Bob").use { key -> check(key.bits == 256) }

@@ -1,0 +1,11 @@
+// swift-tools-version: 5.9
+import PackageDescription
+
+// The contestant in Swift: `scripts/swift bench` builds it.
+let package = Package(
+    name: "Contestant",
+    dependencies: [.package(name: "SkipClient", path: "../../bindings/swift")],
+    targets: [
+        .executableTarget(name: "Contestant", dependencies: [.product(name: "SkipClient", package: "SkipClient")])
+    ]
+)

@@ -1,0 +1,540 @@
+//! Calls for asyncio: threads that never take the interpreter's lock make them, and the thread of a loop hands out the
+//! answers, as many at once as there are.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+#[cfg(unix)]
+use std::io::{Read, Write};
+use std::mem;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, RawFd};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread, ThreadId};
+use std::time::{Duration, Instant};
+
+use pyo3::intern;
+use pyo3::panic::PanicException;
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
+use skip_client::{BitLength, CancelToken, Error, KeyId, SystemId};
+
+use crate::arguments::bits;
+use crate::client::{Client, system_id};
+use crate::errors::raise;
+use crate::messages::Capabilities;
+use crate::secrets::{Entropy, Key};
+
+/// How many calls of a client run at once, as many as it keeps connections; the others wait for their turn.
+const LIMIT: usize = 128;
+/// How many of those that began within the last [`YOUTH`].
+const YOUNG_AT_ONCE: usize = 8;
+/// What a call takes at the most whose Key Provider is near.
+const YOUTH: Duration = Duration::from_millis(1);
+
+enum Question {
+    Capabilities { refresh: bool },
+    NewKey(SystemId, Option<BitLength>),
+    KeyById(KeyId, SystemId),
+    Entropy(Option<BitLength>),
+}
+
+enum Answer {
+    Capabilities(Arc<skip_client::Capabilities>),
+    Key(skip_client::Key),
+    Entropy(skip_client::Entropy),
+}
+
+/// What became of a call. A secret that nobody takes is wiped when it is dropped.
+enum Outcome {
+    Answered(Result<Answer, Error>),
+    /// Cancelled before its turn came.
+    NotAsked,
+    Panicked,
+}
+
+/// A call that waits for its turn. The address of its future stands for it: that lives until the outcome was delivered.
+struct Job {
+    question: Question,
+    token: CancelToken,
+    future: usize,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Job {
+    fn run(self, client: &skip_client::Client) {
+        let outcome = if self.token.is_cancelled() {
+            Outcome::NotAsked
+        } else {
+            panic::catch_unwind(AssertUnwindSafe(|| self.ask(client))).map_or(Outcome::Panicked, Outcome::Answered)
+        };
+        self.mailbox.put(self.future, outcome);
+    }
+
+    fn ask(&self, client: &skip_client::Client) -> Result<Answer, Error> {
+        let call = client.call().cancel(&self.token);
+        match &self.question {
+            Question::Capabilities { refresh: true } => call.refresh_capabilities().map(Answer::Capabilities),
+            Question::Capabilities { refresh: false } => call.capabilities().map(Answer::Capabilities),
+            Question::NewKey(remote, Some(size)) => call.size(*size).new_key(remote).map(Answer::Key),
+            Question::NewKey(remote, None) => call.new_key(remote).map(Answer::Key),
+            Question::KeyById(id, remote) => call.key_by_id(id, remote).map(Answer::Key),
+            Question::Entropy(bits) => call.entropy(*bits).map(Answer::Entropy),
+        }
+    }
+}
+
+/// The threads of a client, made when there is more to do than there are idle ones.
+///
+/// Of the calls that began within the last millisecond only a few run at once: with more of them threads and processors would
+/// be changed more often than anything is gained. A call that is older waits for the Key Provider, and does not count.
+struct Crew {
+    client: Arc<skip_client::Client>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    /// Begun lately, the oldest first.
+    young: VecDeque<(Instant, ThreadId)>,
+    idle: Vec<Thread>,
+    /// Waits until a young call is old, because there are jobs.
+    watcher: Option<Thread>,
+    /// Woken, or made, for a job and not there yet.
+    coming: usize,
+    count: usize,
+    ended: bool,
+}
+
+impl State {
+    fn has_room(&mut self, now: Instant) -> bool {
+        while self.young.front().is_some_and(|(begun, _)| now - *begun >= YOUTH) {
+            self.young.pop_front();
+        }
+        // what is left when the client is closed fails at once
+        self.ended || self.young.len() + self.coming < YOUNG_AT_ONCE
+    }
+
+    /// Whether nobody is there who would begin a job as soon as there is room.
+    fn needs_watcher(&self) -> bool {
+        !self.jobs.is_empty() && self.watcher.is_none() && self.coming == 0
+    }
+}
+
+impl Crew {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn submit(self: &Arc<Self>, job: Job) -> io::Result<()> {
+        let mut state = self.state();
+        if state.ended {
+            drop(state);
+            // the client is closed, and says so at once
+            job.run(&self.client);
+            return Ok(());
+        }
+        state.jobs.push_back(job);
+        if (state.has_room(Instant::now()) || state.needs_watcher())
+            && let Err(error) = self.call_thread(&mut state)
+            && state.count == 0
+        {
+            state.jobs.pop_back();
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Has one thread more look for a job, if there may be one more.
+    fn call_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
+        // the last one that became idle: its connection and its stack are still warm
+        if let Some(idle) = state.idle.pop() {
+            idle.unpark();
+        } else if state.count < LIMIT {
+            let crew = Arc::clone(self);
+            let work = move || {
+                let mut job = crew.next(true);
+                while let Some(found) = job {
+                    found.run(&crew.client);
+                    job = crew.next(false);
+                }
+            };
+            thread::Builder::new().name("skip-client".into()).spawn(work)?;
+            state.count += 1;
+        } else {
+            return Ok(());
+        }
+        state.coming += 1;
+        Ok(())
+    }
+
+    /// What the calling thread shall do; nothing when it shall end. `called`: this is its first look after a call.
+    fn next(self: &Arc<Self>, called: bool) -> Option<Job> {
+        let me = thread::current();
+        let mut state = self.state();
+        if called {
+            state.coming -= 1;
+        } else {
+            state.young.retain(|(_, thread)| *thread != me.id());
+        }
+        loop {
+            let now = Instant::now();
+            if state.has_room(now)
+                && let Some(job) = state.jobs.pop_front()
+            {
+                state.young.push_back((now, me.id()));
+                if state.needs_watcher() {
+                    // without one, whoever is ready first goes on
+                    let _ = self.call_thread(&mut state);
+                }
+                return Some(job);
+            }
+            if state.ended {
+                return None;
+            }
+            if state.needs_watcher() {
+                let until = state.young.front().map_or(now, |(begun, _)| *begun) + YOUTH;
+                state.watcher = Some(me.clone());
+                drop(state);
+                thread::park_timeout(until - now);
+                state = self.state();
+                state.watcher = None;
+            } else {
+                state.idle.push(me.clone());
+                drop(state);
+                thread::park();
+                state = self.state();
+                if let Some(at) = state.idle.iter().position(|idle| idle.id() == me.id()) {
+                    // nobody called
+                    state.idle.remove(at);
+                } else {
+                    state.coming = state.coming.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    /// Has the threads end when nothing is left to do.
+    fn end(&self) {
+        let mut state = self.state();
+        state.ended = true;
+        let idle = mem::take(&mut state.idle);
+        let watcher = state.watcher.clone();
+        drop(state);
+        for thread in idle.into_iter().chain(watcher) {
+            thread.unpark();
+        }
+    }
+}
+
+/// The outcomes for one loop. It is locked for moments only, and never while something of Python's runs.
+#[derive(Default)]
+struct Mailbox(Mutex<Letters>);
+
+#[derive(Default)]
+struct Letters {
+    outcomes: Vec<(usize, Outcome)>,
+    bell: Option<Arc<Bell>>,
+    /// No further call will be made.
+    retired: bool,
+}
+
+/// What wakes a loop.
+enum Bell {
+    #[cfg(unix)]
+    Pipe(UnixStream),
+    Callable(Py<PyAny>),
+}
+
+impl Mailbox {
+    fn letters(&self) -> MutexGuard<'_, Letters> {
+        lock(&self.0)
+    }
+
+    fn put(&self, future: usize, outcome: Outcome) {
+        let mut letters = self.letters();
+        // without a bell the loop has ended, and nobody waits any more
+        let Some(bell) = letters.bell.clone() else { return };
+        letters.outcomes.push((future, outcome));
+        let rung = letters.outcomes.len() > 1;
+        drop(letters);
+        if !rung {
+            self.ring(&bell);
+        }
+    }
+
+    fn ring(&self, bell: &Bell) {
+        match bell {
+            // full, it wakes the loop anyway; broken, the loop has ended
+            #[cfg(unix)]
+            Bell::Pipe(pipe) => drop((&mut &*pipe).write(&[0])),
+            Bell::Callable(call) => {
+                let rung = Python::try_attach(|py| call.call0(py).is_ok());
+                if rung != Some(true) {
+                    self.shut();
+                }
+            }
+        }
+    }
+
+    /// Says that no further call will be made.
+    fn retire(&self) {
+        let mut letters = self.letters();
+        letters.retired = true;
+        let bell = letters.bell.clone();
+        drop(letters);
+        if let Some(bell) = bell {
+            self.ring(&bell);
+        }
+    }
+
+    /// Drops what came, and what will come: the loop has ended.
+    fn shut(&self) {
+        let mut letters = self.letters();
+        let old = (mem::take(&mut letters.outcomes), letters.bell.take());
+        drop(letters);
+        drop(old);
+    }
+}
+
+/// What the two ends at one loop share.
+#[derive(Default)]
+struct Desk {
+    mailbox: Arc<Mailbox>,
+    waiting: Mutex<HashMap<usize, Waiting>>,
+}
+
+struct Waiting {
+    future: Py<PyAny>,
+    token: CancelToken,
+}
+
+/// The threads of one client.
+#[pyclass(frozen, module = "skip_client")]
+pub struct Threads(Arc<Crew>);
+
+#[pymethods]
+impl Threads {
+    #[new]
+    fn new(client: &Client) -> Self {
+        Self(Arc::new(Crew {
+            client: Arc::clone(&client.0),
+            state: Mutex::default(),
+        }))
+    }
+
+    /// The two ends at a loop, which makes futures by `create_future`.
+    #[cfg_attr(not(unix), allow(clippy::unnecessary_wraps))]
+    fn at_loop(&self, create_future: Py<PyAny>) -> PyResult<(Calls, Inbox)> {
+        let desk = Arc::new(Desk::default());
+        #[cfg(unix)]
+        let pipe = {
+            let (reader, writer) = UnixStream::pair()?;
+            reader.set_nonblocking(true)?;
+            writer.set_nonblocking(true)?;
+            desk.mailbox.letters().bell = Some(Arc::new(Bell::Pipe(writer)));
+            reader
+        };
+        let calls = Calls {
+            crew: Arc::clone(&self.0),
+            desk: Arc::clone(&desk),
+            create_future,
+        };
+        let inbox = Inbox {
+            desk,
+            #[cfg(unix)]
+            pipe,
+        };
+        Ok((calls, inbox))
+    }
+
+    fn end(&self) {
+        self.0.end();
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Where the coroutines of one loop leave their calls. When it goes, the inbox is told that no other call will come.
+#[pyclass(frozen, module = "skip_client")]
+pub struct Calls {
+    crew: Arc<Crew>,
+    desk: Arc<Desk>,
+    create_future: Py<PyAny>,
+}
+
+#[pymethods]
+impl Calls {
+    fn capabilities(&self, py: Python<'_>, refresh: bool) -> PyResult<Py<PyAny>> {
+        self.submit(py, Question::Capabilities { refresh })
+    }
+
+    fn new_key(&self, remote: &Bound<'_, PyAny>, size: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+        let question = Question::NewKey(system_id(remote)?, bits(size)?);
+        self.submit(remote.py(), question)
+    }
+
+    fn key_by_id(&self, key_id: &Bound<'_, PyAny>, remote: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = remote.py();
+        let remote = system_id(remote)?;
+        let id = crate::client::key_id(&self.crew.client, key_id)?;
+        self.submit(py, Question::KeyById(id, remote))
+    }
+
+    fn entropy(&self, py: Python<'_>, bits: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+        let question = Question::Entropy(crate::arguments::bits(bits)?);
+        self.submit(py, question)
+    }
+
+    /// Ends the call that this future waits for, or wipes what came just before.
+    fn cancel(&self, future: &Bound<'_, PyAny>) {
+        let token = lock(&self.desk.waiting)
+            .get(&future.as_ptr().addr())
+            .map(|waiting| waiting.token.clone());
+        if let Some(token) = token {
+            token.cancel();
+        } else if let Ok(result) = future.call_method0(intern!(future.py(), "result")) {
+            // tracebacks keep the future for longer than anybody can ask it
+            if let Ok(key) = result.cast::<Key>() {
+                key.get().wipe();
+            } else if let Ok(entropy) = result.cast::<Entropy>() {
+                entropy.get().wipe();
+            }
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.create_future)
+    }
+}
+
+impl Calls {
+    /// Has a thread ask, and returns the future of the answer.
+    fn submit(&self, py: Python<'_>, question: Question) -> PyResult<Py<PyAny>> {
+        let future = self.create_future.call0(py)?;
+        let token = CancelToken::new();
+        let address = future.as_ptr().addr();
+        let waiting = Waiting {
+            future: future.clone_ref(py),
+            token: token.clone(),
+        };
+        lock(&self.desk.waiting).insert(address, waiting);
+        let job = Job {
+            question,
+            token,
+            future: address,
+            mailbox: Arc::clone(&self.desk.mailbox),
+        };
+        if let Err(error) = self.crew.submit(job) {
+            let waiting = lock(&self.desk.waiting).remove(&address);
+            drop(waiting);
+            return Err(error.into());
+        }
+        Ok(future)
+    }
+}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        self.desk.mailbox.retire();
+    }
+}
+
+/// Where a loop gets the outcomes from. When it goes, so does what nobody waits for any more.
+#[pyclass(frozen, module = "skip_client")]
+pub struct Inbox {
+    desk: Arc<Desk>,
+    #[cfg(unix)]
+    pipe: UnixStream,
+}
+
+#[pymethods]
+impl Inbox {
+    /// What becomes readable when there is something to deliver.
+    #[cfg(unix)]
+    fn fileno(&self) -> RawFd {
+        self.pipe.as_raw_fd()
+    }
+
+    /// The same for a loop that cannot wait for a descriptor.
+    #[cfg(not(unix))]
+    #[allow(clippy::unused_self)]
+    fn fileno(&self) -> PyResult<i32> {
+        Err(pyo3::exceptions::PyNotImplementedError::new_err("no descriptor here"))
+    }
+
+    /// Has this called, from any thread, when there is something to deliver.
+    fn ring_by(&self, call: Py<PyAny>) {
+        let bell = Arc::new(Bell::Callable(call));
+        let old = self.desk.mailbox.letters().bell.replace(bell);
+        drop(old);
+    }
+
+    /// Settles the futures of what came; says whether that was all, for ever.
+    fn deliver(&self, py: Python<'_>) -> bool {
+        // first of all: what comes after it rings again
+        #[cfg(unix)]
+        while (&mut &self.pipe).read(&mut [0; 64]).is_ok_and(|n| n == 64) {}
+        let mut letters = self.desk.mailbox.letters();
+        let outcomes = mem::take(&mut letters.outcomes);
+        let retired = letters.retired;
+        drop(letters);
+        for (address, outcome) in outcomes {
+            let waiting = lock(&self.desk.waiting).remove(&address);
+            if let Some(Waiting { future, .. }) = waiting
+                && let Err(error) = settle(future.bind(py), outcome)
+            {
+                error.write_unraisable(py, Some(future.bind(py)));
+            }
+        }
+        let all = retired && lock(&self.desk.waiting).is_empty();
+        if all {
+            self.desk.mailbox.shut();
+        }
+        all
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.desk.mailbox.shut();
+        let waiting = mem::take(&mut *lock(&self.desk.waiting));
+        drop(waiting);
+    }
+}
+
+/// Gives a future its outcome. What comes after its task was cancelled belongs to nobody, and is dropped.
+fn settle(future: &Bound<'_, PyAny>, outcome: Outcome) -> PyResult<()> {
+    let py = future.py();
+    if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+        return Ok(());
+    }
+    let answer = match outcome {
+        Outcome::Answered(Ok(Answer::Key(key))) => Py::new(py, Key::from(key))?.into_any(),
+        Outcome::Answered(Ok(Answer::Entropy(entropy))) => Py::new(py, Entropy::from(entropy))?.into_any(),
+        Outcome::Answered(Ok(Answer::Capabilities(found))) => Py::new(py, Capabilities(found))?.into_any(),
+        Outcome::Answered(Err(error)) => return set_exception(future, raise(py, &error)),
+        Outcome::Panicked => return set_exception(future, PanicException::new_err("a call panicked")),
+        // its future is cancelled, or will be at once
+        Outcome::NotAsked => return Ok(()),
+    };
+    future.call_method1(intern!(py, "set_result"), (answer,)).map(drop)
+}
+
+fn set_exception(future: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+    let py = future.py();
+    future
+        .call_method1(intern!(py, "set_exception"), (error.into_value(py),))
+        .map(drop)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
