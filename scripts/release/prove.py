@@ -9,7 +9,6 @@ OpenSSL where a build from sources is what is proven.
 
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -59,8 +58,8 @@ def run(command: list[str], cwd: Path | str | None = None, env: dict[str, str] |
 
 
 INSIDE = """
-place="$1" script="$2"
-shift 2
+place="$1" words=("${@:3:$2}")
+shift $(($2 + 2))
 ip link set lo up
 mkdir -p "$place/mnt" "$place/proc" "$place/dev"
 mount -t tmpfs none "$place/mnt"
@@ -69,13 +68,14 @@ cp -r "$@" "$place/mnt/proof/"
 mount --bind DIST "$place/mnt/dist"
 mount -t proc proc "$place/proc"
 mount --rbind /dev "$place/dev"
-exec chroot "$place" /usr/bin/env -i HOME=/mnt/work TMPDIR=/mnt/work LANG=C.UTF-8 \\
-    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh -euc "cd /mnt/work; $script"
+exec env -i HOME=/mnt/work TMPDIR=/mnt/work LANG=C.UTF-8 \\
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin chroot "$place" "${words[@]}"
 """
 
 
-def inside(place: Path, script: str, *more: Path) -> str:
-    """Runs a shell script in a root, which is the same afterwards but for what the script removes itself."""
+def inside(place: Path, start: str | tuple[str, ...], *more: Path) -> str:
+    """Runs a shell script or a command in a root, which is the same afterwards but for what that removes itself."""
+    words = ("sh", "-euc", f"cd /mnt/work; {start}") if isinstance(start, str) else start
     command = [
         "unshare",
         "--mount",
@@ -87,7 +87,7 @@ def inside(place: Path, script: str, *more: Path) -> str:
         INSIDE.replace("DIST", str(DIST)),
     ]
     files = [str(ROOT / "README.md"), str(ROOT / "scripts/release/readme.py")]
-    return run([*command, "inside", str(place), script, *files, *map(str, more)])
+    return run([*command, "inside", str(place), str(len(words)), *words, *files, *map(str, more)])
 
 
 def works(command: list[str]) -> bool:
@@ -140,23 +140,32 @@ def wheel(pattern: str, suite: str, architecture: str) -> str:
     return last(inside(root(suite, architecture), WHEEL.format(wheel=artefact(pattern).name)))
 
 
+MUSL = """
+import os, subprocess, sys
+os.chdir("/mnt/work")
+assert len(open("/proc/net/route").readlines()) == 1, "there is a network"
+assert not os.path.exists("/bin/sh") and not os.path.exists("/lib64"), "there is more than musl and Python"
+for command in (
+    [sys.executable, "-m", "venv", "fresh"],
+    ["fresh/bin/pip", "install", "--quiet", "--no-index", "--disable-pip-version-check", "/mnt/dist/{wheel}"],
+    ["fresh/bin/skip-client", "demo"],
+    ["fresh/bin/python", "/mnt/proof/readme.py", "/mnt/proof/README.md"],
+):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    print(done.stdout)
+    if done.returncode:
+        sys.exit(done.returncode)
+"""
+
+
 def musl() -> str:
-    """The musl wheel, loaded by musl's own loader: all that it lacks is a Python, which no registry has for musl."""
-    with tempfile.TemporaryDirectory() as work:
-        run(["python3", "-m", "zipfile", "-e", str(artefact("*musllinux*x86_64.whl")), work])
-        (module,) = Path(work).glob("skip_client/_core*.so")
-        listed = subprocess.run(
-            ["/lib/ld-musl-x86_64.so.1", "--list", str(module)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ).stdout
-    lacking = re.findall(r"Error relocating .*: (\S+): symbol not found", listed)
-    strange = [name for name in lacking if not name.startswith(("Py", "_Py"))]
-    libraries = re.findall(r"^\s+(\S+) =>", listed, re.MULTILINE)
-    if strange or not lacking or "Error loading" in listed:
-        raise RuntimeError(f"musl lacks {strange[:10]} of {len(lacking)}: {listed[:500]}")
-    return f"loaded by musl with {', '.join(libraries)}: of {len(lacking)} open symbols all are Python's; not run"
+    """The musl wheel, in a Python that is built for it, in a root that has nothing else."""
+    place = CACHE / "release-musl-python-3.13"
+    if not place.exists():
+        print(f"making {place}", file=sys.stderr)
+        run(["nice", "-n", "10", str(ROOT / "scripts/release/musl-python"), str(place)])
+    start = ("/usr/bin/python3", "-c", MUSL.format(wheel=artefact("*musllinux*x86_64.whl").name))
+    return last(inside(place, start))
 
 
 def pythons() -> str:
@@ -316,7 +325,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
         "wheel, Debian 13, aarch64 (qemu)",
         lambda: foreign_wheel("*manylinux*aarch64.whl", "trixie", ARM, "manylinux2014_aarch64"),
     ),
-    "wheel-musl": ("wheel for musl, musl 1.2, x86-64", musl),
+    "wheel-musl": ("wheel, musl and nothing but a Python for it, x86-64", musl),
     "wheel-pythons": ("wheel, every Python of this machine", pythons),
     "deb-debian-12": (".deb, Debian 12, x86-64", lambda: deb("bookworm", X86)),
     "deb-debian-13": (".deb, Debian 13, x86-64", lambda: deb("trixie", X86)),
