@@ -198,6 +198,9 @@ skip-client --version
 skip-client demo >/dev/null
 test -s /usr/share/doc/skip-client/copyright
 test -s /usr/share/bash-completion/completions/skip-client
+test -s /usr/share/zsh/vendor-completions/_skip-client
+test -s /usr/share/fish/vendor_completions.d/skip-client.fish
+zcat /usr/share/man/man1/skip-client-new-key.1.gz | grep -q '^\\.SH OPTIONS'
 dpkg -L skip-client | wc -l | sed 's/$/ files/'
 dpkg -P skip-client >/dev/null
 before > after
@@ -239,6 +242,7 @@ def sdist() -> str:
         for file in (artefact("skip_client-*.tar.gz"), ROOT / "README.md", ROOT / "scripts/release/readme.py"):
             shutil.copy(file, work)
         environment = os.environ | {"CARGO_TARGET_DIR": str(TARGET_DIR / "sdist"), "TMPDIR": name}
+        environment["PATH"] = f"{work}/fresh/bin:{environment['PATH']}"
         if QUICK:
             environment |= {"OPENSSL_NO_VENDOR": "1", "MATURIN_PEP517_ARGS": "--profile dev"}
             environment["CARGO_TARGET_DIR"] = str(TARGET_DIR)
