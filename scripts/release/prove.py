@@ -9,6 +9,7 @@ OpenSSL where a build from sources is what is proven.
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -104,8 +105,8 @@ def artefact(pattern: str) -> Path:
 
 
 def last(text: str) -> str:
-    """What a program said at its end."""
-    return text.strip().splitlines()[-1]
+    """What a program said at its end, without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text).strip().splitlines()[-1]
 
 
 WHEEL = """
