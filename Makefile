@@ -222,7 +222,7 @@ reproducible: $(VENV)/release-tools ## builds OF=x86_64-unknown-linux-gnu again 
 	scripts/release/reproducible $(OF)
 
 test-release: $(VENV)/release-tools ## the packages of dist/ in empty systems without a network: Debian 12, 13, sid, musl, aarch64 (root)
-	@scripts/need cargo python3 node javac mvn mmdebstrap unshare
+	@scripts/need cargo python3 node javac mvn curl mmdebstrap unshare musl-gcc
 	$(BIN)/python scripts/release/prove.py
 
 clean: ## remove everything that was built here

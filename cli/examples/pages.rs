@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
+use clap::Command;
 use clap_complete::Shell;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -13,10 +14,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&completions)?;
     // the pages say the version alone: which TLS libraries are linked in is not the same in every package
     let mut command = skip_client_cli::description().long_version(None);
-    command.build();
-    clap_mangen::generate_to(command.clone().disable_help_subcommand(true), &man)?;
+    let mut paged = without_help(command.clone());
+    paged.build();
+    clap_mangen::generate_to(paged, &man)?;
     for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
         clap_complete::generate_to(shell, &mut command, "skip-client", &completions)?;
     }
     Ok(())
+}
+
+/// Without the subcommands `help`, which would each have a page for every command.
+fn without_help(command: Command) -> Command {
+    command.disable_help_subcommand(true).mut_subcommands(without_help)
 }

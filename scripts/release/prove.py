@@ -59,8 +59,8 @@ def run(command: list[str], cwd: Path | str | None = None, env: dict[str, str] |
 
 
 INSIDE = """
-place="$1" script="$2"
-shift 2
+place="$1" words=("${@:3:$2}")
+shift $(($2 + 2))
 ip link set lo up
 mkdir -p "$place/mnt" "$place/proc" "$place/dev"
 mount -t tmpfs none "$place/mnt"
@@ -69,13 +69,14 @@ cp -r "$@" "$place/mnt/proof/"
 mount --bind DIST "$place/mnt/dist"
 mount -t proc proc "$place/proc"
 mount --rbind /dev "$place/dev"
-exec chroot "$place" /usr/bin/env -i HOME=/mnt/work TMPDIR=/mnt/work LANG=C.UTF-8 \\
-    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh -euc "cd /mnt/work; $script"
+exec env -i HOME=/mnt/work TMPDIR=/mnt/work LANG=C.UTF-8 \\
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin chroot "$place" "${words[@]}"
 """
 
 
-def inside(place: Path, script: str, *more: Path) -> str:
-    """Runs a shell script in a root, which is the same afterwards but for what the script removes itself."""
+def inside(place: Path, start: str | tuple[str, ...], *more: Path) -> str:
+    """Runs a shell script or a command in a root, which is the same afterwards but for what that removes itself."""
+    words = ("sh", "-euc", f"cd /mnt/work; {start}") if isinstance(start, str) else start
     command = [
         "unshare",
         "--mount",
@@ -87,7 +88,7 @@ def inside(place: Path, script: str, *more: Path) -> str:
         INSIDE.replace("DIST", str(DIST)),
     ]
     files = [str(ROOT / "README.md"), str(ROOT / "scripts/release/readme.py")]
-    return run([*command, "inside", str(place), script, *files, *map(str, more)])
+    return run([*command, "inside", str(place), str(len(words)), *words, *files, *map(str, more)])
 
 
 def works(command: list[str]) -> bool:
@@ -104,8 +105,8 @@ def artefact(pattern: str) -> Path:
 
 
 def last(text: str) -> str:
-    """What a program said at its end."""
-    return text.strip().splitlines()[-1]
+    """What a program said at its end, without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text).strip().splitlines()[-1]
 
 
 WHEEL = """
@@ -140,23 +141,32 @@ def wheel(pattern: str, suite: str, architecture: str) -> str:
     return last(inside(root(suite, architecture), WHEEL.format(wheel=artefact(pattern).name)))
 
 
+MUSL = """
+import os, subprocess, sys
+os.chdir("/mnt/work")
+assert len(open("/proc/net/route").readlines()) == 1, "there is a network"
+assert not os.path.exists("/bin/sh") and not os.path.exists("/lib64"), "there is more than musl and Python"
+for command in (
+    [sys.executable, "-m", "venv", "fresh"],
+    ["fresh/bin/pip", "install", "--quiet", "--no-index", "--disable-pip-version-check", "/mnt/dist/{wheel}"],
+    ["fresh/bin/skip-client", "demo"],
+    ["fresh/bin/python", "/mnt/proof/readme.py", "/mnt/proof/README.md"],
+):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    print(done.stdout)
+    if done.returncode:
+        sys.exit(done.returncode)
+"""
+
+
 def musl() -> str:
-    """The musl wheel, loaded by musl's own loader: all that it lacks is a Python, which no registry has for musl."""
-    with tempfile.TemporaryDirectory() as work:
-        run(["python3", "-m", "zipfile", "-e", str(artefact("*musllinux*x86_64.whl")), work])
-        (module,) = Path(work).glob("skip_client/_core*.so")
-        listed = subprocess.run(
-            ["/lib/ld-musl-x86_64.so.1", "--list", str(module)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ).stdout
-    lacking = re.findall(r"Error relocating .*: (\S+): symbol not found", listed)
-    strange = [name for name in lacking if not name.startswith(("Py", "_Py"))]
-    libraries = re.findall(r"^\s+(\S+) =>", listed, re.MULTILINE)
-    if strange or not lacking or "Error loading" in listed:
-        raise RuntimeError(f"musl lacks {strange[:10]} of {len(lacking)}: {listed[:500]}")
-    return f"loaded by musl with {', '.join(libraries)}: of {len(lacking)} open symbols all are Python's; not run"
+    """The musl wheel, in a Python that is built for it, in a root that has nothing else."""
+    place = CACHE / "release-musl-python-3.13"
+    if not place.exists():
+        print(f"making {place}", file=sys.stderr)
+        run(["nice", "-n", "10", str(ROOT / "scripts/release/musl-python"), str(place)])
+    start = ("/usr/bin/python3", "-c", MUSL.format(wheel=artefact("*musllinux*x86_64.whl").name))
+    return last(inside(place, start))
 
 
 def pythons() -> str:
@@ -189,6 +199,9 @@ skip-client --version
 skip-client demo >/dev/null
 test -s /usr/share/doc/skip-client/copyright
 test -s /usr/share/bash-completion/completions/skip-client
+test -s /usr/share/zsh/vendor-completions/_skip-client
+test -s /usr/share/fish/vendor_completions.d/skip-client.fish
+zcat /usr/share/man/man1/skip-client-new-key.1.gz | grep -q '^\\.SH OPTIONS'
 dpkg -L skip-client | wc -l | sed 's/$/ files/'
 dpkg -P skip-client >/dev/null
 before > after
@@ -230,6 +243,7 @@ def sdist() -> str:
         for file in (artefact("skip_client-*.tar.gz"), ROOT / "README.md", ROOT / "scripts/release/readme.py"):
             shutil.copy(file, work)
         environment = os.environ | {"CARGO_TARGET_DIR": str(TARGET_DIR / "sdist"), "TMPDIR": name}
+        environment["PATH"] = f"{work}/fresh/bin:{environment['PATH']}"
         if QUICK:
             environment |= {"OPENSSL_NO_VENDOR": "1", "MATURIN_PEP517_ARGS": "--profile dev"}
             environment["CARGO_TARGET_DIR"] = str(TARGET_DIR)
@@ -316,7 +330,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
         "wheel, Debian 13, aarch64 (qemu)",
         lambda: foreign_wheel("*manylinux*aarch64.whl", "trixie", ARM, "manylinux2014_aarch64"),
     ),
-    "wheel-musl": ("wheel for musl, musl 1.2, x86-64", musl),
+    "wheel-musl": ("wheel, musl and nothing but a Python for it, x86-64", musl),
     "wheel-pythons": ("wheel, every Python of this machine", pythons),
     "deb-debian-12": (".deb, Debian 12, x86-64", lambda: deb("bookworm", X86)),
     "deb-debian-13": (".deb, Debian 13, x86-64", lambda: deb("trixie", X86)),
