@@ -89,6 +89,7 @@ pub(crate) fn warning(text: &str) {
 }
 
 /// Shows one of several errors that are not of the library.
+#[cfg(unix)] // for the agent alone
 pub(crate) fn error_line(text: &str) {
     say(&format!("error: {}\n", shown(text)));
 }

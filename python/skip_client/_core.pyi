@@ -149,7 +149,10 @@ class Key:
         Raises InvalidArgument for another format, and when that consumer cannot take this length or this keyId.
         """
     def export_to(self, file_descriptor: int, format: str = "raw") -> None:
-        """Writes the exported key to a file descriptor, without a copy in Python. Raises InvalidArgument, OSError."""
+        """Writes the exported key to a file descriptor, without a copy in Python (OSError on Windows).
+
+        Raises InvalidArgument, OSError.
+        """
     def wipe(self) -> None:
         """Overwrites the key with zeros now; open memoryviews then read zeros."""
     def __bytes__(self) -> bytes: ...

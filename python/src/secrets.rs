@@ -4,9 +4,6 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
-use std::fs::File;
-use std::io::Write;
-use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -274,7 +271,11 @@ unsafe fn fill(
 }
 
 /// Writes everything to a descriptor that stays open and belongs to the caller.
+#[cfg(unix)]
 fn write_to(file_descriptor: i32, bytes: &[u8]) -> std::io::Result<()> {
+    use std::fs::File;
+    use std::io::Write;
+    use std::mem::ManuallyDrop;
     use std::os::fd::FromRawFd;
     if file_descriptor < 0 {
         return Err(std::io::ErrorKind::InvalidInput.into());
@@ -282,4 +283,13 @@ fn write_to(file_descriptor: i32, bytes: &[u8]) -> std::io::Result<()> {
     // SAFETY: the caller's descriptor is only borrowed: ManuallyDrop never closes it, and a closed one gives EBADF
     let mut file = ManuallyDrop::new(unsafe { File::from_raw_fd(file_descriptor) });
     file.write_all(bytes)
+}
+
+/// Python's descriptors on Windows are of a C library that is not ours.
+#[cfg(not(unix))]
+fn write_to(_file_descriptor: i32, _bytes: &[u8]) -> std::io::Result<()> {
+    Err(std::io::Error::new(
+        std::io::ErrorKind::Unsupported,
+        "writing to a descriptor is not supported on Windows: use memoryview(key)",
+    ))
 }

@@ -178,3 +178,33 @@ impl Wire {
         Ok(())
     }
 }
+
+/// Takes what has come, without waiting.
+pub(super) fn take_now(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    now(socket, buffer, false)
+}
+
+/// Looks whether something has come, without waiting; 0 at the end of the connection.
+pub(super) fn peek_now(socket: &TcpStream) -> io::Result<usize> {
+    now(socket, &mut [0], true)
+}
+
+#[cfg(unix)]
+fn now(socket: &TcpStream, buffer: &mut [u8], peek: bool) -> io::Result<usize> {
+    use rustix::net::{RecvFlags, recv};
+    let peek = if peek { RecvFlags::PEEK } else { RecvFlags::empty() };
+    Ok(recv(socket, buffer, peek | RecvFlags::DONTWAIT)?.0)
+}
+
+// Windows can say that of a socket only, not of a call; nobody else reads from it now
+#[cfg(not(unix))]
+fn now(mut socket: &TcpStream, buffer: &mut [u8], peek: bool) -> io::Result<usize> {
+    socket.set_nonblocking(true)?;
+    let done = if peek {
+        socket.peek(buffer)
+    } else {
+        io::Read::read(&mut socket, buffer)
+    };
+    socket.set_nonblocking(false)?;
+    done
+}

@@ -81,12 +81,10 @@ fn connect_one(address: SocketAddr, control: &Control<'_>) -> Result<TcpStream, 
         }
         loop {
             let slice = SLICE.min(control.deadline.saturating_duration_since(Instant::now()));
-            let timeout = Timespec {
-                tv_sec: 0,
-                tv_nsec: slice.subsec_nanos().into(),
-            };
+            // a slice is short, so it fits
+            let timeout = Timespec::try_from(slice).ok();
             let mut waiting = [PollFd::new(&socket, PollFlags::OUT)];
-            match rustix::event::poll(&mut waiting, Some(&timeout)) {
+            match rustix::event::poll(&mut waiting, timeout.as_ref()) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {
                     control.check().map_err(|ended| not_connected(ended, "a connection"))?;
                 }

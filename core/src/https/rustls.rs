@@ -19,7 +19,7 @@ use rustls::{
 use crate::error::{Error, Result};
 use crate::transport::{ConnectionInfo, Control, WipedBuffer};
 
-use super::connection::{Stop, TlsStream, Wire};
+use super::connection::{Stop, TlsStream, Wire, peek_now};
 use super::dial::not_connected;
 use super::divert;
 use super::pin::Pin;
@@ -382,12 +382,10 @@ impl TlsStream for Stream {
     }
 
     fn is_quiet(&mut self) -> bool {
-        use rustix::net::{RecvFlags, recv};
         loop {
-            let mut byte = [0u8; 1];
-            match recv(self.socket.as_ref(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-                Err(rustix::io::Errno::WOULDBLOCK) => return true,
-                Ok((0, _)) | Err(_) => return false,
+            match peek_now(&self.socket) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Ok(0) | Err(_) => return false,
                 Ok(_) => {}
             }
             // something came: a session ticket is fine, a goodbye or data nobody asked for is not

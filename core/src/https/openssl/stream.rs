@@ -5,12 +5,11 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use openssl::ssl::{self, ErrorCode, ShutdownState, Ssl, SslCipherRef, SslRef, SslStream};
-use rustix::net::{RecvFlags, recv};
 use skip_tls_psk::negotiated_group;
 
 use crate::error::Error;
 use crate::https::alert;
-use crate::https::connection::{Stop, TlsStream, Wire};
+use crate::https::connection::{Stop, TlsStream, Wire, take_now};
 use crate::transport::{ConnectionInfo, Control, Ended};
 
 pub(super) struct Stream(SslStream<Socket>);
@@ -149,9 +148,7 @@ impl Read for Socket {
         if self.waits {
             self.tcp.as_ref().read(buffer).map_err(retry)
         } else {
-            recv(self.tcp.as_ref(), buffer, RecvFlags::DONTWAIT)
-                .map(|(n, _)| n)
-                .map_err(|error| retry(error.into()))
+            take_now(&self.tcp, buffer).map_err(retry)
         }
     }
 }
