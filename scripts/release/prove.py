@@ -273,7 +273,7 @@ def cargo_package() -> str:
     """Every crate built from its packed file."""
     packages = [f"--package={crate}" for crate in crates()]
     run(["nice", "-n", "10", "cargo", "package", "--locked", "--quiet", *packages], cwd=ROOT)
-    return f"built from the packed files: {', '.join(crates())}"
+    return f"built from the packed files: {', '.join(f'`{crate}`' for crate in crates())}"
 
 
 NODE = """
