@@ -180,6 +180,7 @@ impl Wire {
 }
 
 /// Takes what has come, without waiting.
+#[cfg(feature = "psk")]
 pub(super) fn take_now(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     now(socket, buffer, false)
 }

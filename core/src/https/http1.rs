@@ -15,7 +15,7 @@ use super::connection::{Connection, Stop};
 
 const HEADER_LIMIT: usize = 16 * 1024;
 const HEADER_COUNT: usize = 128;
-const BODY_LIMIT: usize = 64 * 1024;
+pub(super) const BODY_LIMIT: usize = 64 * 1024;
 const INTERIM_LIMIT: usize = 8;
 const CHUNK_LINE_LIMIT: usize = 256;
 const ROOM: usize = 4096;
@@ -251,7 +251,7 @@ impl Reader<'_> {
                         break usize::try_from(size).unwrap_or(usize::MAX);
                     }
                     Ok(httparse::Status::Partial) if rest.len() <= CHUNK_LINE_LIMIT => self.fill_or_lost()?,
-                    Ok(_) | Err(_) => return Err(Error::not_http("its chunks are broken")),
+                    _ => return Err(Error::not_http("its chunks are broken")),
                 }
             };
             if size == 0 {
@@ -401,6 +401,7 @@ mod tests {
     use super::{Exchanged, Target, exchange};
     use crate::error::{Advice, Error, ErrorCode};
     use crate::https::connection::{Connection, TlsStream, Wire};
+    use crate::https::fuzzing::in_pieces;
     use crate::request::Request;
     use crate::transport::{CancelToken, ConnectionInfo, Control, TransportError};
 
@@ -666,45 +667,8 @@ mod tests {
         assert!(started.elapsed() < Duration::from_secs(5));
     }
 
-    /// A reply that is in memory already, handed out in pieces.
-    struct Memory {
-        left: Vec<u8>,
-        piece: usize,
-    }
-
-    impl TlsStream for Memory {
-        fn write_all(&mut self, _: &[u8], sent: &mut bool) -> io::Result<()> {
-            *sent = true;
-            Ok(())
-        }
-        fn resume_write(&mut self, _: &[u8], _: &mut bool) -> io::Result<()> {
-            Ok(())
-        }
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let n = self.piece.min(self.left.len()).min(buffer.len());
-            buffer[..n].copy_from_slice(&self.left[..n]);
-            self.left.drain(..n);
-            Ok(n)
-        }
-        fn is_quiet(&mut self) -> bool {
-            true
-        }
-        fn close(&mut self) {}
-        fn refusal(&self, _: &io::Error) -> Option<Error> {
-            None
-        }
-    }
-
     fn read_from_memory(reply: &[u8], piece: usize, socket: &Arc<TcpStream>) -> Result<Exchanged, TransportError> {
-        let memory = Memory {
-            left: reply.to_vec(),
-            piece,
-        };
-        let mut connection = Connection::new(
-            Box::new(memory),
-            Wire::new(Arc::clone(socket)),
-            ConnectionInfo::default(),
-        );
+        let mut connection = in_pieces(reply, piece, socket);
         let target = Target {
             base_path: String::new(),
             authority: "kp".into(),
