@@ -16,13 +16,13 @@ OF ?= x86_64-unknown-linux-gnu
 export OPENSSL_SRC_PERL := $(CURDIR)/scripts/openssl-perl
 VENV := .venv
 BIN := $(VENV)/bin
-WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src tls-psk/src key-provider/src doctor/src agent/src cli/src python -type f \
+WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src crates/*/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
 NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
 	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
 	examples/validator-page/*)
 RELEASE_TARGETS := x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-unknown-linux-musl x86_64-pc-windows-gnu
-PYTHON_CODE := $(wildcard python examples/python residue gateways bench scripts fuzz/*.py bindings/tests site/*.py)
+PYTHON_CODE := $(wildcard python examples/python tests/residue tests/gateways tests/fuzz/*.py bench scripts bindings/tests docs/site/*.py)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -58,7 +58,7 @@ test-node: node/dist/packed $(VENV)/tools ## the npm package as users get it, th
 
 test-docs: $(VENV)/installed docs-node docs-site ## the site: links, names, and how it looks and searches in a browser
 	@scripts/need chromium
-	$(BIN)/pytest -rs -c python/pyproject.toml --rootdir site site
+	$(BIN)/pytest -rs -c python/pyproject.toml --rootdir docs/site docs/site
 	cd node && node --test --test-reporter=spec test/site/*.test.js
 
 test-interop: $(VENV)/installed ## other people's servers, with the table of pre-shared-key suites
@@ -72,11 +72,11 @@ test-windows: ## the client with both TLS libraries built along: what also runs 
 test-residue: $(VENV)/installed ## no copy of a key stays in memory: the table of stacks, languages and failures (Linux)
 	@scripts/need cargo cc libssl openssl
 	cargo build --locked --quiet --release -p skip-client-residue
-	$(BIN)/pytest -rs -c python/pyproject.toml --rootdir residue residue
+	$(BIN)/pytest -rs -c python/pyproject.toml --rootdir tests/residue tests/residue
 
 test-gateways: $(VENV)/installed ## real strongSwan and WireGuard gateways take keys: ROTATIONS=100 each, FAULTS=1000 (root)
 	@scripts/need openssl gateways
-	ROTATIONS=$(ROTATIONS) FAULTS=$(FAULTS) SEED=$(SEED) $(BIN)/pytest -rs --tb=short -c python/pyproject.toml --rootdir gateways gateways
+	ROTATIONS=$(ROTATIONS) FAULTS=$(FAULTS) SEED=$(SEED) $(BIN)/pytest -rs --tb=short -c python/pyproject.toml --rootdir tests/gateways tests/gateways
 
 test-valgrind: ## the tests of pre-shared keys under valgrind, where C and unsafe code meet (slow)
 	@scripts/need cargo cc libssl valgrind
@@ -153,7 +153,7 @@ bench-once: $(VENV)/installed $(VENV)/peers ## how often a Key Provider sees one
 
 fuzz: ## hostile replies, patterns, key files, arguments: SECONDS=600 each (nightly, cargo-fuzz)
 	@scripts/need cargo-fuzz
-	python3 fuzz/seeds.py
+	python3 tests/fuzz/seeds.py
 	SECONDS_EACH=$(SECONDS) scripts/fuzz
 
 fmt: $(VENV)/tools node/node_modules/installed ## format everything
@@ -171,16 +171,16 @@ jar: ## the JVM and Android packages, in dist/
 docs: docs-rust docs-node docs-kotlin docs-swift ## the documentation site with all references, in dist/docs (minutes)
 	$(MAKE) --no-print-directory docs-site
 
-docs-site: $(VENV)/docs site/node_modules/installed ## the site with the references that were built (seconds)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --config-file site/mkdocs.yml
+docs-site: $(VENV)/docs docs/site/node_modules/installed ## the site with the references that were built (seconds)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --config-file docs/site/mkdocs.yml
 	@echo "open dist/docs/index.html in a browser, from the disk or from a web server"
 
 docs-rust: ## the reference of the crates, for the site
 	@scripts/need cargo cc libssl
 	scripts/docs-rust
 
-docs-node: node/dist/packed site/node_modules/installed ## the reference of the npm package, for the site
-	cd site && npm run --silent reference
+docs-node: node/dist/packed docs/site/node_modules/installed ## the reference of the npm package, for the site
+	cd docs/site && npm run --silent reference
 
 docs-kotlin: ## the reference of the JVM package, for the site
 	@scripts/need cargo cc libssl perl javac mvn
@@ -227,7 +227,7 @@ test-release: $(VENV)/release-tools ## the packages of dist/ in empty systems wi
 
 clean: ## remove everything that was built here
 	rm -rf target dist $(VENV) node/dist node/lib/generated node/node_modules node/test/.work \
-		node/LICENSE-* site/node_modules bindings/kotlin/target bindings/kotlin/android/target \
+		node/LICENSE-* docs/site/node_modules bindings/kotlin/target bindings/kotlin/android/target \
 		bindings/swift/.build
 
 setup-ci: ## what a new Debian 12 machine lacks (needs root or sudo)
@@ -265,9 +265,9 @@ $(VENV)/docs: $(VENV)/tools scripts/requirements-docs.txt
 	$(BIN)/python -m pip install --quiet --requirement scripts/requirements-docs.txt
 	@touch $@
 
-site/node_modules/installed: site/package.json site/package-lock.json
+docs/site/node_modules/installed: docs/site/package.json docs/site/package-lock.json
 	@scripts/need node
-	cd site && npm ci --silent
+	cd docs/site && npm ci --silent
 	@touch $@
 
 node/node_modules/installed: node/package.json node/package-lock.json

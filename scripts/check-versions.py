@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
             found |= _maven(path)
     heading = re.search(r"^## (?:Unreleased: )?(\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     found["CHANGELOG.md, first heading"] = heading[1] if heading else "none"
-    for path in [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]:
+    for path in [*sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/design/*.md")]), ROOT / "README.md"]:
         for number in re.findall(r"skip[-_]client[-_:@](\d+\.\d+\.\d+)", path.read_text()):
             found[f"{path.relative_to(ROOT)}"] = number
     for tag in sys.argv[1:]:

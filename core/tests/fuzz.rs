@@ -1,4 +1,4 @@
-//! The fuzz targets of fuzz/ on their seeds and on changes of these, without libFuzzer: the same numbers each time, on
+//! The fuzz targets of tests/fuzz/ on their seeds and on changes of these, without libFuzzer: the same numbers each time, on
 //! any compiler.
 
 use std::fs;
@@ -6,16 +6,16 @@ use std::path::Path;
 
 use serde_json::Value;
 
-#[path = "../../fuzz/fuzz_targets/arguments.rs"]
+#[path = "../../tests/fuzz/fuzz_targets/arguments.rs"]
 mod arguments;
-#[path = "../../fuzz/fuzz_targets/pattern.rs"]
+#[path = "../../tests/fuzz/fuzz_targets/pattern.rs"]
 mod pattern;
 #[cfg(feature = "https")]
-#[path = "../../fuzz/fuzz_targets/pem.rs"]
+#[path = "../../tests/fuzz/fuzz_targets/pem.rs"]
 mod pem;
-#[path = "../../fuzz/fuzz_targets/psk.rs"]
+#[path = "../../tests/fuzz/fuzz_targets/psk.rs"]
 mod psk;
-#[path = "../../fuzz/fuzz_targets/response.rs"]
+#[path = "../../tests/fuzz/fuzz_targets/response.rs"]
 mod response;
 
 const DIGITS: &str = "ad229dfb8a276e74c1f3b6c09349a69fb2fed73c541270663f0e5cbbfb031670";
@@ -83,7 +83,7 @@ fn files_of_pre_shared_keys() {
 #[test]
 fn certificates_and_private_keys() {
     let [certificate, key] = ["certificate", "private-key"].map(|name| {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../fuzz/pem/{name}.pem"));
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/fuzz/pem/{name}.pem"));
         fs::read(file).expect("a PEM file")
     });
     let mut seeds = Vec::new();
@@ -136,7 +136,7 @@ fn ids_sizes_and_payloads() {
 }
 
 fn cases(name: &str) -> Vec<Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/draft-cisco-skip-02");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/draft-cisco-skip-02");
     let text = fs::read(folder.join(format!("{name}.json"))).expect("the vectors");
     let mut file: Value = serde_json::from_slice(&text).expect("JSON");
     let cases = file["cases"].as_array_mut().expect("cases");
@@ -145,7 +145,7 @@ fn cases(name: &str) -> Vec<Value> {
 
 /// What fuzzing found to reach new code: a line of hex an input.
 fn kept(name: &str) -> Vec<Vec<u8>> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../fuzz/kept/{name}.hex"));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/fuzz/kept/{name}.hex"));
     let text = fs::read_to_string(file).expect("what was kept");
     let byte = |two: &[u8]| {
         let digits = std::str::from_utf8(two).expect("digits");

@@ -23,7 +23,7 @@ fn the_verdict_on_broken_texts_is_that_of_serde_json() {
     let mut compared = 0;
     for kind in MessageKind::ALL {
         let path = format!(
-            "{}/../vectors/draft-cisco-skip-02/{}.json",
+            "{}/../tests/vectors/draft-cisco-skip-02/{}.json",
             env!("CARGO_MANIFEST_DIR"),
             kind.as_str()
         );

@@ -12,7 +12,7 @@ use skip_client::{
 /// The cases of one file. A file without cases, and a case with a word that is not known, is an error.
 fn cases(file: &str, words: &[&str]) -> Vec<Value> {
     let path = format!(
-        "{}/../vectors/draft-cisco-skip-02/{file}.json",
+        "{}/../tests/vectors/draft-cisco-skip-02/{file}.json",
         env!("CARGO_MANIFEST_DIR")
     );
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));

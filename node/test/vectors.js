@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
-const FOLDER = new URL("../../vectors/draft-cisco-skip-02/", import.meta.url);
+const FOLDER = new URL("../../tests/vectors/draft-cisco-skip-02/", import.meta.url);
 
 export const KINDS = ["capabilities", "key", "entropy"];
 

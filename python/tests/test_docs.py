@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
     *(ROOT / name for name in ("python/README.md", "node/README.md", "examples/validator-page/README.md")),
-    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/design/*.md")]),
 ]
 BLOCK = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HERE = ("python", "sh", "console")
@@ -36,13 +36,13 @@ ELSEWHERE = {
     "rust": "examples/rust/src/lib.rs",
     "kotlin": "bindings/kotlin/src/test/kotlin/skipclient/DocsTest.kt",
     "swift": "bindings/swift/Tests/SkipClientTests/DocsTests.swift",
-    "toml": "agent/src/tests/documents.rs",
-    "conf": "agent/src/consumer/strongswan/definition.rs",
+    "toml": "crates/agent/src/tests/documents.rs",
+    "conf": "crates/agent/src/consumer/strongswan/definition.rs",
 }
 # blocks without a language to run: what is compared with them
 SHOWN = {
     "README.md": "no code: the picture of the exchange",
-    "agent.md": "agent/src/tests/documents.rs, but for the picture",
+    "agent.md": "crates/agent/src/tests/documents.rs, but for the picture",
     "psk-with-ios-xe.md": "test_lines_for_routers_are_those_of_serve",
 }
 
@@ -185,7 +185,7 @@ class Console:
         assert words[1] == "install" and all(word in known or word == "charon-systemd" for word in words[2:]), words
 
     def gateways(self, words: list[str], _printed: list[str]) -> None:
-        """They change the machine: `gateways/` does the same in network namespaces, as far as this kernel can."""
+        """They change the machine: `tests/gateways/` does the same in network namespaces, as far as this kernel can."""
         if words[0] == "systemctl":
             unit = ROOT / "agent" / "packaging" / f"{words[-1]}.service"
             assert words[1:3] == ["enable", "--now"] and (words[-1] == "strongswan" or unit.is_file()), words

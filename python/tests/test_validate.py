@@ -11,7 +11,7 @@ import pytest
 import skip_client
 from skip_client import InvalidArgument, SkipError, errors, is_valid, matches_remote, schema, validate
 
-VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "draft-cisco-skip-02"
+VECTORS = Path(__file__).resolve().parents[2] / "tests" / "vectors" / "draft-cisco-skip-02"
 MESSAGE_WORDS = {"name", "body", "body_base64", "valid", "errors", "warnings", "lenient", "as_published"}
 
 

@@ -107,7 +107,7 @@ def tarball(target: str, program: bytes, made: Path, texts: str) -> None:
 
 
 def deb(target: str, program: bytes, made: Path, texts: str) -> None:
-    """`skip-client_VERSION_ARCH.deb`, with the services of agent/packaging if there are any."""
+    """`skip-client_VERSION_ARCH.deb`, with the services of crates/agent/packaging if there are any."""
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}[target.partition("-")[0]]
     tree = WORK / f"deb-{architecture}"
     shutil.rmtree(tree, ignore_errors=True)
@@ -122,7 +122,7 @@ def deb(target: str, program: bytes, made: Path, texts: str) -> None:
         f"{share}/doc/skip-client/changelog.gz": compressed((ROOT / "CHANGELOG.md").read_bytes()),
         f"{share}/doc/skip-client/copyright": _copyright(texts).encode(),
     }
-    services = sorted((ROOT / "agent/packaging").glob("*.service"))
+    services = sorted((ROOT / "crates/agent/packaging").glob("*.service"))
     files |= {f"usr/lib/systemd/system/{path.name}": path.read_bytes() for path in services}
     size = (sum(map(len, files.values())) + 1023) // 1024
     files["DEBIAN/control"] = _control(architecture, size).encode()

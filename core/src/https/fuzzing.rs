@@ -1,4 +1,4 @@
-//! Any bytes in the place of a reply, for `fuzz/fuzz_targets/http.rs` and a test: what the reader says does not depend on how the
+//! Any bytes in the place of a reply, for `tests/fuzz/fuzz_targets/http.rs` and a test: what the reader says does not depend on how the
 //! bytes were cut on the way, keeps to its limits, and shows nothing of them.
 
 use std::io;
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_fuzzing_kept() {
-        let kept = include_str!("../../../fuzz/kept/http.hex");
+        let kept = include_str!("../../../tests/fuzz/kept/http.hex");
         assert!(kept.lines().count() > 10);
         for line in kept.lines() {
             reply(&base16ct::lower::decode_vec(line).expect("hexadecimal"));

@@ -7,7 +7,7 @@ import XCTest
 enum Places {
     static let repository = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().appendingPathComponent("../../../..").standardizedFileURL
-    static let vectors = repository.appendingPathComponent("vectors/draft-cisco-skip-02")
+    static let vectors = repository.appendingPathComponent("tests/vectors/draft-cisco-skip-02")
     static let vectorServer = repository.appendingPathComponent("bindings/tests/vector_server.py")
     static var program: String { given("SKIP_TEST_PROGRAM") }
     static var probe: String { given("SKIP_TEST_PROBE") }

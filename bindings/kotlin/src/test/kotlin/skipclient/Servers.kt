@@ -10,7 +10,7 @@ import java.util.concurrent.TimeUnit
 /** Where the shared vectors, the program and the helpers are: scripts/kotlin sets the properties. */
 internal object Places {
     val repository: Path = Path.of("../..").toRealPath()
-    val vectors: Path = repository.resolve("vectors/draft-cisco-skip-02")
+    val vectors: Path = repository.resolve("tests/vectors/draft-cisco-skip-02")
     val program: String = given("skip.client")
     val probe: String = given("skip.probe")
     val tests: Path = Path.of(given("skip.tests"))

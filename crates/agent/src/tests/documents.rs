@@ -1,0 +1,132 @@
+//! The documents say what the agent does: their configurations are read, and their tables are complete.
+
+use std::fs;
+
+use super::rig::write_secret;
+use crate::config::Config;
+use crate::handoff::message::Request;
+use crate::metrics;
+
+const PAGE: &str = include_str!("../../../../docs/agent.md");
+const EXAMPLES: [&str; 2] = [
+    include_str!("../../../../examples/agent/site-a.toml"),
+    include_str!("../../../../examples/agent/site-b.toml"),
+];
+
+#[test]
+fn configurations_are_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for name in ["hand-off-ca.pem", "ca.pem", "site-a.pem", "site-b.pem"] {
+        fs::write(dir.path().join(name), "not looked at here").expect("written");
+    }
+    for name in ["site-a.key", "site-b.key", "psk.txt"] {
+        write_secret(&dir.path().join(name), b"not looked at here");
+    }
+    let blocks = PAGE
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap_or_default());
+    let mut read = 0;
+    for text in blocks.chain(EXAMPLES) {
+        let config = Config::of_text("document", text, dir.path()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!config.tunnels.is_empty());
+        read += 1;
+    }
+    assert_eq!(read, 3);
+}
+
+#[test]
+fn messages_of_the_hand_off_are_read() {
+    let block = PAGE
+        .split("```text\n{")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let lines: Vec<String> = block
+        .expect("the messages")
+        .lines()
+        .map(|line| format!("{{{}", line.trim_start_matches('{').replace('…', "11")))
+        .collect();
+    for line in &lines {
+        let (message, likewise) = line.split_at(line.find('}').expect("a message") + 1);
+        let request = Request::of_line(message.as_bytes()).unwrap_or_else(|error| panic!("{message}: {error}"));
+        if let Some(other) = likewise.split('"').nth(1) {
+            let message = message.replace(request.ask.name(), other);
+            assert!(Request::of_line(message.as_bytes()).is_ok_and(|request| request.ask.name() == other));
+        }
+    }
+    assert_eq!(lines.len(), 3);
+}
+
+/// The pages of gateways leave out what they have in common.
+#[test]
+fn tunnels_of_gateways_are_read() {
+    const PAGES: [(&str, usize); 3] = [
+        (include_str!("../../../../docs/agent-strongswan.md"), 2),
+        (include_str!("../../../../docs/agent-wireguard.md"), 1),
+        (include_str!("../../../../docs/agent-macsec.md"), 1),
+    ];
+    let head = r#"
+        agent = { state = "state" }
+        hand-off = { listen = "[::]:7464", ca = "ca.pem", cert = "site-a.pem", key = "site-a.key" }
+        key-provider.alice = { url = "https://kp-alice:8443", ca = "ca.pem" }
+        key-provider.bob = { url = "https://kp-bob:8443", ca = "ca.pem" }
+        peer."agent.site-a.example" = { address = "agent.site-a.example:7464" }
+        peer."agent.site-b.example" = { address = "agent.site-b.example:7464" }
+    "#;
+    let dir = tempfile::tempdir().expect("a folder");
+    for name in ["ca.pem", "site-a.pem"] {
+        fs::write(dir.path().join(name), "not looked at here").expect("written");
+    }
+    write_secret(&dir.path().join("site-a.key"), b"not looked at here");
+    for (page, count) in PAGES {
+        let blocks = page.split("```toml\n").skip(1);
+        let blocks: Vec<&str> = blocks
+            .map(|rest| rest.split("```").next().unwrap_or_default())
+            .collect();
+        assert_eq!(blocks.len(), count);
+        for text in blocks {
+            let text = format!("{head}{text}");
+            let config = Config::of_text("document", &text, dir.path()).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(config.tunnels.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn every_metric_has_its_row() {
+    let row = |name: &str, kind: &str| PAGE.contains(&format!("| `{name}` | {kind} |"));
+    for metric in metrics::ALL {
+        assert!(row(metric.name(), metric.kind()), "{}", metric.name());
+    }
+    assert_eq!(PAGE.matches("| `skip_agent_").count(), metrics::ALL.len());
+}
+
+/// The steps that the sources log have rows of their own, or stand in one.
+#[test]
+fn every_step_is_explained() {
+    let sources = [
+        include_str!("../tunnel.rs"),
+        include_str!("../initiator.rs"),
+        include_str!("../responder.rs"),
+        include_str!("../agent.rs"),
+        include_str!("../run.rs"),
+    ];
+    let mut found = 0;
+    for source in sources {
+        for begin in [
+            "Level::Info, \"",
+            "Level::Warn, \"",
+            "Level::Error, \"",
+            "Level::Debug, \"",
+            "failed(\"",
+        ] {
+            for rest in source.split(begin).skip(1) {
+                let step = rest.split('"').next().unwrap_or_default();
+                // codes of answers of the hand-off's client have the same form
+                assert!(PAGE.contains(&format!("`{step}`")), "{step}");
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 40, "{found}");
+}
