@@ -586,19 +586,51 @@ impl Error {
         Self::invalid_argument("url", rule, "for example https://kp-alice:8443")
     }
 
+    pub(crate) fn unknown_option(name: &str) -> Self {
+        let names = crate::options::OPTIONS.map(|option| option.name).join(", ");
+        Self::invalid_argument(name, "is not an option of a client", format!("there are {names}"))
+    }
+
+    pub(crate) fn not_a_flag(option: &'static str) -> Self {
+        Self::invalid_argument(option, "must be true or false", "it is on or off")
+    }
+
+    /// `seen` is what was given, which is never a secret here.
+    pub(crate) fn not_seconds(option: &'static str, zero: bool, seen: &str) -> Self {
+        let least = if zero { "0 or more" } else { "more than 0" };
+        Self::invalid_argument(
+            option,
+            format_args!("must be {least} and at most 31536000 seconds, not {seen}"),
+            "give a plain number, for example 10 or 0.5",
+        )
+    }
+
+    pub(crate) fn tls_version_argument() -> Self {
+        Self::invalid_argument(
+            "tls",
+            "must be auto, 1.2 or 1.3",
+            "auto takes what the key provider offers",
+        )
+    }
+
+    pub(crate) fn half_a_client_cert(missing: &'static str) -> Self {
+        Self::invalid_argument(
+            missing,
+            "is missing",
+            "a client certificate and its private key go together",
+        )
+    }
+
+    #[cfg(not(feature = "psk"))]
+    pub(crate) fn needs_openssl(option: &'static str) -> Self {
+        Self::invalid_argument(option, "is not in this build", "build skip-client with the feature psk")
+    }
+
     pub(crate) fn proxy(rule: &'static str) -> Self {
         Self::invalid_argument(
             "proxy",
             rule,
             "for example http://proxy:3128; it must understand CONNECT",
-        )
-    }
-
-    pub(crate) fn timeout(field: &'static str) -> Self {
-        Self::invalid_argument(
-            field,
-            "must be more than zero and not endless",
-            "give seconds, for example 10",
         )
     }
 
@@ -1036,7 +1068,12 @@ mod tests {
             Error::not_supported("keys"),
             Error::url("must begin with https://, because SKIP runs over TLS only"),
             Error::proxy("must begin with http://"),
-            Error::timeout("timeout"),
+            Error::unknown_option("timeuot"),
+            Error::not_a_flag("lenient"),
+            Error::not_seconds("timeout", false, "inf"),
+            Error::not_seconds("wait_when_busy", true, "-1"),
+            Error::tls_version_argument(),
+            Error::half_a_client_cert("key"),
             Error::bad_pem("ca", "must hold at least one certificate in PEM form"),
             Error::client_cert_does_not_fit(),
             Error::bad_pin(),

@@ -28,6 +28,7 @@ pub mod ikev2;
 mod json;
 mod key;
 mod key_id;
+pub mod options;
 #[cfg_attr(not(all(unix, feature = "https", not(miri))), path = "heap.rs")]
 mod pages;
 mod psk;
@@ -59,9 +60,11 @@ pub use https::fuzz_reply;
 #[doc(hidden)] // for the agent's own TLS; the types are of rustls, which may change
 pub use https::read_private_key;
 #[cfg(feature = "https")]
-pub use https::{Ending, HelloAnswer, Probe, ProbeConnection, ProbeReply, TlsVersion};
+pub use https::{Ending, HelloAnswer, Probe, ProbeConnection, ProbeReply};
 pub use key::Key;
 pub use key_id::KeyId;
+#[cfg(feature = "https")]
+pub use options::TlsVersion;
 pub use psk::Psk;
 pub use request::{Request, RequestKind};
 pub use response::{Answer, Headers, parse_response};

@@ -20,19 +20,15 @@ mod url;
 
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::rustls::pki_types::pem::PemObject;
-use ::rustls::pki_types::{CertificateDer, ServerName};
-use zeroize::Zeroizing;
-
 use crate::error::{Error, Result};
-#[cfg(feature = "psk")]
-use crate::psk::Psk;
+use crate::options::{ClientCert, Options, TlsVersion};
 use crate::request::Request;
 use crate::transport::{ConnectionInfo, Control, Response, Transport, TransportError};
+use ::rustls::pki_types::pem::PemObject;
+use ::rustls::pki_types::{CertificateDer, ServerName};
 
 use connection::{Connection, TlsStream, Wire};
 use http1::{Target, exchange};
@@ -52,59 +48,6 @@ const IDLE_TIME: Duration = Duration::from_mins(1);
 /// Said of `TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384`.
 const RSA_CERTIFICATE_WARNING: &str =
     "the cipher suite is not in Table 1 of the draft: the key provider has an RSA certificate";
-
-/// Which versions of TLS to offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TlsVersion {
-    /// 1.3 and 1.2.
-    #[default]
-    Auto,
-    /// Only 1.2.
-    Tls12,
-    /// Only 1.3.
-    Tls13,
-}
-
-impl FromStr for TlsVersion {
-    type Err = Error;
-
-    /// `auto`, `1.2` or `1.3`.
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "1.2" => Ok(Self::Tls12),
-            "1.3" => Ok(Self::Tls13),
-            _ => Err(Error::invalid_argument(
-                "tls",
-                "must be auto, 1.2 or 1.3",
-                "auto takes what the key provider offers",
-            )),
-        }
-    }
-}
-
-/// How the Key Provider proves itself, and we to it.
-#[derive(Clone, Default)]
-pub(crate) struct TlsOptions {
-    pub ca_pem: Vec<Vec<u8>>,
-    pub ca_system: bool,
-    pub pin: Option<String>,
-    pub client_cert: Option<ClientCert>,
-    pub server_name: Option<String>,
-    pub versions: TlsVersion,
-    pub proxy: Option<String>,
-    #[cfg(feature = "psk")]
-    pub psk: Option<Psk>,
-    #[cfg(feature = "psk")]
-    pub legacy: bool,
-}
-
-/// A certificate (with its chain) and its private key.
-#[derive(Clone)]
-pub(crate) struct ClientCert {
-    pub cert_pem: Vec<u8>,
-    pub key_pem: Zeroizing<Vec<u8>>,
-}
 
 /// A TLS library, set up for one Key Provider.
 trait TlsStack: Send + Sync {
@@ -137,7 +80,7 @@ impl From<Error> for Refused {
 }
 
 /// The certificates of the CAs that were given.
-fn ca_certificates(options: &TlsOptions) -> Result<Vec<CertificateDer<'static>>> {
+fn ca_certificates(options: &Options) -> Result<Vec<CertificateDer<'static>>> {
     let mut all = Vec::new();
     for pem in &options.ca_pem {
         all.extend(certificates(pem, "ca")?);
@@ -151,7 +94,7 @@ fn system_certificates() -> Vec<CertificateDer<'static>> {
 }
 
 /// Whom the Key Provider is called, and must be.
-fn server_name(options: &TlsOptions, url: &Url) -> Result<ServerName<'static>> {
+fn server_name(options: &Options, url: &Url) -> Result<ServerName<'static>> {
     let name = match (&options.server_name, &url.host) {
         (Some(name), _) => name.clone(),
         (None, Host::Address(address)) => return Ok(ServerName::IpAddress((*address).into())),
@@ -187,7 +130,7 @@ struct Pool {
 }
 
 impl Https {
-    pub fn new(url: &str, options: &TlsOptions) -> Result<Self> {
+    pub fn new(url: &str, options: &Options) -> Result<Self> {
         let url = Url::parse(url)?;
         let proxy = options.proxy.as_deref().map(Proxy::parse).transpose()?;
         let tls = tls_stack(options, &url)?;
@@ -309,7 +252,7 @@ impl Https {
     }
 }
 
-fn tls_stack(options: &TlsOptions, url: &Url) -> Result<Box<dyn TlsStack>> {
+fn tls_stack(options: &Options, url: &Url) -> Result<Box<dyn TlsStack>> {
     #[cfg(feature = "psk")]
     if let Some(psk) = &options.psk {
         return Ok(Box::new(openssl::WithPsk::new(psk, options, url)?));

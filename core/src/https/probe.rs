@@ -5,7 +5,7 @@
 //! but what the draft describes. Replies are wiped like those of the client.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::{Advice, Error, Result};
 #[cfg(feature = "psk")]
@@ -16,14 +16,12 @@ use crate::transport::{CancelToken, ConnectionInfo, Control, Ended, Response, Wi
 use super::connection::{Connection, Stop};
 use super::hello::{self, HelloAnswer};
 use super::http1::{Noted, head, read_reply};
-use super::{Https, TlsOptions, TlsVersion};
+use super::{Https, Options, TlsVersion};
 
 /// Makes single connections to one Key Provider. See [`ClientBuilder::probe`](crate::ClientBuilder::probe).
 pub struct Probe {
     https: Https,
-    options: TlsOptions,
-    connect_timeout: Duration,
-    timeout: Duration,
+    options: Options,
 }
 
 /// One connection that nothing else uses.
@@ -62,12 +60,10 @@ pub enum Ending {
 }
 
 impl Probe {
-    pub(crate) fn new(url: &str, options: TlsOptions, connect_timeout: Duration, timeout: Duration) -> Result<Self> {
+    pub(crate) fn new(url: &str, options: Options) -> Result<Self> {
         Ok(Self {
             https: Https::new(url, &options)?,
             options,
-            connect_timeout,
-            timeout,
         })
     }
 
@@ -76,7 +72,7 @@ impl Probe {
     /// # Errors
     /// As [`ClientBuilder::build`](crate::ClientBuilder::build).
     pub fn offering(&self, versions: TlsVersion) -> Result<Self> {
-        self.with(|options| options.versions = versions)
+        self.with(|options| options.tls = versions)
     }
 
     /// The same Key Provider, without the client certificate.
@@ -96,10 +92,10 @@ impl Probe {
         self.with(|options| options.psk = Some(psk))
     }
 
-    fn with(&self, change: impl FnOnce(&mut TlsOptions)) -> Result<Self> {
+    fn with(&self, change: impl FnOnce(&mut Options)) -> Result<Self> {
         let mut options = self.options.clone();
         change(&mut options);
-        Self::new(&self.https.url.text, options, self.connect_timeout, self.timeout)
+        Self::new(&self.https.url.text, options)
     }
 
     /// The URL of the Key Provider.
@@ -139,8 +135,8 @@ impl Probe {
     pub fn control<'a>(&self, cancel: &'a CancelToken, interrupted: Option<&'a dyn Fn() -> bool>) -> Control<'a> {
         let now = Instant::now();
         Control {
-            deadline: now + self.timeout,
-            connect_deadline: now + self.connect_timeout,
+            deadline: now + self.options.timeout,
+            connect_deadline: now + self.options.connect_timeout,
             cancel,
             interrupted,
         }

@@ -25,7 +25,7 @@ use super::divert;
 use super::pin::Pin;
 use super::private_key;
 use super::url::Url;
-use super::{ClientCert, Open, Refused, TlsOptions, TlsStack, TlsVersion};
+use super::{ClientCert, Open, Options, Refused, TlsStack, TlsVersion};
 use super::{RSA_CERTIFICATE_WARNING, ca_certificates, certificates, server_name, system_certificates};
 
 /// What is the same for all connections to one Key Provider.
@@ -37,8 +37,8 @@ pub(super) struct Rustls {
 }
 
 impl Rustls {
-    pub fn new(options: &TlsOptions, url: &Url) -> Result<Self> {
-        let versions: &[&rustls::SupportedProtocolVersion] = match options.versions {
+    pub fn new(options: &Options, url: &Url) -> Result<Self> {
+        let versions: &[&rustls::SupportedProtocolVersion] = match options.tls {
             TlsVersion::Auto => &[&rustls::version::TLS13, &rustls::version::TLS12],
             TlsVersion::Tls12 => &[&rustls::version::TLS12],
             TlsVersion::Tls13 => &[&rustls::version::TLS13],
@@ -111,7 +111,7 @@ fn skip_provider() -> CryptoProvider {
     }
 }
 
-fn verifier(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+fn verifier(options: &Options, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
     let pin = options.pin.as_deref().map(Pin::parse).transpose()?;
     let mut roots = RootCertStore::empty();
     for certificate in ca_certificates(options)? {

@@ -16,7 +16,7 @@ use crate::https::pin::Pin;
 use crate::https::private_key;
 use crate::https::url::Url;
 use crate::https::{
-    ClientCert, Open, Refused, TlsOptions, TlsStack, alert, ca_certificates, certificates, server_name,
+    ClientCert, Open, Options, Refused, TlsStack, alert, ca_certificates, certificates, server_name,
     system_certificates,
 };
 use crate::transport::Control;
@@ -45,8 +45,8 @@ struct Trust {
 type Presented = Arc<Mutex<Option<Vec<String>>>>;
 
 impl Legacy {
-    pub fn new(options: &TlsOptions, url: &Url) -> Result<Self> {
-        let mut context = context(options.versions).map_err(setup_failed)?;
+    pub fn new(options: &Options, url: &Url) -> Result<Self> {
+        let mut context = context(options.tls).map_err(setup_failed)?;
         context.set_cipher_list(SUITES).map_err(setup_failed)?;
         context
             .set_ciphersuites("TLS_AES_256_GCM_SHA384")
@@ -152,7 +152,7 @@ impl TlsStack for Legacy {
 }
 
 /// The certificates to trust, if any were given.
-fn roots(options: &TlsOptions) -> Result<Option<X509Store>> {
+fn roots(options: &Options) -> Result<Option<X509Store>> {
     let mut roots = X509StoreBuilder::new().map_err(setup_failed)?;
     let given = ca_certificates(options)?;
     for certificate in &given {

@@ -13,7 +13,7 @@ use skip_tls_psk::{Hash, offer, set_groups};
 use crate::error::{Error, Result};
 use crate::https::dial::not_connected;
 use crate::https::url::Url;
-use crate::https::{Open, Refused, TlsOptions, TlsStack, TlsVersion, alert, server_name};
+use crate::https::{Open, Options, Refused, TlsStack, TlsVersion, alert, server_name};
 use crate::psk::Psk;
 use crate::transport::Control;
 
@@ -72,7 +72,7 @@ pub(in crate::https) struct WithPsk {
 }
 
 impl WithPsk {
-    pub fn new(psk: &Psk, options: &TlsOptions, url: &Url) -> Result<Self> {
+    pub fn new(psk: &Psk, options: &Options, url: &Url) -> Result<Self> {
         let others = [
             ("ca", options.ca_system || !options.ca_pem.is_empty()),
             ("cert", options.client_cert.is_some()),
@@ -82,7 +82,7 @@ impl WithPsk {
         if let Some((other, _)) = others.iter().find(|(_, given)| *given) {
             return Err(Error::psk_with(other));
         }
-        let hellos: &[usize] = match options.versions {
+        let hellos: &[usize] = match options.tls {
             TlsVersion::Auto => &[0, 2, 3],
             TlsVersion::Tls12 => &[2],
             TlsVersion::Tls13 => &[1, 3],

@@ -1,0 +1,127 @@
+//! How a client is made: its Key Providers, then its options.
+
+use crate::error::Error;
+use crate::error::Result;
+use crate::https::{Https, Probe};
+use crate::options::{ClientCert, Options};
+use crate::psk::Psk;
+use crate::transport::Transport;
+
+use super::Client;
+use super::provider::Provider;
+
+use zeroize::Zeroizing;
+
+/// The options of a client; see [`Client::builder`] and the [table](crate::options::OPTIONS).
+#[must_use]
+pub struct ClientBuilder {
+    providers: Vec<Source>,
+    pub(crate) options: Options,
+}
+
+enum Source {
+    Url(String),
+    Own(Box<dyn Transport>),
+}
+
+impl ClientBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            providers: Vec::new(),
+            options: Options::default(),
+        }
+    }
+
+    /// A further Key Provider, asked when those before it cannot be reached.
+    ///
+    /// # Errors
+    /// `invalid_argument` when this is not an `https://` URL of a host.
+    pub fn or_url(mut self, url: &str) -> Result<Self> {
+        self.providers.push(Source::Url(Https::check_url(url)?));
+        Ok(self)
+    }
+
+    /// A further Key Provider over a transport of the caller's own.
+    pub fn or_over(mut self, transport: Box<dyn Transport>) -> Self {
+        self.providers.push(Source::Own(transport));
+        self
+    }
+
+    /// Sets the option `name` of the [table](crate::options::OPTIONS) to a value given as text: `true` or `false`, a number of
+    /// seconds, one of the words of a choice, PEM (`ca` also takes `system`), or `identity:hex` for `psk`.
+    ///
+    /// For front ends that have options as names; `ca` may be set several times, the last value of any other counts.
+    ///
+    /// # Errors
+    /// `invalid_argument`, with the option's name, when there is no such option or the value breaks its rule.
+    pub fn set(mut self, name: &str, value: &str) -> Result<Self> {
+        self.options.set(name, value)?;
+        Ok(self)
+    }
+
+    /// Certificates of the CAs to trust, in PEM form. May be called several times.
+    pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.options.ca_pem.push(pem.into());
+        self
+    }
+
+    /// Trusts the system's certificate store as well.
+    pub fn ca_system(mut self) -> Self {
+        self.options.ca_system = true;
+        self
+    }
+
+    /// The client certificate (with its chain) and its private key, in PEM form, for Key Providers that want one.
+    pub fn client_cert_pem(mut self, cert_pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
+        self.options.client_cert = Some(ClientCert {
+            cert_pem: cert_pem.into(),
+            key_pem: Zeroizing::new(key_pem.into()),
+        });
+        self
+    }
+
+    /// Proves both sides by a pre-shared key instead of certificates (draft 3, Table 1), with OpenSSL; needs the feature `psk`.
+    ///
+    /// TLS 1.3 with `TLS_AES_256_GCM_SHA384` and TLS 1.2 with DHE are offered first; a Key Provider that refuses both in one hello is
+    /// asked again with TLS 1.2 alone, then with a TLS 1.3 key bound to SHA-256, and what worked is remembered. All that is before the
+    /// first byte of a request. Suites that are weaker than Table 1 wants are named in [`ConnectionInfo::warnings`].
+    ///
+    /// [`ConnectionInfo::warnings`]: crate::ConnectionInfo::warnings
+    pub fn psk(mut self, psk: Psk) -> Self {
+        self.options.psk = Some(psk);
+        self
+    }
+
+    /// Instead of a client, what looks at the first Key Provider from outside, for tools that examine one. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`]; also `invalid_argument` when the first Key Provider has a transport of the caller's own.
+    pub fn probe(mut self) -> Result<Probe> {
+        self.options.check()?;
+        match self.providers.drain(..).next() {
+            Some(Source::Url(url)) => Probe::new(&url, self.options),
+            Some(Source::Own(_)) | None => Err(Error::probe_without_url()),
+        }
+    }
+
+    /// The client. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a file that is not PEM, a certificate without its key, a pin that is none, a timeout of zero, when nothing
+    /// says whom to trust, or when both certificates and a pre-shared key do.
+    pub fn build(mut self) -> Result<Client> {
+        self.options.check()?;
+        let mut providers = Vec::with_capacity(self.providers.len());
+        for source in self.providers {
+            providers.push(Provider::new(match source {
+                Source::Url(url) => Box::new(Https::new(&url, &self.options)?),
+                Source::Own(transport) => transport,
+            }));
+        }
+        self.options.forget_credentials();
+        Ok(Client {
+            providers,
+            options: self.options,
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! One call: at the first Key Provider that can be reached.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::bits::BitLength;
+use crate::capabilities::Capabilities;
+use crate::entropy::Entropy;
+use crate::error::{Error, Result};
+use crate::key::Key;
+use crate::key_id::KeyId;
+use crate::options::check_seconds;
+use crate::request::Request;
+use crate::response::Answer;
+use crate::system_id::SystemId;
+use crate::transport::{CancelToken, Control, TransportError};
+
+use super::Client;
+use super::provider::{Provider, Running};
+
+/// One call, with options that differ from the client's.
+pub struct Call<'a> {
+    client: &'a Client,
+    size: Option<BitLength>,
+    timeout: Duration,
+    cancel: Option<&'a CancelToken>,
+    interrupted: Option<&'a dyn Fn() -> bool>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(client: &'a Client) -> Self {
+        Self {
+            client,
+            size: None,
+            timeout: client.options.timeout,
+            cancel: None,
+            interrupted: None,
+        }
+    }
+
+    /// The size of the fresh key, in bits; for [`Call::new_key`] only.
+    #[must_use]
+    pub fn size(mut self, bits: BitLength) -> Self {
+        self.size = Some(bits);
+        self
+    }
+
+    /// The time that the whole call may take, instead of the client's timeout.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Ends the call when the token is cancelled: `connection_lost`, with the advice that fits what was sent by then.
+    #[must_use]
+    pub fn cancel(mut self, token: &'a CancelToken) -> Self {
+        self.cancel = Some(token);
+        self
+    }
+
+    /// Asked in this thread after an interrupted system call and at least every 100 ms of waiting; `true` cancels the call.
+    #[must_use]
+    pub fn interrupted(mut self, ask: &'a dyn Fn() -> bool) -> Self {
+        self.interrupted = Some(ask);
+        self
+    }
+
+    /// See [`Client::capabilities`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn capabilities(&self) -> Result<Arc<Capabilities>> {
+        self.on_first(|provider, call| match provider.remembered() {
+            Some(capabilities) => Ok(capabilities),
+            None => provider.fetch_capabilities(call),
+        })
+    }
+
+    /// See [`Client::refresh_capabilities`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn refresh_capabilities(&self) -> Result<Arc<Capabilities>> {
+        self.on_first(Provider::fetch_capabilities)
+    }
+
+    /// See [`Client::new_key`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn new_key(&self, remote: &SystemId) -> Result<Key> {
+        let request = Request::new_key(remote, self.size)?;
+        self.key(&request, remote)
+    }
+
+    /// See [`Client::key_by_id`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn key_by_id(&self, key_id: &KeyId, remote: &SystemId) -> Result<Key> {
+        let request = Request::key_by_id(key_id, remote)?;
+        self.key(&request, remote)
+    }
+
+    /// See [`Client::entropy`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn entropy(&self, bits: Option<BitLength>) -> Result<Entropy> {
+        let request = Request::entropy(bits);
+        self.on_first(|provider, call| {
+            provider.check_offer(&request, None, call)?;
+            match provider.ask(&request, call)? {
+                Answer::Entropy(entropy) => Ok(entropy),
+                Answer::Capabilities(_) | Answer::Key(_) => unreachable!("the answer is of the request's kind"),
+            }
+        })
+    }
+
+    fn key(&self, request: &Request, remote: &SystemId) -> Result<Key> {
+        self.on_first(|provider, call| {
+            provider.check_offer(request, Some(remote), call)?;
+            match provider.ask(request, call)? {
+                Answer::Key(key) => Ok(key),
+                Answer::Capabilities(_) | Answer::Entropy(_) => unreachable!("the answer is of the request's kind"),
+            }
+        })
+    }
+
+    /// Does something at the first provider that can be reached. The next one is asked only while no byte of a request has gone out.
+    fn on_first<T>(
+        &self,
+        ask: impl Fn(&Provider, &Running<'_>) -> std::result::Result<T, TransportError>,
+    ) -> Result<T> {
+        let never = CancelToken::new();
+        check_seconds("timeout", self.timeout, false)?;
+        let deadline = Instant::now() + self.timeout;
+        let mut last = None;
+        for provider in self.client.in_order() {
+            let control = Control {
+                deadline,
+                connect_deadline: Instant::now() + self.client.options.connect_timeout,
+                cancel: self.cancel.unwrap_or(&never),
+                interrupted: self.interrupted,
+            };
+            match ask(
+                provider,
+                &Running {
+                    control: &control,
+                    options: &self.client.options,
+                },
+            ) {
+                Ok(answer) => {
+                    provider.rest(false);
+                    return Ok(answer);
+                }
+                Err(failed) if failed.is_unreachable() => {
+                    provider.rest(true);
+                    last = Some(failed.error);
+                    if control.check().is_err() {
+                        break;
+                    }
+                }
+                Err(failed) => return Err(failed.error),
+            }
+        }
+        // a builder makes no client without a provider
+        Err(last.unwrap_or_else(Error::client_closed))
+    }
+}

@@ -1,0 +1,138 @@
+//! The client: what callers use.
+
+mod builder;
+mod call;
+mod provider;
+
+use std::sync::Arc;
+
+use crate::bits::BitLength;
+use crate::capabilities::Capabilities;
+use crate::entropy::Entropy;
+use crate::error::Result;
+use crate::key::Key;
+use crate::key_id::KeyId;
+use crate::options::Options;
+use crate::system_id::SystemId;
+use crate::transport::{ConnectionInfo, Transport};
+use provider::Provider;
+
+pub use builder::ClientBuilder;
+pub use call::Call;
+
+/// A client of one Key Provider, or of several in order of preference. Blocking; one client serves many threads at once.
+///
+/// ```no_run
+/// use skip_client::Client;
+/// let kp = Client::builder("https://kp-alice:8443")?.ca_pem(std::fs::read("ca.pem")?).build()?;
+/// let key = kp.new_key(&"Bob".parse()?)?;
+/// println!("tell the other end: {}", key.key_id());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Client {
+    providers: Vec<Provider>,
+    /// Without the credentials.
+    options: Options,
+}
+
+impl Client {
+    /// Starts a client for the Key Provider at `url`: `https://host[:port][/path]`, where host is a name or an address.
+    ///
+    /// # Errors
+    /// `invalid_argument` when this is not an `https://` URL of a host.
+    pub fn builder(url: &str) -> Result<ClientBuilder> {
+        ClientBuilder::new().or_url(url)
+    }
+
+    /// Starts a client over a transport of the caller's own.
+    pub fn over(transport: Box<dyn Transport>) -> ClientBuilder {
+        ClientBuilder::new().or_over(transport)
+    }
+
+    /// What the KP offers (draft 4.1): fetched once, then remembered.
+    ///
+    /// # Errors
+    /// Any code of the network's and the provider's sides.
+    pub fn capabilities(&self) -> Result<Arc<Capabilities>> {
+        self.call().capabilities()
+    }
+
+    /// What the KP offers now; the answer is remembered instead of the earlier one.
+    ///
+    /// # Errors
+    /// Any code of the network's and the provider's sides.
+    pub fn refresh_capabilities(&self) -> Result<Arc<Capabilities>> {
+        self.call().refresh_capabilities()
+    }
+
+    /// A fresh key of the KP's default length, shared with the KP `remote` (draft 4.2); for another length see [`Call::size`].
+    ///
+    /// # Errors
+    /// Any code. With [`Error::advice`] `new_key`, the key of this request may be gone at both ends: ask for another.
+    pub fn new_key(&self, remote: &SystemId) -> Result<Key> {
+        self.call().new_key(remote)
+    }
+
+    /// The key that the initiator got from the KP `remote` under `key_id` (draft 4.2). A KP gives it once.
+    ///
+    /// # Errors
+    /// Any code. With [`Error::advice`] `new_key`, the initiator has to ask for another key.
+    pub fn key_by_id(&self, key_id: &KeyId, remote: &SystemId) -> Result<Key> {
+        self.call().key_by_id(key_id, remote)
+    }
+
+    /// Random bytes of at least `bits` bits, or of the KP's default of 256 bits (draft 4.3).
+    ///
+    /// # Errors
+    /// Any code.
+    pub fn entropy(&self, bits: Option<BitLength>) -> Result<Entropy> {
+        self.call().entropy(bits)
+    }
+
+    /// One call with options of its own.
+    #[must_use]
+    pub fn call(&self) -> Call<'_> {
+        Call::new(self)
+    }
+
+    /// How the last connection was made; `None` before the first one.
+    #[must_use]
+    pub fn connection(&self) -> Option<ConnectionInfo> {
+        self.providers.iter().find_map(|p| p.transport.connection())
+    }
+
+    /// Whether known deviations of real Key Providers are accepted.
+    #[must_use]
+    pub fn is_lenient(&self) -> bool {
+        self.options.lenient
+    }
+
+    /// Closes the idle connections and ends the running calls; later calls fail with `invalid_argument`.
+    pub fn close(&self) {
+        for provider in &self.providers {
+            provider.transport.close();
+        }
+    }
+
+    /// The providers in order of preference; those that could not be reached lately come last.
+    fn in_order(&self) -> Vec<&Provider> {
+        if let [only] = self.providers.as_slice() {
+            return vec![only];
+        }
+        let (ready, resting): (Vec<_>, Vec<_>) = self.providers.iter().partition(|p| !p.is_resting());
+        ready.into_iter().chain(resting).collect()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let urls: Vec<_> = self.providers.iter().map(|p| p.transport.url()).collect();
+        f.debug_struct("Client").field("urls", &urls).finish_non_exhaustive()
+    }
+}

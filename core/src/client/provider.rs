@@ -1,0 +1,156 @@
+//! One Key Provider of a client: what is remembered of it, and how it is asked again when it is busy.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::capabilities::Capabilities;
+use crate::error::{Error, ErrorCode};
+use crate::options::Options;
+use crate::request::{Request, RequestKind};
+use crate::response::{Answer, parse_response};
+use crate::system_id::SystemId;
+use crate::transport::{Control, Transport, TransportError};
+
+/// How long a Key Provider that could not be reached is tried last instead of first.
+const REST: Duration = Duration::from_secs(30);
+/// The longest single wait that a Key Provider may ask for.
+const RETRY_AFTER_CAP: Duration = Duration::from_secs(30);
+
+pub(super) struct Provider {
+    pub transport: Box<dyn Transport>,
+    /// State is kept for each endpoint: draft 4.1.1 lets a localSystemID be unique for a connection only.
+    capabilities: RwLock<Option<Arc<Capabilities>>>,
+    unreachable_since: Mutex<Option<Instant>>,
+}
+
+/// A call that is under way.
+pub(super) struct Running<'a> {
+    pub control: &'a Control<'a>,
+    pub options: &'a Options,
+}
+
+impl TransportError {
+    /// Whether another Key Provider may be asked instead: this one was never reached.
+    pub fn is_unreachable(&self) -> bool {
+        !self.sent
+            && matches!(
+                self.error.code(),
+                ErrorCode::ConnectFailed | ErrorCode::TlsFailed | ErrorCode::TimedOut
+            )
+    }
+}
+
+impl Provider {
+    pub fn new(transport: Box<dyn Transport>) -> Self {
+        Self {
+            transport,
+            capabilities: RwLock::default(),
+            unreachable_since: Mutex::default(),
+        }
+    }
+
+    pub fn is_resting(&self) -> bool {
+        self.unreachable_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|since| since.elapsed() < REST)
+    }
+
+    pub fn rest(&self, unreachable: bool) {
+        *self.unreachable_since.lock().unwrap_or_else(PoisonError::into_inner) = unreachable.then(Instant::now);
+    }
+
+    pub fn remembered(&self) -> Option<Arc<Capabilities>> {
+        self.capabilities.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn fetch_capabilities(&self, call: &Running<'_>) -> std::result::Result<Arc<Capabilities>, TransportError> {
+        match self.ask(&Request::capabilities(), call)? {
+            Answer::Capabilities(capabilities) => {
+                let capabilities = Arc::new(capabilities);
+                *self.capabilities.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&capabilities));
+                Ok(capabilities)
+            }
+            Answer::Key(_) | Answer::Entropy(_) => unreachable!("the answer is of the request's kind"),
+        }
+    }
+
+    /// Refuses what the KP says it does not offer, before a key is used up for nothing. A `no` from memory is asked again.
+    pub fn check_offer(
+        &self,
+        request: &Request,
+        remote: Option<&SystemId>,
+        call: &Running<'_>,
+    ) -> std::result::Result<(), TransportError> {
+        if !call.options.check_remote {
+            return Ok(());
+        }
+        let refusal = |capabilities: &Capabilities| match (request.kind(), remote) {
+            (RequestKind::Entropy, _) if !capabilities.supports_entropy() => Some(Error::not_supported("entropy")),
+            (RequestKind::NewKey | RequestKind::KeyById, _) if !capabilities.supports_key() => {
+                Some(Error::not_supported("keys"))
+            }
+            // draft 4.1.2: the list names the KPs, or patterns of them, that share keys with this one
+            (_, Some(remote)) if !capabilities.matches_remote(remote.as_str()) => Some(Error::unknown_remote()),
+            _ => None,
+        };
+        if self
+            .remembered()
+            .is_some_and(|capabilities| refusal(&capabilities).is_none())
+        {
+            return Ok(());
+        }
+        let capabilities = self.fetch_capabilities(call)?;
+        refusal(&capabilities).map_or(Ok(()), |error| Err(TransportError { error, sent: true }))
+    }
+
+    /// One request and its answer; a busy KP is asked again only for as long as the caller wants to wait.
+    pub fn ask(&self, request: &Request, call: &Running<'_>) -> std::result::Result<Answer, TransportError> {
+        let mut patience = call.options.wait_when_busy;
+        loop {
+            let response = self.transport.exchange(request, call.control)?;
+            let parsed = parse_response(
+                request,
+                response.status,
+                &response.headers,
+                response.body.as_slice(),
+                call.options.lenient,
+            );
+            let error = match parsed {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let pause = retry_after(response.headers.retry_after.as_deref());
+            let in_time = Instant::now()
+                .checked_add(pause)
+                .is_some_and(|until| until < call.control.deadline);
+            if error.code() != ErrorCode::Busy || patience < pause || !in_time || pause_ended(pause, call.control) {
+                return Err(TransportError { error, sent: true });
+            }
+            patience -= pause;
+        }
+    }
+}
+
+/// The seconds of a Retry-After header, at least one, at most 30; a date is read as one second.
+fn retry_after(value: Option<&str>) -> Duration {
+    let seconds = value.and_then(|v| v.trim().parse::<u64>().ok()).unwrap_or(1).max(1);
+    Duration::from_secs(seconds).min(RETRY_AFTER_CAP)
+}
+
+/// Waits; `true` when the call has to end before the pause does.
+fn pause_ended(pause: Duration, control: &Control<'_>) -> bool {
+    const SLICE: Duration = Duration::from_millis(50);
+    let until = Instant::now() + pause;
+    loop {
+        if control.check().is_err() {
+            return true;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        thread::sleep(SLICE.min(left));
+    }
+}

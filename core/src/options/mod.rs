@@ -1,0 +1,264 @@
+//! The options of a client, in one table. Every front end takes names, types, defaults and help from it, or is compared with it by a
+//! test: the command line, the agent's TOML, Python's keywords, Kotlin, Swift, C, Go and the pytest plugin.
+//!
+//! To add an option, add a row here and use [`Options`]' new field where it takes effect.
+
+#[cfg(feature = "https")]
+mod values;
+
+#[cfg(feature = "https")]
+use std::time::Duration;
+
+#[cfg(feature = "https")]
+use crate::error::{Error, Result};
+#[cfg(feature = "https")]
+use crate::psk::Psk;
+#[cfg(feature = "https")]
+use values::Setting;
+
+#[cfg(feature = "https")]
+pub use values::TlsVersion;
+#[cfg(feature = "https")]
+pub(crate) use values::{ClientCert, check_seconds};
+
+/// One option of a client: what a front end has to know to offer it.
+///
+/// ```
+/// use skip_client::options::{OPTIONS, OptionKind};
+/// let timeout = OPTIONS.iter().find(|option| option.name == "timeout").expect("an option");
+/// assert!(matches!(timeout.kind, OptionKind::Seconds { default: 10, .. }) && timeout.per_call);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientOption {
+    /// The name in `snake_case`, as [`ClientBuilder::set`](crate::ClientBuilder::set) takes it.
+    pub name: &'static str,
+    /// What it takes, and its default.
+    pub kind: OptionKind,
+    /// One sentence without a full stop.
+    pub help: &'static str,
+    /// Whether the value may hold a secret: it must not be logged, shown or left in a list of processes.
+    pub secret: bool,
+    /// Whether a single call may have another value than its client.
+    pub per_call: bool,
+}
+
+/// What an option takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OptionKind {
+    /// `true` or `false`.
+    Flag {
+        /// Whether it is on unless given.
+        default: bool,
+    },
+    /// A number of seconds, with a fraction if wanted, up to a year.
+    Seconds {
+        /// The seconds unless given.
+        default: u64,
+        /// Whether zero is allowed.
+        zero: bool,
+    },
+    /// One of these words, the first unless given.
+    Choice(&'static [&'static str]),
+    /// A text; none unless given.
+    Text {
+        /// What stands for the value in a usage line.
+        placeholder: &'static str,
+    },
+    /// Certificates in PEM form, or the word `system` for the system's store.
+    TrustedCertificates,
+    /// A certificate with its chain, in PEM form.
+    Certificate,
+    /// A private key in PEM form.
+    PrivateKey,
+    /// The identity and the key of a [`Psk`]; as text `identity:hex`.
+    PreSharedKey,
+}
+
+/// The options of credentials. Each language has types of its own for them, so their code is written by hand.
+const CREDENTIALS: [ClientOption; 4] = [
+    ClientOption::new(
+        "ca",
+        OptionKind::TrustedCertificates,
+        "Certificates (PEM) of the CAs to trust; \"system\" is the system's store",
+    ),
+    ClientOption::new(
+        "cert",
+        OptionKind::Certificate,
+        "Client certificate with its chain (PEM)",
+    ),
+    ClientOption {
+        secret: true,
+        ..ClientOption::new(
+            "key",
+            OptionKind::PrivateKey,
+            "Private key of the client certificate (PEM)",
+        )
+    },
+    ClientOption {
+        secret: true,
+        ..ClientOption::new(
+            "psk",
+            OptionKind::PreSharedKey,
+            "Pre-shared key instead of certificates",
+        )
+    },
+];
+
+/// Makes the table, the fields of [`Options`] and the builder's methods of the rows. The first line of a row's comment is its help.
+macro_rules! options {
+    ($(
+        #[doc = $help:literal]
+        $(#[doc = $more:literal])*
+        $name:ident($given:ty): $type:ty = $kind:expr $(, $mark:ident)*;
+    )+) => {
+        const SETTINGS: [ClientOption; [$(stringify!($name)),+].len()] = [$(
+            ClientOption { $($mark: true,)* ..ClientOption::new(stringify!($name), $kind, $help.trim_ascii()) },
+        )+];
+
+        #[cfg(feature = "https")]
+        /// The values of all options.
+        #[derive(Clone)]
+        pub(crate) struct Options {
+            pub ca_pem: Vec<Vec<u8>>,
+            pub ca_system: bool,
+            pub client_cert: Option<ClientCert>,
+            pub psk: Option<Psk>,
+            $(pub $name: $type,)+
+        }
+
+        #[cfg(feature = "https")]
+        impl Default for Options {
+            fn default() -> Self {
+                Self {
+                    ca_pem: Vec::new(),
+                    ca_system: false,
+                    client_cert: None,
+                    psk: None,
+                    $($name: <$type as Setting>::default_of($kind),)+
+                }
+            }
+        }
+
+        #[cfg(feature = "https")]
+        impl Options {
+            pub(super) fn set_row(&mut self, name: &str, text: &str) -> Result<()> {
+                $(if name == stringify!($name) {
+                    self.$name = <$type as Setting>::parse(stringify!($name), $kind, text)?;
+                    return Ok(());
+                })+
+                Err(Error::unknown_option(name))
+            }
+
+            /// Refuses values that only a builder's method could have set.
+            pub(super) fn check_rows(&self) -> Result<()> {
+                $(<$type as Setting>::check(&self.$name, stringify!($name), $kind)?;)+
+                Ok(())
+            }
+        }
+
+        #[cfg(feature = "https")]
+        impl crate::client::ClientBuilder {
+            $(
+                #[doc = $help]
+                $(#[doc = $more])*
+                pub fn $name(mut self, value: $given) -> Self {
+                    self.options.$name = <$type as Setting>::of(value);
+                    self
+                }
+            )+
+        }
+    };
+}
+
+options! {
+    /// The name that the Key Provider's certificate must have, instead of the URL's host
+    server_name(&str): Option<String> = OptionKind::Text { placeholder: "NAME" };
+
+    /// The Key Provider's public key must be this one: `sha256/BASE64`, the SHA-256 of its `SubjectPublicKeyInfo`
+    ///
+    /// With CAs both must hold; alone, the pin is the trust, and neither chain nor name nor dates are checked.
+    pin(&str): Option<String> = OptionKind::Text { placeholder: "PIN" };
+
+    /// Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3
+    tls(TlsVersion): TlsVersion = OptionKind::Choice(&["auto", "1.2", "1.3"]);
+
+    /// Seconds for the whole call
+    timeout(Duration): Duration = OptionKind::Seconds { default: 10, zero: false }, per_call;
+
+    /// Seconds for resolving the name, TCP and TLS of one Key Provider together
+    connect_timeout(Duration): Duration = OptionKind::Seconds { default: 3, zero: false };
+
+    /// URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored
+    ///
+    /// `http://[user:password@]host[:port]`.
+    proxy(&str): Option<String> = OptionKind::Text { placeholder: "URL" }, secret;
+
+    /// Accept some known deviations of real Key Providers from the draft
+    ///
+    /// See [`parse_response`](crate::parse_response).
+    lenient(bool): bool = OptionKind::Flag { default: false };
+
+    /// Check the capabilities first, and refuse locally what they exclude or a remote that they do not list
+    check_remote(bool): bool = OptionKind::Flag { default: true };
+
+    /// Seconds in all to wait for a Key Provider that is busy (429, 503), asking again
+    ///
+    /// Each wait is as long as its Retry-After says, at most 30 s. The call's timeout still ends it.
+    wait_when_busy(Duration): Duration = OptionKind::Seconds { default: 0, zero: true };
+
+    /// Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today
+    ///
+    /// By OpenSSL instead of rustls, for Key Providers with certificates; needs the feature `psk`. That suite has no forward secrecy.
+    legacy(bool): bool = OptionKind::Flag { default: false };
+}
+
+/// The table: credentials first, then all others.
+pub const OPTIONS: [ClientOption; CREDENTIALS.len() + SETTINGS.len()] = {
+    let mut all = [CREDENTIALS[0]; CREDENTIALS.len() + SETTINGS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < CREDENTIALS.len() {
+            CREDENTIALS[at]
+        } else {
+            SETTINGS[at - CREDENTIALS.len()]
+        };
+        at += 1;
+    }
+    all
+};
+
+impl ClientOption {
+    const fn new(name: &'static str, kind: OptionKind, help: &'static str) -> Self {
+        Self {
+            name,
+            kind,
+            help,
+            secret: false,
+            per_call: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OPTIONS;
+
+    #[test]
+    fn names_are_distinct_and_help_is_one_sentence() {
+        for (at, option) in OPTIONS.iter().enumerate() {
+            assert!(
+                OPTIONS[..at].iter().all(|other| other.name != option.name),
+                "{}",
+                option.name
+            );
+            assert!(
+                !option.help.is_empty() && !option.help.ends_with('.') && !option.help.contains('\n'),
+                "{}: {}",
+                option.name,
+                option.help
+            );
+        }
+    }
+}
