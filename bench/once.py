@@ -1,4 +1,4 @@
-"""How often does a Key Provider see one call? `make bench-once` writes the table of docs/compare.md.
+"""How often does a Key Provider see one call? `scripts/bench once` writes the table of docs/compare.md.
 
 A GET makes a key here, or uses one up. So what a client does by itself after a failure, repeat or follow, is counted at
 a server that fails in one way after another. The same server is asked for a key by each client as it comes, without
@@ -99,9 +99,9 @@ def main() -> None:
     table = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
     legend = "\n".join(f"* *{name}*: the Key Provider {what}." for name, what in FAILURES.items())
     text = PAGE.read_text(encoding="utf-8")
-    new = f"<!-- make bench-once writes this -->\n\n{table}\n\n{legend}\n\n<!-- end -->"
+    new = f"<!-- scripts/bench once writes this -->\n\n{table}\n\n{legend}\n\n<!-- end -->"
     PAGE.write_text(
-        re.sub(r"<!-- make bench-once.*?<!-- end -->", lambda _: new, text, flags=re.DOTALL), encoding="utf-8"
+        re.sub(r"<!-- scripts/bench once.*?<!-- end -->", lambda _: new, text, flags=re.DOTALL), encoding="utf-8"
     )
     print(table)
 

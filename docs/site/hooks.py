@@ -227,8 +227,8 @@ def command_line() -> str:
 def not_built(name: str, title: str) -> str:
     """A page in the place of a reference that is not there."""
     if os.environ.get("SKIP_DOCS_COMPLETE"):
-        raise PluginError(f"dist/docs-{name} is missing: make docs-{name}")
-    how = f"`make docs-{name}` and `make docs-site` build it"
+        raise PluginError(f"dist/docs-{name} is missing: make docs")
+    how = "`make docs` builds all"
     return f"# {title}\n\nThis copy of the site was built without it. {how}.\n"
 
 

@@ -1,5 +1,5 @@
 /**
- * The package beside its peers, on the same messages in one run: `make bench-node`.
+ * The package beside its peers, on the same messages in one run: `scripts/bench node`.
  *
  * Each peer takes turns in many short rounds, and its best round counts: other work on the machine disturbs all alike.
  * ajv and schemasafe are compiled beforehand, with the strict schema and with the one that the draft prints.

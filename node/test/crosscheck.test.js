@@ -171,7 +171,7 @@ test("Rust's jsonschema", (t) => {
   report(t, "Rust", compare("Rust", theirs, listed, mine));
 });
 
-const skip = existsSync(PYTHON) || process.env.CI ? false : "no .venv: make test-node sets it up";
+const skip = existsSync(PYTHON) || process.env.CI ? false : ".venv is missing; hint: make test-node";
 test("Python's jsonschema", { skip }, (t) => {
   const theirs = verdicts(PYTHON, ["node/test/schema_verdicts.py"], lines);
   report(t, "Python", compare("Python", theirs, listed, mine));

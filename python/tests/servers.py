@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 KEY_ID = "0123456789abcdef0123456789ABCDEF"
 KEY = "c3a15e97" * 8
 RANDOM = "5b2ef047" * 8
@@ -38,13 +39,15 @@ REPLIES = {
 
 
 def needs(tool: str) -> str:
-    """The path of a server that Debian has; without it a loud skip, and a failure in CI."""
-    found = shutil.which(tool, path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
+    """The path of a program; a test without it is skipped, and fails in CI."""
+    found = shutil.which(tool, path=os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin")
     if found:
         return found
+    said = subprocess.run([ROOT / "scripts/need", tool], capture_output=True, text=True).stderr.splitlines()
+    reason = "; ".join(line.removeprefix("error: ") for line in said)
     if os.environ.get("CI"):
-        pytest.fail(f"{tool} is missing: `make setup-ci` installs it")
-    pytest.skip(f"{tool} is missing: interoperability with it was NOT tested")
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def openssl(*arguments: str | Path, directory: Path) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from servers import needs
 
 from skip_client import Client, SkipError
 from skip_client.testing import KeyProviderPair
@@ -154,9 +155,6 @@ class Console:
 
     def output(self, command: list[str], seconds: float = 120) -> tuple[int, str]:
         """Exit status, and what was printed on stdout and stderr."""
-        name = command[0]
-        if shutil.which(name, path=self.environment["PATH"]) is None and not os.environ.get("CI"):
-            pytest.skip(f"no {name} on this machine (Debian: strongswan-swanctl, wireguard-tools, wpasupplicant)")
         result = subprocess.run(
             command,
             text=True,
@@ -170,8 +168,8 @@ class Console:
 
     def make(self, words: list[str], _printed: list[str]) -> None:
         """The target is there; what it does is tested by doing it."""
-        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-        assert all(word in targets or "=" in word for word in words[1:]), words
+        # 2 is "no rule to make it", 1 that there is something to do
+        assert subprocess.run([*words, "--question"], cwd=ROOT, capture_output=True).returncode < 2, words
 
     def pip(self, words: list[str], _printed: list[str]) -> None:
         """What is installed is the package of these tests."""
@@ -181,13 +179,13 @@ class Console:
 
     def apt_get(self, words: list[str], _printed: list[str]) -> None:
         """The tests themselves need these packages, but for one that is not run."""
-        known = (ROOT / "scripts/setup-ci").read_text(encoding="utf-8").split()
+        known = (ROOT / "scripts/need").read_text(encoding="utf-8").split()
         assert words[1] == "install" and all(word in known or word == "charon-systemd" for word in words[2:]), words
 
     def gateways(self, words: list[str], _printed: list[str]) -> None:
         """They change the machine: `tests/gateways/` does the same in network namespaces, as far as this kernel can."""
         if words[0] == "systemctl":
-            unit = ROOT / "agent" / "packaging" / f"{words[-1]}.service"
+            unit = ROOT / "crates/agent/packaging" / f"{words[-1]}.service"
             assert words[1:3] == ["enable", "--now"] and (words[-1] == "strongswan" or unit.is_file()), words
 
     def skip_client(self, words: list[str], printed: list[str]) -> None:
@@ -221,12 +219,14 @@ class Console:
 
     def swanctl(self, words: list[str], _printed: list[str]) -> None:
         """It knows the options: 2 is what it says without a daemon, 1 for wrong options."""
+        needs("swanctl")
         words = words[: words.index("|")] if "|" in words else words
         status, text = self.output([*words, "--uri", f"unix://{self.folder}/no-daemon"])
         assert status == 2 and "connecting to" in text, text
 
     def wg(self, words: list[str], _printed: list[str]) -> None:
         """It takes arguments and key file, and misses the interface alone."""
+        needs("wg")
         if words[1] == "genkey":
             status, text = self.output(["sh", "-c", " ".join(words)])
             assert status == 0 and len(text.split()[-1]) == 44, "no public key"
@@ -237,6 +237,7 @@ class Console:
 
     def wpa_supplicant(self, words: list[str], _printed: list[str]) -> None:
         """It reads the configuration, and misses the interface alone."""
+        needs("wpa_supplicant")
         # in the foreground
         _, text = self.output(
             ["no-such-if0" if re.fullmatch(r"eth\d", word) else word for word in words if word != "-B"]

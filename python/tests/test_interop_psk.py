@@ -1,6 +1,6 @@
 """Pre-shared keys with servers not written for this client: a table of suites and servers, and what each error says.
 
-A server that is not installed is a skip here and an error in CI. `make test-interop` shows the table.
+A server that is not installed is a skip here and an error in CI. `make test-python` shows the table.
 """
 
 import socket
@@ -64,8 +64,12 @@ seen: dict[tuple[str, str], str] = {}
 @pytest.mark.parametrize("row", ROWS)
 def test_each_suite_with_each_server(row: str, server: str, tmp_path: Path) -> None:
     asked, told, cipher, suite = ROWS[row]
-    with ALL[server](tmp_path, SECRET, told, cipher) as running:
-        found = exchange(running, asked)
+    try:
+        with ALL[server](tmp_path, SECRET, told, cipher) as running:
+            found = exchange(running, asked)
+    except pytest.skip.Exception as skipped:
+        seen[row, server] = f"not measured: {skipped.msg}"
+        raise
     seen[row, server] = found
     expected = REASONS.get((row, server), (suite or "TLS_", ""))[0]
     assert found.startswith(expected)
@@ -88,7 +92,7 @@ def exchange(server: Server, tls: str) -> str:
 
 
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """Shows the cells that were measured before; `-k` may have left some out."""
+    """Shows the cells that were measured before; each is there, but for servers that are not installed."""
     with capsys.disabled():
         print()
         reasons: list[str] = []
@@ -98,6 +102,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
                 found = seen.get((row, server), "not measured")
                 reason = REASONS.get((row, server), ("", ""))[1]
                 word = f"no    {found}: {reason}" if reason else f"works {found}"
+                word = found if found.startswith("not measured") else word
                 print(f"  {server:32}{word}")
                 reasons.append(reason)
     assert len(seen) == len(ROWS) * len(ALL) and any(reasons)

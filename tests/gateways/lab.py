@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import time
@@ -24,20 +23,6 @@ OUTER = {"alice": "10.99.0.1", "bob": "10.99.0.2"}
 INNER = {"alice": "10.99.1.1", "bob": "10.99.2.1"}
 # the tunnel of WireGuard
 WIREGUARD = {"alice": "10.99.3.1", "bob": "10.99.3.2"}
-DEBIAN = (
-    "strongswan-charon strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins "
-    "wireguard-tools wpasupplicant iproute2 iputils-ping"
-)
-PROGRAMS = {
-    "ip": "iproute2",
-    "unshare": "util-linux",
-    "wg": "wireguard-tools",
-    "wpa_supplicant": "wpasupplicant",
-    "ping": "iputils-ping",
-    "swanctl": "strongswan-swanctl",
-    "/usr/lib/ipsec/charon": "strongswan-charon",
-    "go": "Go from https://go.dev, to build wireguard-go",
-}
 
 
 def other(site: str) -> str:
@@ -47,16 +32,9 @@ def other(site: str) -> str:
 
 def missing() -> list[str]:
     """Why the gateways cannot run here."""
-    reasons = [] if os.geteuid() == 0 else ["it needs root, for network namespaces"]
-    if not Path("/dev/net/tun").exists():
-        reasons.append("there is no /dev/net/tun")
-    absent = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
-    if not Path("/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so").exists():
-        absent.append("libcharon-extra-plugins")
-    if not Path("/usr/lib/ipsec/plugins/libstrongswan-gcm.so").exists():
-        absent.append("libstrongswan-standard-plugins")
-    if absent:
-        reasons.append(f"not installed: {', '.join(absent)} (Debian: apt-get install {DEBIAN})")
+    need = Path(__file__).resolve().parents[2] / "scripts/need"
+    said = subprocess.run([need, "gateways"], capture_output=True, text=True).stderr.splitlines()
+    reasons = [line.removeprefix("error: ") for line in said]
     if not reasons:
         name = f"skip-probe-{os.getpid()}"
         made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
