@@ -19,6 +19,9 @@ mod entropy;
 mod error;
 mod explain;
 mod export;
+#[doc(hidden)] // for the bindings, which have state of their own that a child process must not share
+#[cfg(feature = "https")]
+pub mod fork;
 #[cfg(feature = "https")]
 mod harden;
 mod hex;

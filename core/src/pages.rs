@@ -13,14 +13,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::mm::{MapFlags, ProtFlags, mlock, mmap_anonymous, munmap};
 use zeroize::Zeroize;
 
+use crate::fork::PerProcess;
+
 /// Pieces have 32, 64, ... 8192 bytes. That takes the longest key (65,536 bits); what is longer has pages of its own.
 const SMALLEST: usize = 32;
 const CLASSES: usize = 9;
 /// What is asked of the system at once: whole pages everywhere.
 const CHUNK: usize = 16 << 10;
 
-/// Free pieces of each size, all zeros. They are kept for the next secret and never given back.
-static FREE: Mutex<[Vec<Piece>; CLASSES]> = Mutex::new([const { Vec::new() }; CLASSES]);
+/// Free pieces of each size, all zeros. They are kept for the next secret and never given back. A child process maps its own: it may have
+/// inherited a lock that is held, and locks on memory are not inherited.
+static FREE: PerProcess<Mutex<[Vec<Piece>; CLASSES]>> = PerProcess::new(Mutex::new([const { Vec::new() }; CLASSES]));
 
 /// The beginning of a piece that nobody uses.
 struct Piece(NonNull<u8>);
@@ -81,9 +84,9 @@ fn class_of(len: usize) -> Option<usize> {
     (0..CLASSES).find(|class| len <= SMALLEST << class)
 }
 
-/// Held for a push or a pop, never while the system is called, so that a fork hardly finds it held.
+/// Held for a push or a pop, never while the system is called.
 fn free() -> MutexGuard<'static, [Vec<Piece>; CLASSES]> {
-    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+    FREE.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn take(class: usize) -> NonNull<u8> {

@@ -2,12 +2,13 @@
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use zeroize::Zeroize;
 
 use crate::error::Error;
+use crate::fork::PerProcess;
 use crate::request::Request;
 use crate::response::Headers;
 
@@ -71,16 +72,20 @@ pub struct ConnectionInfo {
     pub warnings: Vec<String>,
 }
 
-/// When a call has to end: its deadlines, its token, and the caller's own check.
+/// When a call has to end: its deadlines, its cancel token, the caller's own check, and the end of the client. A transport asks
+/// [`Control::check`] around whatever may take time.
+#[derive(Clone, Copy)]
 pub struct Control<'a> {
     /// The whole call must be over by then.
     pub deadline: Instant,
     /// Name, TCP and TLS must be done by then.
     pub connect_deadline: Instant,
     /// Ends the call from another thread.
-    pub cancel: &'a CancelToken,
+    pub(crate) cancel: Option<&'a CancelToken>,
+    /// Ends every call of the client.
+    pub(crate) closed: Option<&'a CancelToken>,
     /// Asked in the calling thread after an interrupted system call and at least every 100 ms; `true` ends the call.
-    pub interrupted: Option<&'a dyn Fn() -> bool>,
+    pub(crate) interrupted: Option<&'a dyn Fn() -> bool>,
 }
 
 /// Why waiting has to stop.
@@ -98,7 +103,7 @@ impl Control<'_> {
     /// # Errors
     /// Why it may not.
     pub fn check(&self) -> Result<(), Ended> {
-        if self.cancel.is_cancelled() || self.interrupted.is_some_and(|ask| ask()) {
+        if self.is_cancelled() || self.interrupted.is_some_and(|ask| ask()) {
             return Err(Ended::Cancelled);
         }
         if Instant::now() >= self.deadline {
@@ -108,12 +113,63 @@ impl Control<'_> {
         }
     }
 
-    /// The same control with the connect deadline as its end.
-    pub(crate) fn while_connecting(&self) -> Control<'_> {
-        Control {
-            deadline: self.connect_deadline.min(self.deadline),
-            ..*self
+    /// The same with an earlier end.
+    #[must_use]
+    pub fn until(self, deadline: Instant) -> Self {
+        Self {
+            deadline: self.deadline.min(deadline),
+            ..self
         }
+    }
+
+    /// The same with the connect deadline as its end.
+    pub(crate) fn while_connecting(&self) -> Self {
+        self.until(self.connect_deadline)
+    }
+
+    /// Whether the token was cancelled or the client closed.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        [self.cancel, self.closed]
+            .into_iter()
+            .flatten()
+            .any(CancelToken::is_cancelled)
+    }
+
+    /// Whether the client was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_some_and(CancelToken::is_cancelled)
+    }
+
+    /// Ends the socket when the call is cancelled or the client closed, for as long as the guard lives.
+    pub(crate) fn watch<'s>(&'s self, socket: &Arc<Socket>) -> [Option<Watch<'s>>; 2] {
+        [self.cancel, self.closed].map(|token| token.map(|token| token.watch(socket)))
+    }
+}
+
+/// A socket that another thread can end.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub tcp: TcpStream,
+    ended: AtomicBool,
+}
+
+impl Socket {
+    pub fn new(tcp: TcpStream) -> Self {
+        Self {
+            tcp,
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Wakes whoever waits on it, and lets nothing more be read or written.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        // a socket that is closed already needs no waking
+        let _ = self.tcp.shutdown(Shutdown::Both);
+    }
+
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
     }
 }
 
@@ -124,8 +180,8 @@ pub struct CancelToken(Arc<Token>);
 #[derive(Debug, Default)]
 struct Token {
     cancelled: AtomicBool,
-    /// The sockets that a call waits on, to be shut down so that the waiting ends.
-    sockets: Mutex<Vec<Arc<TcpStream>>>,
+    /// The sockets that calls wait on. Those of a parent process are its own business.
+    sockets: PerProcess<Mutex<Vec<Arc<Socket>>>>,
 }
 
 impl CancelToken {
@@ -138,9 +194,8 @@ impl CancelToken {
     /// Ends every call that was given this token, running or later.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
-        for socket in self.0.sockets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            // a socket that is closed already needs no waking
-            let _ = socket.shutdown(Shutdown::Both);
+        for socket in self.0.sockets().iter() {
+            socket.end();
         }
     }
 
@@ -150,15 +205,11 @@ impl CancelToken {
         self.0.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Has `cancel` shut this socket down for as long as the guard lives.
-    pub(crate) fn watch(&self, socket: &Arc<TcpStream>) -> Watch<'_> {
-        self.0
-            .sockets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::clone(socket));
+    /// Ends this socket when the token is cancelled, for as long as the guard lives.
+    fn watch(&self, socket: &Arc<Socket>) -> Watch<'_> {
+        self.0.sockets().push(Arc::clone(socket));
         if self.is_cancelled() {
-            let _ = socket.shutdown(Shutdown::Both);
+            socket.end();
         }
         Watch {
             token: self,
@@ -167,14 +218,20 @@ impl CancelToken {
     }
 }
 
+impl Token {
+    fn sockets(&self) -> MutexGuard<'_, Vec<Arc<Socket>>> {
+        self.sockets.get().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 pub(crate) struct Watch<'a> {
     token: &'a CancelToken,
-    socket: Arc<TcpStream>,
+    socket: Arc<Socket>,
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        let mut sockets = self.token.0.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sockets = self.token.0.sockets();
         if let Some(at) = sockets.iter().position(|s| Arc::ptr_eq(s, &self.socket)) {
             sockets.swap_remove(at);
         }

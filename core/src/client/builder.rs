@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::https::{Https, Probe};
 use crate::options::{ClientCert, Options};
 use crate::psk::Psk;
-use crate::transport::Transport;
+use crate::transport::{CancelToken, Transport};
 
 use super::Client;
 use super::provider::Provider;
@@ -122,6 +122,7 @@ impl ClientBuilder {
         Ok(Client {
             providers,
             options: self.options,
+            closed: CancelToken::new(),
         })
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::bits::BitLength;
 use crate::capabilities::Capabilities;
 use crate::entropy::Entropy;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Side};
 use crate::key::Key;
 use crate::key_id::KeyId;
 use crate::options::check_seconds;
@@ -133,7 +133,9 @@ impl<'a> Call<'a> {
         &self,
         ask: impl Fn(&Provider, &Running<'_>) -> std::result::Result<T, TransportError>,
     ) -> Result<T> {
-        let never = CancelToken::new();
+        if self.client.closed.is_cancelled() {
+            return Err(Error::client_closed());
+        }
         check_seconds("timeout", self.timeout, false)?;
         let deadline = Instant::now() + self.timeout;
         let mut last = None;
@@ -141,7 +143,8 @@ impl<'a> Call<'a> {
             let control = Control {
                 deadline,
                 connect_deadline: Instant::now() + self.client.options.connect_timeout,
-                cancel: self.cancel.unwrap_or(&never),
+                cancel: self.cancel,
+                closed: Some(&self.client.closed),
                 interrupted: self.interrupted,
             };
             match ask(
@@ -154,6 +157,9 @@ impl<'a> Call<'a> {
                 Ok(answer) => {
                     provider.rest(false);
                     return Ok(answer);
+                }
+                Err(failed) if control.is_closed() && failed.error.code().side() == Side::Network => {
+                    return Err(Error::client_closed().with_advice(failed.error.advice()));
                 }
                 Err(failed) if failed.is_unreachable() => {
                     provider.rest(true);

@@ -14,7 +14,7 @@ use crate::key::Key;
 use crate::key_id::KeyId;
 use crate::options::Options;
 use crate::system_id::SystemId;
-use crate::transport::{ConnectionInfo, Transport};
+use crate::transport::{CancelToken, ConnectionInfo, Transport};
 use provider::Provider;
 
 pub use builder::ClientBuilder;
@@ -33,6 +33,8 @@ pub struct Client {
     providers: Vec<Provider>,
     /// Without the credentials.
     options: Options,
+    /// Cancelled when the client is closed.
+    closed: CancelToken,
 }
 
 impl Client {
@@ -109,6 +111,7 @@ impl Client {
 
     /// Closes the idle connections and ends the running calls; later calls fail with `invalid_argument`.
     pub fn close(&self) {
+        self.closed.cancel();
         for provider in &self.providers {
             provider.transport.close();
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::capabilities::Capabilities;
 use crate::error::{Error, ErrorCode};
+use crate::fork::PerProcess;
 use crate::options::Options;
 use crate::request::{Request, RequestKind};
 use crate::response::{Answer, parse_response};
@@ -20,8 +21,8 @@ const RETRY_AFTER_CAP: Duration = Duration::from_secs(30);
 pub(super) struct Provider {
     pub transport: Box<dyn Transport>,
     /// State is kept for each endpoint: draft 4.1.1 lets a localSystemID be unique for a connection only.
-    capabilities: RwLock<Option<Arc<Capabilities>>>,
-    unreachable_since: Mutex<Option<Instant>>,
+    capabilities: PerProcess<RwLock<Option<Arc<Capabilities>>>>,
+    unreachable_since: PerProcess<Mutex<Option<Instant>>>,
 }
 
 /// A call that is under way.
@@ -45,31 +46,41 @@ impl Provider {
     pub fn new(transport: Box<dyn Transport>) -> Self {
         Self {
             transport,
-            capabilities: RwLock::default(),
-            unreachable_since: Mutex::default(),
+            capabilities: PerProcess::default(),
+            unreachable_since: PerProcess::default(),
         }
     }
 
     pub fn is_resting(&self) -> bool {
         self.unreachable_since
+            .get()
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .is_some_and(|since| since.elapsed() < REST)
     }
 
     pub fn rest(&self, unreachable: bool) {
-        *self.unreachable_since.lock().unwrap_or_else(PoisonError::into_inner) = unreachable.then(Instant::now);
+        *self
+            .unreachable_since
+            .get()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = unreachable.then(Instant::now);
     }
 
     pub fn remembered(&self) -> Option<Arc<Capabilities>> {
-        self.capabilities.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.capabilities
+            .get()
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub fn fetch_capabilities(&self, call: &Running<'_>) -> std::result::Result<Arc<Capabilities>, TransportError> {
         match self.ask(&Request::capabilities(), call)? {
             Answer::Capabilities(capabilities) => {
                 let capabilities = Arc::new(capabilities);
-                *self.capabilities.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&capabilities));
+                *self.capabilities.get().write().unwrap_or_else(PoisonError::into_inner) =
+                    Some(Arc::clone(&capabilities));
                 Ok(capabilities)
             }
             Answer::Key(_) | Answer::Entropy(_) => unreachable!("the answer is of the request's kind"),

@@ -7,12 +7,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::error::{Advice, Error};
-use crate::transport::{Control, Ended};
+use crate::transport::{Control, Ended, Socket};
 
-use super::connection::{Stop, Wire};
+use super::connection::{Stop, Wire, wait};
 use super::url::{Host, Proxy, Url};
 
 /// How often waiting looks whether it should go on.
@@ -50,19 +50,14 @@ pub(super) fn resolve(host: &Host, port: u16, control: &Control<'_>) -> Result<V
 }
 
 /// Connects to the first address that answers; each gets its share of the time that is left.
-pub(super) fn connect(addresses: &[SocketAddr], control: &Control<'_>) -> Result<(TcpStream, SocketAddr), Error> {
+pub(super) fn connect(addresses: &[SocketAddr], control: &Control<'_>) -> Result<(Arc<Socket>, SocketAddr), Error> {
     let mut last = None;
     for (tried, address) in addresses.iter().enumerate() {
-        let left = control.deadline.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let left = control.deadline.saturating_duration_since(now);
         let share = left / u32::try_from(addresses.len() - tried).unwrap_or(1);
-        match connect_one(
-            *address,
-            &Control {
-                deadline: Instant::now() + share,
-                ..*control
-            },
-        ) {
-            Ok(stream) => return Ok((stream, *address)),
+        match connect_one(*address, &control.until(now + share)) {
+            Ok(socket) => return Ok((socket, *address)),
             Err(error) if control.check() == Err(Ended::Cancelled) => return Err(error),
             Err(error) => last = Some(error),
         }
@@ -70,40 +65,45 @@ pub(super) fn connect(addresses: &[SocketAddr], control: &Control<'_>) -> Result
     Err(last.unwrap_or_else(|| Error::connect_failed("the host", None)))
 }
 
-fn connect_one(address: SocketAddr, control: &Control<'_>) -> Result<TcpStream, Error> {
+fn connect_one(address: SocketAddr, control: &Control<'_>) -> Result<Arc<Socket>, Error> {
     let failed = |error: std::io::Error| Error::connect_failed(&address.to_string(), Some(error.kind()));
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).map_err(failed)?;
-    socket.set_nonblocking(true).map_err(failed)?;
-    if let Err(error) = socket.connect(&address.into()) {
+    let new = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).map_err(failed)?;
+    let socket = Arc::new(Socket::new(TcpStream::from(new)));
+    let _watch = control.watch(&socket);
+    let tcp = SockRef::from(&socket.tcp);
+    tcp.set_nonblocking(true).map_err(failed)?;
+    if let Err(error) = tcp.connect(&address.into()) {
         let in_progress = rustix::io::Errno::INPROGRESS.raw_os_error();
         if error.raw_os_error() != Some(in_progress) && error.kind() != std::io::ErrorKind::WouldBlock {
             return Err(failed(error));
         }
         loop {
+            control.check().map_err(|ended| not_connected(ended, "a connection"))?;
             let slice = SLICE.min(control.deadline.saturating_duration_since(Instant::now()));
             // a slice is short, so it fits
             let timeout = Timespec::try_from(slice).ok();
-            let mut waiting = [PollFd::new(&socket, PollFlags::OUT)];
+            let mut waiting = [PollFd::new(&socket.tcp, PollFlags::OUT)];
             match rustix::event::poll(&mut waiting, timeout.as_ref()) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {
-                    control.check().map_err(|ended| not_connected(ended, "a connection"))?;
-                }
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => break,
                 Err(error) => return Err(failed(error.into())),
             }
         }
-        if let Some(error) = socket.take_error().map_err(failed)? {
+        if let Some(error) = tcp.take_error().map_err(failed)? {
             return Err(failed(error));
         }
     }
-    socket.set_nonblocking(false).map_err(failed)?;
+    if socket.is_ended() {
+        return Err(not_connected(Ended::Cancelled, "a connection"));
+    }
+    tcp.set_nonblocking(false).map_err(failed)?;
     // a request is one small write that must not wait for anything
-    socket.set_tcp_nodelay(true).map_err(failed)?;
-    Ok(socket.into())
+    tcp.set_tcp_nodelay(true).map_err(failed)?;
+    Ok(socket)
 }
 
 /// Asks a proxy for a tunnel to the Key Provider.
-pub(super) fn tunnel(socket: &Arc<TcpStream>, proxy: &Proxy, url: &Url, control: &Control<'_>) -> Result<(), Error> {
+pub(super) fn tunnel(socket: &Arc<Socket>, proxy: &Proxy, url: &Url, control: &Control<'_>) -> Result<(), Error> {
     const LIMIT: usize = 8 * 1024;
     let to = url.host_and_port();
     let authorization = proxy
@@ -118,19 +118,14 @@ pub(super) fn tunnel(socket: &Arc<TcpStream>, proxy: &Proxy, url: &Url, control:
     };
     let mut rest = request.as_bytes();
     while !rest.is_empty() {
-        let n = wire.wait(control, || socket.as_ref().write(rest)).map_err(stopped)?;
+        let n = wait(&mut wire, control, |wire| wire.write(rest)).map_err(stopped)?;
         rest = &rest[n..];
     }
     let mut reply = Vec::with_capacity(256);
     let mut byte = [0];
     // byte by byte, so that nothing of the TLS stream behind the head is taken
     while !reply.ends_with(b"\r\n\r\n") {
-        if reply.len() >= LIMIT
-            || wire
-                .wait(control, || socket.as_ref().read(&mut byte))
-                .map_err(stopped)?
-                == 0
-        {
+        if reply.len() >= LIMIT || wait(&mut wire, control, |wire| wire.read(&mut byte)).map_err(stopped)? == 0 {
             return Err(Error::proxy_failed(None));
         }
         reply.push(byte[0]);

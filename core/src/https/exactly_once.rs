@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::connection::TlsStream;
+use super::connection::{OnWire, TlsStream, Wire};
 use super::http1::Target;
 use super::{Https, Open, Refused, TlsStack, Url};
 use crate::client::Client;
 use crate::error::{Advice, Error, ErrorCode};
+use crate::fork::PerProcess;
 use crate::key::Key;
 use crate::transport::{CancelToken, ConnectionInfo, Control};
 
@@ -148,7 +149,7 @@ impl TlsStack for Network {
         vec![0]
     }
 
-    fn connect(&self, _: usize, socket: &Arc<TcpStream>, control: &Control<'_>) -> Result<Open, Refused> {
+    fn connect(&self, _: usize, wire: Wire, control: &Control<'_>) -> Result<Open, Refused> {
         let mut book = book(&self.book);
         match book.dials.pop_front().unwrap_or(Dial::Up) {
             Dial::Up => {}
@@ -164,7 +165,8 @@ impl TlsStack for Network {
         }
         book.connections += 1;
         let stream = Stream {
-            socket: Arc::clone(socket),
+            port: wire.socket.tcp.local_addr().expect("an address").port(),
+            wire,
             book: Arc::clone(&self.book),
             connection: book.connections,
             provider: self.provider,
@@ -176,7 +178,8 @@ impl TlsStack for Network {
 }
 
 struct Stream {
-    socket: Arc<TcpStream>,
+    wire: Wire,
+    port: u16,
     book: Shared,
     connection: usize,
     provider: usize,
@@ -184,8 +187,14 @@ struct Stream {
     read: usize,
 }
 
+impl OnWire for Stream {
+    fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
+    }
+}
+
 impl TlsStream for Stream {
-    fn write_all(&mut self, data: &[u8], sent: &mut bool) -> io::Result<()> {
+    fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
         let mut book = book(&self.book);
         self.fate = book.fates.pop_front().unwrap_or(Fate::Answered);
         self.read = 0;
@@ -199,8 +208,7 @@ impl TlsStream for Stream {
         ) {
             book.spoilt.insert(self.connection);
         }
-        let port = self.socket.local_addr()?.port();
-        book.at_port.insert(port, self.fate);
+        book.at_port.insert(self.port, self.fate);
         let allowed = match self.fate {
             Fate::Unwritten(bytes) => bytes.min(data.len() - 1),
             _ => data.len(),
@@ -215,15 +223,14 @@ impl TlsStream for Stream {
             });
         }
         drop(book);
-        *sent |= allowed > 0;
-        self.socket.as_ref().write_all(&data[..allowed])?;
+        self.wire.write_all(&data[..allowed])?;
         if allowed < data.len() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         Ok(())
     }
 
-    fn resume_write(&mut self, _: &[u8], _: &mut bool) -> io::Result<()> {
+    fn resume_write(&mut self, _: &[u8]) -> io::Result<()> {
         Ok(())
     }
 
@@ -236,20 +243,17 @@ impl TlsStream for Stream {
             Fate::RefusedByAlert => return Err(io::ErrorKind::PermissionDenied.into()),
             _ => buffer.len(),
         };
-        let n = self.socket.as_ref().read(&mut buffer[..room])?;
+        let n = self.wire.read(&mut buffer[..room])?;
         self.read += n;
         Ok(n)
     }
 
-    fn is_quiet(&mut self) -> bool {
-        use rustix::net::{RecvFlags, recv};
-        let mut byte = [0];
-        recv(self.socket.as_ref(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)
-            == Err(rustix::io::Errno::WOULDBLOCK)
+    fn is_drained(&mut self) -> bool {
+        true
     }
 
     fn close(&mut self) {
-        let _ = self.socket.shutdown(Shutdown::Both);
+        let _ = self.wire.socket.tcp.shutdown(Shutdown::Both);
     }
 
     fn refusal(&self, error: &io::Error) -> Option<Error> {
@@ -297,7 +301,7 @@ impl Providers {
                 target,
                 proxy: None,
                 tls: Box::new(network),
-                pool: Mutex::default(),
+                pool: PerProcess::default(),
             })
         };
         let mut builder = Client::over(https(first));

@@ -6,11 +6,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, TlsStream, Wire};
+use super::connection::{Connection, OnWire, TlsStream, Wire};
 use super::http1::{BODY_LIMIT, read_reply};
 use crate::error::{Error, ErrorCode};
 use crate::request::Request;
-use crate::transport::{CancelToken, ConnectionInfo, Control, WipedBuffer};
+use crate::transport::{ConnectionInfo, Control, Socket, WipedBuffer};
 
 /// A byte for the length of the pieces, the reply.
 pub fn reply(data: &[u8]) {
@@ -26,18 +26,19 @@ type Outcome = Result<(u16, Option<Vec<u8>>), ErrorCode>;
 
 fn read(bytes: &[u8], piece: usize) -> Outcome {
     // nothing is read from it; a connection sets its timeouts
-    static SOCKET: OnceLock<(Arc<TcpStream>, TcpListener)> = OnceLock::new();
+    static SOCKET: OnceLock<(Arc<Socket>, TcpListener)> = OnceLock::new();
     let (socket, _) = SOCKET.get_or_init(|| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        (Arc::new(TcpStream::connect(address).expect("connects")), listener)
+        let tcp = TcpStream::connect(address).expect("connects");
+        (Arc::new(Socket::new(tcp)), listener)
     });
-    let cancel = CancelToken::new();
     let deadline = Instant::now() + Duration::from_mins(1);
     let control = Control {
         deadline,
         connect_deadline: deadline,
-        cancel: &cancel,
+        cancel: None,
+        closed: None,
         interrupted: None,
     };
     let mut connection = in_pieces(bytes, piece, socket);
@@ -64,26 +65,34 @@ fn read(bytes: &[u8], piece: usize) -> Outcome {
 }
 
 /// A connection over which a reply comes that is in memory already; the socket is only there for its timeouts.
-pub(super) fn in_pieces(reply: &[u8], piece: usize, socket: &Arc<TcpStream>) -> Connection {
+pub(super) fn in_pieces(reply: &[u8], piece: usize, socket: &Arc<Socket>) -> Connection {
     let tls = Box::new(Pieces {
+        wire: Wire::new(Arc::clone(socket)),
         left: reply.to_vec(),
         piece,
     });
-    Connection::new(tls, Wire::new(Arc::clone(socket)), ConnectionInfo::default())
+    Connection::new(tls, ConnectionInfo::default())
 }
 
 /// Gives bytes in pieces, then ends.
 struct Pieces {
+    wire: Wire,
     left: Vec<u8>,
     piece: usize,
 }
 
+impl OnWire for Pieces {
+    fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
+    }
+}
+
 impl TlsStream for Pieces {
-    fn write_all(&mut self, _: &[u8], sent: &mut bool) -> io::Result<()> {
-        *sent = true;
+    fn write_all(&mut self, _: &[u8]) -> io::Result<()> {
+        self.wire.has_written = true;
         Ok(())
     }
-    fn resume_write(&mut self, _: &[u8], _: &mut bool) -> io::Result<()> {
+    fn resume_write(&mut self, _: &[u8]) -> io::Result<()> {
         Ok(())
     }
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -92,7 +101,7 @@ impl TlsStream for Pieces {
         self.left.drain(..n);
         Ok(n)
     }
-    fn is_quiet(&mut self) -> bool {
+    fn is_drained(&mut self) -> bool {
         true
     }
     fn close(&mut self) {}

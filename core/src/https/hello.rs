@@ -1,13 +1,12 @@
 //! A hello of TLS 1.2 or older that offers chosen suites, to see what a server takes. The handshake goes no further.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 
 use crate::error::{Advice, Error, Result};
-use crate::transport::{Control, Ended};
+use crate::transport::{Control, Ended, Socket};
 
-use super::connection::{Stop, Wire};
+use super::connection::{Stop, Wire, wait};
 use super::dial::not_connected;
 use super::url::{Host, Url};
 
@@ -31,7 +30,7 @@ const SERVER_HELLO: u8 = 2;
 
 /// Sends the hello on a fresh connection and reads the beginning of the answer.
 pub(super) fn ask(
-    socket: &Arc<TcpStream>,
+    socket: &Arc<Socket>,
     url: &Url,
     server_name: Option<&str>,
     version: u16,
@@ -44,11 +43,11 @@ pub(super) fn ask(
         (None, Host::Address(_)) => None,
     };
     let record = client_hello(name, version, suites)?;
-    let _watch = control.cancel.watch(socket);
+    let _watch = control.watch(socket);
     let mut wire = Wire::new(Arc::clone(socket));
     let mut rest = record.as_slice();
     while !rest.is_empty() {
-        match wire.wait(control, || socket.as_ref().write(rest)) {
+        match wait(&mut wire, control, |wire| wire.write(rest)) {
             Ok(n) => rest = &rest[n..],
             Err(stop) => return ended(&stop),
         }
@@ -61,7 +60,7 @@ pub(super) fn ask(
         if let Some(known) = read_answer(&answer[..filled]) {
             return Ok(known);
         }
-        match wire.wait(control, || socket.as_ref().read(&mut answer[filled..])) {
+        match wait(&mut wire, control, |wire| wire.read(&mut answer[filled..])) {
             Ok(0) => return Ok(HelloAnswer::Refused),
             Ok(n) => filled += n,
             Err(stop) => return ended(&stop),

@@ -146,7 +146,7 @@ impl Reader<'_> {
         let head = loop {
             let head = self.read_head()?;
             self.buffer.remove(0, head.len);
-            if !matches!(head.status, 100 | 102 | 103) {
+            if !is_interim(head.status) {
                 break head;
             }
             interim += 1;
@@ -171,7 +171,8 @@ impl Reader<'_> {
         };
         Ok(Exchanged {
             response,
-            reusable: complete && head.keep_alive,
+            // what is left behind would be taken for the next reply
+            reusable: complete && head.keep_alive && head.status >= 200 && self.connection.is_drained(),
             keeps_alive: head.keep_alive,
             noted: head.noted,
             rest: self.rest,
@@ -199,11 +200,7 @@ impl Reader<'_> {
     fn read_body(&mut self, framing: &Framing) -> Result<bool, Error> {
         match *framing {
             Framing::None => Ok(self.buffer.len() == 0),
-            Framing::Length(length) if length > BODY_LIMIT => {
-                // enough of it to say what the KP wrote beside an error status
-                while self.buffer.len() < ROOM && self.fill()? > 0 {}
-                Err(Error::body_too_large())
-            }
+            Framing::Length(length) if length > BODY_LIMIT => Err(Error::body_too_large()),
             Framing::Length(length) => {
                 while self.buffer.len() < length {
                     self.fill_or_lost()?;
@@ -216,18 +213,13 @@ impl Reader<'_> {
             Framing::Chunked => self.read_chunks(),
             Framing::UntilClose => {
                 loop {
-                    match self.fill() {
+                    match self.receive() {
                         Ok(0) => break,
                         Ok(_) if self.buffer.len() > BODY_LIMIT => return Err(Error::body_too_large()),
                         Ok(_) => {}
                         // a reset, or TLS cut without close_notify, ends the body too; whether it is whole is asked next
-                        Err(error)
-                            if error.code() == crate::error::ErrorCode::ConnectionLost
-                                && !self.control.cancel.is_cancelled() =>
-                        {
-                            break;
-                        }
-                        Err(error) => return Err(error),
+                        Err(Stop::Io(_)) => break,
+                        Err(stop) => return Err(stopped(self.request, stop, true)),
                     }
                 }
                 if is_cut_off(self.buffer.as_slice()) {
@@ -294,13 +286,14 @@ impl Reader<'_> {
     }
 
     /// Reads some more; 0 at the end of the connection.
-    fn fill(&mut self) -> Result<usize, Error> {
-        let n = self
-            .connection
-            .read(self.buffer.spare(ROOM), self.control)
-            .map_err(|stop| stopped(self.request, stop, true))?;
+    fn receive(&mut self) -> Result<usize, Stop> {
+        let n = self.connection.read(self.buffer.spare(ROOM), self.control)?;
         self.buffer.advance(n);
         Ok(n)
+    }
+
+    fn fill(&mut self) -> Result<usize, Error> {
+        self.receive().map_err(|stop| stopped(self.request, stop, true))
     }
 
     fn fill_or_lost(&mut self) -> Result<(), Error> {
@@ -309,6 +302,11 @@ impl Reader<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether another reply to the same request follows (RFC 9110, 15.2). 101 ends HTTP on this connection.
+fn is_interim(status: u16) -> bool {
+    matches!(status, 100..=199) && status != 101
 }
 
 /// Reads a head; `None` when it is not whole yet.
@@ -400,26 +398,31 @@ mod tests {
 
     use super::{Exchanged, Target, exchange};
     use crate::error::{Advice, Error, ErrorCode};
-    use crate::https::connection::{Connection, TlsStream, Wire};
+    use crate::https::connection::{Connection, OnWire, TlsStream, Wire};
     use crate::https::fuzzing::in_pieces;
     use crate::request::Request;
-    use crate::transport::{CancelToken, ConnectionInfo, Control, TransportError};
+    use crate::transport::{ConnectionInfo, Control, Socket, TransportError};
 
     /// No TLS at all: what is tested here is HTTP.
-    struct Plain(Arc<TcpStream>);
+    struct Plain(Wire);
+
+    impl OnWire for Plain {
+        fn wire(&mut self) -> &mut Wire {
+            &mut self.0
+        }
+    }
 
     impl TlsStream for Plain {
-        fn write_all(&mut self, data: &[u8], sent: &mut bool) -> io::Result<()> {
-            *sent = true;
-            self.0.as_ref().write_all(data)
+        fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
+            self.0.write_all(data)
         }
-        fn resume_write(&mut self, _: &[u8], _: &mut bool) -> io::Result<()> {
+        fn resume_write(&mut self, _: &[u8]) -> io::Result<()> {
             Ok(())
         }
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.0.as_ref().read(buffer)
+            self.0.read(buffer)
         }
-        fn is_quiet(&mut self) -> bool {
+        fn is_drained(&mut self) -> bool {
             true
         }
         fn close(&mut self) {}
@@ -430,12 +433,12 @@ mod tests {
 
     /// Asks for a fresh key over a connection, for so long.
     fn new_key(connection: &mut Connection, target: &Target, time: Duration) -> Result<Exchanged, TransportError> {
-        let cancel = CancelToken::new();
         let deadline = Instant::now() + time;
         let control = Control {
             deadline,
             connect_deadline: deadline,
-            cancel: &cancel,
+            cancel: None,
+            closed: None,
             interrupted: None,
         };
         let request = Request::new_key(&"Bob".parse().expect("an id"), None).expect("a request");
@@ -468,12 +471,9 @@ mod tests {
             let _ = peer.read(&mut [0]);
             head
         });
-        let socket = Arc::new(TcpStream::connect(address).expect("connects"));
-        let mut connection = Connection::new(
-            Box::new(Plain(Arc::clone(&socket))),
-            Wire::new(socket),
-            ConnectionInfo::default(),
-        );
+        let socket = Socket::new(TcpStream::connect(address).expect("connects"));
+        let plain = Plain(Wire::new(Arc::new(socket)));
+        let mut connection = Connection::new(Box::new(plain), ConnectionInfo::default());
         let target = Target {
             base_path: "/base".into(),
             authority: "kp:8443".into(),
@@ -667,7 +667,7 @@ mod tests {
         assert!(started.elapsed() < Duration::from_secs(5));
     }
 
-    fn read_from_memory(reply: &[u8], piece: usize, socket: &Arc<TcpStream>) -> Result<Exchanged, TransportError> {
+    fn read_from_memory(reply: &[u8], piece: usize, socket: &Arc<Socket>) -> Result<Exchanged, TransportError> {
         let mut connection = in_pieces(reply, piece, socket);
         let target = Target {
             base_path: String::new(),
@@ -714,7 +714,8 @@ mod tests {
             piece in 1..400_usize,
         ) {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-            let socket = Arc::new(TcpStream::connect(listener.local_addr().expect("an address")).expect("connects"));
+            let tcp = TcpStream::connect(listener.local_addr().expect("an address")).expect("connects");
+            let socket = Arc::new(Socket::new(tcp));
             let reply = parts.concat();
             let whole = read_from_memory(&reply, usize::MAX, &socket);
             let pieces = read_from_memory(&reply, piece, &socket);

@@ -18,15 +18,15 @@ mod probe;
 mod rustls;
 mod url;
 
-use std::collections::HashMap;
-use std::net::{Shutdown, TcpStream};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::fork::PerProcess;
 use crate::options::{ClientCert, Options, TlsVersion};
 use crate::request::Request;
-use crate::transport::{ConnectionInfo, Control, Response, Transport, TransportError};
+use crate::transport::{ConnectionInfo, Control, Response, Socket, Transport, TransportError};
 use ::rustls::pki_types::pem::PemObject;
 use ::rustls::pki_types::{CertificateDer, ServerName};
 
@@ -55,12 +55,7 @@ trait TlsStack: Send + Sync {
     fn hellos(&self) -> Vec<usize>;
 
     /// Does the handshake that begins with this hello on a connected socket.
-    fn connect(
-        &self,
-        hello: usize,
-        socket: &Arc<TcpStream>,
-        control: &Control<'_>,
-    ) -> std::result::Result<Open, Refused>;
+    fn connect(&self, hello: usize, wire: Wire, control: &Control<'_>) -> std::result::Result<Open, Refused>;
 }
 
 /// A stream that is ready for a request, and how it came up (without URL and address).
@@ -117,15 +112,14 @@ pub(crate) struct Https {
     target: Target,
     proxy: Option<Proxy>,
     tls: Box<dyn TlsStack>,
-    pool: Mutex<Pool>,
+    /// A child process has connections of its own.
+    pool: PerProcess<Mutex<Pool>>,
 }
 
 #[derive(Default)]
 struct Pool {
     idle: Vec<Connection>,
-    /// The sockets of running calls, so that `close` can end them.
-    busy: HashMap<usize, Arc<TcpStream>>,
-    last: Option<ConnectionInfo>,
+    last: Option<Arc<ConnectionInfo>>,
     closed: bool,
 }
 
@@ -143,7 +137,7 @@ impl Https {
             target,
             proxy,
             tls,
-            pool: Mutex::default(),
+            pool: PerProcess::default(),
         })
     }
 
@@ -153,7 +147,7 @@ impl Https {
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pool.get().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An idle connection that is still open. The last one used comes first, so that a quiet time lets the others go.
@@ -183,39 +177,41 @@ impl Https {
         }
     }
 
+    /// Closes this process's descriptors of idle connections that a parent process has made; their other end hears nothing of it.
+    fn let_inherited_go(&self) {
+        for pool in self.pool.inherited() {
+            // a thread of the parent's may have held it when the process was forked
+            let idle = pool.try_lock().map(|mut pool| std::mem::take(&mut pool.idle));
+            drop(idle);
+        }
+    }
+
     /// Name, TCP, proxy and TLS, within the connect deadline.
     fn connect(&self, control: &Control<'_>) -> Result<Connection> {
+        self.let_inherited_go();
         let connecting = control.while_connecting();
-        let (host, port) = self
-            .proxy
-            .as_ref()
-            .map_or((&self.url.host, self.url.port), |p| (&p.host, p.port));
-        let addresses = dial::resolve(host, port, &connecting)?;
+        let addresses = self.resolve(&connecting)?;
         let mut refused: Option<Refused> = None;
         let mut reached = None;
         for hello in self.tls.hellos() {
             // the address that answered the first hello gets the others too
             let addresses = reached.as_ref().map_or(addresses.as_slice(), std::slice::from_ref);
-            let (socket, address) = match dial::connect(addresses, &connecting) {
+            let (socket, address) = match self.open_socket(addresses, &connecting) {
                 Ok(connected) => connected,
                 // what the KP answered before explains more than a port that is shut now
                 Err(error) => return Err(refused.map_or(error, |best| best.error)),
             };
-            let socket = Arc::new(socket);
-            let _busy = self.busy(&socket)?;
-            let _watch = control.cancel.watch(&socket);
-            if let Some(proxy) = &self.proxy {
-                dial::tunnel(&socket, proxy, &self.url, &connecting)?;
-            }
-            match self.tls.connect(hello, &socket, &connecting) {
+            let _watch = control.watch(&socket);
+            match self.tls.connect(hello, Wire::new(socket), &connecting) {
                 Ok((tls, info)) => {
                     let info = ConnectionInfo {
                         url: self.url.text.clone(),
                         address: address.to_string(),
                         ..info
                     };
-                    self.pool().last = Some(info.clone());
-                    return Ok(Connection::new(tls, Wire::new(socket), info));
+                    let connection = Connection::new(tls, info);
+                    self.pool().last = Some(Arc::clone(&connection.info));
+                    return Ok(connection);
                 }
                 Err(failed) if failed.next.is_none() => return Err(failed.error),
                 Err(failed) if refused.as_ref().is_some_and(|best| best.next >= failed.next) => {}
@@ -226,29 +222,23 @@ impl Https {
         Err(refused.map_or_else(Error::tls_closed, |best| best.error))
     }
 
-    /// A TCP connection, through the proxy if there is one, and nothing on it yet.
-    fn open_socket(&self, connecting: &Control<'_>) -> Result<Arc<TcpStream>> {
+    /// The addresses to try.
+    fn resolve(&self, connecting: &Control<'_>) -> Result<Vec<SocketAddr>> {
         let (host, port) = self
             .proxy
             .as_ref()
             .map_or((&self.url.host, self.url.port), |p| (&p.host, p.port));
-        let (socket, _) = dial::connect(&dial::resolve(host, port, connecting)?, connecting)?;
-        let socket = Arc::new(socket);
-        if let Some(proxy) = &self.proxy {
-            dial::tunnel(&socket, proxy, &self.url, connecting)?;
-        }
-        Ok(socket)
+        dial::resolve(host, port, connecting)
     }
 
-    /// Has `close` shut this socket down for as long as the guard lives.
-    fn busy(&self, socket: &Arc<TcpStream>) -> Result<Busy<'_>> {
-        let mut pool = self.pool();
-        if pool.closed {
-            return Err(Error::client_closed());
+    /// A TCP connection, through the proxy if there is one, and nothing on it yet.
+    fn open_socket(&self, addresses: &[SocketAddr], connecting: &Control<'_>) -> Result<(Arc<Socket>, SocketAddr)> {
+        let (socket, address) = dial::connect(addresses, connecting)?;
+        if let Some(proxy) = &self.proxy {
+            let _watch = connecting.watch(&socket);
+            dial::tunnel(&socket, proxy, &self.url, connecting)?;
         }
-        let id = Arc::as_ptr(socket).addr();
-        pool.busy.insert(id, Arc::clone(socket));
-        Ok(Busy { https: self, id })
+        Ok((socket, address))
     }
 }
 
@@ -262,49 +252,37 @@ fn tls_stack(options: &Options, url: &Url) -> Result<Box<dyn TlsStack>> {
     Ok(Box::new(rustls::Rustls::new(options, url)?))
 }
 
-struct Busy<'a> {
-    https: &'a Https,
-    id: usize,
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.https.pool().busy.remove(&self.id);
-    }
-}
-
 impl Transport for Https {
     fn exchange(&self, request: &Request, control: &Control<'_>) -> std::result::Result<Response, TransportError> {
         let unsent = |error| TransportError { error, sent: false };
-        if self.pool().closed {
-            return Err(unsent(Error::client_closed()));
-        }
         loop {
             let (mut connection, reused) = match self.take_idle() {
                 Some(connection) => (connection, true),
                 None => (self.connect(control).map_err(unsent)?, false),
             };
             let socket = Arc::clone(connection.socket());
-            let busy = self.busy(&socket).map_err(unsent)?;
-            let watch = control.cancel.watch(&socket);
+            let watch = control.watch(&socket);
             let result = exchange(&mut connection, &self.target, request, control);
-            drop((busy, watch));
+            drop(watch);
             match result {
                 Ok(done) => {
-                    self.pool().last = Some(connection.info.clone());
-                    if done.reusable && !control.cancel.is_cancelled() {
+                    let mut pool = self.pool();
+                    if !pool
+                        .last
+                        .as_ref()
+                        .is_some_and(|last| Arc::ptr_eq(last, &connection.info))
+                    {
+                        pool.last = Some(Arc::clone(&connection.info));
+                    }
+                    drop(pool);
+                    // one that was cancelled meanwhile is shut
+                    if done.reusable && !socket.is_ended() {
                         self.put_idle(connection);
                     }
                     return Ok(done.response);
                 }
                 // closed between the look at it and the first byte: nothing was sent, so a fresh one takes its place
-                Err(error) if reused && !error.sent && control.check().is_ok() && !self.pool().closed => {}
-                Err(error) if self.pool().closed => {
-                    return Err(TransportError {
-                        error: Error::client_closed().with_advice(error.error.advice()),
-                        ..error
-                    });
-                }
+                Err(error) if reused && !error.sent && control.check().is_ok() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -315,16 +293,12 @@ impl Transport for Https {
     }
 
     fn connection(&self) -> Option<ConnectionInfo> {
-        self.pool().last.clone()
+        self.pool().last.as_deref().cloned()
     }
 
     fn close(&self) {
         let mut pool = self.pool();
         pool.closed = true;
-        for socket in pool.busy.values() {
-            // a socket that is closed already needs no waking
-            let _ = socket.shutdown(Shutdown::Both);
-        }
         let idle = std::mem::take(&mut pool.idle);
         drop(pool);
         drop(idle);

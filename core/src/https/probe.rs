@@ -137,7 +137,8 @@ impl Probe {
         Control {
             deadline: now + self.options.timeout,
             connect_deadline: now + self.options.connect_timeout,
-            cancel,
+            cancel: Some(cancel),
+            closed: None,
             interrupted,
         }
     }
@@ -161,16 +162,10 @@ impl Probe {
     /// # Errors
     /// Any code of the network's side.
     pub fn hello(&self, version: u16, suites: &[u16], control: &Control<'_>) -> Result<HelloAnswer> {
-        let socket = self.https.open_socket(&control.while_connecting())?;
+        let connecting = control.while_connecting();
+        let (socket, _) = self.https.open_socket(&self.https.resolve(&connecting)?, &connecting)?;
         let name = self.options.server_name.as_deref();
-        hello::ask(
-            &socket,
-            &self.https.url,
-            name,
-            version,
-            suites,
-            &control.while_connecting(),
-        )
+        hello::ask(&socket, &self.https.url, name, version, suites, &connecting)
     }
 }
 
@@ -254,7 +249,7 @@ impl ProbeConnection {
     fn write(&mut self, method: &str, target: &str, more: &str, count: usize, control: &Control<'_>) -> Result<()> {
         let one = head(method, &self.base_path, target, &self.authority, more);
         let socket = Arc::clone(self.connection.socket());
-        let _watch = control.cancel.watch(&socket);
+        let _watch = control.watch(&socket);
         self.connection
             .write_all(one.repeat(count).as_bytes(), control, &mut false)
             .map_err(|stop| match stop {
@@ -267,7 +262,7 @@ impl ProbeConnection {
 
     fn read(&mut self, control: &Control<'_>) -> Result<ProbeReply> {
         let socket = Arc::clone(self.connection.socket());
-        let _watch = control.cancel.watch(&socket);
+        let _watch = control.watch(&socket);
         let before = std::mem::take(&mut self.rest);
         // advice about asking again is the client's business: here each request is asked once for its own sake
         let done = read_reply(&mut self.connection, &Request::capabilities(), before, control)?;

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,7 +18,7 @@ use rustls::{
 use crate::error::{Error, Result};
 use crate::transport::{ConnectionInfo, Control, WipedBuffer};
 
-use super::connection::{Stop, TlsStream, Wire, peek_now};
+use super::connection::{OnWire, Stop, TlsStream, Wire, wait};
 use super::dial::not_connected;
 use super::divert;
 use super::pin::Pin;
@@ -70,27 +69,24 @@ impl TlsStack for Rustls {
         vec![0]
     }
 
-    fn connect(&self, _: usize, socket: &Arc<TcpStream>, control: &Control<'_>) -> std::result::Result<Open, Refused> {
+    fn connect(&self, _: usize, wire: Wire, control: &Control<'_>) -> std::result::Result<Open, Refused> {
         let session =
             ClientConnection::new(Arc::clone(&self.config), self.server_name.clone()).map_err(|e| explain(&e))?;
         let mut stream = Stream {
             session,
-            socket: Arc::clone(socket),
+            wire,
             wants_client_cert: Arc::clone(&self.wants_client_cert),
             received: WipedBuffer::default(),
+            peer_has_closed: false,
             said_goodbye: false,
         };
-        let mut wire = Wire::new(Arc::clone(socket));
-        while stream.session.is_handshaking() {
-            wire.wait(control, || stream.handshake_step())
-                .map_err(|stop| match stop {
-                    Stop::Ended(ended) => not_connected(ended, "the TLS handshake"),
-                    Stop::Refused(error) => error,
-                    Stop::Io(error) => stream
-                        .explain(&error)
-                        .unwrap_or_else(|| stream.or_client_cert_wanted(Error::tls_closed())),
-                })?;
-        }
+        wait(&mut stream, control, Stream::handshake).map_err(|stop| match stop {
+            Stop::Ended(ended) => not_connected(ended, "the TLS handshake"),
+            Stop::Refused(error) => error,
+            Stop::Io(error) => stream
+                .explain(&error)
+                .unwrap_or_else(|| stream.or_client_cert_wanted(Error::tls_closed())),
+        })?;
         let info = stream.info();
         Ok((Box::new(stream), info))
     }
@@ -231,57 +227,51 @@ impl ResolvesClientCert for NoCertificate {
 
 struct Stream {
     session: ClientConnection,
-    socket: Arc<TcpStream>,
+    wire: Wire,
     wants_client_cert: Arc<AtomicBool>,
     /// Plaintext that nobody read yet; rustls has ciphertext of the same length in its place.
     received: WipedBuffer,
+    /// Whether `close_notify` came.
+    peer_has_closed: bool,
     /// Whether the end that was read is one by `close_notify`.
     said_goodbye: bool,
 }
 
-/// A socket that raises no SIGPIPE when the connection is gone: rustls writes several buffers at once, for which the standard
-/// library has no such flag. Only Rust's own programs, Python and the JVM ignore that signal; it would end a Swift program.
-struct Quiet<'a>(&'a TcpStream);
-
-impl Write for Quiet<'_> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.0.write(data)
-    }
-
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn write_vectored(&mut self, data: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
-        let mut nothing = SendAncillaryBuffer::default();
-        Ok(sendmsg(self.0, data, &mut nothing, SendFlags::NOSIGNAL)?)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl OnWire for Stream {
+    fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
     }
 }
 
 impl Stream {
-    fn handshake_step(&mut self) -> io::Result<()> {
+    fn handshake(&mut self) -> io::Result<()> {
+        while self.session.is_handshaking() {
+            self.flush()?;
+            if self.session.is_handshaking() && self.receive()? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        self.flush()
+    }
+
+    /// Writes what rustls has to say.
+    fn flush(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
-            self.session.write_tls(&mut Quiet(&self.socket))?;
+            self.session.write_tls(&mut self.wire)?;
         }
-        if self.session.is_handshaking() {
-            self.receive().map(drop)
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 
     /// Takes what the socket has; 0 at its end.
     fn receive(&mut self) -> io::Result<usize> {
-        let n = self.session.read_tls(&mut self.socket.as_ref())?;
-        if let Err(error) = self.process() {
-            // the alert that says why; the error is what counts
-            let _ = self.session.write_tls(&mut Quiet(&self.socket));
-            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
-        }
-        if n == 0 && self.session.is_handshaking() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        let n = self.session.read_tls(&mut self.wire)?;
+        match self.process() {
+            Ok(state) => self.peer_has_closed |= state.peer_has_closed(),
+            Err(error) => {
+                // the alert that says why; the error is what counts
+                let _ = self.session.write_tls(&mut self.wire);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
         }
         Ok(n)
     }
@@ -345,18 +335,13 @@ fn iana_group(name: &str) -> String {
 }
 
 impl TlsStream for Stream {
-    fn write_all(&mut self, data: &[u8], sent: &mut bool) -> io::Result<()> {
+    fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
         self.session.writer().write_all(data)?;
-        self.resume_write(data, sent)
+        self.flush()
     }
 
-    fn resume_write(&mut self, _: &[u8], sent: &mut bool) -> io::Result<()> {
-        while self.session.wants_write() {
-            if self.session.write_tls(&mut Quiet(&self.socket))? > 0 {
-                *sent = true;
-            }
-        }
-        Ok(())
+    fn resume_write(&mut self, _: &[u8]) -> io::Result<()> {
+        self.flush()
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -375,35 +360,18 @@ impl TlsStream for Stream {
                 Err(error) => return Err(error),
             }
             self.receive()?;
-            while self.session.wants_write() {
-                self.session.write_tls(&mut Quiet(&self.socket))?;
-            }
+            self.flush()?;
         }
     }
 
-    fn is_quiet(&mut self) -> bool {
-        loop {
-            match peek_now(&self.socket) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-                Ok(0) | Err(_) => return false,
-                Ok(_) => {}
-            }
-            // something came: a session ticket is fine, a goodbye or data nobody asked for is not
-            if self.session.read_tls(&mut self.socket.as_ref()).is_err() {
-                return false;
-            }
-            match self.process() {
-                Ok(state) if !state.peer_has_closed() && state.plaintext_bytes_to_read() == 0 => {}
-                _ => return false,
-            }
-        }
+    fn is_drained(&mut self) -> bool {
+        self.received.len() == 0 && self.wire.is_between_records() && !self.peer_has_closed
     }
 
     fn close(&mut self) {
         self.session.send_close_notify();
         // best effort: nothing is waited for
-        let _ = self.socket.set_nonblocking(true);
-        let _ = self.session.write_tls(&mut Quiet(&self.socket));
+        let _ = self.session.write_tls(&mut self.wire);
     }
 
     fn closed_cleanly(&mut self) -> bool {

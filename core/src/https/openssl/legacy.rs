@@ -1,6 +1,6 @@
 //! TLS with certificates and the suite of Table 1 that rustls lacks: `TLS_RSA_WITH_AES_256_CBC_SHA256`.
 
-use std::net::{IpAddr, TcpStream};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use openssl::pkey::PKey;
@@ -11,6 +11,7 @@ use openssl::x509::{X509, X509StoreContextRef, X509VerifyResult};
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::error::{Error, Result};
+use crate::https::connection::Wire;
 use crate::https::dial::not_connected;
 use crate::https::pin::Pin;
 use crate::https::private_key;
@@ -131,10 +132,10 @@ impl TlsStack for Legacy {
         vec![0]
     }
 
-    fn connect(&self, _: usize, socket: &Arc<TcpStream>, control: &Control<'_>) -> std::result::Result<Open, Refused> {
+    fn connect(&self, _: usize, wire: Wire, control: &Control<'_>) -> std::result::Result<Open, Refused> {
         let presented = Presented::default();
         let ssl = self.ssl(&presented).map_err(setup_failed)?;
-        let stream = Stream::connect(ssl, socket, control).map_err(|(why, stream)| match why {
+        let stream = Stream::connect(ssl, wire, control).map_err(|(why, stream)| match why {
             Why::Ended(ended) => not_connected(ended, "the TLS handshake"),
             why => self.explain(&why, stream.as_ref().map(openssl::ssl::SslStream::ssl), &presented),
         })?;

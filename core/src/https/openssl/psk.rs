@@ -1,9 +1,8 @@
 //! TLS with a pre-shared key (draft 3, Table 1; RFC 4279, RFC 8446 4.2.11).
 
 use std::ffi::CStr;
-use std::net::TcpStream;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslRef, SslVerifyMode};
@@ -11,6 +10,7 @@ use rustls::pki_types::ServerName;
 use skip_tls_psk::{Hash, offer, set_groups};
 
 use crate::error::{Error, Result};
+use crate::https::connection::Wire;
 use crate::https::dial::not_connected;
 use crate::https::url::Url;
 use crate::https::{Open, Options, Refused, TlsStack, TlsVersion, alert, server_name};
@@ -158,14 +158,9 @@ impl TlsStack for WithPsk {
         std::iter::once(first).chain(others).collect()
     }
 
-    fn connect(
-        &self,
-        hello: usize,
-        socket: &Arc<TcpStream>,
-        control: &Control<'_>,
-    ) -> std::result::Result<Open, Refused> {
+    fn connect(&self, hello: usize, wire: Wire, control: &Control<'_>) -> std::result::Result<Open, Refused> {
         let ssl = self.ssl(hello).map_err(setup_failed)?;
-        let stream = match Stream::connect(ssl, socket, control) {
+        let stream = match Stream::connect(ssl, wire, control) {
             Ok(stream) => stream,
             Err((Why::Ended(ended), _)) => return Err(not_connected(ended, "the TLS handshake").into()),
             Err((why, _)) => return Err(explain(&why, HELLOS[hello].versions)),

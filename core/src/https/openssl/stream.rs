@@ -1,18 +1,16 @@
-//! A TLS connection of OpenSSL over a socket whose timeouts interrupt it.
+//! A TLS connection of OpenSSL.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::sync::Arc;
+use std::io;
 
 use openssl::ssl::{self, ErrorCode, ShutdownState, Ssl, SslCipherRef, SslRef, SslStream};
 use skip_tls_psk::negotiated_group;
 
 use crate::error::Error;
 use crate::https::alert;
-use crate::https::connection::{Stop, TlsStream, Wire, take_now};
+use crate::https::connection::{OnWire, Stop, TlsStream, Wire, wait};
 use crate::transport::{ConnectionInfo, Control, Ended};
 
-pub(super) struct Stream(SslStream<Socket>);
+pub(super) struct Stream(SslStream<Wire>);
 
 /// Why a handshake failed.
 pub(super) enum Why {
@@ -35,19 +33,9 @@ const ALERT_OFFSET: i32 = 1000;
 
 impl Stream {
     /// Does the handshake; a failure comes with the connection as it was then.
-    pub fn connect(
-        ssl: Ssl,
-        socket: &Arc<TcpStream>,
-        control: &Control<'_>,
-    ) -> Result<Self, (Why, Option<SslStream<Socket>>)> {
-        let mut wire = Wire::new(Arc::clone(socket));
-        let socket = Socket {
-            tcp: Arc::clone(socket),
-            waits: true,
-            has_written: false,
-        };
-        let mut stream = SslStream::new(ssl, socket).map_err(|_| (Why::Reason(0), None))?;
-        match wire.wait(control, || stream.connect().map_err(into_io)) {
+    pub fn connect(ssl: Ssl, wire: Wire, control: &Control<'_>) -> Result<Self, (Why, Option<SslStream<Wire>>)> {
+        let mut stream = SslStream::new(ssl, wire).map_err(|_| (Why::Reason(0), None))?;
+        match wait(&mut stream, control, |stream| stream.connect().map_err(into_io)) {
             Ok(()) => Ok(Self(stream)),
             Err(Stop::Ended(ended)) => Err((Why::Ended(ended), Some(stream))),
             Err(Stop::Refused(_)) => Err((Why::Closed, Some(stream))),
@@ -81,17 +69,26 @@ pub(super) fn suite(ssl: &SslRef) -> &'static str {
         .unwrap_or_default()
 }
 
+impl OnWire for SslStream<Wire> {
+    fn wire(&mut self) -> &mut Wire {
+        self.get_mut()
+    }
+}
+
+impl OnWire for Stream {
+    fn wire(&mut self) -> &mut Wire {
+        self.0.get_mut()
+    }
+}
+
 impl TlsStream for Stream {
-    fn write_all(&mut self, data: &[u8], sent: &mut bool) -> io::Result<()> {
-        self.0.get_mut().has_written = false;
-        self.resume_write(data, sent)
+    fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
+        // all or nothing: partial writes are off
+        self.0.ssl_write(data).map(drop).map_err(into_io)
     }
 
-    fn resume_write(&mut self, data: &[u8], sent: &mut bool) -> io::Result<()> {
-        // all or nothing: partial writes are off
-        let written = self.0.ssl_write(data);
-        *sent |= self.0.get_ref().has_written;
-        written.map(drop).map_err(into_io)
+    fn resume_write(&mut self, data: &[u8]) -> io::Result<()> {
+        self.write_all(data)
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -102,18 +99,13 @@ impl TlsStream for Stream {
         }
     }
 
-    fn is_quiet(&mut self) -> bool {
-        // session tickets are taken in on the way; a goodbye or data nobody asked for is not quiet
-        self.0.get_mut().waits = false;
-        let mut byte = [0];
-        let quiet = matches!(self.0.ssl_peek(&mut byte), Err(error) if error.code() == ErrorCode::WANT_READ);
-        self.0.get_mut().waits = true;
-        quiet
+    fn is_drained(&mut self) -> bool {
+        // without read-ahead OpenSSL takes no byte of a record before it needs that record
+        self.ssl().pending() == 0 && self.0.get_ref().is_between_records() && !self.closed_cleanly()
     }
 
     fn close(&mut self) {
         // best effort: nothing is waited for
-        let _ = self.0.get_ref().tcp.set_nonblocking(true);
         let _ = self.0.shutdown();
     }
 
@@ -131,45 +123,6 @@ impl TlsStream for Stream {
             Why::Alert(alert) if alert::refuses_client(alert) => Some(alert::explain(alert)),
             Why::Alert(_) | Why::Reason(_) | Why::Ended(_) | Why::Closed => None,
         }
-    }
-}
-
-/// The socket as OpenSSL sees it.
-pub(super) struct Socket {
-    tcp: Arc<TcpStream>,
-    /// Whether a read waits for data.
-    waits: bool,
-    /// Whether any byte went out since this was last reset.
-    has_written: bool,
-}
-
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.waits {
-            self.tcp.as_ref().read(buffer).map_err(retry)
-        } else {
-            take_now(&self.tcp, buffer).map_err(retry)
-        }
-    }
-}
-
-impl Write for Socket {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let n = self.tcp.as_ref().write(data).map_err(retry)?;
-        self.has_written |= n > 0;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// OpenSSL lets only this kind of error be tried again.
-fn retry(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::Interrupted | io::ErrorKind::TimedOut => io::ErrorKind::WouldBlock.into(),
-        _ => error,
     }
 }
 

@@ -311,11 +311,7 @@ impl<'a> Session<'a> {
 
     /// As `control`, but waits for less than the caller would.
     pub fn short_control(&self, at: At, longest: Duration) -> Control<'a> {
-        let control = self.control(at);
-        Control {
-            deadline: control.deadline.min(Instant::now() + longest),
-            ..control
-        }
+        self.control(at).until(Instant::now() + longest)
     }
 
     /// A fresh connection.
