@@ -32,7 +32,7 @@ impl BitLength {
     pub fn new(bits: u64) -> Result<Self> {
         match u32::try_from(bits) {
             Ok(n @ 8..=65_536) if n % 8 == 0 => Ok(Self(n)),
-            _ => Err(Error::bit_length(bits)),
+            _ => Err(Error::bit_length(&bits.to_string())),
         }
     }
 
@@ -60,18 +60,13 @@ impl FromStr for BitLength {
 
     /// Reads decimal digits.
     fn from_str(text: &str) -> Result<Self> {
-        let plain = !text.is_empty() && text.len() <= 6 && text.bytes().all(|b| b.is_ascii_digit());
-        let bits = if plain { text.parse().ok() } else { None };
-        bits.map_or_else(
-            || {
-                Err(Error::invalid_argument(
-                    "size",
-                    "must be a number of bits",
-                    "for example 256",
-                ))
-            },
-            Self::new,
-        )
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let is_number = !digits.is_empty() && digits.len() <= 20 && digits.bytes().all(|b| b.is_ascii_digit());
+        match text.parse() {
+            Ok(bits) if is_number && digits.len() == text.len() => Self::new(bits),
+            _ if is_number => Err(Error::bit_length(text)),
+            _ => Err(Error::not_bits()),
+        }
     }
 }
 
@@ -95,5 +90,7 @@ mod tests {
         for bad in ["", " 256", "+256", "0x100", "256.0", "-8", "99999999999999999999"] {
             assert!(bad.parse::<BitLength>().is_err(), "{bad}");
         }
+        let error = "-8".parse::<BitLength>().expect_err("negative");
+        assert_eq!(error.seen(), Some("-8"), "{error}");
     }
 }

@@ -70,10 +70,7 @@ impl FromStr for ExportFormat {
         Self::ALL
             .into_iter()
             .find(|format| format.as_str() == text)
-            .ok_or_else(|| {
-                let names = Self::ALL.map(Self::as_str).join(", ");
-                Error::invalid_argument("format", "is not known", format!("use one of {names}"))
-            })
+            .ok_or_else(|| Error::export_format(Self::ALL.map(Self::as_str).to_vec()))
     }
 }
 

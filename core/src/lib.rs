@@ -16,8 +16,7 @@ mod capabilities;
 #[cfg(feature = "https")]
 mod client;
 mod entropy;
-mod error;
-mod explain;
+pub mod error;
 mod export;
 #[doc(hidden)] // for the bindings, which have state of their own that a child process must not share
 #[cfg(feature = "https")]
@@ -52,8 +51,8 @@ pub use capabilities::Capabilities;
 #[cfg(feature = "https")]
 pub use client::{Call, Client, ClientBuilder};
 pub use entropy::Entropy;
+pub use error::Explanation;
 pub use error::{Advice, Error, ErrorCode, Result, Side};
-pub use explain::Explanation;
 pub use export::ExportFormat;
 #[cfg(feature = "https")]
 pub use harden::{Hardening, harden_process, lock_memory};

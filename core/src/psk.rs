@@ -5,7 +5,7 @@ use std::fmt;
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::secret::Secret;
 
 /// RFC 4279, 5.3: what every side supports; OpenSSL cuts longer identities.
@@ -31,12 +31,8 @@ impl Psk {
     /// # Errors
     /// `invalid_argument` for another form, or an identity that is not 1 to 128 bytes of UTF-8 without NUL.
     pub fn from_hex(identity: &str, digits: &[u8]) -> Result<Self> {
-        let key = Secret::from_hex(digits).ok_or_else(|| {
-            Error::psk(
-                "must be hexadecimal, of even length",
-                "give a key in another form as such",
-            )
-        })?;
+        let key = Secret::from_hex(digits)
+            .ok_or_else(|| Error::psk("must be hexadecimal, of even length", Remedy::NameFormOfPsk))?;
         Self::new(identity, key)
     }
 
@@ -56,7 +52,7 @@ impl Psk {
         let mut bytes = Zeroizing::new(vec![0; text.len() / 4 * 3 + 3]);
         let key = Base64::decode(text, &mut bytes)
             .map(Secret::copy_of)
-            .map_err(|_| Error::psk("must be base64 with padding", "give a key in another form as such"))?;
+            .map_err(|_| Error::psk("must be base64 with padding", Remedy::NameFormOfPsk))?;
         Self::new(identity, key)
     }
 
@@ -81,9 +77,9 @@ impl Psk {
         let mut fitting = lines(content).filter(fits);
         match (fitting.next(), fitting.next()) {
             (Some(line), None) => line.read(identity),
-            (Some(_), Some(_)) => Err(Error::psk_file("has several keys", "say which identity is yours")),
-            (None, _) if identity.is_some() => Err(Error::psk_file("has no key of that identity", FILE_FORM)),
-            (None, _) => Err(Error::psk_file("is empty", FILE_FORM)),
+            (Some(_), Some(_)) => Err(Error::psk_file("has several keys", Remedy::ChooseIdentity)),
+            (None, _) if identity.is_some() => Err(Error::psk_file("has no key of that identity", Remedy::PskFileForm)),
+            (None, _) => Err(Error::psk_file("is empty", Remedy::PskFileForm)),
         }
     }
 
@@ -94,7 +90,7 @@ impl Psk {
     pub fn all_of_file_content(content: &[u8]) -> Result<Vec<Self>> {
         let all = lines(content).map(|line| line.read(None)).collect::<Result<Vec<_>>>()?;
         if all.is_empty() {
-            return Err(Error::psk_file("is empty", FILE_FORM));
+            return Err(Error::psk_file("is empty", Remedy::PskFileForm));
         }
         Ok(all)
     }
@@ -123,7 +119,7 @@ impl Psk {
             return Err(Error::psk_identity());
         }
         if key.is_empty() || key.len() > KEY_LIMIT {
-            return Err(Error::psk("must have 1 to 256 bytes", "32 random bytes are a good key"));
+            return Err(Error::psk("must have 1 to 256 bytes", Remedy::RandomPsk));
         }
         Ok(Self {
             identity: identity.into(),
@@ -131,8 +127,6 @@ impl Psk {
         })
     }
 }
-
-const FILE_FORM: &str = "it should have a line identity:hex for each identity, or one line with the key in hexadecimal";
 
 /// A line of a file.
 struct Line<'a> {
@@ -162,11 +156,11 @@ impl Line<'_> {
     fn read(&self, identity: Option<&str>) -> Result<Psk> {
         match (self.identity.map(std::str::from_utf8), identity) {
             (Some(Ok(name)), _) | (None, Some(name)) => Psk::from_hex(name, self.digits),
-            (Some(Err(_)), _) => Err(Error::psk_file("has an identity that is not UTF-8", FILE_FORM)),
-            (None, None) => Err(Error::psk_file(
-                "has a key without an identity",
-                "give the identity as well",
+            (Some(Err(_)), _) => Err(Error::psk_file(
+                "has an identity that is not UTF-8",
+                Remedy::PskFileForm,
             )),
+            (None, None) => Err(Error::psk_file("has a key without an identity", Remedy::ChooseIdentity)),
         }
     }
 }

@@ -80,13 +80,10 @@ impl FromStr for MessageKind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
-            Error::invalid_argument(
-                "kind",
-                "must be capabilities, key or entropy",
-                "name the kind of message to check",
-            )
-        })
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| Error::message_kind(Self::ALL.map(Self::as_str).to_vec()))
     }
 }
 

@@ -45,10 +45,6 @@ const IDLE_LIMIT: usize = 128;
 /// How long one is kept.
 const IDLE_TIME: Duration = Duration::from_mins(1);
 
-/// Said of `TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384`.
-const RSA_CERTIFICATE_WARNING: &str =
-    "the cipher suite is not in Table 1 of the draft: the key provider has an RSA certificate";
-
 /// A TLS library, set up for one Key Provider.
 trait TlsStack: Send + Sync {
     /// The hellos to try in this order, each on a TCP connection of its own, until one is taken.

@@ -15,7 +15,7 @@ use rustls::{
     RootCertStore, SignatureScheme,
 };
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, warnings};
 use crate::transport::{ConnectionInfo, Control, WipedBuffer};
 
 use super::connection::{OnWire, Stop, TlsStream, Wire, wait};
@@ -25,7 +25,7 @@ use super::pin::Pin;
 use super::private_key;
 use super::url::Url;
 use super::{ClientCert, Open, Options, Refused, TlsStack, TlsVersion};
-use super::{RSA_CERTIFICATE_WARNING, ca_certificates, certificates, server_name, system_certificates};
+use super::{ca_certificates, certificates, server_name, system_certificates};
 
 /// What is the same for all connections to one Key Provider.
 pub(super) struct Rustls {
@@ -303,9 +303,9 @@ impl Stream {
 
     fn info(&self) -> ConnectionInfo {
         let suite = self.session.negotiated_cipher_suite().map(|s| s.suite());
-        let mut warnings = Vec::new();
+        let mut found = Vec::new();
         if suite == Some(rustls::CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384) {
-            warnings.push(RSA_CERTIFICATE_WARNING.into());
+            found.push(warnings::RSA_CERTIFICATE.into());
         }
         ConnectionInfo {
             tls_version: match self.session.protocol_version() {
@@ -321,7 +321,7 @@ impl Stream {
                 .negotiated_key_exchange_group()
                 .and_then(|g| g.name().as_str())
                 .map(iana_group),
-            warnings,
+            warnings: found,
             ..ConnectionInfo::default()
         }
     }

@@ -144,7 +144,7 @@ impl TlsStack for Legacy {
             suite @ "TLS_RSA_WITH_AES_256_CBC_SHA256" => warnings.push(format!(
                 "{suite} has no forward secrecy and is not safe today: update the key provider"
             )),
-            "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384" => warnings.push(crate::https::RSA_CERTIFICATE_WARNING.into()),
+            "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384" => warnings.push(crate::error::warnings::RSA_CERTIFICATE.into()),
             _ => {}
         }
         let info = stream.info(warnings);

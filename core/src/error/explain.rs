@@ -1,7 +1,7 @@
 //! What each error code means, at more length than a hint: for `skip-client explain`, and for docs/errors.md, whose
 //! sections are written from here.
 
-use crate::ErrorCode;
+use super::ErrorCode;
 
 /// An error code explained: see [`ErrorCode::explain`]. All are sentences in English; they may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

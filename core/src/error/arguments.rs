@@ -1,0 +1,187 @@
+//! Arguments that break a rule.
+
+use super::{Error, Remedy};
+
+/// Arguments.
+impl Error {
+    pub(crate) fn system_id(rule: &'static str) -> Self {
+        Self::invalid_argument("remoteSystemID", rule, Remedy::OneRemote)
+    }
+
+    pub(crate) fn remote_is_pattern() -> Self {
+        Self::invalid_argument(
+            "remoteSystemID",
+            "is a pattern, and a pattern names no Key Provider",
+            Remedy::OneRemote,
+        )
+    }
+
+    pub(crate) fn key_id(lenient: bool) -> Self {
+        if lenient {
+            Self::invalid_argument(
+                "keyId",
+                "must have 1 to 255 characters of A-Z, a-z, 0-9, '.', '_', '~' and '-'",
+                Remedy::KeyIdAsReceived,
+            )
+        } else {
+            Self::invalid_argument(
+                "keyId",
+                "must be hexadecimal, of even length, 2 to 512 digits",
+                Remedy::KeyIdAsReceivedOrLenient,
+            )
+        }
+    }
+
+    pub(crate) fn psk(rule: &'static str, remedy: Remedy) -> Self {
+        Self::invalid_argument("psk", format_args!("the key {rule}"), remedy)
+    }
+
+    pub(crate) fn psk_identity() -> Self {
+        Self::invalid_argument(
+            "psk",
+            "the identity must have 1 to 128 bytes of UTF-8, without NUL",
+            Remedy::IdentityAsProviderKnowsIt,
+        )
+    }
+
+    pub(crate) fn psk_file(rule: &'static str, remedy: Remedy) -> Self {
+        Self::invalid_argument("psk", format_args!("the file {rule}"), remedy)
+    }
+
+    pub(crate) fn bit_length(bits: &str) -> Self {
+        Self::invalid_argument(
+            "size",
+            format_args!("must be a multiple of 8 from 8 to 65536 bits, not {bits}"),
+            Remedy::LengthInBits,
+        )
+        .saw(bits.to_owned())
+    }
+
+    pub(crate) fn not_bits() -> Self {
+        Self::invalid_argument("size", "must be a number of bits", Remedy::Example("256"))
+    }
+
+    pub(crate) fn export_format(names: Vec<&'static str>) -> Self {
+        Self::invalid_argument("format", "is not known", Remedy::OneOf(names))
+    }
+
+    pub(crate) fn message_kind(names: Vec<&'static str>) -> Self {
+        Self::invalid_argument("kind", "is no kind of message", Remedy::OneOf(names))
+    }
+
+    pub(crate) fn export_size(format: &'static str, rule: &'static str) -> Self {
+        Self::invalid_argument("format", format_args!("{format} {rule}"), Remedy::KeyOfThatSize)
+    }
+
+    pub(crate) fn export_key_id(format: &'static str, rule: &'static str) -> Self {
+        Self::invalid_argument("format", format_args!("{format} {rule}"), Remedy::OtherFormatOrKey)
+    }
+
+    pub(crate) fn ikev2(rule: &'static str) -> Self {
+        Self::invalid_argument("payload", rule, Remedy::WholePayload)
+    }
+}
+
+/// Arguments of a client.
+#[cfg(feature = "https")]
+impl Error {
+    pub(crate) fn url(rule: &'static str) -> Self {
+        Self::invalid_argument("url", rule, Remedy::Example("https://kp-alice:8443"))
+    }
+
+    pub(crate) fn unknown_option(name: &str) -> Self {
+        Self::invalid_argument(name, "is not an option of a client", Remedy::OneOfTheOptions)
+    }
+
+    pub(crate) fn not_a_flag(option: &'static str) -> Self {
+        Self::invalid_argument(option, "must be true or false", Remedy::OneOf(vec!["true", "false"]))
+    }
+
+    /// `seen` is what was given, which is never a secret here.
+    pub(crate) fn not_seconds(option: &'static str, zero: bool, seen: &str) -> Self {
+        let least = if zero { "0 or more" } else { "more than 0" };
+        Self::invalid_argument(
+            option,
+            format_args!("must be {least} and at most 31536000 seconds, not {seen}"),
+            Remedy::Example("10 or 0.5"),
+        )
+        .saw(seen.to_owned())
+    }
+
+    pub(crate) fn tls_version_argument() -> Self {
+        Self::invalid_argument("tls", "must be auto, 1.2 or 1.3", Remedy::AnyTlsVersion)
+    }
+
+    pub(crate) fn half_a_client_cert(missing: &'static str) -> Self {
+        Self::invalid_argument(missing, "is missing", Remedy::CertAndKey)
+    }
+
+    #[cfg(not(feature = "psk"))]
+    pub(crate) fn needs_openssl(option: &'static str) -> Self {
+        Self::invalid_argument(option, "is not in this build", Remedy::FeaturePsk)
+    }
+
+    pub(crate) fn proxy(rule: &'static str) -> Self {
+        Self::invalid_argument("proxy", rule, Remedy::Example("http://proxy:3128"))
+    }
+
+    pub(crate) fn bad_pem(field: &'static str, rule: &'static str) -> Self {
+        Self::invalid_argument(field, rule, Remedy::PemForm)
+    }
+
+    pub(crate) fn client_cert_does_not_fit() -> Self {
+        Self::invalid_argument(
+            "cert",
+            "does not belong to the private key",
+            Remedy::KeyOfFirstCertificate,
+        )
+    }
+
+    pub(crate) fn bad_pin() -> Self {
+        Self::invalid_argument("pin", "must be sha256/ and the base64 of 32 bytes", Remedy::PinForm)
+    }
+
+    pub(crate) fn server_name() -> Self {
+        Self::invalid_argument(
+            "server_name",
+            "must be a DNS name or an IP address",
+            Remedy::NameOfCertificate,
+        )
+    }
+
+    pub(crate) fn no_trust() -> Self {
+        Self::invalid_argument("ca", "nothing says which Key Provider to trust", Remedy::SayWhomToTrust)
+    }
+
+    pub(crate) fn private_key() -> Self {
+        Self::bad_pem("key", "must hold one private key in PEM form, not encrypted")
+    }
+
+    pub(crate) fn ca_not_x509() -> Self {
+        Self::bad_pem("ca", "holds something that is not an X.509 certificate")
+    }
+
+    pub(crate) fn no_system_store() -> Self {
+        Self::invalid_argument(
+            "ca",
+            "the system has no certificate store that can be read",
+            Remedy::CaInsteadOfSystem,
+        )
+    }
+
+    pub(crate) fn tls_setup() -> Self {
+        Self::invalid_argument("tls", "these options do not go together", Remedy::AnyTlsVersion)
+    }
+
+    pub(crate) fn probe_without_url() -> Self {
+        Self::invalid_argument(
+            "url",
+            "must be given, because a transport of one's own cannot be examined",
+            Remedy::Example("https://kp-alice:8443"),
+        )
+    }
+
+    pub(crate) fn client_closed() -> Self {
+        Self::invalid_argument("client", "is closed", Remedy::NewClient)
+    }
+}

@@ -1,0 +1,419 @@
+//! Errors as data: a stable code, whose side failed, the argument concerned, what was seen and what to do.
+//!
+//! Every text that an error of this crate has is in this folder, so that their tone is one and a reader can see at a glance that none of
+//! them carries a key, a body or a parser's own words. Front ends show [`Error::message_in`] and [`Error::hint_in`], in their own names.
+
+mod arguments;
+mod code;
+mod explain;
+#[cfg(feature = "https")]
+mod network;
+mod remedy;
+mod replies;
+mod spelling;
+#[cfg(feature = "https")]
+mod tls;
+#[cfg(feature = "https")]
+pub(crate) mod warnings;
+
+use std::borrow::Cow;
+use std::fmt;
+
+pub use code::{Advice, ErrorCode, Side};
+pub use explain::Explanation;
+pub use remedy::Remedy;
+pub use spelling::{Canonical, Spelling};
+
+/// Shorthand for what fallible functions of this crate return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure: a code, a one-line message, a remedy, and advice about asking again.
+///
+/// Neither [`Display`](fmt::Display) nor [`Debug`] shows what a KP wrote: see [`Error::provider_text`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Parts>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Parts {
+    code: ErrorCode,
+    field: Option<Cow<'static, str>>,
+    /// Without the field.
+    what: Cow<'static, str>,
+    seen: Option<Cow<'static, str>>,
+    remedy: Remedy,
+    advice: Advice,
+    status: Option<u16>,
+    provider_text: Option<String>,
+    /// Message and hint in the spelling of this crate.
+    message: Cow<'static, str>,
+    hint: Cow<'static, str>,
+}
+
+impl Error {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        self.0.code
+    }
+
+    /// What happened, in one line, lower case and without a full stop; it begins with the argument concerned, if there is one.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What to do about it; empty when there is nothing to add.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        &self.0.hint
+    }
+
+    /// The argument or option that breaks a rule, by its name in the [table](crate::options::OPTIONS) or in the draft.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        self.0.field.as_deref()
+    }
+
+    /// What happened, without the argument concerned: for front ends that show that in a place of its own.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.0.what
+    }
+
+    /// What was seen instead of what is allowed (a number, a name, an alert), where that can be shown.
+    #[must_use]
+    pub fn seen(&self) -> Option<&str> {
+        self.0.seen.as_deref()
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> &Remedy {
+        &self.0.remedy
+    }
+
+    /// The message with the names of a front end.
+    ///
+    /// ```
+    /// use skip_client::BitLength;
+    /// use skip_client::error::Spelling;
+    ///
+    /// struct CommandLine;
+    ///
+    /// impl Spelling for CommandLine {
+    ///     fn name(&self, name: &str) -> String {
+    ///         format!("--{name}")
+    ///     }
+    ///     fn setting(&self, name: &str, value: &str) -> String {
+    ///         format!("--{name} {value}")
+    ///     }
+    /// }
+    ///
+    /// let error = BitLength::new(7).unwrap_err();
+    /// assert!(error.message().starts_with("size: "));
+    /// assert!(error.message_in(&CommandLine).starts_with("--size: "));
+    /// ```
+    #[must_use]
+    pub fn message_in(&self, spelling: &dyn Spelling) -> String {
+        message(self.0.field.as_deref(), &self.0.what, spelling).into_owned()
+    }
+
+    /// The hint with the names of a front end.
+    #[must_use]
+    pub fn hint_in(&self, spelling: &dyn Spelling) -> String {
+        self.0.remedy.text(spelling).into_owned()
+    }
+
+    /// What to ask next.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        self.0.advice
+    }
+
+    /// The HTTP status, when the KP answered.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// What the KP wrote beside a status other than 200: printable text of at most 512 bytes, in which each run of 16 or more
+    /// characters that could be a key is replaced by `[redacted]`.
+    ///
+    /// It is kept apart from the message because it is not ours: show it to a person, do not log it.
+    #[must_use]
+    pub fn provider_text(&self) -> Option<&str> {
+        self.0.provider_text.as_deref()
+    }
+
+    /// An argument of the caller breaks a rule: `field` names it, `rule` says which rule, `remedy` what to do.
+    ///
+    /// For bindings and front ends; never pass a secret in any of the three.
+    #[must_use]
+    pub fn invalid_argument(field: &str, rule: impl fmt::Display, remedy: impl Into<Remedy>) -> Self {
+        let mut error = Self::new(ErrorCode::InvalidArgument, Advice::No, rule.to_string(), remedy);
+        error.0.field = Some(field.to_owned().into());
+        error.0.message = message(Some(field), &error.0.what, &Canonical).into_owned().into();
+        error
+    }
+
+    /// The same error about the argument `field`: for front ends where one rule serves arguments of several names.
+    #[must_use]
+    pub fn about(mut self, field: &'static str) -> Self {
+        self.0.field = Some(field.into());
+        self.0.message = message(Some(field), &self.0.what, &Canonical).into_owned().into();
+        self
+    }
+
+    fn new(code: ErrorCode, advice: Advice, what: impl Into<Cow<'static, str>>, remedy: impl Into<Remedy>) -> Self {
+        let (what, remedy) = (what.into(), remedy.into());
+        Self(Box::new(Parts {
+            code,
+            field: None,
+            seen: None,
+            advice,
+            status: None,
+            provider_text: None,
+            message: what.clone(),
+            hint: remedy.text(&Canonical),
+            what,
+            remedy,
+        }))
+    }
+
+    fn saw(mut self, seen: impl Into<Cow<'static, str>>) -> Self {
+        self.0.seen = Some(seen.into());
+        self
+    }
+
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_provider_text(mut self, text: Option<String>) -> Self {
+        self.0.provider_text = text;
+        self
+    }
+
+    #[cfg(feature = "https")]
+    pub(crate) fn with_advice(mut self, advice: Advice) -> Self {
+        self.0.advice = advice;
+        self
+    }
+}
+
+fn message<'a>(field: Option<&str>, what: &'a str, spelling: &dyn Spelling) -> Cow<'a, str> {
+    match field {
+        Some(field) => format!("{}: {what}", spelling.name(field)).into(),
+        None => what.into(),
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("code", &self.0.code)
+            .field("message", &self.0.message)
+            .field("hint", &self.0.hint)
+            .field("advice", &self.0.advice)
+            .field("status", &self.0.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Advice, Error, Remedy, Spelling};
+
+    /// Every error that the core can make, once.
+    fn all() -> Vec<Error> {
+        let all = vec![
+            Error::system_id("must not be empty"),
+            Error::remote_is_pattern(),
+            Error::key_id(false),
+            Error::key_id(true),
+            Error::psk("must have 1 to 256 bytes", Remedy::RandomPsk),
+            Error::psk_identity(),
+            Error::psk_file("is empty", Remedy::PskFileForm),
+            Error::bit_length("250"),
+            Error::bit_length("-8"),
+            Error::not_bits(),
+            Error::export_format(vec!["hex", "raw"]),
+            Error::message_kind(vec!["key", "entropy"]),
+            Error::export_size("wireguard", "wants a key of 256 bits"),
+            Error::export_key_id("libreswan", "wants a keyId of at most 64 bytes"),
+            Error::ikev2("is too short"),
+            Error::status_rejected(400, "a new key", Advice::No),
+            Error::status_rejected(400, "a key by its keyId", Advice::NewKey),
+            Error::status_unauthorized(403),
+            Error::status_not_found(Advice::No),
+            Error::status_not_found(Advice::NewKey),
+            Error::status_method_not_allowed(),
+            Error::status_busy(503),
+            Error::status_provider_failed(500, Advice::NewKey),
+            Error::status_provider_failed(500, Advice::SameRequest),
+            Error::status_unexpected(204),
+            Error::status_unexpected(302),
+            Error::malformed("key", "/key", "is not hexadecimal"),
+            Error::malformed("key", "", "line 1, column 2: unexpected end"),
+            Error::malformed_media_type("key", "text/html"),
+            Error::malformed_content_encoding(),
+            Error::weak_key(200, "the key is all zeros"),
+            Error::key_id_mismatch(),
+            Error::key_size_mismatch(Some(256), 128),
+            Error::key_size_mismatch(None, 64),
+            Error::entropy_size_mismatch(256, 128),
+        ];
+        #[cfg(feature = "https")]
+        let all = all.into_iter().chain([
+            Error::unknown_remote(),
+            Error::not_supported("keys"),
+            Error::url("must begin with https://, because SKIP runs over TLS only"),
+            Error::proxy("must begin with http://"),
+            Error::unknown_option("timeuot"),
+            Error::not_a_flag("lenient"),
+            Error::not_seconds("timeout", false, "inf"),
+            Error::not_seconds("wait_when_busy", true, "-1"),
+            Error::tls_version_argument(),
+            Error::half_a_client_cert("key"),
+            Error::bad_pem("ca", "must hold at least one certificate in PEM form"),
+            Error::client_cert_does_not_fit(),
+            Error::bad_pin(),
+            Error::server_name(),
+            Error::no_trust(),
+            Error::no_system_store(),
+            Error::tls_setup(),
+            Error::client_closed(),
+            Error::cancelled(Advice::NewKey),
+            Error::connection_lost(Advice::NewKey),
+            Error::connection_lost(Advice::SameRequest),
+            Error::timed_out("the reply", Advice::NewKey),
+            Error::timed_out("a connection", Advice::SameRequest),
+            Error::name_not_found("kp-alice"),
+            Error::connect_failed("127.0.0.1:1", Some(std::io::ErrorKind::ConnectionRefused)),
+            Error::connect_failed("127.0.0.1:1", Some(std::io::ErrorKind::HostUnreachable)),
+            Error::connect_failed("127.0.0.1:1", Some(std::io::ErrorKind::PermissionDenied)),
+            Error::connect_failed("127.0.0.1:1", Some(std::io::ErrorKind::AddrNotAvailable)),
+            Error::connect_failed("127.0.0.1:1", None),
+            Error::proxy_failed(None),
+            Error::proxy_failed(Some(403)),
+            Error::proxy_failed(Some(407)),
+            Error::headers_too_large(),
+            Error::body_too_large(),
+            Error::not_http("it has no HTTP/1 head"),
+            Error::tls_unknown_issuer(),
+            Error::tls_wrong_name(&[]),
+            Error::tls_wrong_name(&["localhost".into()]),
+            Error::tls_expired(),
+            Error::tls_not_yet_valid(),
+            Error::tls_other_key(),
+            Error::tls_ca_as_server(),
+            Error::tls_bad_certificate(),
+            Error::tls_client_cert_wanted(),
+            Error::tls_client_cert_refused(),
+            Error::tls_version(),
+            Error::tls_no_shared_suite(),
+            Error::tls_unrecognised_name(),
+            Error::tls_alert("internal_error"),
+            Error::tls_not_tls(),
+            Error::tls_broken(),
+            Error::tls_closed(),
+        ]);
+        #[cfg(feature = "psk")]
+        let all = all.chain([
+            Error::psk_with("ca"),
+            Error::psk_unknown_identity(),
+            Error::psk_wrong_key(),
+            Error::psk_refused(),
+            Error::psk_no_shared_suite(),
+            Error::psk_certificate_instead(),
+            Error::psk_client_cert_wanted(),
+            Error::psk_closed(),
+            Error::tls_weak_dh(),
+        ]);
+        all.into_iter().collect()
+    }
+
+    /// The texts may change, but only on purpose: `INSTA_UPDATE=always cargo test` records them again.
+    #[cfg(feature = "psk")]
+    #[test]
+    fn texts_are_as_recorded() {
+        let lines: Vec<String> = all()
+            .iter()
+            .map(|e| format!("{} ({})\n  {}\n  hint: {}", e.code(), e.advice(), e.message(), e.hint()))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn messages_are_one_line_in_lower_case_without_a_full_stop_and_have_a_hint() {
+        for error in all() {
+            let message = error.to_string();
+            assert!(
+                !message.is_empty() && !message.contains('\n') && !message.ends_with('.'),
+                "{message}"
+            );
+            assert!(!message.starts_with(|c: char| c.is_uppercase()), "{message}");
+            assert!(
+                !error.hint().is_empty() && !error.hint().contains('\n') && !error.hint().ends_with('.'),
+                "{message}"
+            );
+        }
+    }
+
+    /// Every name goes through here, so that no front end shows another's.
+    struct Marked;
+
+    impl Spelling for Marked {
+        fn name(&self, _: &str) -> String {
+            "MARK".into()
+        }
+
+        fn setting(&self, _: &str, _: &str) -> String {
+            "MARK".into()
+        }
+    }
+
+    #[test]
+    fn names_of_options_are_spelled_by_the_front_end() {
+        for error in all() {
+            let shown = format!("{} {}", error.message_in(&Marked), error.hint_in(&Marked));
+            for option in crate::options::OPTIONS
+                .iter()
+                .filter(|option| option.name.contains('_'))
+            {
+                assert!(!shown.contains(option.name), "{}: {shown}", option.name);
+            }
+            assert_eq!(
+                error.field().is_some(),
+                error.message_in(&Marked).starts_with("MARK: "),
+                "{shown}"
+            );
+        }
+        let about_bits = crate::BitLength::new(7).expect_err("no whole byte").about("bits");
+        assert!(about_bits.message().starts_with("bits: "), "{about_bits}");
+    }
+
+    #[cfg(feature = "https")]
+    #[test]
+    fn every_code_is_made_somewhere() {
+        for code in super::ErrorCode::ALL {
+            assert!(all().iter().any(|e| e.code() == code), "{code}");
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_what_the_provider_wrote() {
+        let error = Error::status_busy(503).with_provider_text(Some("marker".into()));
+        assert_eq!(error.provider_text(), Some("marker"));
+        assert!(!format!("{error:?} {error}").contains("marker"));
+    }
+}

@@ -1,0 +1,114 @@
+//! Connections that failed or were lost.
+
+use super::{Advice, Error, ErrorCode, Remedy};
+
+/// What happens on the way to the Key Provider.
+impl Error {
+    pub(crate) fn cancelled(advice: Advice) -> Self {
+        Self::new(
+            ErrorCode::ConnectionLost,
+            advice,
+            "the call was cancelled before its reply came",
+            lost(advice),
+        )
+    }
+
+    pub(crate) fn connection_lost(advice: Advice) -> Self {
+        Self::new(
+            ErrorCode::ConnectionLost,
+            advice,
+            "the connection was lost before the whole reply came",
+            lost(advice),
+        )
+    }
+
+    pub(crate) fn timed_out(what: &'static str, advice: Advice) -> Self {
+        let remedy = match advice {
+            Advice::NewKey => lost(advice),
+            _ => Remedy::CheckAddressOrAllowTime,
+        };
+        Self::new(
+            ErrorCode::TimedOut,
+            advice,
+            format!("{what} did not come in time"),
+            remedy,
+        )
+    }
+
+    pub(crate) fn name_not_found(name: &str) -> Self {
+        Self::new(
+            ErrorCode::ConnectFailed,
+            Advice::SameRequest,
+            format!("the name {name} has no address"),
+            Remedy::CheckName,
+        )
+    }
+
+    pub(crate) fn connect_failed(to: &str, kind: Option<std::io::ErrorKind>) -> Self {
+        use std::io::ErrorKind;
+        let (reason, remedy) = match kind {
+            Some(ErrorKind::ConnectionRefused) => ("nothing listens there", Remedy::CheckPort),
+            Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => {
+                ("there is no route to it", Remedy::CheckRoutes)
+            }
+            Some(ErrorKind::PermissionDenied) => ("the system forbids it", Remedy::CheckFirewall),
+            Some(ErrorKind::AddrNotAvailable) => ("no local port or address is free", Remedy::FewerConnections),
+            _ => ("the connection did not come up", Remedy::CheckNetwork),
+        };
+        Self::new(
+            ErrorCode::ConnectFailed,
+            Advice::SameRequest,
+            format!("cannot connect to {to}: {reason}"),
+            remedy,
+        )
+    }
+
+    pub(crate) fn proxy_failed(status: Option<u16>) -> Self {
+        let (message, remedy) = match status {
+            Some(407) => (
+                "the proxy wants a user name and password".into(),
+                Remedy::ProxyCredentials,
+            ),
+            Some(status) => (
+                format!("the proxy refused the tunnel (its status is {status})"),
+                Remedy::ProxyRules,
+            ),
+            None => ("the proxy did not open a tunnel".into(), Remedy::ProxyWithConnect),
+        };
+        Self::new(ErrorCode::ConnectFailed, Advice::SameRequest, message, remedy)
+    }
+
+    pub(crate) fn headers_too_large() -> Self {
+        Self::new(
+            ErrorCode::ResponseTooLarge,
+            Advice::No,
+            "the reply has more than 16 KiB or 128 lines of headers",
+            Remedy::CheckUrlAndProxy,
+        )
+    }
+
+    pub(crate) fn body_too_large() -> Self {
+        Self::new(
+            ErrorCode::ResponseTooLarge,
+            Advice::No,
+            "the reply has a body of more than 64 KiB",
+            Remedy::CheckUrlAndProxy,
+        )
+    }
+
+    pub(crate) fn not_http(reason: &'static str) -> Self {
+        Self::new(
+            ErrorCode::MalformedResponse,
+            Advice::No,
+            format!("the reply is not HTTP that can be read: {reason}"),
+            Remedy::CheckUrlAndProxy,
+        )
+    }
+}
+
+fn lost(advice: Advice) -> Remedy {
+    match advice {
+        Advice::NewKey => Remedy::NewKey,
+        _ => Remedy::AskAgain,
+    }
+}
