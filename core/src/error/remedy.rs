@@ -107,6 +107,8 @@ pub enum Remedy {
     CompareKeys,
     CheckIdentityAndPort,
     SuitesOfPsk,
+    SuitesOfPskWithForwardSecrecy,
+    Tls12IfKnown,
     IdentityPortOrCa,
     CertificateInsteadOfPsk,
     CheckIdentityAndKey,
@@ -330,6 +332,22 @@ impl Remedy {
                 return format!(
                     "it needs PSK or DHE-PSK with AES-256, or TLS 1.3; if it has a certificate, give its CA ({ca}) instead of a \
                      pre-shared key"
+                )
+                .into();
+            }
+            Self::SuitesOfPskWithForwardSecrecy => {
+                let (ca, forward_secrecy) = (name("ca"), name("forward_secrecy"));
+                return format!(
+                    "with {forward_secrecy} it needs DHE-PSK with AES-256, or TLS 1.3; if it has a certificate, give its CA ({ca}) \
+                     instead of a pre-shared key"
+                )
+                .into();
+            }
+            Self::Tls12IfKnown => {
+                return format!(
+                    "if its operator confirms that it takes pre-shared keys in TLS 1.2 only, use {}; otherwise something on the \
+                     path breaks the handshakes",
+                    setting("tls", "1.2")
                 )
                 .into();
             }

@@ -155,10 +155,23 @@ impl Error {
         )
     }
 
-    pub(crate) fn psk_no_shared_suite() -> Self {
+    pub(crate) fn psk_no_shared_suite(forward_secrecy: bool) -> Self {
         Self::tls(
             "the Key Provider and this client share no cipher suite for pre-shared keys",
-            Remedy::SuitesOfPsk,
+            if forward_secrecy {
+                Remedy::SuitesOfPskWithForwardSecrecy
+            } else {
+                Remedy::SuitesOfPsk
+            },
+        )
+    }
+
+    /// RFC 7507: the Key Provider has a higher version than the one that was offered as a fallback.
+    pub(crate) fn psk_fallback_refused() -> Self {
+        Self::tls(
+            "the Key Provider has TLS 1.3, but no handshake with the pre-shared key succeeded there, and it refuses TLS 1.2 as a \
+             fallback (inappropriate_fallback)",
+            Remedy::Tls12IfKnown,
         )
     }
 

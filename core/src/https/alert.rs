@@ -27,6 +27,8 @@ pub(super) const HANDSHAKE_FAILURE: u8 = 40;
 const DECRYPT_ERROR: u8 = 51;
 pub(super) const PROTOCOL_VERSION: u8 = 70;
 pub(super) const INSUFFICIENT_SECURITY: u8 = 71;
+#[cfg(feature = "psk")]
+pub(super) const INAPPROPRIATE_FALLBACK: u8 = 86;
 pub(super) const UNRECOGNISED_NAME: u8 = 112;
 pub(super) const CERTIFICATE_REQUIRED: u8 = 116;
 

@@ -15,12 +15,12 @@ use proptest::prelude::*;
 
 use super::connection::{OnWire, TlsStream, Wire};
 use super::http1::Target;
-use super::{Https, Open, Refused, TlsStack, Url};
+use super::{Dialer, Https, Open, TlsStack, Url};
 use crate::client::Client;
 use crate::error::{Advice, Error, ErrorCode};
 use crate::fork::PerProcess;
 use crate::key::Key;
-use crate::transport::{CancelToken, ConnectionInfo, Control};
+use crate::transport::{CancelToken, ConnectionInfo};
 
 /// What a connection comes to before a request is written on it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -145,22 +145,22 @@ struct Network {
 }
 
 impl TlsStack for Network {
-    fn hellos(&self) -> Vec<usize> {
-        vec![0]
-    }
-
-    fn connect(&self, _: usize, wire: Wire, control: &Control<'_>) -> Result<Open, Refused> {
+    fn open(&self, dialer: &mut Dialer<'_>) -> Result<Open, Error> {
+        let (wire, _watch) = dialer.dial()?;
         let mut book = book(&self.book);
         match book.dials.pop_front().unwrap_or(Dial::Up) {
             Dial::Up => {}
             Dial::Down => {
-                return Err(Error::connect_failed("the model", Some(io::ErrorKind::ConnectionRefused)).into());
+                return Err(Error::connect_failed(
+                    "the model",
+                    Some(io::ErrorKind::ConnectionRefused),
+                ));
             }
-            Dial::NoTls => return Err(Error::tls_closed().into()),
+            Dial::NoTls => return Err(Error::tls_closed()),
             Dial::Silent => {
                 drop(book);
-                thread::sleep(control.deadline.saturating_duration_since(Instant::now()));
-                return Err(Error::timed_out("the TLS handshake", Advice::SameRequest).into());
+                thread::sleep(dialer.control.deadline.saturating_duration_since(Instant::now()));
+                return Err(Error::timed_out("the TLS handshake", Advice::SameRequest));
             }
         }
         book.connections += 1;

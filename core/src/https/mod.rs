@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::fork::PerProcess;
 use crate::options::{ClientCert, Options, TlsVersion};
 use crate::request::Request;
-use crate::transport::{ConnectionInfo, Control, Response, Socket, Transport, TransportError};
+use crate::transport::{ConnectionInfo, Control, Response, Socket, Transport, TransportError, Watch};
 use ::rustls::pki_types::pem::PemObject;
 use ::rustls::pki_types::{CertificateDer, ServerName};
 
@@ -47,28 +47,12 @@ const IDLE_TIME: Duration = Duration::from_mins(1);
 
 /// A TLS library, set up for one Key Provider.
 trait TlsStack: Send + Sync {
-    /// The hellos to try in this order, each on a TCP connection of its own, until one is taken.
-    fn hellos(&self) -> Vec<usize>;
-
-    /// Does the handshake that begins with this hello on a connected socket.
-    fn connect(&self, hello: usize, wire: Wire, control: &Control<'_>) -> std::result::Result<Open, Refused>;
+    /// Opens a connection that is ready for a request. A handshake that is tried with several hellos dials for each of them.
+    fn open(&self, dialer: &mut Dialer<'_>) -> Result<Open>;
 }
 
 /// A stream that is ready for a request, and how it came up (without URL and address).
 type Open = (Box<dyn TlsStream>, ConnectionInfo);
-
-/// A handshake that failed.
-struct Refused {
-    error: Error,
-    /// Whether the next hello may fare better, and how much this error explains when none does.
-    next: Option<u8>,
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Self { error, next: None }
-    }
-}
 
 /// The certificates of the CAs that were given.
 fn ca_certificates(options: &Options) -> Result<Vec<CertificateDer<'static>>> {
@@ -186,36 +170,20 @@ impl Https {
     fn connect(&self, control: &Control<'_>) -> Result<Connection> {
         self.let_inherited_go();
         let connecting = control.while_connecting();
-        let addresses = self.resolve(&connecting)?;
-        let mut refused: Option<Refused> = None;
-        let mut reached = None;
-        for hello in self.tls.hellos() {
-            // the address that answered the first hello gets the others too
-            let addresses = reached.as_ref().map_or(addresses.as_slice(), std::slice::from_ref);
-            let (socket, address) = match self.open_socket(addresses, &connecting) {
-                Ok(connected) => connected,
-                // what the KP answered before explains more than a port that is shut now
-                Err(error) => return Err(refused.map_or(error, |best| best.error)),
-            };
-            let _watch = control.watch(&socket);
-            match self.tls.connect(hello, Wire::new(socket), &connecting) {
-                Ok((tls, info)) => {
-                    let info = ConnectionInfo {
-                        url: self.url.text.clone(),
-                        address: address.to_string(),
-                        ..info
-                    };
-                    let connection = Connection::new(tls, info);
-                    self.pool().last = Some(Arc::clone(&connection.info));
-                    return Ok(connection);
-                }
-                Err(failed) if failed.next.is_none() => return Err(failed.error),
-                Err(failed) if refused.as_ref().is_some_and(|best| best.next >= failed.next) => {}
-                Err(failed) => refused = Some(failed),
-            }
-            reached = Some(address);
-        }
-        Err(refused.map_or_else(Error::tls_closed, |best| best.error))
+        let mut dialer = Dialer {
+            https: self,
+            control: &connecting,
+            addresses: self.resolve(&connecting)?,
+        };
+        let (tls, info) = self.tls.open(&mut dialer)?;
+        let info = ConnectionInfo {
+            url: self.url.text.clone(),
+            address: dialer.addresses.first().map(SocketAddr::to_string).unwrap_or_default(),
+            ..info
+        };
+        let connection = Connection::new(tls, info);
+        self.pool().last = Some(Arc::clone(&connection.info));
+        Ok(connection)
     }
 
     /// The addresses to try.
@@ -246,6 +214,24 @@ fn tls_stack(options: &Options, url: &Url) -> Result<Box<dyn TlsStack>> {
         return Ok(Box::new(openssl::Legacy::new(options, url)?));
     }
     Ok(Box::new(rustls::Rustls::new(options, url)?))
+}
+
+/// Makes the TCP connections to one Key Provider on which a handshake is tried.
+struct Dialer<'a> {
+    https: &'a Https,
+    control: &'a Control<'a>,
+    /// Those of the name; after the first connection only the one that answered.
+    addresses: Vec<SocketAddr>,
+}
+
+impl<'a> Dialer<'a> {
+    /// A connection that cancelling the call or closing the client ends, for as long as the guard lives.
+    fn dial(&mut self) -> Result<(Wire, [Option<Watch<'a>>; 2])> {
+        let (socket, address) = self.https.open_socket(&self.addresses, self.control)?;
+        self.addresses = vec![address];
+        let watch = self.control.watch(&socket);
+        Ok((Wire::new(socket), watch))
+    }
 }
 
 impl Transport for Https {

@@ -16,7 +16,7 @@ use rustls::{
 };
 
 use crate::error::{Error, Result, warnings};
-use crate::transport::{ConnectionInfo, Control, WipedBuffer};
+use crate::transport::{ConnectionInfo, WipedBuffer};
 
 use super::connection::{OnWire, Stop, TlsStream, Wire, wait};
 use super::dial::not_connected;
@@ -24,7 +24,7 @@ use super::divert;
 use super::pin::Pin;
 use super::private_key;
 use super::url::Url;
-use super::{ClientCert, Open, Options, Refused, TlsStack, TlsVersion};
+use super::{ClientCert, Dialer, Open, Options, TlsStack, TlsVersion};
 use super::{ca_certificates, certificates, server_name, system_certificates};
 
 /// What is the same for all connections to one Key Provider.
@@ -65,11 +65,8 @@ impl Rustls {
 }
 
 impl TlsStack for Rustls {
-    fn hellos(&self) -> Vec<usize> {
-        vec![0]
-    }
-
-    fn connect(&self, _: usize, wire: Wire, control: &Control<'_>) -> std::result::Result<Open, Refused> {
+    fn open(&self, dialer: &mut Dialer<'_>) -> Result<Open> {
+        let (wire, _watch) = dialer.dial()?;
         let session =
             ClientConnection::new(Arc::clone(&self.config), self.server_name.clone()).map_err(|e| explain(&e))?;
         let mut stream = Stream {
@@ -80,7 +77,7 @@ impl TlsStack for Rustls {
             peer_has_closed: false,
             said_goodbye: false,
         };
-        wait(&mut stream, control, Stream::handshake).map_err(|stop| match stop {
+        wait(&mut stream, dialer.control, Stream::handshake).map_err(|stop| match stop {
             Stop::Ended(ended) => not_connected(ended, "the TLS handshake"),
             Stop::Refused(error) => error,
             Stop::Io(error) => stream

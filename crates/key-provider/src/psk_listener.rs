@@ -20,6 +20,8 @@ use crate::switches::{Quirk, Snapshot, Versions};
 const SUITES: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA";
 
 const GCM_SUITES: &str = "DHE-PSK-AES256-GCM-SHA384:PSK-AES256-GCM-SHA384";
+/// Those of a server in Python, in its order.
+const GCM_SUITES_PLAIN_FIRST: &str = "PSK-AES256-GCM-SHA384:DHE-PSK-AES256-GCM-SHA384";
 
 /// The first of these lists that the OpenSSL in use knows: ML-KEM came with 3.5.
 const GROUPS: [&str; 2] = ["X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384"];
@@ -42,6 +44,7 @@ struct Style {
     is_classic: bool,
     has_hint: bool,
     gcm_only: bool,
+    no_dh: bool,
 }
 
 impl PskAcceptor {
@@ -109,6 +112,7 @@ impl Shared {
         context.set_max_proto_version(Some(style.newest()))?;
         context.set_cipher_list(match &self.suites {
             Some(suites) => suites,
+            None if style.no_dh => GCM_SUITES_PLAIN_FIRST,
             None if style.gcm_only => GCM_SUITES,
             None => SUITES,
         })?;
@@ -116,7 +120,9 @@ impl Shared {
         context
             .set_groups_list(best)
             .or_else(|_| context.set_groups_list(without_ml_kem))?;
-        set_dh_auto(&mut context)?;
+        if !style.no_dh {
+            set_dh_auto(&mut context)?;
+        }
         if style.has_hint {
             set_identity_hint(&mut context, c"skip-key-provider")?;
         }
@@ -128,11 +134,13 @@ impl Shared {
 impl Style {
     fn of(switches: Snapshot) -> Self {
         let gcm_only = switches.quirk(Quirk::PskGcmOnly);
+        let no_dh = switches.quirk(Quirk::PskNoDh);
         Self {
             versions: if gcm_only { Versions::Tls12 } else { switches.versions() },
-            is_classic: switches.quirk(Quirk::ClassicPsk),
+            is_classic: no_dh || switches.quirk(Quirk::ClassicPsk),
             has_hint: switches.quirk(Quirk::PskIdentityHint),
             gcm_only,
+            no_dh,
         }
     }
 

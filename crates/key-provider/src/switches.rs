@@ -110,6 +110,9 @@ switches! {
         PskIdentityHint = "psk-identity-hint",
         /// Takes pre-shared keys in TLS 1.2 with AES-256-GCM only.
         PskGcmOnly = "psk-gcm-only",
+        /// Takes pre-shared keys as Python's ssl module does: bound to SHA-256 in TLS 1.3, and in TLS 1.2 without
+        /// Diffie-Hellman parameters, so that plain PSK is all that works there.
+        PskNoDh = "psk-no-dh",
         /// Gives a key by its keyId whatever remote is named.
         UnboundKeys = "unbound-keys",
     }

@@ -530,7 +530,8 @@ fn pre_shared_keys_work_in_both_versions_and_with_servers_of_the_old_callback() 
         ("", Tls13, "TLS 1.3", sha384, 0),
         ("", Tls12, "TLS 1.2", dhe, 0),
         ("tls-1.2-only", Auto, "TLS 1.2", dhe, 0),
-        ("classic-psk", Auto, "TLS 1.2", dhe, 0),
+        ("classic-psk", Auto, "TLS 1.3", sha256, 1),
+        ("classic-psk", Tls12, "TLS 1.2", dhe, 0),
         ("classic-psk", Tls13, "TLS 1.3", sha256, 1),
         ("classic-psk tls-1.3-only", Auto, "TLS 1.3", sha256, 1),
     ] {
@@ -539,18 +540,6 @@ fn pre_shared_keys_work_in_both_versions_and_with_servers_of_the_old_callback() 
         let expected = Ok((version.to_owned(), suite.to_owned(), warnings));
         assert_eq!(got, expected, "{quirks:?} {wanted:?}");
     }
-}
-
-#[test]
-fn a_hello_that_worked_is_remembered() {
-    let pair = pair(|o| o.quirks = vec![Quirk::ClassicPsk, Quirk::ConnectionClose]);
-    let client = alice(Mode::Psk, &pair);
-    client.capabilities().expect("after three hellos");
-    pair.set_quirks(&[Quirk::ConnectionClose]);
-    client.refresh_capabilities().expect("a new connection");
-    let info = client.connection().expect("connected");
-    // a KP without the quirk would have taken TLS 1.3 from the first hello
-    assert_eq!(info.tls_version, "TLS 1.2");
 }
 
 #[test]

@@ -11,16 +11,13 @@ use openssl::x509::{X509, X509StoreContextRef, X509VerifyResult};
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::error::{Error, Result};
-use crate::https::connection::Wire;
 use crate::https::dial::not_connected;
 use crate::https::pin::Pin;
 use crate::https::private_key;
 use crate::https::url::Url;
 use crate::https::{
-    ClientCert, Open, Options, Refused, TlsStack, alert, ca_certificates, certificates, server_name,
-    system_certificates,
+    ClientCert, Dialer, Open, Options, TlsStack, alert, ca_certificates, certificates, server_name, system_certificates,
 };
-use crate::transport::Control;
 
 use super::stream::{self, Stream, Why};
 use super::{context, setup_failed};
@@ -128,14 +125,11 @@ impl Legacy {
 }
 
 impl TlsStack for Legacy {
-    fn hellos(&self) -> Vec<usize> {
-        vec![0]
-    }
-
-    fn connect(&self, _: usize, wire: Wire, control: &Control<'_>) -> std::result::Result<Open, Refused> {
+    fn open(&self, dialer: &mut Dialer<'_>) -> Result<Open> {
+        let (wire, _watch) = dialer.dial()?;
         let presented = Presented::default();
         let ssl = self.ssl(&presented).map_err(setup_failed)?;
-        let stream = Stream::connect(ssl, wire, control).map_err(|(why, stream)| match why {
+        let stream = Stream::connect(ssl, wire, dialer.control).map_err(|(why, stream)| match why {
             Why::Ended(ended) => not_connected(ended, "the TLS handshake"),
             why => self.explain(&why, stream.as_ref().map(openssl::ssl::SslStream::ssl), &presented),
         })?;

@@ -1,5 +1,8 @@
-//! TLS by OpenSSL: pre-shared keys, which rustls has not, and the legacy suite of Table 1.
+//! TLS by OpenSSL: pre-shared keys, which rustls does not have, and the legacy suite of Table 1.
 
+#[cfg(test)]
+mod downgrade;
+mod fallback;
 mod legacy;
 mod psk;
 mod stream;
@@ -33,7 +36,11 @@ fn context(versions: TlsVersion) -> Result<SslContextBuilder, ErrorStack> {
     context.set_max_proto_version(Some(highest))?;
     // that a stream ends without close_notify is for HTTP to judge
     context.set_options(
-        SslOptions::IGNORE_UNEXPECTED_EOF | SslOptions::NO_COMPRESSION | SslOptions::NO_TICKET | CLEANSE_PLAINTEXT,
+        SslOptions::IGNORE_UNEXPECTED_EOF
+            | SslOptions::NO_COMPRESSION
+            | SslOptions::NO_RENEGOTIATION
+            | SslOptions::NO_TICKET
+            | CLEANSE_PLAINTEXT,
     );
     // draft 4.2.2: a key is given once, so nothing is kept that would make early data possible
     context.set_session_cache_mode(SslSessionCacheMode::OFF);

@@ -3,46 +3,29 @@
 use std::ffi::CStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{Ssl, SslContext, SslRef, SslVerifyMode};
+use openssl::ssl::{Ssl, SslContext, SslMode, SslRef, SslVerifyMode};
 use rustls::pki_types::ServerName;
 use skip_tls_psk::{Hash, offer, set_groups};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result, warnings};
 use crate::https::connection::Wire;
 use crate::https::dial::not_connected;
 use crate::https::url::Url;
-use crate::https::{Open, Options, Refused, TlsStack, TlsVersion, alert, server_name};
+use crate::https::{Dialer, Open, Options, TlsStack, TlsVersion, alert, server_name};
 use crate::psk::Psk;
-use crate::transport::Control;
+use crate::transport::{ConnectionInfo, Control};
 
+use super::fallback::{Attempt, Explains, Fallback, Refused, is_downgraded};
 use super::stream::{self, Stream, Why};
 use super::{context, setup_failed};
 
-/// Table 1 recommends the two with CBC; GCM comes before them where a Key Provider has it. Plain PSK has no forward secrecy.
-const SUITES: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA";
-
-/// The hellos that there are. None fits every Key Provider: those on OpenSSL's callback of TLS 1.2 refuse a hello with a key bound to
-/// SHA-384, even if they have TLS 1.2.
-const HELLOS: [Hello; 4] = [
-    Hello {
-        versions: TlsVersion::Auto,
-        hash: Some(Hash::Sha384),
-    },
-    Hello {
-        versions: TlsVersion::Tls13,
-        hash: Some(Hash::Sha384),
-    },
-    Hello {
-        versions: TlsVersion::Tls12,
-        hash: None,
-    },
-    Hello {
-        versions: TlsVersion::Tls13,
-        hash: Some(Hash::Sha256),
-    },
-];
+/// With forward secrecy. Table 1 recommends the one with CBC and SHA-384; GCM comes before it where a Key Provider has it.
+const DHE: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:DHE-PSK-AES256-CBC-SHA";
+/// The same, and plain PSK last, so that it is taken only by a Key Provider that has nothing else or wants nothing else.
+const ALL: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:DHE-PSK-AES256-CBC-SHA:PSK-AES256-GCM-SHA384";
 
 /// The group that a Key Provider took last time, and the list that sends the share of no other: each share costs as much as the rest of
 /// the hello. The others stay on offer, for one more round trip.
@@ -51,22 +34,15 @@ const SHARES: [(&str, &CStr); 2] = [
     ("x25519", c"?X25519MLKEM768:?*X25519:?P-256:?P-384"),
 ];
 
-struct Hello {
-    versions: TlsVersion,
-    hash: Option<Hash>,
-}
-
 /// What is the same for all connections to one Key Provider.
 pub(in crate::https) struct WithPsk {
     psk: Psk,
     shared: skip_tls_psk::Psk,
     /// What the name indication says; addresses are never sent there.
     name: Option<String>,
-    /// Into `HELLOS`, in the order to try them.
-    hellos: &'static [usize],
-    contexts: [OnceLock<SslContext>; HELLOS.len()],
-    /// The hello that was taken last.
-    worked: AtomicUsize,
+    versions: TlsVersion,
+    fallback: Fallback,
+    contexts: [OnceLock<SslContext>; Attempt::COUNT],
     /// Into `SHARES`, or behind them as long as no group is known.
     share: AtomicUsize,
 }
@@ -82,11 +58,6 @@ impl WithPsk {
         if let Some((other, _)) = others.iter().find(|(_, given)| *given) {
             return Err(Error::psk_with(other));
         }
-        let hellos: &[usize] = match options.tls {
-            TlsVersion::Auto => &[0, 2, 3],
-            TlsVersion::Tls12 => &[2],
-            TlsVersion::Tls13 => &[1, 3],
-        };
         let name = match server_name(options, url)? {
             ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
             _ => None,
@@ -95,31 +66,41 @@ impl WithPsk {
             psk: psk.clone(),
             shared: skip_tls_psk::Psk::new(psk.identity().as_bytes(), psk.key().expose()),
             name,
-            hellos,
+            versions: options.tls,
+            fallback: Fallback::new(options.tls, false),
             contexts: Default::default(),
-            worked: AtomicUsize::new(hellos[0]),
             share: AtomicUsize::new(SHARES.len()),
         };
         // what OpenSSL does not take should be known now
-        this.context(hellos[0]).map_err(setup_failed)?;
+        this.context(this.fallback.strongest()).map_err(setup_failed)?;
         Ok(this)
     }
 
-    fn context(&self, hello: usize) -> std::result::Result<&SslContext, ErrorStack> {
-        if let Some(context) = self.contexts[hello].get() {
+    fn context(&self, attempt: Attempt) -> std::result::Result<&SslContext, ErrorStack> {
+        let slot = &self.contexts[attempt as usize];
+        if let Some(context) = slot.get() {
             return Ok(context);
         }
-        let Hello { versions, hash } = HELLOS[hello];
+        let (versions, hash, suites) = match attempt {
+            Attempt::Sha384 => (self.versions, Some(Hash::Sha384), DHE),
+            Attempt::Sha256 => (TlsVersion::Tls13, Some(Hash::Sha256), DHE),
+            Attempt::Dhe => (TlsVersion::Tls12, None, DHE),
+            Attempt::Diagnosis if self.fallback.forward_secrecy => (TlsVersion::Tls12, None, DHE),
+            Attempt::Plain | Attempt::Diagnosis => (TlsVersion::Tls12, None, ALL),
+        };
         let mut context = context(versions)?;
-        context.set_cipher_list(SUITES)?;
+        context.set_cipher_list(suites)?;
+        if self.fallback.is_guarded(attempt) {
+            context.set_mode(SslMode::SEND_FALLBACK_SCSV);
+        }
         // with nobody to trust, a certificate is never accepted; without verification TLS 1.3 would take any
         context.set_verify(SslVerifyMode::PEER);
         offer(&mut context, self.shared.clone(), hash)?;
-        Ok(self.contexts[hello].get_or_init(|| context.build()))
+        Ok(slot.get_or_init(|| context.build()))
     }
 
-    fn ssl(&self, hello: usize) -> std::result::Result<Ssl, ErrorStack> {
-        let mut ssl = Ssl::new(self.context(hello)?)?;
+    fn ssl(&self, attempt: Attempt) -> std::result::Result<Ssl, ErrorStack> {
+        let mut ssl = Ssl::new(self.context(attempt)?)?;
         if let Some(name) = &self.name {
             ssl.set_hostname(name)?;
         }
@@ -130,85 +111,114 @@ impl WithPsk {
         Ok(ssl)
     }
 
-    fn warnings(&self, ssl: &SslRef) -> Vec<String> {
+    fn warnings(&self, attempt: Attempt, ssl: &SslRef) -> Vec<String> {
         let suite = stream::suite(ssl);
-        let mut warnings = Vec::new();
-        if suite.starts_with("TLS_PSK_") {
-            warnings.push(format!(
-                "{suite} has no forward secrecy: who learns the pre-shared key can read recorded traffic, keys included"
-            ));
-        }
-        if ssl.version_str() == "TLSv1.3" && !suite.ends_with("_SHA384") {
-            warnings.push(format!(
-                "{suite} is not in Table 1 of the draft: the key provider binds pre-shared keys to SHA-256"
-            ));
-        }
-        if self.psk.is_short() {
-            warnings
-                .push("the pre-shared key has fewer than 128 bits, which can be guessed: use 256 random bits".into());
-        }
-        warnings
-    }
-}
-
-impl TlsStack for WithPsk {
-    fn hellos(&self) -> Vec<usize> {
-        let first = self.worked.load(Ordering::Relaxed);
-        let others = self.hellos.iter().copied().filter(|hello| *hello != first);
-        std::iter::once(first).chain(others).collect()
+        let is_tls13 = ssl.version_str() == "TLSv1.3";
+        [
+            self.fallback.is_guarded(attempt).then(|| warnings::FALLBACK.to_owned()),
+            suite
+                .starts_with("TLS_PSK_")
+                .then(|| warnings::no_forward_secrecy(suite)),
+            (is_tls13 && !suite.ends_with("_SHA384")).then(|| warnings::bound_to_sha256(suite)),
+            self.psk.is_short().then(|| warnings::SHORT_PSK.to_owned()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
-    fn connect(&self, hello: usize, wire: Wire, control: &Control<'_>) -> std::result::Result<Open, Refused> {
-        let ssl = self.ssl(hello).map_err(setup_failed)?;
+    fn handshake(
+        &self,
+        attempt: Attempt,
+        wire: Wire,
+        control: &Control<'_>,
+    ) -> std::result::Result<(Stream, ConnectionInfo), Refused> {
+        let ssl = self.ssl(attempt).map_err(setup_failed)?;
         let stream = match Stream::connect(ssl, wire, control) {
             Ok(stream) => stream,
             Err((Why::Ended(ended), _)) => return Err(not_connected(ended, "the TLS handshake").into()),
-            Err((why, _)) => return Err(explain(&why, HELLOS[hello].versions)),
+            Err((why, _)) => return Err(explain(&why, attempt, self.fallback.forward_secrecy)),
         };
         let ssl = stream.ssl();
         // a certificate cannot have been verified, so this only says again what the verification says
-        if ssl.peer_certificate().is_some() || (HELLOS[hello].hash.is_some() && is_unproven_tls13(ssl)) {
+        if ssl.peer_certificate().is_some() || (ssl.version_str() == "TLSv1.3" && !ssl.session_reused()) {
             return Err(Error::psk_certificate_instead().into());
         }
-        self.worked.store(hello, Ordering::Relaxed);
-        let info = stream.info(self.warnings(ssl));
+        if attempt == Attempt::Diagnosis || (self.fallback.is_guarded(attempt) && is_downgraded(&server_random(ssl))) {
+            return Err(Error::psk_fallback_refused().into());
+        }
+        let info = stream.info(self.warnings(attempt, ssl));
         let taken = SHARES
             .iter()
             .position(|(group, _)| info.group.as_deref() == Some(*group));
         self.share.store(taken.unwrap_or(SHARES.len()), Ordering::Relaxed);
-        Ok((Box::new(stream), info))
+        Ok((stream, info))
     }
 }
 
-fn is_unproven_tls13(ssl: &SslRef) -> bool {
-    ssl.version_str() == "TLSv1.3" && !ssl.session_reused()
+impl TlsStack for WithPsk {
+    fn open(&self, dialer: &mut Dialer<'_>) -> Result<Open> {
+        let mut run = self.fallback.begin(Instant::now());
+        while let Some(attempt) = run.next() {
+            let (wire, _watch) = match dialer.dial() {
+                Ok(dialled) => dialled,
+                // what the Key Provider answered before explains more than a port that is closed now
+                Err(error) if error.code() == ErrorCode::ConnectFailed => return Err(run.error().unwrap_or(error)),
+                Err(error) => return Err(error),
+            };
+            match self.handshake(attempt, wire, dialer.control) {
+                Ok((stream, info)) => {
+                    run.accepted(attempt, Instant::now());
+                    return Ok((Box::new(stream), info));
+                }
+                Err(refused) => run.refused(attempt, refused),
+            }
+        }
+        Err(run.error().unwrap_or_else(Error::psk_closed))
+    }
 }
 
-/// What a failed handshake means. A Key Provider that speaks another dialect and one that does not know the key look alike in one
-/// attempt; what explains most of all attempts is shown.
-fn explain(why: &Why, versions: TlsVersion) -> Refused {
-    let (error, next) = match *why {
-        Why::Alert(UNKNOWN_PSK_IDENTITY) => (Error::psk_unknown_identity(), None),
-        Why::Alert(BAD_RECORD_MAC | DECRYPT_ERROR) => (Error::psk_wrong_key(), None),
+/// What a failed handshake means.
+pub(super) fn explain(why: &Why, attempt: Attempt, forward_secrecy: bool) -> Refused {
+    let (error, explains) = match *why {
+        Why::Alert(UNKNOWN_PSK_IDENTITY) => (Error::psk_unknown_identity(), Explains::All),
+        Why::Alert(BAD_RECORD_MAC | DECRYPT_ERROR) => (Error::psk_wrong_key(), Explains::All),
         // OpenSSL's word for a wrong key in TLS 1.3; GnuTLS says it of a key bound to SHA-384 as well
-        Why::Alert(ILLEGAL_PARAMETER) => (Error::psk_wrong_key(), Some(5)),
-        Why::Alert(41..=46 | 48 | 49 | alert::CERTIFICATE_REQUIRED) => (Error::psk_client_cert_wanted(), Some(4)),
-        Why::Alert(alert::UNRECOGNISED_NAME) => (Error::tls_unrecognised_name(), Some(4)),
-        Why::Alert(alert::HANDSHAKE_FAILURE | alert::INSUFFICIENT_SECURITY) => match versions {
-            TlsVersion::Tls12 => (Error::psk_no_shared_suite(), Some(3)),
-            TlsVersion::Auto | TlsVersion::Tls13 => (Error::psk_refused(), Some(2)),
-        },
-        Why::Alert(alert::PROTOCOL_VERSION) | Why::Reason(stream::UNSUPPORTED_PROTOCOL) => {
-            (Error::tls_version(), Some(1))
+        Why::Alert(ILLEGAL_PARAMETER) => (Error::psk_wrong_key(), Explains::Likely),
+        Why::Alert(41..=46 | 48 | 49 | alert::CERTIFICATE_REQUIRED) => {
+            (Error::psk_client_cert_wanted(), Explains::Port)
         }
-        Why::Alert(other) => (Error::tls_alert(alert::name(other)), Some(0)),
-        Why::Reason(stream::CERTIFICATE_VERIFY_FAILED) => (Error::psk_certificate_instead(), Some(4)),
-        Why::Reason(stream::DH_KEY_TOO_SMALL) => (Error::tls_weak_dh(), Some(5)),
-        Why::Reason(reason) if stream::NOT_TLS.contains(&reason) => (Error::tls_not_tls(), None),
-        Why::Reason(_) => (Error::tls_broken(), Some(0)),
-        Why::Closed | Why::Ended(_) => (Error::psk_closed(), Some(0)),
+        Why::Alert(alert::UNRECOGNISED_NAME) => (Error::tls_unrecognised_name(), Explains::Port),
+        Why::Alert(alert::HANDSHAKE_FAILURE | alert::INSUFFICIENT_SECURITY) => match attempt {
+            Attempt::Sha384 | Attempt::Sha256 => (Error::psk_refused(), Explains::Key),
+            Attempt::Dhe | Attempt::Plain | Attempt::Diagnosis => {
+                (Error::psk_no_shared_suite(forward_secrecy), Explains::Suite)
+            }
+        },
+        Why::Alert(alert::INAPPROPRIATE_FALLBACK) | Why::Reason(stream::INAPPROPRIATE_FALLBACK) => {
+            (Error::psk_fallback_refused(), Explains::Version)
+        }
+        Why::Alert(alert::PROTOCOL_VERSION) | Why::Reason(stream::UNSUPPORTED_PROTOCOL) => {
+            (Error::tls_version(), Explains::Version)
+        }
+        Why::Alert(other) => (Error::tls_alert(alert::name(other)), Explains::Little),
+        Why::Reason(stream::CERTIFICATE_VERIFY_FAILED) => (Error::psk_certificate_instead(), Explains::Port),
+        Why::Reason(stream::DH_KEY_TOO_SMALL) => (Error::tls_weak_dh(), Explains::Likely),
+        Why::Reason(reason) if stream::NOT_TLS.contains(&reason) => (Error::tls_not_tls(), Explains::All),
+        Why::Reason(_) => (Error::tls_broken(), Explains::Little),
+        Why::Closed | Why::Ended(_) => (Error::psk_closed(), Explains::Little),
     };
-    Refused { error, next }
+    let alert = match *why {
+        Why::Alert(alert) => Some(alert),
+        Why::Ended(_) | Why::Closed | Why::Reason(_) => None,
+    };
+    Refused { error, alert, explains }
+}
+
+fn server_random(ssl: &SslRef) -> [u8; 32] {
+    let mut random = [0; 32];
+    ssl.server_random(&mut random);
+    random
 }
 
 const BAD_RECORD_MAC: u8 = 20;

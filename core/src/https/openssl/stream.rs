@@ -25,6 +25,8 @@ pub(super) enum Why {
 
 pub(super) const CERTIFICATE_VERIFY_FAILED: i32 = 134;
 pub(super) const UNSUPPORTED_PROTOCOL: i32 = 258;
+/// TLS 1.2 from a server whose hello says that it has TLS 1.3.
+pub(super) const INAPPROPRIATE_FALLBACK: i32 = 373;
 pub(super) const DH_KEY_TOO_SMALL: i32 = 394;
 /// Records that are not TLS: wrong version number, bad record type, packet length too long, wrong SSL version.
 pub(super) const NOT_TLS: [i32; 4] = [267, 443, 198, 266];
