@@ -19,6 +19,7 @@ use pyo3::intern;
 use pyo3::panic::PanicException;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
+use skip_client::fork::{PerProcess, Process};
 use skip_client::{BitLength, CancelToken, Error, KeyId, SystemId};
 
 use crate::arguments::bits;
@@ -92,7 +93,8 @@ impl Job {
 /// be changed more often than anything is gained. A call that is older waits for the Key Provider, and does not count.
 struct Crew {
     client: Arc<skip_client::Client>,
-    state: Mutex<State>,
+    /// A child process has none of its parent's threads.
+    state: PerProcess<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -126,7 +128,7 @@ impl State {
 
 impl Crew {
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        lock(self.state.get())
     }
 
     fn submit(self: &Arc<Self>, job: Job) -> io::Result<()> {
@@ -231,8 +233,20 @@ impl Crew {
 }
 
 /// The outcomes for one loop. It is locked for moments only, and never while something of Python's runs.
-#[derive(Default)]
-struct Mailbox(Mutex<Letters>);
+struct Mailbox {
+    letters: Mutex<Letters>,
+    /// The process that made it. A child has a copy, whose bell would ring at the parent's loop.
+    process: Process,
+}
+
+impl Default for Mailbox {
+    fn default() -> Self {
+        Self {
+            letters: Mutex::default(),
+            process: Process::current(),
+        }
+    }
+}
 
 #[derive(Default)]
 struct Letters {
@@ -251,7 +265,7 @@ enum Bell {
 
 impl Mailbox {
     fn letters(&self) -> MutexGuard<'_, Letters> {
-        lock(&self.0)
+        lock(&self.letters)
     }
 
     fn put(&self, future: usize, outcome: Outcome) {
@@ -282,6 +296,9 @@ impl Mailbox {
 
     /// Says that no further call will be made.
     fn retire(&self) {
+        if !self.process.is_current() {
+            return;
+        }
         let mut letters = self.letters();
         letters.retired = true;
         let bell = letters.bell.clone();
@@ -293,6 +310,9 @@ impl Mailbox {
 
     /// Drops what came, and what will come: the loop has ended.
     fn shut(&self) {
+        if !self.process.is_current() {
+            return;
+        }
         let mut letters = self.letters();
         let old = (mem::take(&mut letters.outcomes), letters.bell.take());
         drop(letters);
@@ -322,7 +342,7 @@ impl Threads {
     fn new(client: &Client) -> Self {
         Self(Arc::new(Crew {
             client: Arc::clone(&client.0),
-            state: Mutex::default(),
+            state: PerProcess::default(),
         }))
     }
 

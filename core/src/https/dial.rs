@@ -89,12 +89,12 @@ fn connect_one(address: SocketAddr, control: &Control<'_>) -> Result<Arc<Socket>
                 Err(error) => return Err(failed(error.into())),
             }
         }
-        if let Some(error) = tcp.take_error().map_err(failed)? {
-            return Err(failed(error));
-        }
     }
     if socket.is_ended() {
         return Err(not_connected(Ended::Cancelled, "a connection"));
+    }
+    if let Some(error) = tcp.take_error().map_err(failed)? {
+        return Err(failed(error));
     }
     tcp.set_nonblocking(false).map_err(failed)?;
     // a request is one small write that must not wait for anything

@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use skip_client::fork::Process;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime;
@@ -26,7 +27,7 @@ use crate::service::{Counters, Provider};
 use crate::switches::{Fault, Quirk, Switches};
 
 /// Two running Key Providers. Dropping it stops them: their threads have ended and their sockets are closed when `drop`
-/// returns.
+/// returns. In a child process, which has a copy of this value, dropping that copy changes nothing.
 #[derive(Debug)]
 pub struct KeyProviderPair {
     alice: Endpoint,
@@ -36,8 +37,9 @@ pub struct KeyProviderPair {
     counters: Arc<Counters>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    /// removes the folder; last, after the threads
-    _temporary: Option<TempDir>,
+    /// Removes the folder; last, after the threads.
+    temporary: Option<TempDir>,
+    process: Process,
 }
 
 /// Where one of the two is reached.
@@ -143,7 +145,8 @@ impl KeyProviderPair {
             counters,
             stop: Some(stop),
             thread: Some(thread),
-            _temporary: temporary,
+            temporary,
+            process: Process::current(),
         };
         pair.write_endpoints()?;
         Ok(pair)
@@ -224,6 +227,11 @@ impl KeyProviderPair {
 
 impl Drop for KeyProviderPair {
     fn drop(&mut self) {
+        if !self.process.is_current() {
+            // in a child: the threads, the sockets and the folder are the parent's
+            std::mem::forget((self.stop.take(), self.thread.take(), self.temporary.take()));
+            return;
+        }
         // an error means that the thread has ended already
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());

@@ -1,0 +1,323 @@
+//! Processes that fork while they have a client: no connection, no key and no random number is shared between parent and child.
+#![cfg(unix)]
+#![allow(unsafe_code, reason = "fork and waitpid are functions of the C library")]
+
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use skip_client::{Client, Psk, SystemId};
+use skip_key_provider::{Endpoint, KeyProviderPair, PairOptions};
+
+#[derive(Clone, Copy, Debug)]
+enum Stack {
+    Rustls,
+    OpenSsl,
+    Psk,
+}
+
+const STACKS: [Stack; 3] = [Stack::Rustls, Stack::OpenSsl, Stack::Psk];
+
+fn start() -> KeyProviderPair {
+    KeyProviderPair::start(PairOptions::default()).expect("the pair starts")
+}
+
+fn client(stack: Stack, pair: &KeyProviderPair, address: SocketAddr) -> Client {
+    let builder = Client::builder(&format!("https://{address}")).expect("a URL");
+    let builder = match stack {
+        Stack::Psk => {
+            let psk = std::fs::read(pair.psk()).expect("psk.txt");
+            builder.psk(Psk::from_file_content(&psk, None).expect("one key"))
+        }
+        _ => builder
+            .ca_pem(std::fs::read(pair.ca()).expect("ca.pem"))
+            .legacy(matches!(stack, Stack::OpenSsl)),
+    };
+    builder.build().expect("a client")
+}
+
+fn address(stack: Stack, side: &Endpoint) -> SocketAddr {
+    match stack {
+        Stack::Psk => side.psk_address,
+        _ => side.address,
+    }
+}
+
+fn id(name: &str) -> SystemId {
+    name.parse().expect("an id")
+}
+
+/// Gets a key at one end and at the other; returns its keyId.
+fn exchange(alice: &Client, bob: &Client) -> String {
+    let key = alice.new_key(&id("Bob")).expect("a key");
+    let same = bob.key_by_id(key.key_id(), &id("Alice")).expect("the same key");
+    assert!(same == key);
+    key.key_id().as_str().to_owned()
+}
+
+/// A child process, and what it wrote.
+struct Child {
+    pid: libc::pid_t,
+    said: UnixStream,
+}
+
+/// Runs this in a child; what it returns comes to the parent.
+fn fork(run: impl FnOnce() -> String) -> Child {
+    let (parent, child) = UnixStream::pair().expect("a pipe");
+    // SAFETY: the child runs Rust code until `_exit`; that this works after a fork is what is tested
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "no fork");
+    if pid == 0 {
+        drop(parent);
+        let said = catch_unwind(AssertUnwindSafe(run));
+        let code = match said {
+            Ok(said) => i32::from((&child).write_all(said.as_bytes()).is_err()),
+            Err(_) => 1,
+        };
+        // SAFETY: ends the child without what the parent's test runner does at its end
+        unsafe { libc::_exit(code) };
+    }
+    Child { pid, said: parent }
+}
+
+impl Child {
+    /// Waits for it, and kills one that hangs.
+    fn wait(mut self) -> String {
+        let until = Instant::now() + Duration::from_secs(60);
+        let mut status = 0;
+        loop {
+            // SAFETY: a child of this process, and a place for its status
+            if unsafe { libc::waitpid(self.pid, &raw mut status, libc::WNOHANG) } == self.pid {
+                break;
+            }
+            if Instant::now() > until {
+                // SAFETY: the child was not waited for yet, so this is its number
+                unsafe { libc::kill(self.pid, libc::SIGKILL) };
+                panic!("the child hangs");
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        assert_eq!(status, 0, "the child failed");
+        let mut said = String::new();
+        self.said.read_to_string(&mut said).expect("text");
+        said
+    }
+}
+
+/// Carries connections, and remembers what the client's side did on each.
+struct Recorder {
+    address: SocketAddr,
+    connections: Arc<Mutex<Vec<Recorded>>>,
+    stopped: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+#[derive(Clone, Default)]
+struct Recorded {
+    up: Vec<u8>,
+    ended: bool,
+}
+
+impl Recorder {
+    fn start(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (connections, stopped) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let (all, ends): (Arc<Mutex<Vec<Recorded>>>, _) = (Arc::clone(&connections), Arc::clone(&stopped));
+        let accept = move || {
+            while let Ok((client, _)) = listener.accept() {
+                if ends.load(Ordering::SeqCst) {
+                    return;
+                }
+                let number = {
+                    let mut all = all.lock().expect("lock");
+                    all.push(Recorded::default());
+                    all.len() - 1
+                };
+                let provider = TcpStream::connect(to).expect("connects");
+                let (mut down_from, mut down_to) = (
+                    provider.try_clone().expect("a descriptor"),
+                    client.try_clone().expect("a descriptor"),
+                );
+                thread::spawn(move || {
+                    let _ = std::io::copy(&mut down_from, &mut down_to);
+                    let _ = down_to.shutdown(Shutdown::Both);
+                });
+                let all = Arc::clone(&all);
+                thread::spawn(move || {
+                    let mut buffer = [0; 4096];
+                    while let Ok(n @ 1..) = (&client).read(&mut buffer) {
+                        all.lock().expect("lock")[number].up.extend(&buffer[..n]);
+                        let _ = (&provider).write_all(&buffer[..n]);
+                    }
+                    all.lock().expect("lock")[number].ended = true;
+                    let _ = provider.shutdown(Shutdown::Both);
+                });
+            }
+        };
+        Self {
+            address,
+            connections,
+            stopped,
+            thread: Some(thread::spawn(accept)),
+        }
+    }
+
+    fn connections(&self) -> Vec<Recorded> {
+        self.connections.lock().expect("lock").clone()
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        drop(TcpStream::connect(self.address));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Descriptors of this process that are sockets to this address.
+fn sockets_to(address: SocketAddr) -> usize {
+    let is_one = |fd: i32| {
+        // SAFETY: only looked at, and given back as it is
+        let socket = std::mem::ManuallyDrop::new(unsafe { <TcpStream as std::os::fd::FromRawFd>::from_raw_fd(fd) });
+        socket.peer_addr().is_ok_and(|peer| peer == address)
+    };
+    (3..1024).filter(|fd| is_one(*fd)).count()
+}
+
+#[test]
+fn a_child_leaves_the_connections_of_its_parent_alone() {
+    for stack in STACKS {
+        let pair = start();
+        let recorder = Recorder::start(address(stack, pair.alice()));
+        let mut alice = Some(client(stack, &pair, recorder.address));
+        let bob = client(stack, &pair, address(stack, pair.bob()));
+        let kept = alice.as_ref().expect("a client");
+        let mut ids = HashSet::from([exchange(kept, &bob)]);
+        let before = recorder.connections();
+        assert_eq!(before.len(), 1);
+
+        // one that makes calls, in itself and in a child of its own; one that only ends
+        let calls = fork(|| {
+            let alice = alice.take().expect("a client");
+            let first = exchange(&alice, &bob);
+            assert_eq!(
+                sockets_to(recorder.address),
+                1,
+                "the inherited descriptor is still open"
+            );
+            let second = fork(|| exchange(&alice, &bob)).wait();
+            let third = exchange(&alice, &bob);
+            drop(alice);
+            [first, second, third].join(" ")
+        });
+        ids.extend(calls.wait().split(' ').map(str::to_owned));
+        fork(|| {
+            drop(alice.take());
+            String::new()
+        })
+        .wait();
+
+        let after = recorder.connections();
+        assert_eq!(
+            after.len(),
+            3,
+            "{stack:?}: one connection for each process that makes calls"
+        );
+        assert_eq!(
+            after[0].up, before[0].up,
+            "{stack:?}: a child wrote to its parent's connection"
+        );
+        assert!(!after[0].ended, "{stack:?}: a child ended its parent's connection");
+        ids.insert(exchange(alice.as_ref().expect("a client"), &bob));
+        let last = recorder.connections();
+        assert_eq!(last.len(), 3, "{stack:?}: the parent connected again");
+        assert!(last[0].up.len() > before[0].up.len());
+        assert_eq!(ids.len(), 5, "{stack:?}: a key came twice");
+    }
+}
+
+#[test]
+fn no_random_number_comes_twice() {
+    for stack in STACKS {
+        let pair = start();
+        let recorder = Recorder::start(address(stack, pair.alice()));
+        let bob = id("Bob");
+        // the generators have been used
+        client(stack, &pair, recorder.address).new_key(&bob).expect("a key");
+        let fresh = client(stack, &pair, recorder.address);
+        for _ in 0..4 {
+            let ask = || {
+                fresh.new_key(&bob).expect("a key");
+                String::new()
+            };
+            fork(ask).wait();
+        }
+        fresh.new_key(&bob).expect("a key");
+        let hellos: HashSet<Vec<u8>> = recorder
+            .connections()
+            .iter()
+            // after the headers of record and message and the version: 32 random bytes (RFC 8446, 4.1.2)
+            .map(|connection| connection.up[11..43].to_vec())
+            .collect();
+        assert_eq!(hellos.len(), 6, "{stack:?}");
+    }
+}
+
+#[test]
+fn children_of_a_busy_process_work() {
+    for stack in STACKS {
+        let pair = start();
+        let alice = client(stack, &pair, address(stack, pair.alice()));
+        let bob = client(stack, &pair, address(stack, pair.bob()));
+        let enough = AtomicBool::new(false);
+        let ids = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !enough.load(Ordering::SeqCst) {
+                        let id = exchange(&alice, &bob);
+                        ids.lock().expect("lock").push(id);
+                    }
+                });
+            }
+            for _ in 0..10 {
+                let children: Vec<_> = (0..3)
+                    .map(|_| fork(|| [exchange(&alice, &bob), exchange(&alice, &bob)].join(" ")))
+                    .collect();
+                for child in children {
+                    let said = child.wait();
+                    ids.lock().expect("lock").extend(said.split(' ').map(str::to_owned));
+                }
+            }
+            enough.store(true, Ordering::SeqCst);
+        });
+        let ids = ids.into_inner().expect("lock");
+        let distinct: HashSet<&String> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len(), "{stack:?}: a key came twice");
+        assert!(ids.len() >= 60);
+    }
+}
+
+#[test]
+fn a_pair_belongs_to_the_process_that_started_it() {
+    let mut pair = Some(start());
+    let child = fork(|| {
+        drop(pair.take());
+        String::new()
+    });
+    child.wait();
+    let pair = pair.expect("a pair");
+    assert!(pair.ca().exists(), "a child removed the folder");
+    let [alice, bob] = [pair.alice(), pair.bob()].map(|side| client(Stack::Rustls, &pair, side.address));
+    exchange(&alice, &bob);
+}
