@@ -124,11 +124,7 @@ impl CoreClient {
     /// The key for a keyId.
     pub fn key_by_id(&self, key_id: String, remote: String, cancel: Option<Arc<CoreCancel>>) -> Result<CoreKeyAnswer> {
         let remote = SystemId::new(&remote)?;
-        let id = if self.0.is_lenient() {
-            KeyId::lenient(&key_id)
-        } else {
-            KeyId::new(&key_id)
-        }?;
+        let id = KeyId::parse(&key_id, self.0.rules())?;
         Ok(self.call(cancel.as_deref()).key_by_id(&id, &remote)?.into())
     }
 

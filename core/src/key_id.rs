@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::hex;
+use crate::validate::Rules;
 
 /// A key identifier (draft 4.2.1): opaque text, kept exactly as it was received.
 ///
@@ -14,28 +15,34 @@ use crate::hex;
 pub struct KeyId(Box<str>);
 
 impl KeyId {
-    /// Takes a keyId in the strict form (hexadecimal, even length, 2 to 512 digits).
+    /// Takes a keyId in the form that the rules allow: [`Rules::Strict`] hexadecimal of even length, 2 to 512 digits; the others also
+    /// 1 to 255 characters of `A-Z a-z 0-9 . _ ~ -`, but not `.` and `..`, which a path cannot carry.
     ///
     /// # Errors
     /// `invalid_argument` for anything else.
-    pub fn new(text: &str) -> Result<Self> {
-        if is_strict(text) {
+    pub fn parse(text: &str, rules: Rules) -> Result<Self> {
+        let strict = rules == Rules::Strict;
+        if is_strict(text) || (!strict && is_lenient(text)) {
             Ok(Self(text.into()))
         } else {
-            Err(Error::key_id(false))
+            Err(Error::key_id(!strict))
         }
     }
 
-    /// Takes a keyId of 1 to 255 characters of `A-Z a-z 0-9 . _ ~ -` as well as every strict one.
+    /// [`KeyId::parse`] by the strict rules.
     ///
     /// # Errors
-    /// `invalid_argument` for anything else, and for `.` and `..`, which a path cannot carry.
+    /// As there.
+    pub fn new(text: &str) -> Result<Self> {
+        Self::parse(text, Rules::Strict)
+    }
+
+    /// [`KeyId::parse`] by the lenient rules.
+    ///
+    /// # Errors
+    /// As there.
     pub fn lenient(text: &str) -> Result<Self> {
-        if is_lenient(text) {
-            Ok(Self(text.into()))
-        } else {
-            Err(Error::key_id(true))
-        }
+        Self::parse(text, Rules::Lenient)
     }
 
     /// The text as it was received.

@@ -68,7 +68,7 @@ pub use key_id::KeyId;
 #[cfg(feature = "https")]
 pub use options::TlsVersion;
 pub use psk::Psk;
-pub use request::{Request, RequestKind};
+pub use request::{Request, RequestKind, TypedRequest};
 pub use response::{Answer, Headers, parse_response};
 pub use schema::{SchemaStyle, schema};
 pub use secret::Secret;

@@ -11,7 +11,7 @@ use crate::key_id::KeyId;
 use crate::redact::{could_be_key, redact};
 use crate::request::{Request, RequestKind};
 use crate::secret::Secret;
-use crate::validate::{Problem, Rules, Severity, read_capabilities, read_entropy, read_key};
+use crate::validate::{self, Problem, Rules, Severity};
 
 /// The headers of a reply that matter to SKIP.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,65 +36,83 @@ pub enum Answer {
 }
 
 /// Reads the reply to a request. The body is only borrowed: the key is decoded straight from it, and wiping it is the caller's part.
+/// [`TypedRequest::parse`](crate::TypedRequest::parse) is the same for a request whose kind is known.
 ///
-/// `lenient` accepts some known deviations of real Key Providers: other keyIds than hexadecimal ones, `minentropy` as a string,
-/// capabilities without `algorithm` or `localSystemID`.
+/// [`Rules::Lenient`] accepts some known deviations of real Key Providers: other keyIds than hexadecimal ones, `minentropy` as a
+/// string, capabilities without `algorithm` or `localSystemID`.
 ///
 /// # Errors
 /// For a status other than 200 the code that the status stands for; for a 200 `malformed_response`, `key_id_mismatch`,
 /// `size_mismatch` or `weak_key`.
-pub fn parse_response(request: &Request, status: u16, headers: &Headers, body: &[u8], lenient: bool) -> Result<Answer> {
-    if status != 200 {
-        return Err(status_error(request.kind(), status).with_provider_text(provider_text(body)));
-    }
-    if headers
-        .content_encoding
-        .as_deref()
-        .is_some_and(|e| !e.trim().is_empty() && !e.trim().eq_ignore_ascii_case("identity"))
-    {
-        return Err(Error::malformed_content_encoding());
-    }
-    let rules = if lenient { Rules::Lenient } else { Rules::Strict };
-    let foreign = headers.content_type.as_deref().and_then(foreign_media_type);
+pub fn parse_response(request: &Request, status: u16, headers: &Headers, body: &[u8], rules: Rules) -> Result<Answer> {
+    let reply = Reply::of(request, status, headers, body, rules)?;
     match request.kind() {
-        RequestKind::Capabilities => {
-            let (message, problems) = read_capabilities(body, rules);
-            let message = message.ok_or_else(|| refused("capabilities", &problems, foreign))?;
-            Ok(Answer::Capabilities(Capabilities {
-                entropy: message.entropy,
-                key: message.key,
-                algorithm: message.algorithm,
-                local_system_id: message.local_system_id,
-                remote_system_ids: message.remote_system_ids,
-                warnings: flag(problems, foreign),
-            }))
-        }
-        RequestKind::NewKey | RequestKind::KeyById => {
-            let (message, problems) = read_key(body, rules);
-            let message = message.ok_or_else(|| refused("key", &problems, foreign))?;
-            let key_id = match request.key_id() {
-                Some(asked) if asked.matches(message.key_id) => asked.clone(),
-                Some(_) => return Err(Error::key_id_mismatch()),
-                None => KeyId::lenient(message.key_id)?,
-            };
-            let secret = decode(message.key, "key")?;
-            check_key_size(request.bits(), secret.len())?;
-            Ok(Answer::Key(Key::new(key_id, secret, flag(problems, foreign))))
-        }
-        RequestKind::Entropy => {
-            let (message, problems) = read_entropy(body, rules);
-            let message = message.ok_or_else(|| refused("entropy", &problems, foreign))?;
-            let secret = decode(message.random_str, "entropy")?;
-            let asked = request.bits().map_or(1, BitLength::bits);
-            // draft 4.3: minentropy is what the random string has; less than was asked for is not what was asked for
-            if message.minentropy < u64::from(asked) {
-                return Err(Error::entropy_size_mismatch(asked, message.minentropy));
-            }
-            // minentropy is at most the length of randomStr (validate.rs), so it fits
-            let bits = u32::try_from(message.minentropy).unwrap_or(u32::MAX);
-            Ok(Answer::Entropy(Entropy::new(bits, secret, flag(problems, foreign))))
-        }
+        RequestKind::Capabilities => read_capabilities(request, &reply).map(Answer::Capabilities),
+        RequestKind::NewKey | RequestKind::KeyById => read_key(request, &reply).map(Answer::Key),
+        RequestKind::Entropy => read_entropy(request, &reply).map(Answer::Entropy),
     }
+}
+
+/// A reply with status 200.
+pub(crate) struct Reply<'a> {
+    body: &'a [u8],
+    rules: Rules,
+    /// A media type that is not JSON's.
+    foreign: Option<&'a str>,
+}
+
+impl<'a> Reply<'a> {
+    /// Refuses what is no message: another status, or a compressed body.
+    pub fn of(request: &Request, status: u16, headers: &'a Headers, body: &'a [u8], rules: Rules) -> Result<Self> {
+        if status != 200 {
+            return Err(status_error(request.kind(), status).with_provider_text(provider_text(body)));
+        }
+        let encoding = headers.content_encoding.as_deref().map(str::trim);
+        if encoding.is_some_and(|e| !e.is_empty() && !e.eq_ignore_ascii_case("identity")) {
+            return Err(Error::malformed_content_encoding());
+        }
+        Ok(Self {
+            body,
+            rules,
+            foreign: headers.content_type.as_deref().and_then(foreign_media_type),
+        })
+    }
+}
+
+pub(crate) fn read_capabilities(_: &Request, reply: &Reply<'_>) -> Result<Capabilities> {
+    let (message, problems) = validate::read_capabilities(reply.body, reply.rules);
+    let message = message.ok_or_else(|| refused("capabilities", &problems, reply.foreign))?;
+    Ok(Capabilities {
+        warnings: flag(problems, reply.foreign),
+        ..message
+    })
+}
+
+pub(crate) fn read_key(request: &Request, reply: &Reply<'_>) -> Result<Key> {
+    let (message, problems) = validate::read_key(reply.body, reply.rules);
+    let message = message.ok_or_else(|| refused("key", &problems, reply.foreign))?;
+    let key_id = match request.key_id() {
+        Some(asked) if asked.matches(message.key_id) => asked.clone(),
+        Some(_) => return Err(Error::key_id_mismatch()),
+        None => KeyId::parse(message.key_id, Rules::Lenient)?,
+    };
+    let secret = decode(message.key, "key")?;
+    check_key_size(request.bits(), secret.len())?;
+    Ok(Key::new(key_id, secret, flag(problems, reply.foreign)))
+}
+
+pub(crate) fn read_entropy(request: &Request, reply: &Reply<'_>) -> Result<Entropy> {
+    let (message, problems) = validate::read_entropy(reply.body, reply.rules);
+    let message = message.ok_or_else(|| refused("entropy", &problems, reply.foreign))?;
+    let secret = decode(message.random_str, "entropy")?;
+    let asked = request.bits().map_or(1, BitLength::bits);
+    // draft 4.3: minentropy is what the random string has; less than was asked for is not what was asked for
+    if message.minentropy < u64::from(asked) {
+        return Err(Error::entropy_size_mismatch(asked, message.minentropy));
+    }
+    // minentropy is at most the length of randomStr (validate.rs), so it fits
+    let bits = u32::try_from(message.minentropy).unwrap_or(u32::MAX);
+    Ok(Entropy::new(bits, secret, flag(problems, reply.foreign)))
 }
 
 fn decode(hex: &str, what: &'static str) -> Result<Secret> {

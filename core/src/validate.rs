@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use crate::capabilities::Capabilities;
 use crate::error::Error;
 use crate::hex;
 use crate::json::{Reader, Text, Value, line_and_column};
@@ -100,6 +101,14 @@ pub enum Rules {
     AsPublished,
 }
 
+impl Rules {
+    /// [`Rules::Lenient`] or [`Rules::Strict`]: what the option `lenient` stands for.
+    #[must_use]
+    pub const fn of_lenient(lenient: bool) -> Self {
+        if lenient { Self::Lenient } else { Self::Strict }
+    }
+}
+
 /// Whether a problem makes a message invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Severity {
@@ -163,15 +172,6 @@ pub fn is_valid(kind: MessageKind, text: &[u8], rules: Rules) -> bool {
         .all(|p| p.severity == Severity::Warning)
 }
 
-/// Capabilities that passed.
-pub(crate) struct CapabilitiesMessage {
-    pub entropy: bool,
-    pub key: bool,
-    pub algorithm: String,
-    pub local_system_id: String,
-    pub remote_system_ids: Vec<String>,
-}
-
 /// A key message that passed, borrowed from its text.
 pub(crate) struct KeyMessage<'a> {
     pub key_id: &'a str,
@@ -195,7 +195,8 @@ const MAX_ALGORITHM_BYTES: usize = 1024;
 /// A hostile list of ids could have millions of problems.
 const MAX_PROBLEMS: usize = 100;
 
-pub(crate) fn read_capabilities(text: &[u8], rules: Rules) -> (Option<CapabilitiesMessage>, Vec<Problem>) {
+/// The warnings of what is read are among the problems.
+pub(crate) fn read_capabilities(text: &[u8], rules: Rules) -> (Option<Capabilities>, Vec<Problem>) {
     let mut check = Check::new(MessageKind::Capabilities, rules);
     let [entropy, key, algorithm, local, remotes] = check.members(text, CAPABILITIES);
     if check.is_no_object {
@@ -223,12 +224,13 @@ pub(crate) fn read_capabilities(text: &[u8], rules: Rules) -> (Option<Capabiliti
     }
     let remotes = check.remote_system_ids(remotes, local.as_deref());
     let message = match (entropy, key) {
-        (Some(entropy), Some(key)) if check.is_valid() => Some(CapabilitiesMessage {
+        (Some(entropy), Some(key)) if check.is_valid() => Some(Capabilities {
             entropy,
             key,
             algorithm,
             local_system_id: local.unwrap_or_default(),
             remote_system_ids: remotes,
+            warnings: Vec::new(),
         }),
         _ => None,
     };

@@ -240,7 +240,7 @@ fn statuses_mean_what_the_vectors_say() {
         };
         let status = u16::try_from(case["status"].as_u64().expect("a number")).expect("a status");
         let body = b"{\"detail\": \"no key ad229dfb8a276e74c1f3b6c09349a69f\"}";
-        let error = parse_response(&request, status, &Headers::default(), body, false).expect_err(name(&case));
+        let error = parse_response(&request, status, &Headers::default(), body, Rules::Strict).expect_err(name(&case));
         assert_eq!(error.code().as_str(), text(&case, "code"), "{}", name(&case));
         assert_eq!(error.advice().as_str(), text(&case, "advice"), "{}", name(&case));
         assert_eq!(error.status(), Some(status), "{}", name(&case));
@@ -312,7 +312,7 @@ fn key_of(case: &Value) -> Key {
     let body = format!(r#"{{"keyId": "{}", "key": "{key}"}}"#, text(case, "key_id"));
     let size = BitLength::new(key.len() as u64 * 4).expect("a size");
     let request = Request::new_key(&SystemId::new("Bob").expect("an id"), Some(size)).expect("a request");
-    match parse_response(&request, 200, &Headers::default(), body.as_bytes(), true) {
+    match parse_response(&request, 200, &Headers::default(), body.as_bytes(), Rules::Lenient) {
         Ok(Answer::Key(key)) => key,
         other => panic!("{}: {other:?}", name(case)),
     }

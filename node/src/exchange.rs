@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use skip_client::{Answer, BitLength, Headers, Key, KeyId, Request, SystemId, parse_response};
+use skip_client::{Answer, BitLength, Headers, Key, KeyId, Request, Rules, SystemId, parse_response};
 use wasm_bindgen::prelude::*;
 
 use crate::buffer;
@@ -83,7 +83,7 @@ impl Exchange {
             retry_after: None,
         };
         let parsed = buffer::read(reserved, length, |body| {
-            parse_response(&self.request, status, &headers, body, self.lenient)
+            parse_response(&self.request, status, &headers, body, Rules::of_lenient(self.lenient))
         });
         match parsed {
             Ok(answer) => Ok(answer_json(&answer)),
@@ -98,11 +98,7 @@ fn bits(text: Option<String>) -> skip_client::Result<Option<BitLength>> {
 
 /// A keyId by the strict rules or the lenient ones.
 pub fn key_id(text: &str, lenient: bool) -> skip_client::Result<KeyId> {
-    if lenient {
-        KeyId::lenient(text)
-    } else {
-        KeyId::new(text)
-    }
+    KeyId::parse(text, Rules::of_lenient(lenient))
 }
 
 fn answer_json(answer: &Answer) -> String {

@@ -269,11 +269,7 @@ fn urls(url: &Bound<'_, PyAny>) -> PyResult<ClientBuilder> {
 /// A keyId, as strict as the client.
 pub fn key_id(client: &skip_client::Client, key_id: &Bound<'_, PyAny>) -> PyResult<KeyId> {
     let id = text("key_id", key_id)?;
-    let id = if client.is_lenient() {
-        KeyId::lenient(&id)
-    } else {
-        KeyId::new(&id)
-    };
+    let id = KeyId::parse(&id, client.rules());
     id.or_raise(key_id.py())
 }
 

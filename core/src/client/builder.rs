@@ -32,6 +32,10 @@ impl ClientBuilder {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.providers.is_empty()
+    }
+
     /// A further Key Provider, asked when those before it cannot be reached.
     ///
     /// # Errors

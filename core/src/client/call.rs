@@ -10,8 +10,7 @@ use crate::error::{Error, Result, Side};
 use crate::key::Key;
 use crate::key_id::KeyId;
 use crate::options::check_seconds;
-use crate::request::Request;
-use crate::response::Answer;
+use crate::request::TypedRequest;
 use crate::system_id::SystemId;
 use crate::transport::{CancelToken, Control, TransportError};
 
@@ -90,7 +89,7 @@ impl<'a> Call<'a> {
     /// # Errors
     /// As there.
     pub fn new_key(&self, remote: &SystemId) -> Result<Key> {
-        let request = Request::new_key(remote, self.size)?;
+        let request = TypedRequest::new_key(remote, self.size)?;
         self.key(&request, remote)
     }
 
@@ -99,7 +98,7 @@ impl<'a> Call<'a> {
     /// # Errors
     /// As there.
     pub fn key_by_id(&self, key_id: &KeyId, remote: &SystemId) -> Result<Key> {
-        let request = Request::key_by_id(key_id, remote)?;
+        let request = TypedRequest::key_by_id(key_id, remote)?;
         self.key(&request, remote)
     }
 
@@ -108,27 +107,21 @@ impl<'a> Call<'a> {
     /// # Errors
     /// As there.
     pub fn entropy(&self, bits: Option<BitLength>) -> Result<Entropy> {
-        let request = Request::entropy(bits);
+        let request = TypedRequest::entropy(bits);
         self.on_first(|provider, call| {
-            provider.check_offer(&request, None, call)?;
-            match provider.ask(&request, call)? {
-                Answer::Entropy(entropy) => Ok(entropy),
-                Answer::Capabilities(_) | Answer::Key(_) => unreachable!("the answer is of the request's kind"),
-            }
+            provider.check_offer(request.request(), None, call)?;
+            provider.ask(&request, call)
         })
     }
 
-    fn key(&self, request: &Request, remote: &SystemId) -> Result<Key> {
+    fn key(&self, request: &TypedRequest<Key>, remote: &SystemId) -> Result<Key> {
         self.on_first(|provider, call| {
-            provider.check_offer(request, Some(remote), call)?;
-            match provider.ask(request, call)? {
-                Answer::Key(key) => Ok(key),
-                Answer::Capabilities(_) | Answer::Entropy(_) => unreachable!("the answer is of the request's kind"),
-            }
+            provider.check_offer(request.request(), Some(remote), call)?;
+            provider.ask(request, call)
         })
     }
 
-    /// Does something at the first provider that can be reached. The next one is asked only while no byte of a request has gone out.
+    /// Asks the first provider that can be reached. The next one is asked only while no byte of a request has gone out.
     fn on_first<T>(
         &self,
         ask: impl Fn(&Provider, &Running<'_>) -> std::result::Result<T, TransportError>,

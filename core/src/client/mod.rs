@@ -9,12 +9,13 @@ use std::sync::Arc;
 use crate::bits::BitLength;
 use crate::capabilities::Capabilities;
 use crate::entropy::Entropy;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::key_id::KeyId;
 use crate::options::Options;
 use crate::system_id::SystemId;
 use crate::transport::{CancelToken, ConnectionInfo, Transport};
+use crate::validate::Rules;
 use provider::Provider;
 
 pub use builder::ClientBuilder;
@@ -44,6 +45,21 @@ impl Client {
     /// `invalid_argument` when this is not an `https://` URL of a host.
     pub fn builder(url: &str) -> Result<ClientBuilder> {
         ClientBuilder::new().or_url(url)
+    }
+
+    /// Starts a client for several Key Providers, in order of preference: one is asked only when those before it cannot be reached.
+    ///
+    /// # Errors
+    /// `invalid_argument` when there is no URL, or one is not an `https://` URL of a host.
+    pub fn of_urls<S: AsRef<str>>(urls: impl IntoIterator<Item = S>) -> Result<ClientBuilder> {
+        let mut builder = ClientBuilder::new();
+        for url in urls {
+            builder = builder.or_url(url.as_ref())?;
+        }
+        if builder.is_empty() {
+            return Err(Error::no_url());
+        }
+        Ok(builder)
     }
 
     /// Starts a client over a transport of the caller's own.
@@ -103,10 +119,10 @@ impl Client {
         self.providers.iter().find_map(|p| p.transport.connection())
     }
 
-    /// Whether known deviations of real Key Providers are accepted.
+    /// By which rules replies and keyIds are judged.
     #[must_use]
-    pub fn is_lenient(&self) -> bool {
-        self.options.lenient
+    pub fn rules(&self) -> Rules {
+        Rules::of_lenient(self.options.lenient)
     }
 
     /// Closes the idle connections and ends the running calls; later calls fail with `invalid_argument`.

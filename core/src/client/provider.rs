@@ -8,10 +8,10 @@ use crate::capabilities::Capabilities;
 use crate::error::{Error, ErrorCode};
 use crate::fork::PerProcess;
 use crate::options::Options;
-use crate::request::{Request, RequestKind};
-use crate::response::{Answer, parse_response};
+use crate::request::{Request, RequestKind, TypedRequest};
 use crate::system_id::SystemId;
 use crate::transport::{Control, Transport, TransportError};
+use crate::validate::Rules;
 
 /// How long a Key Provider that could not be reached is tried last instead of first.
 const REST: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ pub(super) struct Running<'a> {
 
 impl TransportError {
     /// Whether another Key Provider may be asked instead: this one was never reached.
-    pub fn is_unreachable(&self) -> bool {
+    pub(super) fn is_unreachable(&self) -> bool {
         !self.sent
             && matches!(
                 self.error.code(),
@@ -76,15 +76,9 @@ impl Provider {
     }
 
     pub fn fetch_capabilities(&self, call: &Running<'_>) -> std::result::Result<Arc<Capabilities>, TransportError> {
-        match self.ask(&Request::capabilities(), call)? {
-            Answer::Capabilities(capabilities) => {
-                let capabilities = Arc::new(capabilities);
-                *self.capabilities.get().write().unwrap_or_else(PoisonError::into_inner) =
-                    Some(Arc::clone(&capabilities));
-                Ok(capabilities)
-            }
-            Answer::Key(_) | Answer::Entropy(_) => unreachable!("the answer is of the request's kind"),
-        }
+        let capabilities = Arc::new(self.ask(&TypedRequest::capabilities(), call)?);
+        *self.capabilities.get().write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&capabilities));
+        Ok(capabilities)
     }
 
     /// Refuses what the KP says it does not offer, before a key is used up for nothing. A `no` from memory is asked again.
@@ -117,17 +111,13 @@ impl Provider {
     }
 
     /// One request and its answer; a busy KP is asked again only for as long as the caller wants to wait.
-    pub fn ask(&self, request: &Request, call: &Running<'_>) -> std::result::Result<Answer, TransportError> {
+    pub fn ask<T>(&self, request: &TypedRequest<T>, call: &Running<'_>) -> std::result::Result<T, TransportError> {
+        let rules = Rules::of_lenient(call.options.lenient);
         let mut patience = call.options.wait_when_busy;
         loop {
-            let response = self.transport.exchange(request, call.control)?;
-            let parsed = parse_response(
-                request,
-                response.status,
-                &response.headers,
-                response.body.as_slice(),
-                call.options.lenient,
-            );
+            let response = self.transport.exchange(request.request(), call.control)?;
+            let body = response.body.as_slice();
+            let parsed = request.parse(response.status, &response.headers, body, rules);
             let error = match parsed {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,

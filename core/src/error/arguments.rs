@@ -89,6 +89,10 @@ impl Error {
         Self::invalid_argument("url", rule, Remedy::Example("https://kp-alice:8443"))
     }
 
+    pub(crate) fn no_url() -> Self {
+        Self::url("must name at least one Key Provider")
+    }
+
     pub(crate) fn unknown_option(name: &str) -> Self {
         Self::invalid_argument(name, "is not an option of a client", Remedy::OneOfTheOptions)
     }
@@ -98,7 +102,7 @@ impl Error {
     }
 
     /// `seen` is what was given, which is never a secret here.
-    pub(crate) fn not_seconds(option: &'static str, zero: bool, seen: &str) -> Self {
+    pub(crate) fn not_seconds(option: &str, zero: bool, seen: &str) -> Self {
         let least = if zero { "0 or more" } else { "more than 0" };
         Self::invalid_argument(
             option,

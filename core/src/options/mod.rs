@@ -17,9 +17,9 @@ use crate::psk::Psk;
 use values::Setting;
 
 #[cfg(feature = "https")]
-pub use values::TlsVersion;
-#[cfg(feature = "https")]
 pub(crate) use values::{ClientCert, check_seconds};
+#[cfg(feature = "https")]
+pub use values::{TlsVersion, parse_seconds};
 
 /// One option of a client: what a front end has to know to offer it.
 ///
@@ -200,7 +200,7 @@ options! {
     /// See [`parse_response`](crate::parse_response).
     lenient(bool): bool = OptionKind::Flag { default: false };
 
-    /// Check the capabilities first, and refuse locally what they exclude or a remote that they do not list
+    /// Refuse locally what the capabilities exclude, such as a remote that they do not list
     check_remote(bool): bool = OptionKind::Flag { default: true };
 
     /// Seconds in all to wait for a Key Provider that is busy (429, 503), asking again
@@ -228,6 +228,30 @@ pub const OPTIONS: [ClientOption; CREDENTIALS.len() + SETTINGS.len()] = {
     }
     all
 };
+
+/// A name of the table in the case of Kotlin, Swift and JavaScript: `server_name` as `serverName`.
+#[must_use]
+pub fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut out = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        out.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        out.push_str(letters.as_str());
+    }
+    out
+}
+
+impl OptionKind {
+    /// Whether it says who somebody is: each language has types of its own for these options.
+    #[must_use]
+    pub const fn is_credential(self) -> bool {
+        matches!(
+            self,
+            Self::TrustedCertificates | Self::Certificate | Self::PrivateKey | Self::PreSharedKey
+        )
+    }
+}
 
 impl ClientOption {
     const fn new(name: &'static str, kind: OptionKind, help: &'static str) -> Self {

@@ -131,13 +131,7 @@ impl Setting for Duration {
     }
 
     fn parse(name: &'static str, kind: OptionKind, text: &str) -> Result<Self> {
-        // of the forms that Rust reads only the plain one: no exponents, signs or infinities
-        let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        let seconds = text.parse().ok().filter(|_| plain);
-        let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let time = time.ok_or_else(|| Error::not_seconds(name, is_zero_allowed(kind), text))?;
-        time.check(name, kind)?;
-        Ok(time)
+        parse_seconds(name, text, is_zero_allowed(kind))
     }
 
     fn check(&self, name: &'static str, kind: OptionKind) -> Result<()> {
@@ -145,8 +139,22 @@ impl Setting for Duration {
     }
 }
 
+/// Reads a plain number of seconds, with a fraction if wanted, up to a year; `field` names it in errors.
+///
+/// # Errors
+/// `invalid_argument` for anything else, and for zero unless that is allowed.
+pub fn parse_seconds(field: &str, text: &str, zero: bool) -> Result<Duration> {
+    // of the forms that Rust reads only the plain one: no exponents, signs or infinities
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let seconds = text.parse().ok().filter(|_| plain);
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let time = time.ok_or_else(|| Error::not_seconds(field, zero, text))?;
+    check_seconds(field, time, zero)?;
+    Ok(time)
+}
+
 /// Refuses a time that is longer than a year, or zero unless that is allowed.
-pub(crate) fn check_seconds(name: &'static str, time: Duration, zero: bool) -> Result<()> {
+pub(crate) fn check_seconds(name: &str, time: Duration, zero: bool) -> Result<()> {
     if (time.is_zero() && !zero) || time > Duration::from_secs(SECONDS_LIMIT) {
         return Err(Error::not_seconds(name, zero, &time.as_secs_f64().to_string()));
     }

@@ -1,6 +1,6 @@
 //! Keys for tests, from replies of a Key Provider that are made up here.
 
-use skip_client::{Answer, Headers, Key, Request, SystemId, parse_response};
+use skip_client::{Headers, Key, Rules, SystemId, TypedRequest};
 
 /// Two keys of 256 bits.
 pub(crate) fn keys() -> [Key; 2] {
@@ -10,10 +10,8 @@ pub(crate) fn keys() -> [Key; 2] {
 /// The key of a keyId; the same one each time.
 pub(crate) fn key(key_id: &str) -> Key {
     let remote: SystemId = "Bob".parse().expect("an id");
-    let request = Request::new_key(&remote, None).expect("a request");
+    let request = TypedRequest::new_key(&remote, None).expect("a request");
     let body = format!(r#"{{"keyId": "{key_id}", "key": "{}"}}"#, key_id.repeat(32));
-    match parse_response(&request, 200, &Headers::default(), body.as_bytes(), true) {
-        Ok(Answer::Key(key)) => key,
-        _ => unreachable!("a valid reply"),
-    }
+    let parsed = request.parse(200, &Headers::default(), body.as_bytes(), Rules::Lenient);
+    parsed.expect("a valid reply")
 }

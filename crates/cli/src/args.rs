@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use clap::builder::{FalseyValueParser, PossibleValuesParser};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use skip_client::ErrorCode;
+
+use crate::options::Settings;
 
 /// Fetches quantum-safe keys from a SKIP Key Provider (draft-cisco-skip-02).
 ///
@@ -37,10 +39,6 @@ doctor: 1 a requirement failed, 3 it could not connect.
 See it work, with nothing to set up: skip-client demo";
 
 const URL_HELP: &str = "Base URL of the Key Provider, for example https://kp-alice:8443";
-
-const PROXY_HELP: &str = "HTTP proxy, for example http://proxy:3128; those that other variables name are ignored";
-
-const LEGACY_HELP: &str = "Also offer TLS_RSA_WITH_AES_256_CBC_SHA256 (recommended by Table 1, and not safe today)";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -249,26 +247,6 @@ pub(crate) struct Connection {
     /// The pre-shared key as text, as a router takes it; prefer the environment for the same reason
     #[arg(long, value_name = "TEXT", env = "SKIP_PSK_TEXT", hide_env_values = true)]
     pub psk_text: Option<String>,
-    /// Versions of TLS: auto, 1.2 or 1.3 [default: auto]
-    #[arg(long, value_name = "VERSION", env = "SKIP_TLS", hide_env_values = true)]
-    pub tls: Option<String>,
-    /// The Key Provider's public key must be this one: sha256/BASE64 (SHA-256 of its SPKI)
-    #[arg(long, value_name = "PIN", env = "SKIP_PIN", hide_env_values = true)]
-    pub pin: Option<String>,
-    /// The name that the Key Provider's certificate must have, instead of the URL's
-    #[arg(long, value_name = "NAME", env = "SKIP_SERVER_NAME", hide_env_values = true)]
-    pub server_name: Option<String>,
-    #[arg(long, value_name = "URL", env = "SKIP_PROXY", hide_env_values = true, help = PROXY_HELP)]
-    pub proxy: Option<String>,
-    /// Seconds for name, TCP and TLS together [default: 3]
-    #[arg(long, value_name = "S", env = "SKIP_CONNECT_TIMEOUT", hide_env_values = true)]
-    pub connect_timeout: Option<String>,
-    /// Seconds for the whole call [default: 10]
-    #[arg(long, value_name = "S", env = "SKIP_TIMEOUT", hide_env_values = true)]
-    pub timeout: Option<String>,
-    /// When the Key Provider is busy, ask again for up to S seconds
-    #[arg(long, value_name = "S", env = "SKIP_WAIT_WHEN_BUSY", hide_env_values = true)]
-    pub wait_when_busy: Option<String>,
     /// Another Key Provider of the same site, tried when the one before it cannot be reached (may be repeated)
     #[arg(
         long,
@@ -278,15 +256,8 @@ pub(crate) struct Connection {
         value_delimiter = ' '
     )]
     pub fallback: Vec<String>,
-    /// Accept some known deviations from the draft
-    #[arg(long, env = "SKIP_LENIENT", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    pub lenient: bool,
-    #[arg(long, env = "SKIP_LEGACY", hide_env_values = true, help = LEGACY_HELP)]
-    #[arg(value_parser = FalseyValueParser::new())]
-    pub legacy: bool,
-    /// Ask even if the capabilities do not offer it or do not list the remote
-    #[arg(long, env = "SKIP_NO_CHECK_REMOTE", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    pub no_check_remote: bool,
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
 #[derive(Debug, Args)]

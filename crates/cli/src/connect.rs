@@ -1,7 +1,6 @@
 //! From options to a client.
 
 use std::path::Path;
-use std::time::Duration;
 
 use skip_client::{Client, ClientBuilder, Error, Psk, Result};
 
@@ -21,42 +20,18 @@ pub(crate) fn builder(url: &str, options: &Connection) -> Result<ClientBuilder> 
     }
     builder = match options.ca.as_deref() {
         Some(ca) if ca == Path::new("system") => builder.ca_system(),
-        Some(ca) => builder.ca_pem(std::mem::take(&mut *files::read("--ca", ca)?)),
+        Some(ca) => builder.ca_pem(std::mem::take(&mut *files::read("ca", ca)?)),
         None => builder,
     };
     if let (Some(cert), Some(key)) = (&options.cert, &options.key) {
-        let mut cert = files::read("--cert", cert)?;
-        let mut key = files::read("--key", key)?;
+        let mut cert = files::read("cert", cert)?;
+        let mut key = files::read("key", key)?;
         builder = builder.client_cert_pem(std::mem::take(&mut *cert), std::mem::take(&mut *key));
     }
     if let Some(psk) = psk(options)? {
         builder = builder.psk(psk);
     }
-    if let Some(pin) = &options.pin {
-        builder = builder.pin(pin);
-    }
-    if let Some(name) = &options.server_name {
-        builder = builder.server_name(name);
-    }
-    if let Some(versions) = &options.tls {
-        builder = builder.tls(versions.parse()?);
-    }
-    if let Some(proxy) = &options.proxy {
-        builder = builder.proxy(proxy);
-    }
-    if let Some(text) = &options.connect_timeout {
-        builder = builder.connect_timeout(seconds("--connect-timeout", text)?);
-    }
-    if let Some(text) = &options.timeout {
-        builder = builder.timeout(seconds("--timeout", text)?);
-    }
-    if let Some(text) = &options.wait_when_busy {
-        builder = builder.wait_when_busy(seconds("--wait-when-busy", text)?);
-    }
-    Ok(builder
-        .lenient(options.lenient)
-        .legacy(options.legacy)
-        .check_remote(!options.no_check_remote))
+    options.settings.apply(builder)
 }
 
 /// The pre-shared key, if there is one.
@@ -82,34 +57,4 @@ fn psk(options: &Connection) -> Result<Option<Psk>> {
         )),
     };
     psk.map(Some)
-}
-
-/// Reads a number of seconds, with a fraction if wanted, from 0 to a day.
-pub(crate) fn seconds(option: &str, text: &str) -> Result<Duration> {
-    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let number = text
-        .parse::<f64>()
-        .ok()
-        .filter(|s| plain && (0.0..=86_400.0).contains(s));
-    number.map(Duration::from_secs_f64).ok_or_else(|| {
-        Error::invalid_argument(
-            option,
-            "must be a number of seconds up to 86400",
-            "for example 10 or 0.5",
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::seconds;
-    use std::time::Duration;
-
-    #[test]
-    fn seconds_may_have_a_fraction_and_nothing_else() {
-        assert_eq!(seconds("--timeout", "2.5"), Ok(Duration::from_millis(2500)));
-        for bad in ["", ".", "-1", "1e3", "inf", "NaN", "10s", "86401", "1.2.3", " 1"] {
-            assert!(seconds("--timeout", bad).is_err(), "{bad}");
-        }
-    }
 }

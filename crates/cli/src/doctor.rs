@@ -12,7 +12,7 @@ use crate::args::Doctor;
 use crate::connect;
 use crate::interrupt::Interrupt;
 use crate::output::{Destination, write_stdout};
-use crate::report::{INTERRUPTED, in_options};
+use crate::report::INTERRUPTED;
 use crate::text::json;
 
 /// Examines and reports. The exit status is the verdict's, or 130 after Ctrl-C.
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Doctor, interrupt: &Interrupt) -> Result<i32> {
     })?;
     if !args.connection.fallback.is_empty() {
         return Err(Error::invalid_argument(
-            "--fallback",
+            "fallback",
             "does not go with doctor, which examines one Key Provider and its peer",
             "examine each Key Provider of its own",
         ));
@@ -53,10 +53,7 @@ pub(crate) fn run(args: &Doctor, interrupt: &Interrupt) -> Result<i32> {
         group: None,
         failed: None,
     };
-    let mut report = examine(&examination, &mut |progress| screen.show(&progress));
-    for check in &mut report.checks {
-        check.remedy = in_options(&check.remedy);
-    }
+    let report = examine(&examination, &mut |progress| screen.show(&progress));
     if let Some(error) = screen.failed {
         return Err(error);
     }
@@ -107,9 +104,7 @@ impl Screen {
                 } else {
                     format!("\n{}\n", group.title())
                 };
-                let mut check = (*check).clone();
-                check.remedy = in_options(&check.remedy);
-                heading + &check_lines(&check, self.colours)
+                heading + &check_lines(check, self.colours)
             }
         };
         if !self.silent && self.failed.is_none() {

@@ -70,13 +70,9 @@ pub(crate) fn key(args: &args::Key, interrupt: &Interrupt) -> Result<i32> {
         .as_deref()
         .ok_or_else(|| Error::invalid_argument("URL", "is missing", "give URL and KEYID, or set SKIP_URL"))?;
     let remote = SystemId::new(&args.remote)?;
-    let key_id = if args.connection.lenient {
-        KeyId::lenient(&args.id)?
-    } else {
-        KeyId::new(&args.id)?
-    };
-    let (format, destination) = key_output(&args.output, &args.secret)?;
     let client = connect::client(url, &args.connection)?;
+    let key_id = KeyId::parse(&args.id, client.rules())?;
+    let (format, destination) = key_output(&args.output, &args.secret)?;
     let listening = interrupt.listen();
     let key = client.call().cancel(listening.token()).key_by_id(&key_id, &remote)?;
     destination.write(&key_bytes(&key, format, args.secret.show)?)?;
@@ -90,7 +86,9 @@ pub(crate) fn key(args: &args::Key, interrupt: &Interrupt) -> Result<i32> {
 
 /// `skip-client entropy`.
 pub(crate) fn entropy(args: &args::Entropy, interrupt: &Interrupt) -> Result<i32> {
-    let bits = args.bits.as_deref().map(parse_bits).transpose()?;
+    let bits = args.bits.as_deref().map(str::parse::<BitLength>).transpose();
+    // the library calls every length size
+    let bits = bits.map_err(|error| error.about("bits"))?;
     let output = &args.output;
     let format = chosen(output, BytesFormat::Text, BytesFormat::Json);
     let secret = format != BytesFormat::Text || args.secret.show;
@@ -105,14 +103,6 @@ pub(crate) fn entropy(args: &args::Entropy, interrupt: &Interrupt) -> Result<i32
         format == BytesFormat::Json,
     );
     Ok(0)
-}
-
-/// The library calls every length size.
-fn parse_bits(text: &str) -> Result<BitLength> {
-    text.parse().map_err(|error: Error| {
-        let rule = error.message().trim_start_matches("size: ").to_owned();
-        Error::invalid_argument("--bits", rule, error.hint().to_owned())
-    })
 }
 
 /// The form, and where it goes; refuses what cannot be done before a key is spent.

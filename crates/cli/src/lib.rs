@@ -11,6 +11,7 @@ mod explain;
 mod fetch;
 mod files;
 mod interrupt;
+mod options;
 mod output;
 mod report;
 mod secret_text;

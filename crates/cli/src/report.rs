@@ -6,6 +6,7 @@ use std::io::Write as _;
 
 use skip_client::{Error, ErrorCode, Side};
 
+use crate::options::CommandLine;
 use crate::text::{json, shown};
 
 /// Exit status after Ctrl-C: 128 and the number of SIGINT, as shells have it.
@@ -14,32 +15,6 @@ pub(crate) const INTERRUPTED: i32 = 130;
 pub(crate) const WRONG_USE: i32 = 2;
 /// Exit status of a wrong answer, and of an invalid message.
 pub(crate) const WRONG_ANSWER: i32 = 5;
-
-/// How the arguments of the library are called on the command line.
-const OPTIONS: [(&str, &str); 14] = [
-    ("url", "URL"),
-    ("keyId", "KEYID"),
-    ("remoteSystemID", "--remote"),
-    ("size", "--size"),
-    ("format", "--format"),
-    ("profile", "--profile"),
-    ("ca", "--ca"),
-    ("cert", "--cert"),
-    ("pin", "--pin"),
-    ("proxy", "--proxy"),
-    ("tls", "--tls"),
-    ("server_name", "--server-name"),
-    ("connect_timeout", "--connect-timeout"),
-    ("timeout", "--timeout"),
-];
-
-/// What the library's hints speak of, and the option that does it.
-const REMEDIES: [(&str, &str); 4] = [
-    ("(ca)", "(--ca FILE)"),
-    ("(pin)", "(--pin)"),
-    ("ca=system", "--ca system"),
-    ("tls=auto", "--tls auto"),
-];
 
 /// Writes errors in the form that was asked for.
 pub(crate) struct Reporter {
@@ -54,7 +29,7 @@ impl Reporter {
 
     /// Shows an error and gives the exit status of its side.
     pub fn error(&self, error: &Error) -> i32 {
-        let (message, hint) = (message(error), hint(error));
+        let (message, hint) = (error.message_in(&CommandLine), error.hint_in(&CommandLine));
         let text = if self.json {
             let mut object = serde_json::json!({
                 "code": error.code().as_str(),
@@ -139,42 +114,10 @@ pub(crate) fn exit_status(code: ErrorCode) -> i32 {
     }
 }
 
-/// The library's message, with the option's name where it names an argument.
-fn message(error: &Error) -> String {
-    let message = error.message();
-    if error.code() == ErrorCode::InvalidArgument
-        && let Some((field, rest)) = message.split_once(": ")
-        && let Some((_, option)) = OPTIONS.iter().find(|(name, _)| *name == field)
-    {
-        return format!("{option}: {rest}");
-    }
-    message.to_owned()
-}
-
-/// A text of the library that speaks of its arguments, with the options of the command line instead.
-pub(crate) fn in_options(text: &str) -> String {
-    let mut text = text.to_owned();
-    for (argument, option) in REMEDIES {
-        text = text.replace(argument, option);
-    }
-    text
-}
-
-/// The library's hint, with the option that does what it says.
-fn hint(error: &Error) -> String {
-    let mut hint = in_options(error.hint());
-    if matches!(error.code(), ErrorCode::UnknownRemote | ErrorCode::NotSupported) {
-        hint += ": --no-check-remote";
-    } else if hint.contains("lenient mode") && !hint.contains("--lenient") {
-        hint += ": --lenient";
-    }
-    hint
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{exit_status, hint, message};
-    use skip_client::{BitLength, Error, ErrorCode, KeyId};
+    use super::exit_status;
+    use skip_client::ErrorCode;
 
     #[test]
     fn each_code_has_the_status_of_its_side() {
@@ -185,16 +128,5 @@ mod tests {
                 .count()
         };
         assert_eq!([count(2), count(3), count(4), count(5)], [3, 4, 7, 5]);
-    }
-
-    #[test]
-    fn arguments_have_the_names_of_options() {
-        let error = BitLength::new(7).expect_err("no whole byte");
-        assert!(message(&error).starts_with("--size: "), "{}", message(&error));
-        let error = KeyId::new("xyz").expect_err("not hexadecimal");
-        assert!(message(&error).starts_with("KEYID: "), "{}", message(&error));
-        assert!(hint(&error).contains("--lenient"), "{}", hint(&error));
-        let error = Error::invalid_argument("output", "x: y", "");
-        assert_eq!(message(&error), "output: x: y");
     }
 }

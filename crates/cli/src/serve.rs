@@ -1,18 +1,17 @@
 //! `skip-client serve`: a pair of development Key Providers until a signal comes.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::str::FromStr;
 
+use skip_client::options::parse_seconds;
 use skip_client::{Error, Psk, Result};
 use skip_key_provider::{
-    DEFAULT_IDENTITY, Fault, KeyProviderPair, PairOptions, Quirk, SideOptions, StartError, random_psk,
+    DEFAULT_IDENTITY, Fault, KeyProviderPair, PairOptions, Quirk, SideOptions, StartError, StartProblem, random_psk,
 };
 
 use crate::args::Serve;
-use crate::connect::seconds;
 use crate::files;
 use crate::interrupt::Interrupt;
 use crate::output::write_stdout;
@@ -74,7 +73,7 @@ fn options(args: &Serve) -> Result<PairOptions> {
         ..PairOptions::default()
     };
     if let Some(text) = &args.key_lifetime {
-        options.key_lifetime = seconds("--key-lifetime", text)?;
+        options.key_lifetime = parse_seconds("--key-lifetime", text, true)?;
     }
     Ok(options)
 }
@@ -128,31 +127,23 @@ fn switches<S: FromStr<Err: std::fmt::Display>>(option: &str, names: &[String]) 
 
 /// Says which option to change.
 fn start_error(error: &StartError, args: &Serve, addresses: &[(&'static str, SocketAddr)]) -> Error {
-    let text = error.to_string();
-    if text.starts_with("pre-shared keys:") {
-        let option = if args.psk_file.is_some() {
-            "--psk-file"
-        } else {
-            "--psk-identity"
-        };
-        return Error::invalid_argument(option, text, "change or leave that identity");
-    }
-    let io = error
-        .source()
-        .and_then(|source| source.downcast_ref::<std::io::Error>());
-    let names = |address: SocketAddr| text.contains(&format!("cannot listen on {address}:"));
-    // of two that are the same, the second one is in the way
-    let option = addresses.iter().rfind(|(_, address)| names(*address));
-    let option = option.map_or("serve", |(option, _)| option);
-    let hint = match io.map(std::io::Error::kind) {
-        Some(std::io::ErrorKind::AddrInUse) => "give another port, or 0 for any free one; is another pair running?",
-        _ if option != "serve" => {
-            "give an address of this machine and a port that you may use; port 0 picks a free one"
+    let (option, hint) = match error.problem() {
+        StartProblem::PreSharedKeys if args.psk_file.is_some() => ("--psk-file", "change or leave that identity"),
+        StartProblem::PreSharedKeys => ("--psk-identity", "change or leave that identity"),
+        StartProblem::Listen { address, in_use } => {
+            // of two that are the same, the second one is in the way
+            let option = addresses.iter().rfind(|(_, other)| *other == address);
+            let hint = if in_use {
+                "give another port, or 0 for any free one; is another pair running?"
+            } else {
+                "give an address of this machine and a port that you may use; port 0 picks a free one"
+            };
+            (option.map_or("serve", |(option, _)| option), hint)
         }
-        Some(_) => "check the folder (--dir) and its permissions",
-        None => "see skip-client serve --help",
+        StartProblem::Folder => ("serve", "check the folder (--dir) and its permissions"),
+        StartProblem::Other => ("serve", "see skip-client serve --help"),
     };
-    Error::invalid_argument(option, text, hint)
+    Error::invalid_argument(option, error, hint)
 }
 
 fn introduction(args: &Serve, pair: &KeyProviderPair, identity: &str) -> String {

@@ -41,7 +41,7 @@ mod query;
 mod service;
 mod switches;
 
-pub use options::{PairOptions, SideOptions, StartError};
+pub use options::{PairOptions, SideOptions, StartError, StartProblem};
 pub use pair::{Endpoint, KeyProviderPair, Stats};
 pub use psk::{DEFAULT_IDENTITY, random_psk};
 pub use skip_client::Psk;

@@ -107,23 +107,72 @@ impl PairOptions {
 #[derive(Debug)]
 pub struct StartError {
     what: String,
+    problem: StartProblem,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
+/// What has to change before a pair starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartProblem {
+    /// An address cannot be listened on.
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Whether something else listens there.
+        in_use: bool,
+    },
+    /// The pre-shared keys cannot be used together, or one has an identity that cannot be used.
+    PreSharedKeys,
+    /// The folder, or a file in it.
+    Folder,
+    /// Another option, or this machine.
+    Other,
+}
+
 impl StartError {
+    /// What has to change.
+    #[must_use]
+    pub fn problem(&self) -> StartProblem {
+        self.problem
+    }
+
     pub(crate) fn options(what: String) -> Self {
-        Self { what, source: None }
+        Self {
+            what,
+            problem: StartProblem::Other,
+            source: None,
+        }
+    }
+
+    pub(crate) fn pre_shared_keys(what: &str) -> Self {
+        Self {
+            what: format!("pre-shared keys: {what}"),
+            problem: StartProblem::PreSharedKeys,
+            source: None,
+        }
     }
 
     pub(crate) fn because(what: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             what: what.to_owned(),
+            problem: StartProblem::Other,
             source: Some(source.into()),
         }
     }
 
     pub(crate) fn file(path: &Path, source: io::Error) -> Self {
-        Self::because(&format!("cannot write {}", path.display()), source)
+        Self {
+            problem: StartProblem::Folder,
+            ..Self::because(&format!("cannot write {}", path.display()), source)
+        }
+    }
+
+    pub(crate) fn listen(address: SocketAddr, source: io::Error) -> Self {
+        let in_use = source.kind() == io::ErrorKind::AddrInUse;
+        Self {
+            problem: StartProblem::Listen { address, in_use },
+            ..Self::because(&format!("cannot listen on {address}"), source)
+        }
     }
 }
 

@@ -327,7 +327,7 @@ fn bind(address: SocketAddr) -> Result<(net::TcpListener, SocketAddr), StartErro
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
-    bound().map_err(|error| StartError::because(&format!("cannot listen on {address}"), error))
+    bound().map_err(|error| StartError::listen(address, error))
 }
 
 /// A URL that a certificate for the address is good for.

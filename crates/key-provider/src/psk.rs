@@ -29,13 +29,11 @@ pub(crate) fn check(psks: &[Psk]) -> Result<(), StartError> {
     let mut identities = HashSet::new();
     for identity in psks.iter().map(Psk::identity) {
         if identity.chars().any(char::is_control) || identity.starts_with(' ') {
-            let what = "pre-shared keys: an identity must have no control characters, and not begin with a space";
-            return Err(StartError::options(what.to_owned()));
+            let what = "an identity must have no control characters, and not begin with a space";
+            return Err(StartError::pre_shared_keys(what));
         }
         if !identities.insert(identity) {
-            return Err(StartError::options(
-                "pre-shared keys: each identity must have one key".to_owned(),
-            ));
+            return Err(StartError::pre_shared_keys("each identity must have one key"));
         }
     }
     Ok(())

@@ -1,8 +1,6 @@
 //! What the Key Provider says of itself. Whether its flags tell the truth is asked where the methods are tried.
 
-use skip_client::{
-    Answer, Capabilities, MessageKind, ProbeReply, Problem, Request, Rules, Severity, parse_response, validate,
-};
+use skip_client::{Capabilities, MessageKind, ProbeReply, Problem, Rules, Severity, TypedRequest, validate};
 
 use crate::catalogue::Id;
 
@@ -106,12 +104,7 @@ pub(super) fn of_peer(session: &mut Session<'_>) {
 fn read(reply: &ProbeReply) -> Result<Capabilities, skip_client::Error> {
     let response = &reply.response;
     let body = response.body.as_slice();
-    parse_response(&Request::capabilities(), response.status, &response.headers, body, true).map(
-        |answer| match answer {
-            Answer::Capabilities(found) => found,
-            Answer::Key(_) | Answer::Entropy(_) => unreachable!("the answer is of the request's kind"),
-        },
-    )
+    TypedRequest::capabilities().parse(response.status, &response.headers, body, Rules::Lenient)
 }
 
 fn json_type(session: &mut Session<'_>, reply: &ProbeReply) {

@@ -98,7 +98,7 @@ fn read<T>(
         response.status,
         &response.headers,
         response.body.as_slice(),
-        true,
+        Rules::Lenient,
     ) {
         Ok(answer) => (take(answer), None),
         Err(error) => (None, Some(error)),

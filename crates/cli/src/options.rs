@@ -1,0 +1,175 @@
+//! The client's options on the command line: made from the table of the core, and spelled in errors as they are typed.
+
+use clap::builder::FalseyValueParser;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use skip_client::error::Spelling;
+use skip_client::options::{ClientOption, OPTIONS, OptionKind};
+use skip_client::{ClientBuilder, Result};
+
+/// What was given for the options of the table that are not credentials.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings(Vec<(&'static str, String)>);
+
+impl Settings {
+    /// Sets all of them.
+    pub fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
+        self.0
+            .iter()
+            .try_fold(builder, |builder, (name, value)| builder.set(name, value))
+    }
+}
+
+fn rows() -> impl Iterator<Item = &'static ClientOption> {
+    OPTIONS.iter().filter(|option| !option.kind.is_credential())
+}
+
+/// An option that is on unless given is switched off.
+fn is_negated(kind: OptionKind) -> bool {
+    matches!(kind, OptionKind::Flag { default: true })
+}
+
+fn kebab(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+/// The name of the argument, without the dashes.
+fn long(option: &ClientOption) -> String {
+    let name = kebab(option.name);
+    if is_negated(option.kind) {
+        format!("no-{name}")
+    } else {
+        name
+    }
+}
+
+fn argument(option: &'static ClientOption) -> Arg {
+    let long = long(option);
+    let env = format!("SKIP_{}", long.replace('-', "_").to_uppercase());
+    let arg = Arg::new(option.name).long(long).env(env).hide_env_values(true);
+    let help = option.help;
+    match option.kind {
+        OptionKind::Flag { default } => {
+            let mut start = help.chars();
+            let help = match start.next().filter(|_| default) {
+                Some(first) => format!("Do not {}{}", first.to_lowercase(), start.as_str()),
+                None => help.to_owned(),
+            };
+            arg.help(help)
+                .action(ArgAction::SetTrue)
+                .value_parser(FalseyValueParser::new())
+        }
+        OptionKind::Seconds { default: 0, .. } => arg.help(help).value_name("S"),
+        OptionKind::Seconds { default, .. } => arg.help(format!("{help} [default: {default}]")).value_name("S"),
+        OptionKind::Choice(words) => arg
+            .help(format!("{help} [default: {}]", words[0]))
+            .value_name("VERSION"),
+        OptionKind::Text { placeholder } => arg.help(help).value_name(placeholder),
+        _ => arg.help(help),
+    }
+}
+
+impl Args for Settings {
+    fn augment_args(command: Command) -> Command {
+        command.args(rows().map(argument))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Settings {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        let given = |option: &'static ClientOption| match option.kind {
+            OptionKind::Flag { default } => matches.get_flag(option.name).then(|| (!default).to_string()),
+            // an environment variable that is empty is not set
+            _ if matches.value_source(option.name) == Some(ValueSource::EnvVariable) => matches
+                .get_one::<String>(option.name)
+                .filter(|value| !value.is_empty())
+                .cloned(),
+            _ => matches.get_one::<String>(option.name).cloned(),
+        };
+        Ok(Self(
+            rows()
+                .filter_map(|option| Some((option.name, given(option)?)))
+                .collect(),
+        ))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Names as they are typed.
+pub(crate) struct CommandLine;
+
+impl Spelling for CommandLine {
+    fn name(&self, name: &str) -> String {
+        match name {
+            "url" => "URL".to_owned(),
+            "keyId" => "KEYID".to_owned(),
+            "remoteSystemID" => "--remote".to_owned(),
+            "size" | "bits" | "format" | "profile" => format!("--{name}"),
+            _ => OPTIONS
+                .iter()
+                .find(|option| option.name == name)
+                .map_or_else(|| name.to_owned(), |option| format!("--{}", long(option))),
+        }
+    }
+
+    fn setting(&self, name: &str, value: &str) -> String {
+        let is_flag = OPTIONS
+            .iter()
+            .any(|option| option.name == name && matches!(option.kind, OptionKind::Flag { .. }));
+        if is_flag {
+            self.name(name)
+        } else {
+            format!("{} {value}", self.name(name))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CommandLine, long};
+    use clap::CommandFactory as _;
+    use skip_client::error::Spelling as _;
+    use skip_client::options::OPTIONS;
+    use skip_client::{BitLength, KeyId};
+
+    #[test]
+    fn every_option_is_an_argument_of_every_command_that_connects() {
+        let command = crate::args::Cli::command();
+        for name in ["capabilities", "new-key", "key", "entropy", "doctor"] {
+            let command = command.find_subcommand(name).expect("a command");
+            for option in OPTIONS {
+                // a pre-shared key has an argument for each of its forms
+                let wanted = match option.name {
+                    "psk" => "psk-file".to_owned(),
+                    _ => long(&option),
+                };
+                assert!(
+                    command.get_arguments().any(|arg| arg.get_long() == Some(&wanted)),
+                    "{name} lacks --{wanted} for the option {}",
+                    option.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn errors_have_the_names_that_are_typed() {
+        let error = BitLength::new(7).expect_err("no whole byte");
+        assert!(error.message_in(&CommandLine).starts_with("--size: "), "{error}");
+        let error = KeyId::new("xyz").expect_err("not hexadecimal");
+        assert!(error.message_in(&CommandLine).starts_with("KEYID: "), "{error}");
+        assert!(error.hint_in(&CommandLine).ends_with(": --lenient"), "{error}");
+        assert_eq!(CommandLine.setting("check_remote", "false"), "--no-check-remote");
+        assert_eq!(CommandLine.setting("tls", "auto"), "--tls auto");
+        assert_eq!(CommandLine.setting("ca", "system"), "--ca system");
+        assert_eq!(CommandLine.name("output"), "output");
+    }
+}
