@@ -58,7 +58,8 @@ PARTS = {
     # the site: links, names, and how it looks and searches in a browser
     "test-docs": Part(
         "node python3 cargo cc perl wasm32-unknown-unknown",
-        f"make installed && scripts/docs-node && make docs-site && {PYTEST} -c python/pyproject.toml --rootdir docs/site docs/site"
+        "make installed && scripts/docs-node && make docs-site"
+        f" && {PYTEST} -c python/pyproject.toml --rootdir docs/site docs/site"
         " && cd node && node --test --test-reporter=spec test/site/*.test.js",
     ),
 }
