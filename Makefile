@@ -11,6 +11,8 @@ SECONDS ?= 600
 SEED ?= 7
 N ?= 50000
 export PROFILE
+# the OpenSSL in packages is built with what is used of it
+export OPENSSL_SRC_PERL := $(CURDIR)/scripts/openssl-perl
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(PROFILE)
@@ -85,7 +87,7 @@ npm: node/dist/packed ## the npm package in dist/, and the page that checks mess
 	@ls dist/skip-client-*.tgz
 
 jar: ## the JVM and Android packages, in dist/
-	@scripts/need cargo cc libssl perl javac mvn python3
+	@scripts/need cargo cc perl javac mvn python3
 	scripts/kotlin jar
 
 docs: ## the documentation site with all references, in dist/docs (minutes)

@@ -41,9 +41,9 @@ PARTS = {
         "node cargo cc wasm32-unknown-unknown python3", "make npm .venv/tools && cd node && npm test --silent"
     ),
     # the JVM package, a project that uses it, the Android archive and example
-    "test-kotlin": Part("javac mvn cargo cc libssl perl python3", "scripts/kotlin test"),
+    "test-kotlin": Part("javac mvn cargo cc perl python3", "scripts/kotlin test"),
     # the Swift package, in the Swift of the PATH or of a Debian 13 that is made for it
-    "test-swift": Part("cargo cc libssl perl python3", "scripts/swift test"),
+    "test-swift": Part("cargo cc perl python3", "scripts/swift test"),
     # no copy of a key stays in memory: the table of stacks, languages and failures
     "test-residue": Part(
         "linux python3 cargo cc libssl perl openssl",

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use skip_client::{Advice, BitLength, CancelToken, Client, ClientBuilder, ErrorCode, KeyId, Psk, SystemId, TlsVersion};
 use skip_key_provider::{Endpoint, Fault, KeyProviderPair, PairOptions, Quirk};
@@ -159,15 +159,13 @@ fn each_fault_has_its_code_and_shows_no_key(mode: Mode) {
             continue;
         }
         let pair = pair(|o| o.faults = vec![fault]);
-        // a short one only where it is what is waited for: the machine may be busy
+        let alice = alice(mode, &pair);
+        alice.capabilities().expect("a connection");
+        // a short time only where its end is the fault: the machine may be busy
         let ends_by_time = expected(fault).0 == C::TimedOut;
-        let alice = builder(mode, &pair, pair.alice())
-            .timeout(Duration::from_millis(if ends_by_time { 1500 } else { 30_000 }))
-            .build()
-            .expect("a client");
-        let started = Instant::now();
         let error = alice
             .call()
+            .timeout(Duration::from_millis(if ends_by_time { 1500 } else { 60_000 }))
             .size(bits(256))
             .new_key(&id("Bob"))
             .err()
@@ -176,11 +174,6 @@ fn each_fault_has_its_code_and_shows_no_key(mode: Mode) {
             (error.code(), error.advice()),
             expected(fault),
             "{}: {error:?}",
-            fault.as_str()
-        );
-        assert!(
-            !ends_by_time || started.elapsed() < Duration::from_secs(5),
-            "{}",
             fault.as_str()
         );
         let shown = format!(
@@ -323,13 +316,13 @@ fn what_does_not_speak_tls_or_does_not_speak_ends_in_time(mode: Mode) {
             // until the client hangs up
             while matches!(peer.read(&mut [0; 512]), Ok(n) if n > 0) {}
         });
+        let patience = if code == ErrorCode::TimedOut { 500 } else { 60_000 };
         let client = trusting(mode, &pair, Client::builder(&url).expect("a URL"))
-            .connect_timeout(Duration::from_millis(500))
+            .connect_timeout(Duration::from_millis(patience))
+            .timeout(Duration::from_mins(1))
             .build()
             .expect("a client");
-        let started = Instant::now();
         assert_eq!(client.capabilities().expect_err(name).code(), code, "{name}");
-        assert!(started.elapsed() < Duration::from_secs(4), "{name}");
         server.join().expect("server");
     }
 }
@@ -346,15 +339,19 @@ fn a_running_call_ends_when_it_is_cancelled_or_the_client_closed(mode: Mode) {
     for (name, end) in enders {
         let token = CancelToken::new();
         let (other, theirs) = (Arc::clone(&client), token.clone());
-        let ender = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(200));
-            end(&other, &theirs);
+        let before = pair.stats().requests;
+        let error = thread::scope(|scope| {
+            scope.spawn(|| {
+                while pair.stats().requests == before {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                end(&other, &theirs);
+            });
+            let call = client.call().cancel(&token).timeout(Duration::from_mins(5));
+            call.new_key(&id("Bob")).expect_err(name)
         });
-        let started = Instant::now();
-        let error = client.call().cancel(&token).new_key(&id("Bob")).expect_err(name);
-        assert!(started.elapsed() < Duration::from_secs(3), "{name}");
+        assert_ne!(error.code(), ErrorCode::TimedOut, "{name}");
         assert_eq!(error.advice(), Advice::NewKey, "{name}: the key may be used up");
-        ender.join().expect("ender");
     }
     assert_eq!(
         client
@@ -372,13 +369,13 @@ fn the_caller_is_asked_whether_to_go_on(mode: Mode) {
     let client = alice(mode, &pair);
     let asked = AtomicUsize::new(0);
     let ask = || asked.fetch_add(1, Ordering::Relaxed) >= 3;
-    let started = Instant::now();
-    client
+    let error = client
         .call()
+        .timeout(Duration::from_mins(5))
         .interrupted(&ask)
         .new_key(&id("Bob"))
         .expect_err("interrupted");
-    assert!(started.elapsed() < Duration::from_secs(3));
+    assert_eq!(error.code(), ErrorCode::ConnectionLost);
 }
 
 fn a_proxy_carries_the_connection(mode: Mode) {

@@ -560,7 +560,7 @@ impl Scene {
 
     fn wait_until_well(&self, what: &str) {
         let counters = self.counters();
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + Duration::from_mins(3);
         let mut open: Vec<usize> = (0..TUNNELS.len()).collect();
         while !open.is_empty() {
             open.retain(|n| !self.is_well(TUNNELS[*n].0, counters[*n]));

@@ -130,11 +130,11 @@ pub fn signal(child: &std::process::Child, name: &str) {
     assert!(sent.success());
 }
 
-/// Waits until `ready` says so; panics after 20 seconds.
+/// Waits until `ready` says so; panics after a minute.
 pub fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
     let start = Instant::now();
     while !ready() {
-        assert!(start.elapsed() < Duration::from_secs(20), "waited too long for {what}");
+        assert!(start.elapsed() < Duration::from_mins(1), "waited too long for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
