@@ -8,8 +8,9 @@ use crate::consumer;
 use crate::handoff::client::Peer;
 use crate::handoff::tls::Tls;
 use crate::metrics::Metrics;
+use crate::plan::Role;
 use crate::provider::Provider;
-use crate::tunnel::Role;
+use crate::reach::Reach;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub fn dry_run(config: &Config) -> Vec<Finding> {
     let metrics = Arc::new(Metrics::default());
     let mut ids = std::collections::BTreeMap::new();
     for (name, table) in &config.providers {
-        let looked = Provider::new(name, table, Arc::clone(&metrics)).and_then(|provider| {
+        let looked = Provider::new(Reach::unwatched(name), table, Arc::clone(&metrics)).and_then(|provider| {
             let said = |error: skip_client::Error| format!("{}: {error} ({})", error.code(), error.hint());
             provider.look().map_err(said)
         });
@@ -52,10 +53,10 @@ pub fn dry_run(config: &Config) -> Vec<Finding> {
     found("agent.state".to_owned(), state);
     let listen = config.hand_off.listen;
     let tls = Tls::load(&config.hand_off);
-    let listens = tls.as_ref().map_err(Clone::clone).and_then(|_| {
+    let listens = tls.as_ref().map_err(Clone::clone).and_then(|tls| {
         // an agent that runs already has the address
         match TcpListener::bind(listen) {
-            Ok(_) => Ok(format!("can listen on {listen}")),
+            Ok(_) => Ok(format!("can listen on {listen}, as {}", tls.names.join(", "))),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                 Ok(format!("{listen} is taken, by an agent that runs?"))
             }
@@ -66,7 +67,13 @@ pub fn dry_run(config: &Config) -> Vec<Finding> {
     if let Ok(tls) = &tls {
         for (name, table) in &config.peers {
             let (client, within) = (Arc::clone(&tls.client), config.hand_off.answer_within);
-            let peer = Peer::new(name, table.clone(), client, within, Arc::clone(&metrics));
+            let peer = Peer::new(
+                Reach::unwatched(name),
+                table.clone(),
+                client,
+                within,
+                Arc::clone(&metrics),
+            );
             let outcome = peer
                 .try_connection()
                 .map_err(|error| format!("{}: {error}", error.code));

@@ -1,8 +1,10 @@
 //! Structured logs: one line an event, on stderr. The names of steps are part of the interface (docs/agent.md).
 
-use std::fmt::{self, Display};
+use std::fmt;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
 
 use crate::clock::wall_now;
 
@@ -65,8 +67,37 @@ impl fmt::Debug for Journal {
     }
 }
 
-/// A field of an event: never a secret.
-pub(crate) type Field<'a> = (&'static str, &'a dyn Display);
+/// A value in the log: never a secret.
+pub(crate) trait Loggable {
+    fn value(&self) -> Value;
+}
+
+macro_rules! loggable {
+    ($($kind:ty),*) => {
+        $(impl Loggable for $kind {
+            fn value(&self) -> Value {
+                Value::from(*self)
+            }
+        })*
+    };
+}
+
+loggable!(u32, u64, usize, bool);
+
+impl Loggable for &str {
+    fn value(&self) -> Value {
+        Value::from(*self)
+    }
+}
+
+impl Loggable for String {
+    fn value(&self) -> Value {
+        Value::from(self.as_str())
+    }
+}
+
+/// A field of an event.
+pub(crate) type Field<'a> = (&'static str, &'a dyn Loggable);
 
 impl Journal {
     pub fn new(level: Level, format: LogFormat, out: Box<dyn Write + Send>) -> Self {
@@ -98,7 +129,10 @@ impl Journal {
 fn logfmt<'a, 'b: 'a>(fields: impl Iterator<Item = &'a Field<'b>>) -> String {
     let mut line = String::with_capacity(200);
     for (name, value) in fields {
-        let value = value.to_string();
+        let value = match value.value() {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
         if !line.is_empty() {
             line.push(' ');
         }
@@ -108,7 +142,7 @@ fn logfmt<'a, 'b: 'a>(fields: impl Iterator<Item = &'a Field<'b>>) -> String {
         if !value.is_empty() && value.chars().all(plain) {
             line.push_str(&value);
         } else {
-            line.push_str(&serde_json::Value::from(value).to_string());
+            line.push_str(&Value::from(value).to_string());
         }
     }
     line.push('\n');
@@ -116,10 +150,10 @@ fn logfmt<'a, 'b: 'a>(fields: impl Iterator<Item = &'a Field<'b>>) -> String {
 }
 
 fn json<'a, 'b: 'a>(fields: impl Iterator<Item = &'a Field<'b>>) -> String {
-    let object: serde_json::Map<String, serde_json::Value> = fields
-        .map(|(name, value)| ((*name).to_owned(), value.to_string().into()))
+    let object: serde_json::Map<String, Value> = fields
+        .map(|(name, value)| ((*name).to_owned(), value.value()))
         .collect();
-    serde_json::Value::Object(object).to_string() + "\n"
+    Value::Object(object).to_string() + "\n"
 }
 
 #[cfg(test)]
@@ -154,11 +188,11 @@ pub(crate) mod tests {
         for (format, end) in [
             (
                 LogFormat::Logfmt,
-                r#"level=warn step=offer tunnel=a why="two\nlines \"and\" quotes""#,
+                r#"level=warn step=offer tunnel=a counter=7 why="two\nlines \"and\" quotes""#,
             ),
             (
                 LogFormat::Json,
-                r#""level":"warn","step":"offer","time":"T","tunnel":"a","why":"two\nlines \"and\" quotes"}"#,
+                r#""counter":7,"level":"warn","step":"offer","time":"T","tunnel":"a","why":"two\nlines \"and\" quotes"}"#,
             ),
         ] {
             let kept = Kept::default();
@@ -167,7 +201,11 @@ pub(crate) mod tests {
             journal.event(
                 Level::Warn,
                 "offer",
-                &[("tunnel", &"a"), ("why", &"two\nlines \"and\" quotes")],
+                &[
+                    ("tunnel", &"a"),
+                    ("counter", &7_u64),
+                    ("why", &"two\nlines \"and\" quotes"),
+                ],
             );
             let text = kept.text();
             assert_eq!(text.lines().count(), 1, "{text}");

@@ -1,38 +1,44 @@
 //! The rotation agent: gives gateways fresh keys from a SKIP Key Provider, in step with the agent at the other end.
 //!
-//! * [`Config`]: what an agent is told, from a TOML file, with every mistake named.
-//! * [`run`], [`run_once`], [`dry_run`]: the agent as a program; [`ask`]: how a running one is.
-//! * [`consumer`]: the gateways, and the trait for one more.
+//! * [`Config`]: the configuration, a TOML file; every mistake in it is named.
+//! * [`run`], [`run_once`], [`dry_run`]: the agent as a program.
+//! * [`ask`], [`ask_rotation`]: questions to an agent that runs.
+//! * [`consumer`]: the gateways, and the trait that adds one more.
 //!
-//! What it does, and in which order, is in the project's `docs/agent.md`.
+//! The project's `docs/agent.md` says what it does, and in which order.
 
 mod agent;
 mod backoff;
 mod clock;
 mod config;
 pub mod consumer;
+mod control;
 mod dry_run;
+mod files;
 mod handoff;
-mod initiator;
 mod journal;
 mod metrics;
 mod metrics_page;
+mod names;
 mod notify;
+mod plan;
 mod ports;
 mod provider;
-mod responder;
+mod reach;
+mod report;
 mod run;
 mod state;
-mod status;
 #[cfg(test)]
 mod test_keys;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod tunnel;
 
 pub use config::{Config, ConfigError, Mistake};
+pub use control::{ask, ask_rotation};
 pub use dry_run::{Finding, dry_run};
 pub use journal::{Level, LogFormat};
+pub use plan::{Role, WhenTooOld};
+pub use report::{HandOffReport, ReachReport, ReloadReport, Report, TunnelReport};
 pub use run::{Ended, Signal, run, run_once, signals, state_of};
-pub use status::{Report, TunnelReport, ask};
-pub use tunnel::{Role, WhenTooOld};

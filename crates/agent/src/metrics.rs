@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::report::Report;
+
 /// Upper ends of the latency buckets, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0];
 
@@ -37,6 +39,11 @@ metrics! {
     KEY_AGE = "gauge" "skip_agent_key_age_seconds", "Age of the key in use";
     TUNNEL_UP = "gauge" "skip_agent_tunnel_up", "Whether the gateway says that the tunnel is up (1) or down (0)";
     TUNNELS = "gauge" "skip_agent_tunnels", "Tunnels that are configured";
+    KP_UP = "gauge" "skip_agent_key_provider_up", "Whether the Key Provider answered the last request (1) or not (0)";
+    PEER_UP = "gauge" "skip_agent_peer_up", "Whether the peer's agent answered the last request (1) or not (0)";
+    CERTIFICATE_DAYS = "gauge" "skip_agent_certificate_days", "Whole days until a certificate of the hand-off expires";
+    LAST_RELOAD = "gauge" "skip_agent_last_reload_ok", "Whether the last reload was taken (1) or refused (0)";
+    BUILD = "gauge" "skip_agent_build_info", "Always 1; the version is a label";
     RELOADS = "counter" "skip_agent_reloads_total", "Reloads of the configuration, by result (ok, refused)";
 }
 
@@ -54,7 +61,7 @@ pub(crate) struct Metrics {
 }
 
 /// A sample that is made when somebody asks.
-pub(crate) type Sample = (Metric, String, f64);
+type Sample = (Metric, String, f64);
 
 impl Metrics {
     pub fn count(&self, metric: Metric, of: &[(&str, &str)]) {
@@ -70,8 +77,52 @@ impl Metrics {
         entry.sum += took;
     }
 
+    /// The whole page: the counters, and the gauges of a report.
+    pub fn page(&self, report: &Report) -> String {
+        let bit = |is: bool| f64::from(u8::from(is));
+        // exact up to 2^53
+        #[allow(clippy::cast_precision_loss)]
+        let number = |n: u64| n as f64;
+        let mut now: Vec<Sample> = vec![
+            (BUILD, labels(&[("version", &report.version)]), 1.0),
+            (TUNNELS, String::new(), number(report.tunnels.len() as u64)),
+        ];
+        for tunnel in &report.tunnels {
+            let of = labels(&[("tunnel", &tunnel.name)]);
+            now.extend(tunnel.age.map(|age| (KEY_AGE, of.clone(), number(age))));
+            now.extend(tunnel.up.map(|up| (TUNNEL_UP, of, bit(up))));
+        }
+        let providers = report.key_providers.iter().map(|one| (KP_UP, "key_provider", one));
+        let peers = report.peers.iter().map(|one| (PEER_UP, "peer", one));
+        for (metric, label, one) in providers.chain(peers) {
+            now.extend(one.reachable.map(|up| (metric, labels(&[(label, &one.name)]), bit(up))));
+        }
+        let days = report
+            .hand_off
+            .certificate_days
+            .and_then(|days| i32::try_from(days).ok());
+        now.extend(days.map(|days| (CERTIFICATE_DAYS, String::new(), f64::from(days))));
+        now.extend(
+            report
+                .last_reload
+                .as_ref()
+                .map(|last| (LAST_RELOAD, String::new(), bit(last.ok))),
+        );
+        self.render(&now)
+    }
+
+    /// How often this was counted in all.
+    pub fn sum(&self, metric: Metric) -> u64 {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts
+            .iter()
+            .filter(|((m, _), _)| *m == metric)
+            .map(|(_, count)| count)
+            .sum()
+    }
+
     /// The text that Prometheus reads, with what is only known now.
-    pub fn render(&self, now: &[Sample]) -> String {
+    fn render(&self, now: &[Sample]) -> String {
         let mut samples: BTreeMap<Metric, Vec<String>> = BTreeMap::new();
         for ((metric, labels), count) in self.counts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let line = format!("{}{} {count}", metric.name, braced(labels));
@@ -137,7 +188,7 @@ impl Metric {
 }
 
 /// Labels as they stand between the braces.
-pub(crate) fn labels(of: &[(&str, &str)]) -> String {
+fn labels(of: &[(&str, &str)]) -> String {
     of.iter().fold(String::new(), |text, (name, value)| {
         let value = value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
         join(&text, &format!("{name}=\"{value}\""))

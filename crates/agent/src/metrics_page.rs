@@ -3,17 +3,21 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::agent::Shared;
 use crate::handoff::{Timed, wake};
 
 /// A request's head is not longer.
 const MAX_HEAD: usize = 4096;
-/// How long a request and its reply may take. One is served at a time.
+/// How long a request and its reply may take.
 const REQUEST: Duration = Duration::from_secs(2);
+/// Requests that are served at once; more are closed.
+const AT_ONCE: usize = 16;
+
+/// Makes the page.
+pub(crate) type Page = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// The listener and its thread. Dropping it ends both.
 pub(crate) struct MetricsPage {
@@ -23,11 +27,12 @@ pub(crate) struct MetricsPage {
 }
 
 impl MetricsPage {
-    pub fn start(address: SocketAddr, shared: Arc<Shared>) -> io::Result<Self> {
+    pub fn start(address: SocketAddr, page: Page) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);
+        let served = Arc::new(AtomicUsize::new(0));
         let thread = thread::Builder::new()
             .name("metrics".to_owned())
             .stack_size(512 << 10)
@@ -35,8 +40,7 @@ impl MetricsPage {
                 while !stop.load(Ordering::SeqCst) {
                     match listener.accept() {
                         Ok(_) if stop.load(Ordering::SeqCst) => {}
-                        // a reader that goes away, or is too slow, misses this once
-                        Ok((socket, _)) => drop(serve(socket, &shared)),
+                        Ok((socket, _)) => serve_beside(socket, &page, &served),
                         // no descriptors left, for example
                         Err(_) => thread::sleep(Duration::from_millis(100)),
                     }
@@ -60,12 +64,32 @@ impl Drop for MetricsPage {
     }
 }
 
-fn serve(socket: TcpStream, shared: &Shared) -> io::Result<()> {
+/// Each request has a thread of its own, so that a client that says nothing keeps nobody else waiting.
+fn serve_beside(socket: TcpStream, page: &Page, served: &Arc<AtomicUsize>) {
+    if served.fetch_add(1, Ordering::SeqCst) >= AT_ONCE {
+        served.fetch_sub(1, Ordering::SeqCst);
+        return;
+    }
+    let (page, for_thread) = (Arc::clone(page), Arc::clone(served));
+    let spawned = thread::Builder::new()
+        .name("metrics-page".to_owned())
+        .stack_size(512 << 10)
+        .spawn(move || {
+            // a reader that goes away, or is too slow, misses this once
+            let _ = serve(socket, &page);
+            for_thread.fetch_sub(1, Ordering::SeqCst);
+        });
+    if spawned.is_err() {
+        served.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn serve(socket: TcpStream, page: &Page) -> io::Result<()> {
     let mut socket = Timed::new(socket);
     socket.within(REQUEST);
     let head = head(&mut socket)?;
     let (status, kind, body) = match head.split(' ').take(2).collect::<Vec<_>>()[..] {
-        ["GET", "/metrics"] => ("200 OK", "text/plain; version=0.0.4", shared.metrics_text()),
+        ["GET", "/metrics"] => ("200 OK", "text/plain; version=0.0.4", page()),
         ["GET", "/"] => ("200 OK", "text/plain", "see /metrics\n".to_owned()),
         ["GET", _] => ("404 Not Found", "text/plain", "see /metrics\n".to_owned()),
         [_, _] => ("405 Method Not Allowed", "text/plain", "GET only\n".to_owned()),

@@ -1,13 +1,12 @@
 //! What a tunnel needs of the world, as traits: whatever an agent does to the outside goes through one of these (and
 //! through [`Consumer`](crate::consumer::Consumer), [`Store`] and [`Clock`]). So a test can end an agent at any step.
 
-use std::fmt;
 use std::sync::Arc;
 
 use skip_client::{BitLength, Key, KeyId, SystemId};
 
 use crate::clock::Clock;
-use crate::handoff::message::{Answer, Request};
+use crate::handoff::Link;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::state::Store;
@@ -17,25 +16,6 @@ pub(crate) trait Keys: Send + Sync {
     fn local_system_id(&self) -> skip_client::Result<String>;
     fn new_key(&self, remote: &SystemId, size: Option<BitLength>) -> skip_client::Result<Key>;
     fn key_by_id(&self, key_id: &KeyId, remote: &SystemId) -> skip_client::Result<Key>;
-}
-
-/// The agent at the other end of a tunnel.
-pub(crate) trait Link: Send + Sync {
-    /// Asks, and waits for the answer. After an error nobody knows whether the other agent has handled the request.
-    fn ask(&self, request: &Request) -> Result<Answer, LinkError>;
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LinkError {
-    pub code: &'static str,
-    pub what: String,
-}
-
-impl fmt::Display for LinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
 }
 
 /// All of them, for one tunnel.

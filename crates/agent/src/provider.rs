@@ -7,13 +7,15 @@ use std::time::{Instant, SystemTime};
 use skip_client::{BitLength, Client, Error, Key, KeyId, Psk, Result, SystemId};
 
 use crate::config::ProviderTable;
-use crate::handoff::tls::read;
+use crate::files::read;
 use crate::metrics::{KEY_FAILURES, KEYS, KP_SECONDS, Metrics};
 use crate::ports::Keys;
+use crate::reach::Reach;
+use crate::report::ReachReport;
 
 /// A Key Provider, with the client that speaks to it.
 pub(crate) struct Provider {
-    name: String,
+    reach: Reach,
     metrics: Arc<Metrics>,
     made: RwLock<Made>,
 }
@@ -32,17 +34,17 @@ impl Provider {
     ///
     /// # Errors
     /// What is wrong, in one line.
-    pub fn new(name: &str, table: &ProviderTable, metrics: Arc<Metrics>) -> std::result::Result<Self, String> {
-        let made = make(table).map_err(|why| format!("key-provider.{name}: {why}"))?;
+    pub fn new(reach: Reach, table: &ProviderTable, metrics: Arc<Metrics>) -> std::result::Result<Self, String> {
+        let made = make(table).map_err(|why| format!("key-provider.{}: {why}", reach.name()))?;
         Ok(Self {
-            name: name.to_owned(),
+            reach,
             metrics,
             made: RwLock::new(made),
         })
     }
 
-    /// Takes over another table, or files that were renewed. Calls that run go on with the old client. What this gives
-    /// does it: so several can be tried before one is changed.
+    /// Prepares the change to another table, or to files that were renewed; `None` when nothing has changed. Returns
+    /// the change, so that all can be checked before any is applied. Calls that run go on with the old client.
     pub fn prepare_change(&self, table: &ProviderTable) -> std::result::Result<Option<Change>, String> {
         {
             let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
@@ -52,11 +54,16 @@ impl Provider {
         }
         make(table)
             .map(|made| Some(Change(made)))
-            .map_err(|why| format!("key-provider.{}: {why}", self.name))
+            .map_err(|why| format!("key-provider.{}: {why}", self.reach.name()))
     }
 
     pub fn change(&self, change: Change) {
         *self.made.write().unwrap_or_else(PoisonError::into_inner) = change.0;
+    }
+
+    /// Whether it answers.
+    pub fn reach(&self) -> ReachReport {
+        self.reach.report()
     }
 
     /// What it says of itself now.
@@ -73,11 +80,27 @@ impl Provider {
         Arc::clone(&self.made.read().unwrap_or_else(PoisonError::into_inner).client)
     }
 
+    /// A refusal is an answer; what never arrived, or came from somebody else, is none.
+    fn note<T>(&self, outcome: &Result<T>) {
+        use skip_client::ErrorCode::{Busy, ConnectFailed, ConnectionLost, ProviderFailed, TimedOut, TlsFailed};
+        let down = |error: &Error| {
+            matches!(
+                error.code(),
+                ConnectFailed | TlsFailed | TimedOut | ConnectionLost | ProviderFailed | Busy
+            )
+        };
+        self.reach.note(match outcome {
+            Err(error) if down(error) => Err(format!("{}: {error}", error.code())),
+            _ => Ok(()),
+        });
+    }
+
     fn counted(&self, kind: &str, ask: impl FnOnce(&Client) -> Result<Key>) -> Result<Key> {
         let started = Instant::now();
         let outcome = ask(&self.client());
-        let name = ("key_provider", self.name.as_str());
+        let name = ("key_provider", self.reach.name());
         self.metrics.time(KP_SECONDS, &[name], started.elapsed());
+        self.note(&outcome);
         match &outcome {
             Ok(_) => self.metrics.count(KEYS, &[name, ("kind", kind)]),
             Err(error) => self
@@ -93,7 +116,11 @@ pub(crate) struct Change(Made);
 
 impl Keys for Provider {
     fn local_system_id(&self) -> Result<String> {
-        let capabilities = self.client().capabilities()?;
+        let capabilities = self.client().capabilities();
+        if capabilities.is_err() {
+            self.note(&capabilities);
+        }
+        let capabilities = capabilities?;
         if capabilities.local_system_id().is_empty() {
             return Err(Error::invalid_argument(
                 "key-provider",

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::agent::{Agent, Outside, Seams};
+use crate::agent::{Agent, Environment, RealEnvironment};
 use crate::config::{Config, ConfigError};
 use crate::journal::{Journal, Level};
-use crate::notify::Notify;
+use crate::notify;
 
 /// How a run of the agent ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub enum Signal {
     Stop,
 }
 
-/// What SIGHUP (read the configuration again), SIGINT and SIGTERM (stop) say from now on, for this process.
+/// The signals of this process from now on: SIGHUP (reload the configuration), SIGINT and SIGTERM (stop).
 ///
 /// # Errors
 /// The system refuses the handlers.
@@ -63,25 +63,24 @@ const ONCE_FAILURES: u32 = 4;
 pub fn run(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, ConfigError> {
     let config = Config::load(path)?;
     let journal = journal(&config);
-    let notify = Notify::of_environment();
     let agent = match start(&config, &journal) {
         Ok(agent) => agent,
         Err(reasons) => return Ok(Ended::CannotStart(reasons)),
     };
-    notify.say("READY=1");
-    let every = notify.watchdog_every();
+    notify::ready();
+    let every = notify::watchdog_every();
     loop {
         match signals.recv_timeout(every.unwrap_or(Duration::from_hours(1))) {
-            Ok(Signal::Reload) => reload(&agent, path, &journal, &notify),
+            Ok(Signal::Reload) => reload(&agent, path, &journal),
             Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
                 if every.is_some() && agent.is_alive() {
-                    notify.say("WATCHDOG=1");
+                    notify::alive();
                 }
             }
         }
     }
-    notify.say("STOPPING=1");
+    notify::stopping();
     drop(agent);
     Ok(Ended::Well)
 }
@@ -131,8 +130,8 @@ pub fn state_of(path: &Path) -> Result<PathBuf, ConfigError> {
 }
 
 fn start(config: &Config, journal: &Arc<Journal>) -> Result<Agent, Vec<String>> {
-    let outside: Arc<dyn Seams> = Arc::new(Outside);
-    Agent::start(config, Arc::clone(journal), &outside)
+    let environment: Arc<dyn Environment> = Arc::new(RealEnvironment);
+    Agent::start(config, Arc::clone(journal), &environment)
 }
 
 fn journal(config: &Config) -> Arc<Journal> {
@@ -141,13 +140,14 @@ fn journal(config: &Config) -> Arc<Journal> {
 }
 
 /// Mistakes keep the old configuration.
-fn reload(agent: &Agent, path: &Path, journal: &Journal, notify: &Notify) {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
-    notify.say(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
+fn reload(agent: &Agent, path: &Path, journal: &Journal) {
+    notify::reloading();
     let refused: Vec<String> = match Config::load(path) {
         Ok(config) => agent.reload(&config).err().unwrap_or_default(),
-        Err(error) => error.mistakes.iter().map(ToString::to_string).collect(),
+        Err(error) => {
+            agent.note_reload(false);
+            error.mistakes.iter().map(ToString::to_string).collect()
+        }
     };
     for why in &refused {
         journal.event(Level::Error, "reload", &[("error", why)]);
@@ -155,5 +155,5 @@ fn reload(agent: &Agent, path: &Path, journal: &Journal, notify: &Notify) {
     if refused.is_empty() {
         journal.event(Level::Info, "reload", &[("result", &"ok")]);
     }
-    notify.say("READY=1");
+    notify::ready();
 }

@@ -1,58 +1,122 @@
 //! What is remembered on disk: counters and keyIds, never keys. One small file a tunnel, replaced as a whole.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::replace;
+
 /// The form of the files.
 const VERSION: u32 = 1;
+/// The last number of a rotation; one a second lasts for 100 million years. Then numbers begin again at 1.
+pub(crate) const MAX_COUNTER: u64 = 1 << 52;
+/// How far a number may be ahead of the last one without asking the initiator: more rotations than an end can miss.
+const MAX_JUMP: u64 = 1 << 20;
+
+/// Whether a request with this number may come after the last one that is known.
+pub(crate) fn is_plausible(last: u64, counter: u64) -> bool {
+    let begins_again = last > MAX_COUNTER - MAX_JUMP && counter < MAX_JUMP;
+    counter <= last.saturating_add(MAX_JUMP) && !begins_again
+}
+
 /// More than any record has.
 const MAX_BYTES: u64 = 16 << 10;
 
 /// How far the rotation with the record's counter has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "&'static str", try_from = "String")]
 pub(crate) enum Stage {
-    /// Nothing under way: the key in use is the current one.
+    /// No rotation under way: the key in use is the current one.
     Idle,
-    /// Initiator: the peer may have the keyId; the own gateway has not seen the key.
-    Offered,
-    /// Initiator: the peer has prepared; the own gateway may use the key already.
-    Installing,
-    /// Initiator: the key is in use; the peer was not told yet, or did not say so.
-    Confirming,
-    /// Both: the key is in use; the gateway may still have others.
-    Retiring,
-    /// Initiator: nobody knows whether the gateway uses this key or the one before. A fresh rotation settles it.
+    /// The state was lost, or the agent ended while the gateway was changed: which key is in use is not known. A fresh
+    /// rotation settles it.
     Unclear,
-    /// Responder: the Key Provider may have been asked for the key, and must not be asked again.
+    /// The new key is in use; the gateway may still have others.
+    Retiring,
+    /// What only an initiator does.
+    Initiator(InitiatorStage),
+    /// What only a responder does.
+    Responder(ResponderStage),
+}
+
+/// The stages of the end that begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InitiatorStage {
+    /// The peer may have the keyId; the gateway of this end has not seen the key.
+    Offered,
+    /// The peer has prepared; the gateway of this end may use the key already.
+    Installing,
+    /// The key is in use; the peer has not confirmed that it knows.
+    Confirming,
+}
+
+/// The stages of the end that takes what is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResponderStage {
+    /// The Key Provider may have been asked for the key, and must not be asked again.
     Taking,
-    /// Responder: the Key Provider was not asked, and may be.
+    /// The Key Provider was not asked for the key yet, or has answered that it may be asked again.
     Untaken,
-    /// Responder: the gateway has the key, beside or instead of the current one.
+    /// The gateway has the key, beside or instead of the current one.
     Prepared,
-    /// Responder: there is no such key here, and will not be.
+    /// This end has no such key, and will not have it.
     Failed,
 }
 
 impl Stage {
+    const ALL: [Self; 10] = [
+        Self::Idle,
+        Self::Unclear,
+        Self::Retiring,
+        Self::Initiator(InitiatorStage::Offered),
+        Self::Initiator(InitiatorStage::Installing),
+        Self::Initiator(InitiatorStage::Confirming),
+        Self::Responder(ResponderStage::Taking),
+        Self::Responder(ResponderStage::Untaken),
+        Self::Responder(ResponderStage::Prepared),
+        Self::Responder(ResponderStage::Failed),
+    ];
+
     /// As the state's files and the hand-off spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Idle => "idle",
-            Self::Offered => "offered",
-            Self::Installing => "installing",
-            Self::Confirming => "confirming",
-            Self::Retiring => "retiring",
             Self::Unclear => "unclear",
-            Self::Taking => "taking",
-            Self::Untaken => "untaken",
-            Self::Prepared => "prepared",
-            Self::Failed => "failed",
+            Self::Retiring => "retiring",
+            Self::Initiator(InitiatorStage::Offered) => "offered",
+            Self::Initiator(InitiatorStage::Installing) => "installing",
+            Self::Initiator(InitiatorStage::Confirming) => "confirming",
+            Self::Responder(ResponderStage::Taking) => "taking",
+            Self::Responder(ResponderStage::Untaken) => "untaken",
+            Self::Responder(ResponderStage::Prepared) => "prepared",
+            Self::Responder(ResponderStage::Failed) => "failed",
         }
+    }
+
+    /// Whether a record in this stage is meaningless without the keyId of its rotation.
+    fn needs_key_id(self) -> bool {
+        !matches!(
+            self,
+            Self::Idle | Self::Unclear | Self::Responder(ResponderStage::Failed)
+        )
+    }
+}
+
+impl From<Stage> for &'static str {
+    fn from(stage: Stage) -> Self {
+        stage.as_str()
+    }
+}
+
+impl TryFrom<String> for Stage {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let found = Self::ALL.into_iter().find(|stage| stage.as_str() == name);
+        found.ok_or("no such stage")
     }
 }
 
@@ -106,7 +170,7 @@ impl Default for Record {
 pub(crate) enum Loaded {
     Nothing,
     Found(Record),
-    /// Why the record cannot be used; it has to be agreed anew.
+    /// Why the record cannot be used; it has to be agreed with the peer.
     Broken(String),
 }
 
@@ -126,9 +190,16 @@ pub(crate) struct Folder {
 impl Folder {
     /// Makes the folder, for the owner only, when it is missing.
     pub fn open(state: &Path) -> io::Result<Self> {
-        let dir = state.join("tunnels");
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        Ok(Self { dir })
+        let folder = Self {
+            dir: state.join("tunnels"),
+        };
+        folder.make()?;
+        Ok(folder)
+    }
+
+    /// Makes it, unless it is there.
+    pub fn make(&self) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)
     }
 
     pub fn path(&self, tunnel: &str) -> PathBuf {
@@ -157,42 +228,15 @@ impl Store for Folder {
     }
 }
 
-/// Replaces a file as a whole: readers see the old or the new one, also after a loss of power.
-pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let dir = dir.unwrap_or_else(|| Path::new("."));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let unfinished = dir.join(name);
-    let written = (|| {
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&unfinished)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        File::open(dir)?.sync_all()
-    })();
-    if written.is_err() {
-        // the file may be there or not, and may hold a secret
-        let _ = fs::remove_file(&unfinished);
-    }
-    written
-}
-
 fn parse(text: &str) -> Result<Record, &'static str> {
     let record: Record = serde_json::from_str(text).map_err(|_| "is not a record of this program")?;
+    if record.counter > MAX_COUNTER {
+        return Err("has a number that cannot be");
+    }
     if record.version != VERSION {
         return Err("was written by another version");
     }
-    let needs_key_id = !matches!(record.stage, Stage::Idle | Stage::Failed | Stage::Unclear);
-    if needs_key_id && record.key_id.is_none() {
+    if record.stage.needs_key_id() && record.key_id.is_none() {
         return Err("has no keyId for its stage");
     }
     Ok(record)
@@ -200,9 +244,17 @@ fn parse(text: &str) -> Result<Record, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Folder, Loaded, Record, Stage, Store};
+    use super::{Folder, InitiatorStage, Loaded, MAX_COUNTER, MAX_JUMP, Record, Stage, Store, is_plausible};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn numbers_jump_only_so_far() {
+        assert!(is_plausible(0, 1) && is_plausible(7, 3) && is_plausible(7, 7 + MAX_JUMP));
+        assert!(!is_plausible(7, 8 + MAX_JUMP) && !is_plausible(0, MAX_COUNTER));
+        // at the end they begin again, when the initiator says so
+        assert!(!is_plausible(MAX_COUNTER, 1) && is_plausible(MAX_COUNTER, MAX_COUNTER - 1));
+    }
 
     #[test]
     fn records_come_back_and_broken_ones_are_named() {
@@ -211,7 +263,7 @@ mod tests {
         assert!(matches!(folder.load("a"), Loaded::Nothing));
         let record = Record {
             counter: 7,
-            stage: Stage::Offered,
+            stage: Stage::Initiator(InitiatorStage::Offered),
             key_id: Some("00ff".to_owned()),
             ..Record::default()
         };
@@ -227,6 +279,7 @@ mod tests {
             &good.replace("\"version\":1", "\"version\":2"),
             &good.replace("\"00ff\"", "null"),
             &good.replace("\"counter\"", "\"countr\""),
+            &good.replace("\"counter\":7", "\"counter\":9007199254740993"),
         ] {
             fs::write(&path, bad).expect("written");
             assert!(

@@ -13,9 +13,9 @@ use std::time::Duration;
 use skip_client::{BitLength, Client, SystemId};
 
 use crate::consumer::ConsumerConfig;
-use crate::handoff::message::is_name;
 use crate::journal::{Level, LogFormat};
-use crate::tunnel::{Pace, Plan, Role, WhenTooOld};
+use crate::names::is_name;
+use crate::plan::{Pace, Plan, Role, WhenTooOld};
 
 pub use reader::Mistake;
 use reader::{At, Mistakes, Table, one_line, similar};
@@ -51,6 +51,8 @@ pub(crate) struct HandOffTable {
     pub ca: PathBuf,
     pub cert: PathBuf,
     pub key: PathBuf,
+    /// The name that peers expect in this agent's certificate; not checked unless given.
+    pub certificate_name: Option<String>,
     pub answer_within: Duration,
 }
 
@@ -360,6 +362,7 @@ fn hand_off_table(mut table: Table<'_>, files: &mut Files<'_, '_>) -> Option<Han
     let ca = files.file(ca, false);
     let cert = files.file(cert, false);
     let key = files.file(key, true);
+    let certificate_name = table.text("certificate-name", files.mistakes);
     let answer_within = positive(&mut table, "answer-within", Duration::from_mins(1), files.mistakes);
     table.finish(files.mistakes);
     Some(HandOffTable {
@@ -367,6 +370,7 @@ fn hand_off_table(mut table: Table<'_>, files: &mut Files<'_, '_>) -> Option<Han
         ca: ca?,
         cert: cert?,
         key: key?,
+        certificate_name: certificate_name.map(|found| found.value),
         answer_within,
     })
 }

@@ -1,6 +1,7 @@
 //! A program that is run for each step, with the key on its stdin.
 
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
@@ -85,7 +86,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerErr
     let format = settings.format.parse();
     Ok(Box::new(Commanded {
         program: Program::new(&settings.run, settings.timeout),
-        format: format.map_err(|_| ConsumerError::lasting("the format is not known", ""))?,
+        format: format.map_err(|_| ConsumerError::new("the format is not known", ""))?,
     }))
 }
 
@@ -96,6 +97,13 @@ struct Commanded {
 
 impl Commanded {
     fn give(&self, step: &str, key_id: &KeyId, key: Option<&Key>) -> Result<(), ConsumerError> {
+        // a program would take it for an option
+        if key_id.as_str().starts_with('-') {
+            return Err(ConsumerError::new(
+                "the keyId begins with a hyphen and is given to no program",
+                "the Key Provider should give hexadecimal keyIds",
+            ));
+        }
         let content = key.map(|key| key.export(self.format)).transpose()?;
         let input = content.as_ref().map(|bytes| bytes.as_slice());
         self.program.run(&[step, key_id.as_str()], input).map(drop)
@@ -103,6 +111,10 @@ impl Commanded {
 }
 
 impl Consumer for Commanded {
+    fn ready(&mut self, _starts: bool) -> Result<(), ConsumerError> {
+        self.program.check()
+    }
+
     fn prepare(&mut self, key: &Key) -> Result<(), ConsumerError> {
         self.give("prepare", key.key_id(), Some(key))
     }
@@ -146,7 +158,10 @@ fn observation(said: &str) -> Observation {
             Some(("instance", text)) => seen.instance = Some(text.chars().take(100).collect()),
             None if line == "up" => seen.tunnel_up = Some(true),
             None if line == "down" => seen.tunnel_up = Some(false),
-            None if line == "unreachable" => seen.reachable = false,
+            None if line == "unreachable" => {
+                seen.reachable = false;
+                seen.why_unreachable = Some("the program says that it is unreachable".to_owned());
+            }
             _ => {}
         }
     }
@@ -165,6 +180,20 @@ impl Program {
             run: run.to_vec(),
             timeout: Duration::from_secs(timeout),
         }
+    }
+
+    /// Whether there is such a program, as far as that can be seen without running it.
+    pub fn check(&self) -> Result<(), ConsumerError> {
+        let name = self.run.first().map(String::as_str).unwrap_or_default();
+        let failed = |what: String| ConsumerError::new(what, "check the path and its permissions");
+        let meta = std::fs::metadata(name).map_err(|error| failed(format!("cannot run {name}: {error}")))?;
+        if !meta.is_file() || meta.permissions().mode() & 0o111 == 0 {
+            return Err(failed(format!("cannot run {name}: it is no program")));
+        }
+        if meta.permissions().mode() & 0o002 != 0 {
+            return Err(failed(format!("{name} is not run: anybody may change it")));
+        }
+        Ok(())
     }
 
     /// Runs it with further arguments and `input` on its stdin. What it printed; `None` when it does not do this step.

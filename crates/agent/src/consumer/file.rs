@@ -8,7 +8,7 @@ use skip_client::{ExportFormat, Key, KeyId};
 
 use super::command::{Program, check_format, check_program, hex, ten};
 use super::{Consumer, ConsumerError, Observation};
-use crate::state::replace;
+use crate::files::{can_replace, replace};
 
 /// The table of a file consumer.
 ///
@@ -46,7 +46,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerErr
     let format = settings
         .format
         .parse()
-        .map_err(|_| ConsumerError::lasting("the format is not known", ""))?;
+        .map_err(|_| ConsumerError::new("the format is not known", ""))?;
     Ok(Box::new(KeyFile {
         path: settings.path.clone(),
         format,
@@ -73,12 +73,14 @@ impl KeyFile {
             return Ok(());
         }
         let content = key.export(self.format)?;
-        replace(&self.path, &content, 0o600).map_err(|error| {
-            let what = format!("cannot write {}: {error}", self.path.display());
-            ConsumerError::new(what, "check the folder and its permissions")
-        })?;
+        replace(&self.path, &content, 0o600).map_err(|error| self.failed("write", &error))?;
         self.holds = Some((key.key_id().clone(), self.modified()));
         self.then()
+    }
+
+    fn failed(&self, what: &str, error: &std::io::Error) -> ConsumerError {
+        let what = format!("cannot {what} {}: {error}", self.path.display());
+        ConsumerError::new(what, "check the folder, its permissions, and the space on the disk")
     }
 
     fn then(&self) -> Result<(), ConsumerError> {
@@ -93,6 +95,11 @@ impl KeyFile {
 }
 
 impl Consumer for KeyFile {
+    fn ready(&mut self, _starts: bool) -> Result<(), ConsumerError> {
+        can_replace(&self.path).map_err(|error| self.failed("write", &error))?;
+        self.then.as_ref().map_or(Ok(()), Program::check)
+    }
+
     fn prepare(&mut self, key: &Key) -> Result<(), ConsumerError> {
         self.write(key)
     }
@@ -102,7 +109,7 @@ impl Consumer for KeyFile {
             Some(key) => self.write(key),
             // the new key was never written, or nothing is known to put in its place
             None if self.holds.as_ref().is_none_or(|(id, _)| id != key_id) => Ok(()),
-            None => Err(ConsumerError::lasting(
+            None => Err(ConsumerError::new(
                 "the file holds a key that the peer will not use, and the one before is not known any more",
                 "the next rotation replaces it",
             )),
@@ -110,27 +117,27 @@ impl Consumer for KeyFile {
     }
 
     fn observe(&mut self) -> Result<Observation, ConsumerError> {
-        let reachable = self.path.parent().is_some_and(std::path::Path::is_dir);
+        let folder = self.path.parent().filter(|folder| folder.is_dir());
+        if folder.is_none() {
+            let gone = std::io::ErrorKind::NotFound.into();
+            return Ok(Observation::unreachable(&self.failed("write", &gone)));
+        }
         let key_id = self
             .holds
             .as_ref()
             .filter(|(_, when)| *when == self.modified())
             .map(|(id, _)| id.clone());
         Ok(Observation {
-            reachable,
-            tunnel_up: None,
+            reachable: true,
             key_id,
-            instance: None,
+            ..Observation::default()
         })
     }
 
     fn take_down(&mut self) -> Result<(), ConsumerError> {
         self.holds = None;
         match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                let what = format!("cannot remove {}: {error}", self.path.display());
-                Err(ConsumerError::new(what, "check the folder and its permissions"))
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(self.failed("remove", &error)),
             _ => self.then(),
         }
     }

@@ -6,6 +6,8 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use serde::Deserialize;
 use skip_client::{ExportFormat, Key, KeyId};
@@ -13,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::command::{Program, check_program, ten};
 use super::{Consumer, ConsumerError, Observation};
-use crate::state::replace;
+use crate::files::{can_replace, replace};
 
 /// The table of a `libreswan` consumer.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -87,15 +89,27 @@ impl Consumer for Libreswan {
         let connection = &self.settings.connection;
         // one that is not up cannot be ended
         let _ = self.ipsec.run(&["auto", "--down", connection], None);
-        self.ipsec
-            .run(&["auto", "--up", connection], None)
-            .map(drop)
-            .map_err(|error| {
-                ConsumerError::new(
-                    format!("the tunnel {connection} did not come up with the new key: {error}"),
-                    "pluto's log at both ends says why; the peer needs the same key, and ppk=insist",
-                )
-            })
+        let failed = |why: &dyn std::fmt::Display| {
+            ConsumerError::new(
+                format!("the tunnel {connection} did not come up with the new key: {why}"),
+                "pluto's log at both ends says why; the peer needs the same key, the same subnets, and ppk=insist",
+            )
+        };
+        let up = ["auto", "--up", connection];
+        self.ipsec.run(&up, None).map_err(|error| failed(&error))?;
+        // the exit status is also 0 when the peer has refused the child (TS_UNACCEPTABLE, for example)
+        for _ in 0..10 {
+            if self.carries()? {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Err(failed(&"ipsec trafficstatus does not show it"))
+    }
+
+    fn ready(&mut self, _starts: bool) -> Result<(), ConsumerError> {
+        self.ipsec.check()?;
+        can_replace(&self.settings.secrets).map_err(|error| self.failed("write", &error))
     }
 
     fn retire_others(&mut self, keep: &KeyId) -> Result<(), ConsumerError> {
@@ -109,15 +123,13 @@ impl Consumer for Libreswan {
 
     /// `libreswan` does not say which PPK it used. It has its keys in a file, so a new start loses none.
     fn observe(&mut self) -> Result<Observation, ConsumerError> {
-        let Ok(said) = self.ipsec.run(&["trafficstatus"], None) else {
-            return Ok(Observation::default());
-        };
-        let said = String::from_utf8_lossy(said.as_deref().unwrap_or_default()).into_owned();
-        Ok(Observation {
-            reachable: true,
-            tunnel_up: Some(said.contains(&format!("\"{}\"", self.settings.connection))),
-            key_id: None,
-            instance: None,
+        Ok(match self.carries() {
+            Ok(carries) => Observation {
+                reachable: true,
+                tunnel_up: Some(carries),
+                ..Observation::default()
+            },
+            Err(error) => Observation::unreachable(&error),
         })
     }
 
@@ -130,19 +142,34 @@ impl Consumer for Libreswan {
 }
 
 impl Libreswan {
-    /// Writes the file anew with the lines that stay and one more key, and has it read.
+    /// Whether pluto shows a tunnel of this connection that carries traffic.
+    fn carries(&self) -> Result<bool, ConsumerError> {
+        let said = self.ipsec.run(&["trafficstatus"], None).map_err(|error| {
+            ConsumerError::new(
+                format!("pluto does not answer: {error}"),
+                "check that ipsec is started, and that this user may control it",
+            )
+        })?;
+        let said = String::from_utf8_lossy(said.as_deref().unwrap_or_default()).into_owned();
+        // a connection with several subnets has a number behind its name
+        let [name, numbered] = ["\"", "\"["].map(|end| format!("\"{}{end}", self.settings.connection));
+        Ok(said.contains(&name) || said.contains(&numbered))
+    }
+
+    fn failed(&self, what: &str, error: &io::Error) -> ConsumerError {
+        ConsumerError::new(
+            format!("cannot {what} {}: {error}", self.settings.secrets.display()),
+            "check the folder, its permissions, and the space on the disk",
+        )
+    }
+
+    /// Rewrites the file with the lines that stay and one more key, and makes pluto read it.
     fn rewrite(&self, stays: impl Fn(&str) -> bool, more: Option<&Key>) -> Result<(), ConsumerError> {
         let path = &self.settings.secrets;
-        let failed = |what: &str, error: &io::Error| {
-            ConsumerError::new(
-                format!("cannot {what} {}: {error}", path.display()),
-                "check the folder and its permissions",
-            )
-        };
         let before = match fs::read(path) {
             Ok(content) => Zeroizing::new(content),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Zeroizing::default(),
-            Err(error) => return Err(failed("read", &error)),
+            Err(error) => return Err(self.failed("read", &error)),
         };
         let text = more.map(|key| key.export(ExportFormat::Libreswan)).transpose()?;
         let text = text.as_ref().map(|bytes| bytes.as_slice()).unwrap_or_default();
@@ -159,7 +186,7 @@ impl Libreswan {
             after.extend_from_slice(ids.as_bytes());
             after.extend_from_slice(text);
         }
-        replace(path, &after, 0o600).map_err(|error| failed("write", &error))?;
+        replace(path, &after, 0o600).map_err(|error| self.failed("write", &error))?;
         self.ipsec
             .run(&["auto", "--rereadsecrets"], None)
             .map(drop)
@@ -238,15 +265,28 @@ mod tests {
     }
 
     #[test]
+    fn an_exit_status_of_0_without_a_tunnel_is_a_failure() {
+        // what `ipsec auto --up` does on TS_UNACCEPTABLE
+        let (_folder, settings) = fake("echo '002 \"site-b\" #2: TS_UNACCEPTABLE'; [ $1 != trafficstatus ] || exit 0");
+        let mut settings = settings;
+        settings.connection = "site".to_owned();
+        let error = open(&settings).unwrap().activate(&keys()[0]).unwrap_err();
+        assert!(
+            error.to_string().ends_with("ipsec trafficstatus does not show it"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn the_initiator_begins_the_tunnel_again() {
-        let (folder, settings) = fake("");
+        let (folder, settings) = fake("echo '006 #2: \"site-b\"[1], type=ESP, add_time=1'");
         let mut consumer = open(&settings).unwrap();
         let [old, new] = keys();
         consumer.prepare(&old).unwrap();
         consumer.activate(&new).unwrap();
         assert_eq!(lines(&settings).len(), 1);
         let log = fs::read_to_string(folder.path().join("log")).unwrap();
-        assert!(log.ends_with("auto --down site-b\nauto --up site-b\n"));
+        assert!(log.ends_with("auto --down site-b\nauto --up site-b\ntrafficstatus\n"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `MACsec`, through the control socket of `wpa_supplicant`: the key is the CAK of MKA, the keyId its name, the CKN.
 //!
-//! `wpa_supplicant` has one CAK for an interface. To change it, MKA is stopped and begun again, so frames are lost from the
-//! moment when the first end changes until both have met again: a hand-off and two of MKA's hellos, of two seconds each.
+//! `wpa_supplicant` has one CAK for an interface. To change it, MKA is stopped and started again, so frames are lost from
+//! the moment when the first end changes until both have met again: a hand-off and two of MKA's hellos, of two seconds
+//! each.
 
 use std::fs;
 use std::io;
@@ -16,7 +17,10 @@ use skip_client::{ExportFormat, Key, KeyId};
 use zeroize::Zeroizing;
 
 use super::command::ten;
-use super::{Consumer, ConsumerError, Observation};
+use super::{ClearText, Consumer, ConsumerError, Observation};
+
+const MAKE_LINK: &str = "make it before wpa_supplicant starts: ip link add link INTERFACE name LINK type macsec port 1 \
+                         encrypt on send_sci on";
 
 /// The table of a `MACsec` consumer.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -24,6 +28,10 @@ use super::{Consumer, ConsumerError, Observation};
 pub struct Settings {
     /// The interface that `wpa_supplicant` serves, with `-D macsec_linux`.
     pub interface: String,
+    /// The `MACsec` interface on it, which must be made before `wpa_supplicant` starts; `macsec0` unless given.
+    /// `wpa_supplicant` removes a link that it made itself at every change of the key, with its addresses and routes.
+    #[serde(default = "default_link")]
+    pub link: String,
     /// The folder of its control sockets; `/run/wpa_supplicant` unless given.
     #[serde(default = "default_control")]
     pub control: PathBuf,
@@ -39,14 +47,22 @@ fn default_control() -> PathBuf {
     PathBuf::from("/run/wpa_supplicant")
 }
 
+fn default_link() -> String {
+    "macsec0".to_owned()
+}
+
 impl Settings {
     pub(crate) fn check(&self, size_bits: Option<u32>) -> Result<(), String> {
         if !matches!(size_bits, Some(128 | 256)) {
             return Err("size: must be 128 or 256 for MACsec".to_owned());
         }
         let is_name = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
-        if self.interface.is_empty() || self.interface.len() > 15 || !self.interface.chars().all(is_name) {
-            return Err("interface: must be the name of an interface, of 1 to 15 characters".to_owned());
+        for (field, name) in [("interface", &self.interface), ("link", &self.link)] {
+            if name.is_empty() || name.len() > 15 || name.starts_with('.') || !name.chars().all(is_name) {
+                return Err(format!(
+                    "{field}: must be the name of an interface, of 1 to 15 characters"
+                ));
+            }
         }
         if !self.control.is_absolute() {
             return Err("control: must be absolute".to_owned());
@@ -63,12 +79,15 @@ impl Settings {
 pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerError> {
     Ok(Box::new(Macsec {
         settings: settings.clone(),
+        links: PathBuf::from("/sys/class/net"),
         set: None,
     }))
 }
 
 struct Macsec {
     settings: Settings,
+    /// Where the kernel shows its links.
+    links: PathBuf,
     /// The key that this process has set, and in which `wpa_supplicant`.
     set: Option<(KeyId, Option<String>)>,
 }
@@ -92,23 +111,40 @@ impl Consumer for Macsec {
             request.extend_from_slice(value.get(1..).unwrap_or_default());
             self.order(&request, &format!("SET_NETWORK {number} {name}"))?;
         }
+        let link = self.link()?;
         for command in ["DISABLE_NETWORK", "ENABLE_NETWORK"] {
             let request = format!("{command} {number}");
             self.order(request.as_bytes(), &request)?;
         }
         self.set = now;
-        Ok(())
+        // gone, or made again without its addresses
+        if self.link().is_ok_and(|now| now == link) {
+            Ok(())
+        } else {
+            let what = format!("wpa_supplicant has removed the link {}", self.settings.link);
+            Err(ConsumerError::new(what, MAKE_LINK))
+        }
+    }
+
+    fn ready(&mut self, _starts: bool) -> Result<(), ConsumerError> {
+        self.link().map(drop)
+    }
+
+    /// A `MACsec` link without keys sends nothing; a route past it is not the link's.
+    fn clear_text(&mut self) -> ClearText {
+        ClearText::Dropped
     }
 
     fn observe(&mut self) -> Result<Observation, ConsumerError> {
-        let Ok(status) = self.ask(b"STATUS") else {
-            return Ok(Observation::default());
+        let status = match self.ask(b"STATUS") {
+            Ok(status) => status,
+            Err(error) => return Ok(Observation::unreachable(&self.silent(&error))),
         };
         let status = String::from_utf8_lossy(&status);
         // both are there while MKA runs
         let line = |wanted: &str| status.lines().any(|line| line == wanted);
         let tunnel_up = match (line("Secured=Yes"), line("Secured=No")) {
-            (true, _) => Some(true),
+            (true, _) => Some(self.link().is_ok() && self.is_link_up()),
             (_, true) => Some(false),
             _ => None,
         };
@@ -121,6 +157,7 @@ impl Consumer for Macsec {
                 .filter(|_| tunnel_up == Some(true))
                 .map(|(key_id, _)| key_id.clone()),
             instance,
+            ..Observation::default()
         })
     }
 
@@ -136,7 +173,29 @@ impl Macsec {
         self.settings.control.join(&self.settings.interface)
     }
 
-    /// The socket is made anew with each `wpa_supplicant`.
+    /// The number of the link, which changes when it is made again.
+    fn link(&self) -> Result<String, ConsumerError> {
+        let path = self.links.join(&self.settings.link).join("ifindex");
+        fs::read_to_string(path).map_err(|_| {
+            let what = format!("there is no link {}", self.settings.link);
+            ConsumerError::new(what, MAKE_LINK)
+        })
+    }
+
+    fn is_link_up(&self) -> bool {
+        let path = self.links.join(&self.settings.link).join("operstate");
+        // what has no state of its own says "unknown"
+        fs::read_to_string(path).is_ok_and(|state| matches!(state.trim(), "up" | "unknown"))
+    }
+
+    fn silent(&self, error: &io::Error) -> ConsumerError {
+        ConsumerError::new(
+            format!("wpa_supplicant cannot be asked at {}: {error}", self.socket().display()),
+            "check that it runs for this interface with ctrl_interface set, and that this user may use the socket",
+        )
+    }
+
+    /// Each `wpa_supplicant` makes the socket again.
     fn instance(&self) -> Option<String> {
         let meta = fs::metadata(self.socket()).ok()?;
         Some(format!("{}-{}.{}", meta.ino(), meta.mtime(), meta.mtime_nsec()))
@@ -144,12 +203,7 @@ impl Macsec {
 
     /// A command that `wpa_supplicant` answers with `OK`. `shown` is the command without its secret.
     fn order(&self, request: &[u8], shown: &str) -> Result<(), ConsumerError> {
-        let answer = self.ask(request).map_err(|error| {
-            ConsumerError::new(
-                format!("wpa_supplicant cannot be asked at {}: {error}", self.socket().display()),
-                "check that it runs for this interface with ctrl_interface set, and that this user may use the socket",
-            )
-        })?;
+        let answer = self.ask(request).map_err(|error| self.silent(&error))?;
         if answer.trim_ascii() == b"OK" {
             return Ok(());
         }
@@ -186,21 +240,49 @@ mod tests {
     fn settings(control: &std::path::Path) -> Settings {
         Settings {
             interface: "eth0".to_owned(),
+            link: "macsec0".to_owned(),
             control: control.to_owned(),
             network: 0,
             timeout: 2,
         }
     }
 
+    /// A consumer whose kernel has the links of a folder.
+    fn consumer(folder: &std::path::Path) -> Macsec {
+        Macsec {
+            settings: settings(folder),
+            links: folder.join("links"),
+            set: None,
+        }
+    }
+
+    fn make_link(folder: &std::path::Path, index: &str, state: &str) {
+        let link = folder.join("links/macsec0");
+        fs::create_dir_all(&link).unwrap();
+        fs::write(link.join("ifindex"), index).unwrap();
+        fs::write(link.join("operstate"), state).unwrap();
+    }
+
     /// A `wpa_supplicant` that notes what it is asked.
     fn fake(status: &'static str, answer: &'static str) -> (tempfile::TempDir, mpsc::Receiver<String>) {
+        fake_with(status, answer, |_, _| {})
+    }
+
+    fn fake_with(
+        status: &'static str,
+        answer: &'static str,
+        act: fn(&std::path::Path, &str),
+    ) -> (tempfile::TempDir, mpsc::Receiver<String>) {
         let folder = tempfile::tempdir().unwrap();
+        make_link(folder.path(), "7", "up\n");
+        let path = folder.path().to_owned();
         let socket = UnixDatagram::bind(folder.path().join("eth0")).unwrap();
         let (send, receive) = mpsc::channel();
         thread::spawn(move || {
             let mut buffer = [0; 1024];
             while let Ok((length, from)) = socket.recv_from(&mut buffer) {
                 let asked = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                act(&path, &asked);
                 let said = if asked == "STATUS" { status } else { answer };
                 let _ = socket.send_to_addr(said.as_bytes(), &from);
                 let _ = send.send(asked);
@@ -210,9 +292,9 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_set_and_mka_begins_again() {
+    fn a_key_is_set_and_mka_starts_again() {
         let (folder, asked) = fake("wpa_state=COMPLETED\nSecured=Yes\n", "OK\n");
-        let mut consumer = open(&settings(folder.path())).unwrap();
+        let mut consumer = consumer(folder.path());
         let [key, _] = keys();
         consumer.prepare(&key).unwrap();
         // it is there already
@@ -240,9 +322,36 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_wpa_supplicant_removes_is_no_success() {
+        // what it does with a link that it made itself
+        let remove: fn(&std::path::Path, &str) = |folder, asked| {
+            if asked.starts_with("DISABLE") {
+                fs::remove_dir_all(folder.join("links/macsec0")).unwrap();
+            }
+        };
+        let (folder, _asked) = fake_with("Secured=Yes\n", "OK\n", remove);
+        let mut consumer = consumer(folder.path());
+        consumer.ready(true).unwrap();
+        let error = consumer.prepare(&keys()[0]).unwrap_err();
+        assert_eq!(error.to_string(), "wpa_supplicant has removed the link macsec0");
+        assert!(error.hint().contains("ip link add"));
+        // MKA is secured, and nothing can be sent
+        assert_eq!(consumer.observe().unwrap().tunnel_up, Some(false));
+        // before the next key is asked for
+        assert_eq!(
+            consumer.ready(true).unwrap_err().to_string(),
+            "there is no link macsec0"
+        );
+        make_link(folder.path(), "8", "down\n");
+        assert_eq!(consumer.observe().unwrap().tunnel_up, Some(false));
+        make_link(folder.path(), "8", "up\n");
+        assert_eq!(consumer.observe().unwrap().tunnel_up, Some(true));
+    }
+
+    #[test]
     fn refusals_do_not_show_the_key() {
         let (folder, _asked) = fake("", "FAIL\n");
-        let mut consumer = open(&settings(folder.path())).unwrap();
+        let mut consumer = consumer(folder.path());
         let error = consumer.prepare(&keys()[0]).unwrap_err();
         assert_eq!(error.to_string(), "wpa_supplicant refused SET_NETWORK 0 mka_cak");
         assert_eq!(consumer.observe().unwrap().tunnel_up, None);
@@ -251,8 +360,10 @@ mod tests {
     #[test]
     fn nobody_answers() {
         let folder = tempfile::tempdir().unwrap();
-        let mut consumer = open(&settings(folder.path())).unwrap();
-        assert!(!consumer.observe().unwrap().reachable);
+        let mut consumer = consumer(folder.path());
+        let seen = consumer.observe().unwrap();
+        assert!(!seen.reachable && seen.why_unreachable.unwrap().contains("wpa_supplicant cannot be asked"));
+        make_link(folder.path(), "7", "up");
         let error = consumer.prepare(&keys()[0]).unwrap_err();
         assert!(error.to_string().starts_with("wpa_supplicant cannot be asked at /"));
     }

@@ -51,6 +51,20 @@ pub trait Consumer: Send {
         in_use.map_or(Ok(()), |key| self.prepare(key))
     }
 
+    /// Whether the gateway could take a key now, as far as that can be seen without one. Called before a Key Provider
+    /// is asked, so that no key is used up for nothing. `starts`: this end is the one that starts the tunnel.
+    ///
+    /// # Errors
+    /// Why it could not.
+    fn ready(&mut self, _starts: bool) -> Result<(), ConsumerError> {
+        Ok(())
+    }
+
+    /// Where packets go once the tunnel is taken down.
+    fn clear_text(&mut self) -> ClearText {
+        ClearText::Unknown
+    }
+
     /// What the gateway itself says.
     ///
     /// # Errors
@@ -64,17 +78,41 @@ pub trait Consumer: Send {
     fn take_down(&mut self) -> Result<(), ConsumerError>;
 }
 
+/// Where packets go that no tunnel takes any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClearText {
+    /// The gateway drops them.
+    Dropped,
+    /// They may leave unprotected: what the gateway says rules nothing out.
+    MayLeave,
+    /// The agent cannot see that.
+    Unknown,
+}
+
 /// What a gateway says of its tunnel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observation {
     /// Whether the gateway answers at all.
     pub reachable: bool,
+    /// Why it does not, and what to do, in one line.
+    pub why_unreachable: Option<String>,
     /// Whether the tunnel carries traffic; `None` where the gateway cannot tell.
     pub tunnel_up: Option<bool>,
     /// The key in use; `None` where the gateway cannot tell.
     pub key_id: Option<KeyId>,
-    /// Changes when the gateway was started anew and has lost its keys: its pid or start time, for example.
+    /// Changes when the gateway was restarted and has lost its keys: its pid or start time, for example.
     pub instance: Option<String>,
+}
+
+impl Observation {
+    /// Of a gateway that does not answer, for this reason.
+    #[must_use]
+    pub fn unreachable(why: &ConsumerError) -> Self {
+        Self {
+            why_unreachable: Some(why.with_hint()),
+            ..Self::default()
+        }
+    }
 }
 
 /// Why a gateway did not do what it was asked. Never holds key bytes, nor what a program printed without redaction.
@@ -82,26 +120,25 @@ pub struct Observation {
 pub struct ConsumerError {
     what: Cow<'static, str>,
     hint: Cow<'static, str>,
-    retry: bool,
 }
 
 impl ConsumerError {
-    /// `what` failed (one line, lower case, no full stop); `hint` says what to do. Trying again may help.
+    /// `what` failed (one line, lower case, no full stop); `hint` says what to do.
     #[must_use]
     pub fn new(what: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
         Self {
             what: what.into(),
             hint: hint.into(),
-            retry: true,
         }
     }
 
-    /// As [`ConsumerError::new`], for what will fail again until somebody changes something.
+    /// The error and what to do about it, in one line.
     #[must_use]
-    pub fn lasting(what: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            retry: false,
-            ..Self::new(what, hint)
+    pub fn with_hint(&self) -> String {
+        if self.hint.is_empty() {
+            self.what.to_string()
+        } else {
+            format!("{} ({})", self.what, self.hint)
         }
     }
 
@@ -110,18 +147,12 @@ impl ConsumerError {
     pub fn hint(&self) -> &str {
         &self.hint
     }
-
-    /// Whether the same call may succeed later without help.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        self.retry
-    }
 }
 
-/// A key that has no such form: it will have none the next time either.
+/// The key does not have the form that is needed.
 impl From<skip_client::Error> for ConsumerError {
     fn from(error: skip_client::Error) -> Self {
-        Self::lasting(error.to_string(), error.hint().to_owned())
+        Self::new(error.to_string(), error.hint().to_owned())
     }
 }
 

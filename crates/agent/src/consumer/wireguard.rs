@@ -9,7 +9,7 @@ use serde::Deserialize;
 use skip_client::{ExportFormat, Key, KeyId};
 
 use super::command::{Program, check_program, ten};
-use super::{Consumer, ConsumerError, Observation};
+use super::{ClearText, Consumer, ConsumerError, Observation};
 
 /// A session is not used for longer (`REJECT_AFTER_TIME`).
 const LONGEST_SESSION: Duration = Duration::from_mins(3);
@@ -84,8 +84,10 @@ impl Consumer for Wireguard {
     }
 
     fn observe(&mut self) -> Result<Observation, ConsumerError> {
-        let Ok(Some(handshake)) = self.of_peer("latest-handshakes") else {
-            return Ok(Observation::default());
+        let handshake = match self.of_peer("latest-handshakes") {
+            Ok(Some(handshake)) => handshake,
+            Ok(None) => return Ok(Observation::unreachable(&self.no_peer())),
+            Err(error) => return Ok(Observation::unreachable(&error)),
         };
         let at = UNIX_EPOCH + Duration::from_secs(handshake.parse().unwrap_or(0));
         let age = SystemTime::now().duration_since(at).unwrap_or_default();
@@ -108,7 +110,13 @@ impl Consumer for Wireguard {
             tunnel_up,
             key_id: taken.map(|(key_id, _)| key_id.clone()),
             instance: self.index().map(|index| format!("interface {index}")),
+            ..Observation::default()
         })
+    }
+
+    /// The interface and its routes stay, and packets without a session are dropped.
+    fn clear_text(&mut self) -> ClearText {
+        ClearText::Dropped
     }
 
     /// A random key that the peer does not have: the tunnel ends with its session, within three minutes.
@@ -124,9 +132,13 @@ impl Wireguard {
         let Settings { interface, peer, .. } = &self.settings;
         // `wg set` would add a peer that is not there
         if self.of_peer("latest-handshakes")?.is_none() {
+            return Err(self.no_peer());
+        }
+        // `wg` takes an empty text, and a key of zeros, for no key at all
+        if !is_psk(text) {
             return Err(ConsumerError::new(
-                format!("the interface {interface} has no peer {peer}"),
-                "add the peer, with its allowed-ips and endpoint, or correct `peer`",
+                "what is to be set is no pre-shared key, so none is set",
+                "wg genpsk must print 44 characters of base64",
             ));
         }
         let arguments = ["set", interface, "peer", peer, "preshared-key", "/dev/stdin"];
@@ -152,12 +164,30 @@ impl Wireguard {
         Ok(lines.find(|(key, _)| key == peer).map(|(_, value)| value.to_owned()))
     }
 
-    /// The number of the interface, which is another one when it was made anew.
+    fn no_peer(&self) -> ConsumerError {
+        let Settings { interface, peer, .. } = &self.settings;
+        ConsumerError::new(
+            format!("the interface {interface} has no peer {peer}"),
+            "add the peer, with its allowed-ips and endpoint, or correct `peer`",
+        )
+    }
+
+    /// The number of the interface, which changes when the interface is made again.
     fn index(&self) -> Option<u32> {
         let socket =
             rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None).ok()?;
         rustix::net::netdevice::name_to_index(socket, &self.settings.interface).ok()
     }
+}
+
+/// 32 bytes in base64, not all zeros.
+fn is_psk(text: &[u8]) -> bool {
+    let text = text.trim_ascii_end();
+    let digits = |text: &[u8]| text.iter().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(b));
+    text.len() == 44
+        && text
+            .strip_suffix(b"=")
+            .is_some_and(|rest| digits(rest) && rest.iter().any(|b| *b != b'A'))
 }
 
 #[cfg(test)]
@@ -185,7 +215,7 @@ mod tests {
         let (path, log) = (folder.path().join("wg"), folder.path().join("log"));
         let script = format!(
             "#!/bin/sh\ncase \"$3\" in latest-handshakes) printf '{peer}\\t%s\\n' {handshake} ;; persistent-keepalive) \
-             printf '{peer}\\t{keepalive}\\n' ;; *) [ \"$1\" != genpsk ] || exec printf %044d 0; echo \"$*\" $(wc -c) >> \
+             printf '{peer}\\t{keepalive}\\n' ;; *) [ \"$1\" != genpsk ] || exec printf '%043d=' 0; echo \"$*\" $(wc -c) >> \
              {} ;; esac\n",
             log.display()
         );
@@ -208,6 +238,21 @@ mod tests {
         let log = fs::read_to_string(folder.path().join("log")).unwrap();
         let line = format!("set wg0 peer {PEER} preshared-key /dev/stdin 44\n");
         assert_eq!(log, line.repeat(4));
+    }
+
+    #[test]
+    fn an_empty_psk_is_never_set() {
+        // a `wg` whose genpsk prints nothing
+        let (folder, _) = fake("0", "off", PEER);
+        let wg = folder.path().join("wg");
+        let script = fs::read_to_string(&wg).unwrap().replace("printf '%043d=' 0", "true");
+        fs::write(&wg, script).unwrap();
+        let mut consumer = open(&settings(wg.to_str().unwrap())).unwrap();
+        consumer.take_down().unwrap_err();
+        assert!(!folder.path().join("log").exists());
+        assert!(!is_psk(b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
+        assert!(!is_psk(b"") && !is_psk(b"\n"));
+        assert!(is_psk(b"BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"));
     }
 
     #[test]

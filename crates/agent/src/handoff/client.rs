@@ -1,7 +1,7 @@
 //! Asking a peer's agent: a few connections, kept open and shared by all its tunnels.
 
 use std::io::{self, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -10,27 +10,32 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::message::{Answer, Request};
 use super::tls::HANDSHAKE;
-use super::{Line, Timed, read_line};
+use super::{Line, Link, LinkError, Timed, read_line};
 use crate::config::PeerTable;
 use crate::metrics::{HANDOFF_SENT, Metrics};
-use crate::ports::{Link, LinkError};
+use crate::reach::Reach;
+use crate::report::ReachReport;
 
 /// How many requests to one peer are under way at once.
 const CONNECTIONS: usize = 4;
 /// How long name and TCP may take.
 const CONNECT: Duration = Duration::from_secs(3);
+/// How old a connection becomes: then both ends show their certificates again.
+const OLDEST: Duration = Duration::from_hours(1);
 /// A connection that rested longer may have been forgotten by something on the way.
 const REST: Duration = Duration::from_mins(2);
 
 /// The agent of a peer.
 pub(crate) struct Peer {
-    name: String,
+    reach: Reach,
     table: PeerTable,
     tls: RwLock<Arc<ClientConfig>>,
     answer_within: Duration,
     metrics: Arc<Metrics>,
     pool: Mutex<Pool>,
     returned: Condvar,
+    /// The address of the last connection.
+    at: Mutex<Option<IpAddr>>,
 }
 
 #[derive(Default)]
@@ -42,25 +47,27 @@ struct Pool {
 struct Connection {
     stream: StreamOwned<ClientConnection, Timed>,
     pending: Vec<u8>,
+    since: Instant,
     rests_since: Instant,
 }
 
 impl Peer {
     pub fn new(
-        name: &str,
+        reach: Reach,
         table: PeerTable,
         tls: Arc<ClientConfig>,
         answer_within: Duration,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            name: name.to_owned(),
+            reach,
             table,
             tls: RwLock::new(tls),
             answer_within,
             metrics,
             pool: Mutex::default(),
             returned: Condvar::new(),
+            at: Mutex::default(),
         }
     }
 
@@ -68,6 +75,21 @@ impl Peer {
     pub fn set_tls(&self, tls: Arc<ClientConfig>) {
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
         self.pool.lock().unwrap_or_else(PoisonError::into_inner).idle.clear();
+    }
+
+    /// Whether its agent was last reached at this address, or is configured to be there.
+    pub fn is_at(&self, ip: IpAddr) -> bool {
+        let configured = self
+            .table
+            .address
+            .parse::<SocketAddr>()
+            .is_ok_and(|address| address.ip() == ip);
+        configured || *self.at.lock().unwrap_or_else(PoisonError::into_inner) == Some(ip)
+    }
+
+    /// Whether it answers.
+    pub fn reach(&self) -> ReachReport {
+        self.reach.report()
     }
 
     /// Connects and proves both sides, for a dry run; nothing is asked.
@@ -122,7 +144,8 @@ impl Peer {
                 .0;
         }
         pool.busy += 1;
-        pool.idle.retain(|connection| connection.rests_since.elapsed() < REST);
+        pool.idle
+            .retain(|connection| connection.rests_since.elapsed() < REST && connection.since.elapsed() < OLDEST);
         Ok(pool.idle.pop())
     }
 
@@ -138,6 +161,7 @@ impl Peer {
                 .max(Duration::from_millis(1));
             match TcpStream::connect_timeout(&candidate, left) {
                 Ok(connected) => {
+                    *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Some(candidate.ip());
                     socket = Some(connected);
                     break;
                 }
@@ -165,6 +189,7 @@ impl Peer {
         Ok(Connection {
             stream,
             pending: Vec::new(),
+            since: Instant::now(),
             rests_since: Instant::now(),
         })
     }
@@ -173,9 +198,14 @@ impl Peer {
 impl Link for Peer {
     fn ask(&self, request: &Request) -> Result<Answer, LinkError> {
         let answer = self.exchange(request);
+        let outcome = answer
+            .as_ref()
+            .map(drop)
+            .map_err(|error| format!("{}: {error}", error.code));
+        self.reach.note(outcome);
         let name = answer.as_ref().map_or_else(|error| error.code, Answer::name);
         let labels = [
-            ("peer", self.name.as_str()),
+            ("peer", self.reach.name()),
             ("request", request.ask.name()),
             ("answer", name),
         ];

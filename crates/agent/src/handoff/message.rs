@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use skip_client::{ErrorCode, KeyId, SystemId};
 
-use crate::state::Stage;
+use crate::names::is_name;
+use crate::state::{MAX_COUNTER, Stage};
 
 /// The version of this form. An agent answers another one with [`Answer::Version`].
 pub(crate) const VERSION: u32 = 1;
@@ -146,7 +147,10 @@ impl Request {
         let ask = match (line.ask.as_str(), line.counter, line.key_id, line.local_system_id) {
             ("offer", Some(counter), Some(key_id), Some(id)) => Ask::Offer {
                 counter: number(counter)?,
-                key_id: KeyId::lenient(&key_id).map_err(|_| Malformed("keyId breaks the rules for one"))?,
+                key_id: KeyId::lenient(&key_id)
+                    .ok()
+                    .filter(|key_id| !key_id.as_str().starts_with('-'))
+                    .ok_or(Malformed("keyId breaks the rules for one"))?,
                 local_system_id: SystemId::new(&id).map_err(|_| Malformed("localSystemID breaks the rules for one"))?,
             },
             ("confirm", Some(counter), None, None) => Ask::Confirm {
@@ -170,6 +174,14 @@ impl Request {
 }
 
 impl Ask {
+    /// The number of the rotation that it is about.
+    pub fn counter(&self) -> Option<u64> {
+        match self {
+            Self::Offer { counter, .. } | Self::Confirm { counter } | Self::Abandon { counter } => Some(*counter),
+            Self::Status | Self::Rotate => None,
+        }
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Self::Offer { .. } => "offer",
@@ -254,15 +266,10 @@ impl Answer {
     }
 }
 
-/// Whether this can be the name of a tunnel, a peer or a key provider, or a code: 1 to 64 letters, digits, `_`, `-` and `.`, no dot in front.
-pub(crate) fn is_name(text: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
-    (1..=64).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('.')
-}
-
 /// Codes of answers, beside those of the client library's errors.
-const CODES: [&str; 11] = [
+const CODES: [&str; 12] = [
     "busy",
+    "counter_jump",
     "gateway",
     "gateway_restarted",
     "new_key",
@@ -274,9 +281,6 @@ const CODES: [&str; 11] = [
     "unknown_tunnel",
     "wrong_system_id",
 ];
-
-/// Far from where adding one could overflow, so that a peer cannot bring a counter to its end.
-const MAX_COUNTER: u64 = 1 << 53;
 
 fn number(counter: u64) -> Result<u64, Malformed> {
     if (1..=MAX_COUNTER).contains(&counter) {
@@ -323,7 +327,7 @@ impl Versioned for AnswerLine {
 #[cfg(test)]
 mod tests {
     use super::{Answer, Ask, MAX_LINE, Request, Status};
-    use crate::state::Stage;
+    use crate::state::{ResponderStage, Stage};
 
     fn requests() -> Vec<Request> {
         let of = |ask| Request {
@@ -356,7 +360,7 @@ mod tests {
             Answer::Refused { code: code() },
             Answer::Status(Status {
                 counter: 3,
-                stage: Stage::Prepared,
+                stage: Stage::Responder(ResponderStage::Prepared),
                 current: Some(2),
             }),
             Answer::Status(Status {

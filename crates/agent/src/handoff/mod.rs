@@ -4,14 +4,35 @@
 
 pub(crate) mod client;
 pub(crate) mod message;
+mod refusals;
 pub(crate) mod server;
 pub(crate) mod tls;
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use message::MAX_LINE;
+use message::{Answer, MAX_LINE, Request};
+
+/// The agent at the other end of a tunnel.
+pub(crate) trait Link: Send + Sync {
+    /// Asks, and waits for the answer. After an error nobody knows whether the other agent has handled the request.
+    fn ask(&self, request: &Request) -> Result<Answer, LinkError>;
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LinkError {
+    pub code: &'static str,
+    pub what: String,
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
 
 /// Ends the waiting of a listener that looks for its end after each connection.
 pub(crate) fn wake(mut address: SocketAddr) {

@@ -1,28 +1,38 @@
 //! Hearing what peers' agents ask: bounded in connections, time, bytes and rate, because anybody can reach the port.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 
 use super::message::{Answer, Request};
-use super::tls::{HANDSHAKE, is_named};
+use super::refusals::Refusals;
+use super::tls::{HANDSHAKE, Tls, is_named, names};
 use super::{Line, Timed, read_line, wake};
+use crate::journal::Journal;
 use crate::metrics::{HANDOFF_HANDLED, HANDOFF_REFUSED, Metrics};
+use crate::threads::join_until;
 
-/// Connections of strangers: those that have not proven who they are.
+/// Connections of strangers: those that have not proven who they are, and come from no address of a peer.
 const STRANGERS: usize = 16;
 /// Strangers from one address.
 const STRANGERS_OF_ONE: usize = 4;
+/// Handshakes from an address of a peer: strangers cannot take these places.
+const HANDSHAKES_OF_PEER: usize = 8;
+/// A stranger that has had this long may have to give way to the next one.
+const FAIR: Duration = Duration::from_millis(250);
 /// Connections of one peer.
 const OF_ONE_PEER: usize = 8;
 /// Connections in all.
 const CONNECTIONS: usize = 256;
+/// How old a connection becomes: then its certificate has to be shown again.
+const OLDEST: Duration = Duration::from_hours(1);
 /// How long a connection may rest.
 const REST: Duration = Duration::from_mins(5);
 /// How long a line may take from its first byte on, and an answer to be taken.
@@ -37,6 +47,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) trait Handler: Send + Sync {
     /// The peer that has this certificate.
     fn peer_of(&self, is_named: &dyn Fn(&str) -> bool) -> Option<String>;
+    /// Whether a peer's agent is known to be at this address.
+    fn is_peer_address(&self, ip: IpAddr) -> bool;
     /// The answer; `None` ends the connection without one.
     fn handle(&self, peer: &str, request: &Request) -> Option<Answer>;
 }
@@ -50,8 +62,11 @@ pub(crate) struct Server {
 
 struct Shared {
     handler: Arc<dyn Handler>,
-    tls: RwLock<Arc<ServerConfig>>,
+    tls: RwLock<Tls>,
+    /// Changes when connections that were let in before must prove themselves again.
+    epoch: AtomicU64,
     metrics: Arc<Metrics>,
+    refusals: Refusals,
     stopping: AtomicBool,
     guests: Mutex<Guests>,
 }
@@ -61,9 +76,19 @@ struct Guests {
     next: u64,
     /// All connections, to end them.
     sockets: HashMap<u64, TcpStream>,
-    strangers: HashMap<IpAddr, usize>,
+    /// Connections that have not proven who they are, by their numbers.
+    strangers: BTreeMap<u64, Stranger>,
+    /// Addresses from which peers have proven who they are.
+    known: HashSet<IpAddr>,
     peers: HashMap<String, PeerGuests>,
     running: Vec<JoinHandle<()>>,
+}
+
+struct Stranger {
+    ip: IpAddr,
+    since: Instant,
+    /// Whether it comes from an address of a peer.
+    known: bool,
 }
 
 struct PeerGuests {
@@ -75,9 +100,10 @@ struct PeerGuests {
 impl Server {
     pub fn start(
         listen: SocketAddr,
-        tls: Arc<ServerConfig>,
+        tls: &Tls,
         handler: Arc<dyn Handler>,
         metrics: Arc<Metrics>,
+        journal: Arc<Journal>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
@@ -85,8 +111,10 @@ impl Server {
         socket2::SockRef::from(&listener).set_read_timeout(Some(LOOK))?;
         let shared = Arc::new(Shared {
             handler,
-            tls: RwLock::new(tls),
+            tls: RwLock::new(tls.clone()),
+            epoch: AtomicU64::new(0),
             metrics,
+            refusals: Refusals::new(journal),
             stopping: AtomicBool::new(false),
             guests: Mutex::default(),
         });
@@ -101,19 +129,18 @@ impl Server {
         })
     }
 
-    /// Uses other certificates for connections from now on.
-    pub fn set_tls(&self, tls: Arc<ServerConfig>) {
-        *self.shared.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
+    /// Ends all connections, and waits until then for answers that are under way.
+    pub fn stop(mut self, until: Instant) {
+        self.end(until);
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
+    fn end(&mut self, until: Instant) {
         self.shared.stopping.store(true, Ordering::SeqCst);
+        let Some(listening) = self.listening.take() else {
+            return;
+        };
         wake(self.address);
-        if let Some(listening) = self.listening.take() {
-            let _ = listening.join();
-        }
+        join_until(listening, until);
         let running = {
             let mut guests = self.shared.guests();
             for socket in guests.sockets.values() {
@@ -122,8 +149,31 @@ impl Drop for Server {
             std::mem::take(&mut guests.running)
         };
         for thread in running {
-            let _ = thread.join();
+            join_until(thread, until);
         }
+    }
+
+    /// Takes over other certificates, or other peers. Connections that were let in under the old ones end.
+    pub fn take_over(&self, tls: &Tls, same_peers: bool) {
+        let mut current = self.shared.tls.write().unwrap_or_else(PoisonError::into_inner);
+        let is_same = current.is_same(tls) && same_peers;
+        *current = tls.clone();
+        drop(current);
+        if is_same {
+            return;
+        }
+        self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        let mut guests = self.shared.guests();
+        guests.known.clear();
+        for socket in guests.sockets.values() {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end(Instant::now() + LOOK * 10);
     }
 }
 
@@ -144,11 +194,14 @@ impl Shared {
     fn admit(self: &Arc<Self>, socket: TcpStream, ip: IpAddr) {
         let mut guests = self.guests();
         guests.running.retain(|thread| !thread.is_finished());
-        let strangers: usize = guests.strangers.values().sum();
-        let of_one = guests.strangers.get(&ip).copied().unwrap_or(0);
-        if guests.sockets.len() >= CONNECTIONS || strangers >= STRANGERS || of_one >= STRANGERS_OF_ONE {
+        let known = guests.known.contains(&ip) || self.handler.is_peer_address(ip);
+        if guests.sockets.len() >= CONNECTIONS || !guests.has_room(ip, known) {
             drop(guests);
-            self.refused("too_many");
+            self.refused(
+                "too_many",
+                ip,
+                &"too many connections that have not shown a certificate",
+            );
             return;
         }
         let Ok(copy) = socket.try_clone() else {
@@ -157,7 +210,8 @@ impl Shared {
         let id = guests.next;
         guests.next += 1;
         guests.sockets.insert(id, copy);
-        *guests.strangers.entry(ip).or_default() += 1;
+        let since = Instant::now();
+        guests.strangers.insert(id, Stranger { ip, since, known });
         let shared = Arc::clone(self);
         let spawned = thread::Builder::new()
             .name("hand-off-peer".to_owned())
@@ -170,16 +224,47 @@ impl Shared {
             guests.running.push(thread);
         } else {
             guests.sockets.remove(&id);
-            less(&mut guests.strangers, &ip);
+            guests.strangers.remove(&id);
         }
     }
 
-    fn refused(&self, reason: &str) {
+    fn refused(&self, reason: &'static str, ip: IpAddr, why: &dyn Display) {
         self.metrics.count(HANDOFF_REFUSED, &[("reason", reason)]);
+        self.refusals.note(reason, ip, why);
     }
 
     fn guests(&self) -> MutexGuard<'_, Guests> {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Guests {
+    /// Whether one more may try to prove who it is. The oldest stranger gives way, so that those who say nothing keep
+    /// nobody out.
+    fn has_room(&mut self, ip: IpAddr, known: bool) -> bool {
+        let of_one = self.strangers.values().filter(|stranger| stranger.ip == ip).count();
+        if known {
+            return of_one < HANDSHAKES_OF_PEER;
+        }
+        if of_one >= STRANGERS_OF_ONE {
+            return false;
+        }
+        let strangers = self.strangers.values().filter(|stranger| !stranger.known).count();
+        if strangers < STRANGERS {
+            return true;
+        }
+        let oldest = self.strangers.iter().find(|(_, stranger)| !stranger.known);
+        let Some(id) = oldest
+            .filter(|(_, stranger)| stranger.since.elapsed() > FAIR)
+            .map(|(id, _)| *id)
+        else {
+            return false;
+        };
+        self.strangers.remove(&id);
+        if let Some(socket) = self.sockets.get(&id) {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        true
     }
 }
 
@@ -192,41 +277,57 @@ struct Guest {
 
 impl Guest {
     fn serve(&self, socket: TcpStream) {
+        let epoch = self.shared.epoch.load(Ordering::SeqCst);
         let greeted = self.greet(socket);
-        less(&mut self.shared.guests().strangers, &self.ip);
+        let mut guests = self.shared.guests();
+        guests.strangers.remove(&self.id);
+        if greeted.is_some() && guests.known.len() < CONNECTIONS {
+            guests.known.insert(self.ip);
+        }
+        drop(guests);
         if let Some((peer, stream)) = greeted {
             if self.let_in(&peer) {
-                self.converse(&peer, stream);
+                self.converse(&peer, stream, epoch);
                 if let Some(guests) = self.shared.guests().peers.get_mut(&peer) {
                     guests.connections -= 1;
                 }
             } else {
-                self.shared.refused("too_many_of_peer");
+                self.refused("too_many_of_peer", &format_args!("{peer} has too many connections"));
             }
         }
         self.shared.guests().sockets.remove(&self.id);
     }
 
+    fn refused(&self, reason: &'static str, why: &dyn Display) {
+        self.shared.refused(reason, self.ip, why);
+    }
+
     /// The handshake, and whose certificate that was.
     fn greet(&self, socket: TcpStream) -> Option<(String, StreamOwned<ServerConnection, Timed>)> {
         let _ = socket.set_nodelay(true);
-        let tls = Arc::clone(&self.shared.tls.read().unwrap_or_else(PoisonError::into_inner));
+        let tls = Arc::clone(&self.shared.tls.read().unwrap_or_else(PoisonError::into_inner).server);
         let session = ServerConnection::new(tls).ok()?;
         let mut timed = Timed::new(socket);
         timed.within(HANDSHAKE);
         let mut stream = StreamOwned::new(session, timed);
         while stream.conn.is_handshaking() {
             if let Err(error) = stream.conn.complete_io(&mut stream.sock) {
-                let late = error.kind() == io::ErrorKind::TimedOut;
-                self.shared
-                    .refused(if late { "handshake_timed_out" } else { "tls_failed" });
+                if error.kind() == io::ErrorKind::TimedOut {
+                    self.refused("handshake_timed_out", &"no handshake in time");
+                } else {
+                    let shown = stream.conn.peer_certificates().and_then(<[_]>::first).map(names);
+                    let whose = shown.map_or_else(String::new, |names| format!(" (of {})", names.join(", ")));
+                    self.refused("tls_failed", &format_args!("{error}{whose}"));
+                }
                 return None;
             }
         }
         let certificate = stream.conn.peer_certificates()?.first()?.clone();
         let peer = self.shared.handler.peer_of(&|name| is_named(&certificate, name));
         if peer.is_none() {
-            self.shared.refused("unknown_peer");
+            let names = names(&certificate).join(", ");
+            let why = format!("its certificate is for {names}, which is no peer's certificate-name");
+            self.refused("unknown_peer", &why);
         }
         Some((peer?, stream))
     }
@@ -243,7 +344,8 @@ impl Guest {
         fits
     }
 
-    fn converse(&self, peer: &str, mut stream: StreamOwned<ServerConnection, Timed>) {
+    fn converse(&self, peer: &str, mut stream: StreamOwned<ServerConnection, Timed>, epoch: u64) {
+        let since = Instant::now();
         let mut pending = Vec::new();
         loop {
             if pending.is_empty() {
@@ -263,16 +365,21 @@ impl Guest {
                         io::ErrorKind::InvalidData => "line_too_long",
                         _ => "connection_lost",
                     };
-                    self.shared.refused(reason);
+                    self.refused(reason, &format_args!("{peer}: {error}"));
                     return;
                 }
             };
+            // another configuration may not know this peer, or not trust its CA
+            if self.shared.epoch.load(Ordering::SeqCst) != epoch {
+                return;
+            }
             self.slow_down(peer);
-            let (name, answer) = if let Ok(request) = Request::of_line(&line) {
-                (request.ask.name(), self.shared.handler.handle(peer, &request))
-            } else {
-                self.shared.refused("malformed");
-                ("malformed", Some(Answer::Version))
+            let (name, answer) = match Request::of_line(&line) {
+                Ok(request) => (request.ask.name(), self.shared.handler.handle(peer, &request)),
+                Err(rule) => {
+                    self.refused("malformed", &format_args!("{peer}: {rule}"));
+                    ("malformed", Some(Answer::Version))
+                }
             };
             let Some(answer) = answer else {
                 return;
@@ -282,7 +389,8 @@ impl Guest {
             stream.sock.within(LINE);
             let sent = stream.write_all(&answer.to_line()).and_then(|()| stream.flush());
             // whoever speaks another language is not listened to any longer
-            if sent.is_err() || answer == Answer::Version || self.shared.stopping.load(Ordering::SeqCst) {
+            let ends = answer == Answer::Version || since.elapsed() > OLDEST;
+            if sent.is_err() || ends || self.shared.stopping.load(Ordering::SeqCst) {
                 return;
             }
         }
@@ -303,15 +411,6 @@ impl Guest {
         };
         if wait > 0.0 {
             thread::sleep(Duration::from_secs_f64(wait.min(1.0)));
-        }
-    }
-}
-
-fn less(counts: &mut HashMap<IpAddr, usize>, of: &IpAddr) {
-    if let Some(count) = counts.get_mut(of) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(of);
         }
     }
 }

@@ -1,7 +1,6 @@
-//! Mutual TLS 1.3 between agents, by rustls and aws-lc-rs: both show a certificate of the CA that is trusted for this,
-//! and a peer is who its certificate's name says.
+//! Mutual TLS 1.3 between agents, by rustls and aws-lc-rs: both ends show a certificate of the CA that is trusted for
+//! this, and a peer is who its certificate's name says.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +8,15 @@ use std::time::Duration;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use webpki::EndEntityCert;
-use zeroize::Zeroizing;
+use webpki::{EndEntityCert, KeyUsage};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::HandOffTable;
+use crate::files::read;
 
 /// How long a handshake may take.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -26,22 +26,50 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(5);
 pub(crate) struct Tls {
     pub server: Arc<ServerConfig>,
     pub client: Arc<ClientConfig>,
+    /// When the first of the certificates expires: seconds since 1970.
+    pub expires: Option<i64>,
+    /// The names of this agent's certificate (subjectAltName).
+    pub names: Vec<String>,
+    /// The CA and this agent's chain.
+    certificates: Vec<CertificateDer<'static>>,
 }
 
 impl Tls {
-    /// Reads the files of the configuration.
+    /// Reads the files of the configuration, and checks this agent's certificate as a peer would: the alert of a peer
+    /// does not say what it has against it.
     ///
     /// # Errors
     /// Which file cannot be used, and why, in one line.
     pub fn load(table: &HandOffTable) -> Result<Self, String> {
+        let (tls, roots) = Self::read(table)?;
+        let chain = &tls.certificates[roots.len()..];
+        check_own(chain, &roots, table).map_err(|why| format!("{}: {why}", table.cert.display()))?;
+        Ok(tls)
+    }
+
+    /// As [`Tls::load`], for certificates that peers will refuse.
+    #[cfg(test)]
+    pub fn load_unchecked(table: &HandOffTable) -> Result<Self, String> {
+        Self::read(table).map(|(tls, _)| tls)
+    }
+
+    /// Whether peers that were let in with the other one would be let in with this one, and see the same certificate.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.certificates == other.certificates
+    }
+
+    fn read(table: &HandOffTable) -> Result<(Self, Arc<RootCertStore>), String> {
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(&table.ca)? {
+        let mut all = certificates(&table.ca)?;
+        for certificate in &all {
             let named = |error| format!("{}: {error}", table.ca.display());
-            roots.add(certificate).map_err(named)?;
+            roots.add(certificate.clone()).map_err(named)?;
         }
         let roots = Arc::new(roots);
         let provider = Arc::new(provider());
-        let identity = Arc::new(identity(table, &provider)?);
+        let chain = certificates(&table.cert)?;
+        let names = names(&chain[0]);
+        let identity = Arc::new(identity(table, chain.clone(), &provider)?);
         let setup = |error: &dyn std::fmt::Display| format!("TLS cannot be set up: {error}");
 
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
@@ -52,7 +80,7 @@ impl Tls {
             .map_err(|error| setup(&error))?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&identity))));
-        // each connection proves both sides anew, and nothing is remembered for strangers
+        // every connection authenticates both sides again, and nothing is remembered about strangers
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
         server.max_early_data_size = 0;
@@ -60,14 +88,19 @@ impl Tls {
         let mut client = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| setup(&error))?
-            .with_root_certificates(roots)
+            .with_root_certificates(Arc::clone(&roots))
             .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
         client.resumption = Resumption::disabled();
         client.enable_early_data = false;
-        Ok(Self {
+        all.extend(chain);
+        let tls = Self {
             server: Arc::new(server),
             client: Arc::new(client),
-        })
+            expires: all.iter().filter_map(expires).min(),
+            names,
+            certificates: all,
+        };
+        Ok((tls, roots))
     }
 }
 
@@ -77,6 +110,102 @@ pub(crate) fn is_named(certificate: &CertificateDer<'_>, name: &str) -> bool {
         return false;
     };
     certificate.verify_is_valid_for_subject_name(&name).is_ok()
+}
+
+/// The names of a certificate, for messages: those of its subjectAltName.
+pub(crate) fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
+    use x509_parser::extensions::GeneralName;
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
+        return Vec::new();
+    };
+    let Ok(Some(extension)) = parsed.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let text = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => match **bytes {
+            [a, b, c, d] => Some(std::net::Ipv4Addr::new(a, b, c, d).to_string()),
+            _ => <[u8; 16]>::try_from(*bytes)
+                .ok()
+                .map(|bytes| std::net::Ipv6Addr::from(bytes).to_string()),
+        },
+        _ => None,
+    };
+    extension.value.general_names.iter().filter_map(text).collect()
+}
+
+/// When it expires: seconds since 1970.
+fn expires(certificate: &CertificateDer<'static>) -> Option<i64> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(parsed.validity().not_after.timestamp())
+}
+
+/// What a peer would have against this agent's certificate.
+fn check_own(chain: &[CertificateDer<'_>], roots: &RootCertStore, table: &HandOffTable) -> Result<(), String> {
+    let Some((first, intermediates)) = chain.split_first() else {
+        return Err("holds no certificate".to_owned());
+    };
+    let certificate = EndEntityCert::try_from(first).map_err(|error| said(&error, table))?;
+    let algorithms = provider().signature_verification_algorithms.all;
+    for (usage, purpose, eku) in [
+        (KeyUsage::client_auth(), "clients", "clientAuth"),
+        (KeyUsage::server_auth(), "servers", "serverAuth"),
+    ] {
+        certificate
+            .verify_for_usage(
+                algorithms,
+                &roots.roots,
+                intermediates,
+                UnixTime::now(),
+                usage,
+                None,
+                None,
+            )
+            .map_err(|error| match error {
+                webpki::Error::RequiredEkuNotFoundContext(_) => {
+                    format!("is not good for {purpose}: its extended key usage needs {eku}, since an agent is both")
+                }
+                error => said(&error, table),
+            })?;
+    }
+    let names = names(first);
+    if names.is_empty() {
+        return Err("has no subjectAltName, so that no peer can tell whose it is".to_owned());
+    }
+    match &table.certificate_name {
+        Some(name) if !is_named(first, name) => Err(format!(
+            "is for {}, and not for {name} (certificate-name)",
+            names.join(", ")
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What is wrong with a certificate, in plain words.
+fn said(error: &webpki::Error, table: &HandOffTable) -> String {
+    use webpki::Error;
+    let date = |time: &UnixTime| {
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        time::OffsetDateTime::from_unix_timestamp(seconds)
+            .map_or_else(|_| "?".to_owned(), |time| time.date().to_string())
+    };
+    match error {
+        Error::CertExpired { not_after, .. } => format!("a certificate of this chain expired on {}", date(not_after)),
+        Error::CertNotValidYet { not_before, .. } => {
+            format!(
+                "a certificate of this chain is not valid before {}; is the clock right?",
+                date(not_before)
+            )
+        }
+        Error::UnknownIssuer | Error::InvalidSignatureForPublicKey => {
+            format!("was not issued by the CA in {}", table.ca.display())
+        }
+        Error::UnsupportedCertVersion => {
+            "is of X.509 version 1; a certificate with a subjectAltName, of version 3, is needed".to_owned()
+        }
+        Error::CaUsedAsEndEntity => "is a CA's; the agent needs a certificate that the CA has issued for it".to_owned(),
+        error => format!("cannot be used: {error}"),
+    }
 }
 
 /// The suites of TLS 1.3 with a 256-bit key, and post-quantum key exchange first.
@@ -92,8 +221,14 @@ fn provider() -> CryptoProvider {
     }
 }
 
-fn identity(table: &HandOffTable, provider: &CryptoProvider) -> Result<CertifiedKey, String> {
-    let chain = certificates(&table.cert)?;
+fn identity(
+    table: &HandOffTable,
+    chain: Vec<CertificateDer<'static>>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, String> {
+    if let Err(error) = EndEntityCert::try_from(&chain[0]) {
+        return Err(format!("{}: {}", table.cert.display(), said(&error, table)));
+    }
     let pem = read(&table.key)?;
     let mut signer = None;
     skip_client::read_private_key(&pem, |key| {
@@ -113,6 +248,7 @@ fn identity(table: &HandOffTable, provider: &CryptoProvider) -> Result<Certified
     }
 }
 
+/// At least one.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = read(path)?;
     match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
@@ -122,11 +258,4 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
             path.display()
         )),
     }
-}
-
-/// A file that may be a secret: one buffer of its size, wiped.
-pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    fs::read(path)
-        .map(Zeroizing::new)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))
 }

@@ -64,7 +64,7 @@ impl Victim {
     }
 
     fn refused(&self, reason: &str) -> u64 {
-        self.agent.shared().counted().total(HANDOFF_REFUSED, reason)
+        self.agent.inner().counted().total(HANDOFF_REFUSED, reason)
     }
 
     /// TLS as the holder of some certificates.
@@ -75,9 +75,10 @@ impl Victim {
             ca: dir.join(ca),
             cert: dir.join(format!("{who}.pem")),
             key: dir.join(format!("{who}.key")),
+            certificate_name: None,
             answer_within: Duration::from_secs(5),
         };
-        Tls::load(&table).expect("certificates").client
+        Tls::load_unchecked(&table).expect("certificates").client
     }
 
     fn socket(&self, from: &str) -> TcpStream {
@@ -256,7 +257,7 @@ fn floods_leave_room_for_the_peer() {
         victim.refused("handshake_timed_out") + victim.refused("tls_failed") >= 4
     });
     drop(silent);
-    assert!(victim.agent.shared().counted().total(HANDOFF_HANDLED, "status") >= 2000);
+    assert!(victim.agent.inner().counted().total(HANDOFF_HANDLED, "status") >= 2000);
     assert_eq!(victim.state(), before);
     let grown = resident().saturating_sub(memory);
     println!("memory grew by {} KiB", grown / 1024);

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -15,15 +16,16 @@ use skip_client::{Advice, BitLength, Error, Key, KeyId, Secret, SystemId};
 use skip_key_provider::Fault;
 
 use super::rig::{ENDS, Rig, number};
-use crate::agent::{Agent, Seams};
+use crate::agent::{Agent, Environment};
 use crate::clock::Clock;
 use crate::config::TunnelTable;
 use crate::consumer::{Consumer, ConsumerError, Observation};
 use crate::handoff::message::{Answer, Request};
 use crate::handoff::server::Handler;
+use crate::handoff::{Link, LinkError};
 use crate::journal::tests::Kept;
 use crate::journal::{Journal, Level, LogFormat};
-use crate::ports::{Keys, Link, LinkError, Ports};
+use crate::ports::{Keys, Ports};
 use crate::state::{Loaded, Record, Stage, Store};
 
 /// How two gateways hold keys.
@@ -143,7 +145,7 @@ struct Between {
     life: Arc<Life>,
 }
 
-impl Seams for Between {
+impl Environment for Between {
     fn ports(&self, _tunnel: &str, ports: Ports) -> Ports {
         let seam = || Seam {
             end: self.end,
@@ -184,6 +186,10 @@ struct MortalHandler(Arc<dyn Handler>, Arc<Life>);
 impl Handler for MortalHandler {
     fn peer_of(&self, is_named: &dyn Fn(&str) -> bool) -> Option<String> {
         self.0.peer_of(is_named)
+    }
+
+    fn is_peer_address(&self, ip: IpAddr) -> bool {
+        self.0.is_peer_address(ip)
     }
 
     fn handle(&self, peer: &str, request: &Request) -> Option<Answer> {
@@ -424,6 +430,7 @@ impl Consumer for Gateway {
                 Kind::One => self.set.clone(),
             },
             instance: Some(gateways.ends[self.end].instance.to_string()),
+            ..Observation::default()
         })
     }
 
@@ -511,7 +518,7 @@ impl Scene {
             world: Arc::clone(&self.world),
             life: Arc::clone(&life),
         };
-        let agent = Agent::start(&config, Arc::new(journal), &(Arc::new(between) as Arc<dyn Seams>))
+        let agent = Agent::start(&config, Arc::new(journal), &(Arc::new(between) as Arc<dyn Environment>))
             .unwrap_or_else(|why| panic!("{why:?}"));
         self.rig.agents[end].set_target(agent.address().expect("it listens"));
         self.lives[end] = life;
@@ -527,13 +534,13 @@ impl Scene {
         thread::sleep(Duration::from_millis(random.u64(..20)));
     }
 
-    fn face(&self, end: usize, tunnel: &str) -> Option<crate::tunnel::Face> {
+    fn face(&self, end: usize, tunnel: &str) -> Option<crate::tunnel::TunnelSnapshot> {
         let agent = self.agents[end].as_ref()?;
-        let tunnels = agent.shared().tunnels();
+        let tunnels = agent.inner().tunnels();
         tunnels
             .iter()
-            .find(|live| live.tunnel.plan.name == tunnel)
-            .map(|live| live.tunnel.face())
+            .find(|running| running.tunnel.plan.name == tunnel)
+            .map(|running| running.tunnel.snapshot())
     }
 
     /// Whether a tunnel carries traffic with the key that both agents call the current one, the number of which is over `counter`.

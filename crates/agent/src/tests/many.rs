@@ -25,10 +25,10 @@ fn all_tunnels_rotate() {
         let all = |times: u64| {
             let mut done = || {
                 agents[1]
-                    .shared()
+                    .inner()
                     .tunnels()
                     .iter()
-                    .all(|live| live.tunnel.face().rotations >= times)
+                    .all(|running| running.tunnel.snapshot().rotations >= times)
             };
             wait_for("a rotation of all", &mut done);
         };

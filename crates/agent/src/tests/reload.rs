@@ -6,9 +6,9 @@ use std::net::TcpStream;
 
 use super::rig::{ENDS, Rig, start_agent, wait_for};
 use crate::agent::Agent;
+use crate::control::{self, Operated};
 use crate::journal::tests::Kept;
 use crate::journal::{Journal, Level, LogFormat};
-use crate::status;
 
 const PACE: &str = "check-every = \"50ms\"\nretry-first = \"10ms\"\nretry-longest = \"100ms\"\nmetrics = \"127.0.0.1:0\"\n\
                     log-level = \"debug\"\nlog-format = \"json\"";
@@ -47,15 +47,15 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
         !a.is_empty() && a == b
     };
     let settled = |agent: &Agent, count: usize| {
-        let report = status::report(agent.shared());
+        let report = agent.inner().report();
         report.tunnels.len() == count && report.is_well() && report.tunnels.iter().all(|t| t.stage == "idle")
     };
     wait_for("the first rotation", || {
         agents.iter().all(|agent| settled(agent, 2)) && equal("a") && equal("b")
     });
-    let report = status::ask(&rig.state(0)).expect("it says how it is");
+    let report = control::ask(&rig.state(0)).expect("it says how it is");
     assert_eq!(report.tunnels[0].role.as_deref(), Some("initiator"));
-    let report = status::ask(&rig.state(1)).expect("it says how it is");
+    let report = control::ask(&rig.state(1)).expect("it says how it is");
     assert_eq!(report.tunnels[0].role.as_deref(), Some("responder"));
     let first = fs::read_to_string(path(0, "a")).expect("a key");
 
@@ -70,7 +70,7 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
     });
     // what is done is counted a moment later
     wait_for("one rotation of each", || {
-        let report = status::report(agents[0].shared());
+        let report = agents[0].inner().report();
         report.tunnels.iter().map(|t| t.rotations).eq([1, 1, 1])
     });
 
@@ -106,7 +106,7 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
 
     let mut everything = logs.iter().map(Kept::text).collect::<String>() + &page + &metrics(&agents[1]);
     for (end, agent) in agents.iter().enumerate() {
-        everything += &serde_json::to_string(&status::report(agent.shared())).expect("text");
+        everything += &serde_json::to_string(&agent.inner().report()).expect("text");
         for file in fs::read_dir(rig.state(end).join("tunnels")).expect("a folder") {
             everything += &fs::read_to_string(file.expect("a file").path()).expect("a record");
         }
@@ -147,10 +147,8 @@ fn a_key_that_is_too_old_ends_the_tunnel_where_the_policy_says_so() {
     wait_for("a key", || path(0).exists() && path(1).exists());
     rig.providers[0].set_cut(true);
     wait_for("the end of the tunnel", || !path(0).exists() && !path(1).exists());
-    wait_for("its state", || status::report(agents[1].shared()).tunnels[0].taken_down);
+    wait_for("its state", || agents[1].inner().report().tunnels[0].taken_down);
     rig.providers[0].set_cut(false);
     wait_for("the tunnel again", || path(0).exists() && path(1).exists());
-    wait_for("its state", || {
-        !status::report(agents[0].shared()).tunnels[0].taken_down
-    });
+    wait_for("its state", || !agents[0].inner().report().tunnels[0].taken_down);
 }

@@ -15,7 +15,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use skip_key_provider::{KeyProviderPair, PairOptions};
 use tempfile::TempDir;
 
-use crate::agent::{Agent, Outside, Seams};
+use crate::agent::{Agent, Environment, RealEnvironment};
 use crate::config::Config;
 use crate::journal::Journal;
 
@@ -235,7 +235,7 @@ impl Rig {
 
 /// An agent with nothing between it and the world.
 pub(super) fn start_agent(config: &Config, journal: Journal) -> Result<Agent, Vec<String>> {
-    let outside: Arc<dyn Seams> = Arc::new(Outside);
+    let outside: Arc<dyn Environment> = Arc::new(RealEnvironment);
     Agent::start(config, Arc::new(journal), &outside)
 }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use skip_client::{Key, KeyId};
 
 use self::vici::{Section, Session, ViciError};
-use super::{Consumer, ConsumerError, Observation};
+use super::{ClearText, Consumer, ConsumerError, Observation};
 
 /// The table of a `strongSwan` consumer.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -162,7 +162,7 @@ impl Consumer for Strongswan {
     fn observe(&mut self) -> Result<Observation, ConsumerError> {
         let mut session = match self.session() {
             Ok(session) => session,
-            Err(ViciError::Connect(_)) => return Ok(Observation::default()),
+            Err(error @ ViciError::Connect(_)) => return Ok(Observation::unreachable(&self.cannot_connect(&error))),
             Err(error) => return Err(error.into()),
         };
         let instance = session.peer_pid().map(instance);
@@ -185,7 +185,38 @@ impl Consumer for Strongswan {
             tunnel_up: Some(carrying().next().is_some()),
             key_id,
             instance: instance.map(|instance| instance + unloaded),
+            ..Observation::default()
         })
+    }
+
+    /// The definition is read again at each rotation, and somebody may be editing it.
+    fn ready(&mut self, starts: bool) -> Result<(), ConsumerError> {
+        let Settings {
+            connection,
+            child,
+            definition,
+            ..
+        } = &self.settings;
+        match definition {
+            Some(file) => definition::read(file, connection, child, "00")
+                .map(drop)
+                .map_err(cannot_use),
+            None if starts => Err(self.no_definition()),
+            None => Ok(()),
+        }
+    }
+
+    /// A trap or drop policy of the child, or of another connection, catches what the tunnel does not take.
+    fn clear_text(&mut self) -> ClearText {
+        let Ok(mut session) = self.session() else {
+            return ClearText::Unknown;
+        };
+        let asked = Section::new().value("trap", "yes").value("drop", "yes");
+        match session.stream("list-policies", "list-policy", &asked) {
+            Ok(policies) if policies.iter().any(Section::is_not_empty) => ClearText::Dropped,
+            Ok(_) => ClearText::MayLeave,
+            Err(_) => ClearText::Unknown,
+        }
     }
 
     fn take_down(&mut self) -> Result<(), ConsumerError> {
@@ -207,14 +238,26 @@ impl Strongswan {
     }
 
     fn connect(&self) -> Result<Session, ConsumerError> {
-        self.session().map_err(|error| {
-            let socket = self.settings.socket.display();
-            ConsumerError::new(
-                format!("{error} ({socket})"),
-                "check that charon runs with its vici plugin, that `socket` names charon.plugins.vici.socket, and that \
-                 this user may open it",
-            )
-        })
+        self.session().map_err(|error| self.cannot_connect(&error))
+    }
+
+    fn cannot_connect(&self, error: &ViciError) -> ConsumerError {
+        let socket = self.settings.socket.display();
+        ConsumerError::new(
+            format!("{error} ({socket})"),
+            "check that charon runs with its vici plugin, that `socket` names charon.plugins.vici.socket, and that this \
+             user may open it",
+        )
+    }
+
+    fn no_definition(&self) -> ConsumerError {
+        ConsumerError::new(
+            format!(
+                "this end starts the tunnel {}, and does not know its definition",
+                self.settings.connection
+            ),
+            "set `definition` to the file that has the section of the connection",
+        )
     }
 
     fn secret_id(&self, key_id: &KeyId) -> String {
@@ -256,7 +299,7 @@ impl Strongswan {
             Some(sa) if sa.established => {
                 let id = sa.id.clone();
                 terminate(session, &[("ike-id", &id)])?;
-                Err(ConsumerError::lasting(
+                Err(ConsumerError::new(
                     format!("the tunnel {} came up without its key", self.settings.connection),
                     "set ppk_required = yes in the connection at both ends",
                 ))
@@ -319,13 +362,9 @@ impl Strongswan {
             ..
         } = &self.settings;
         let Some(file) = definition else {
-            return Err(ConsumerError::lasting(
-                format!("this end starts the tunnel {connection}, and does not know its definition"),
-                "set `definition` to the file that has the section of the connection",
-            ));
+            return Err(self.no_definition());
         };
-        let section = definition::read(file, connection, child, key_id.as_str())
-            .map_err(|what| ConsumerError::lasting(what, "correct the file; it is read again at each rotation"))?;
+        let section = definition::read(file, connection, child, key_id.as_str()).map_err(cannot_use)?;
         session
             .call("load-conn", &Section::new().section(connection, section))
             .map_err(|error| {
@@ -386,6 +425,10 @@ impl Strongswan {
         }
         Ok(())
     }
+}
+
+fn cannot_use(what: String) -> ConsumerError {
+    ConsumerError::new(what, "correct the file; it is read again at each rotation")
 }
 
 /// Ends an SA, and waits until the peer has agreed. One that is not there any more is no error.

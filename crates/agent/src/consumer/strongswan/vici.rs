@@ -104,6 +104,10 @@ impl Section {
         })
     }
 
+    pub(super) fn is_not_empty(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Whether it holds something of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()

@@ -1,23 +1,11 @@
-//! `agent status`: a socket in the state folder on which the agent says how its tunnels are.
+//! A snapshot of an agent and its tunnels: what `agent status` shows and the metrics page reads.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::Shared;
-
-/// More than 10,000 tunnels need.
-const MAX_BYTES: u64 = 64 << 20;
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A certificate with fewer days left is warned of.
+pub(crate) const WARN_DAYS: i64 = 21;
 
 /// How an agent is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +15,48 @@ pub struct Report {
     pub version: String,
     /// Its process.
     pub pid: u32,
+    /// The last attempt to reload the configuration.
+    pub last_reload: Option<ReloadReport>,
+    /// The hand-off to peers' agents.
+    pub hand_off: HandOffReport,
+    /// Each Key Provider, by name.
+    pub key_providers: Vec<ReachReport>,
+    /// Each peer's agent, by name.
+    pub peers: Vec<ReachReport>,
     /// Each tunnel, by name.
     pub tunnels: Vec<TunnelReport>,
+}
+
+/// How the last reload went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ReloadReport {
+    /// When, in RFC 3339.
+    pub at: String,
+    /// Whether the configuration was taken; otherwise the one before is still in force.
+    pub ok: bool,
+}
+
+/// How the hand-off is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct HandOffReport {
+    /// Whole days until this agent's certificate, or one of its chain or of the CA, expires.
+    pub certificate_days: Option<i64>,
+    /// Connections and lines that were refused since the start.
+    pub refused: u64,
+}
+
+/// Whether a Key Provider or a peer's agent answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ReachReport {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Whether the last request was answered; absent before the first one.
+    pub reachable: Option<bool>,
+    /// The last failure.
+    pub last_failure: Option<String>,
 }
 
 /// How a tunnel is.
@@ -37,6 +65,8 @@ pub struct Report {
 pub struct TunnelReport {
     /// Its name.
     pub name: String,
+    /// The peer's name.
+    pub peer: String,
     /// `initiator` or `responder`; absent while the ends have not agreed.
     pub role: Option<String>,
     /// `idle`, or how far a rotation is.
@@ -47,7 +77,7 @@ pub struct TunnelReport {
     pub key_id: Option<String>,
     /// Since when, in RFC 3339.
     pub since: Option<String>,
-    /// Its age in seconds; absent when the machine was started anew since.
+    /// Its age in seconds; absent when the machine was restarted since.
     pub age: Option<u64>,
     /// Whether the gateway answers.
     pub reachable: Option<bool>,
@@ -59,12 +89,14 @@ pub struct TunnelReport {
     pub rotations: u64,
     /// Failures in a row.
     pub failures: u32,
+    /// Seconds until the next rotation or attempt is due at this end; absent where the peer begins.
+    pub next: Option<u64>,
     /// The last failure: when, at which step, what.
     pub last_failure: Option<[String; 3]>,
 }
 
 impl Report {
-    /// Whether something needs attention: failures in a row, a tunnel that is down, or no key.
+    /// Whether nothing needs attention: every tunnel has a key, is not known to be down, and its last step succeeded.
     #[must_use]
     pub fn is_well(&self) -> bool {
         let well = |t: &TunnelReport| t.failures == 0 && t.up != Some(false) && !t.taken_down && t.key_id.is_some();
@@ -74,8 +106,21 @@ impl Report {
     /// As a table for people.
     #[must_use]
     pub fn table(&self) -> String {
-        let mut rows =
-            vec![["TUNNEL", "ROLE", "STAGE", "KEY", "AGE", "UP", "ROTATIONS", "FAILURES"].map(str::to_owned)];
+        let mut rows = vec![
+            [
+                "TUNNEL",
+                "PEER",
+                "ROLE",
+                "STAGE",
+                "KEY",
+                "AGE",
+                "UP",
+                "ROTATIONS",
+                "FAILURES",
+                "NEXT",
+            ]
+            .map(str::to_owned),
+        ];
         for tunnel in &self.tunnels {
             let up = match (tunnel.reachable, tunnel.up) {
                 _ if tunnel.taken_down => "taken down",
@@ -86,6 +131,7 @@ impl Report {
             };
             rows.push([
                 tunnel.name.clone(),
+                tunnel.peer.clone(),
                 tunnel.role.clone().unwrap_or_else(|| "?".to_owned()),
                 tunnel.stage.clone(),
                 tunnel.key_id.as_deref().map_or_else(|| "-".to_owned(), shortened),
@@ -93,9 +139,10 @@ impl Report {
                 up.to_owned(),
                 tunnel.rotations.to_string(),
                 tunnel.failures.to_string(),
+                tunnel.next.map_or_else(|| "-".to_owned(), span),
             ]);
         }
-        let mut widths = [0; 8];
+        let mut widths = [0; 10];
         for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
@@ -114,6 +161,25 @@ impl Report {
             if let Some([when, step, what]) = &tunnel.last_failure {
                 let _ = writeln!(text, "{}: {when} {step}: {what}", tunnel.name);
             }
+        }
+        for (kind, list) in [("key provider", &self.key_providers), ("peer", &self.peers)] {
+            for one in list.iter().filter(|one| one.reachable == Some(false)) {
+                let why = one.last_failure.as_deref().unwrap_or("does not answer");
+                let _ = writeln!(text, "{kind} {}: {why}", one.name);
+            }
+        }
+        if self.hand_off.refused > 0 {
+            let _ = writeln!(text, "hand-off: {} refused; the log says why", self.hand_off.refused);
+        }
+        if let Some(days) = self.hand_off.certificate_days.filter(|days| *days < WARN_DAYS) {
+            let _ = writeln!(text, "hand-off: the certificate expires in {days} days");
+        }
+        if let Some(reload) = self.last_reload.as_ref().filter(|reload| !reload.ok) {
+            let _ = writeln!(
+                text,
+                "the configuration was refused at {}; the one before is in force",
+                reload.at
+            );
         }
         text
     }
@@ -136,116 +202,14 @@ fn span(seconds: u64) -> String {
     }
 }
 
-/// Where the agent of a state folder says how it is.
-pub(crate) fn socket(state: &Path) -> PathBuf {
-    state.join("status.sock")
-}
-
-/// Asks the agent of a state folder how it is.
-///
-/// # Errors
-/// There is none, or it does not answer.
-pub fn ask(state: &Path) -> io::Result<Report> {
-    let stream = UnixStream::connect(socket(state))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut text = Vec::new();
-    stream.take(MAX_BYTES).read_to_end(&mut text)?;
-    serde_json::from_slice(&text).map_err(|_| io::Error::other("the agent is of another version"))
-}
-
-/// The socket and its thread. Dropping it ends both.
-pub(crate) struct StatusDoor {
-    path: PathBuf,
-    stopping: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl StatusDoor {
-    /// The folder is this agent's alone (it holds the lock), so that a socket that is there is an old one.
-    pub fn open(state: &Path, shared: Arc<Shared>) -> io::Result<Self> {
-        let path = socket(state);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&path)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-        let stopping = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&stopping);
-        let thread = thread::Builder::new()
-            .name("status".to_owned())
-            .stack_size(512 << 10)
-            .spawn(move || {
-                while !stop.load(Ordering::SeqCst) {
-                    let Ok((mut stream, _)) = listener.accept() else {
-                        // no descriptors left, for example
-                        thread::sleep(Duration::from_millis(100));
-                        continue;
-                    };
-                    if stop.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    let text = serde_json::to_vec(&report(&shared)).unwrap_or_default();
-                    let _ = stream.set_write_timeout(Some(PATIENCE));
-                    let _ = stream.write_all(&text);
-                }
-            })?;
-        Ok(Self {
-            path,
-            stopping,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for StatusDoor {
-    fn drop(&mut self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        let woken = UnixStream::connect(&self.path).is_ok();
-        let thread = self.thread.take().filter(|_| woken);
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-pub(crate) fn report(shared: &Shared) -> Report {
-    let tunnels = shared.tunnels();
-    let of = |live: &Arc<crate::agent::Live>| {
-        let tunnel = &live.tunnel;
-        let face = tunnel.face();
-        let current = face.record.current.as_ref();
-        TunnelReport {
-            name: tunnel.plan.name.clone(),
-            role: face.role.map(|role| role.as_str().to_owned()),
-            stage: face.record.stage.as_str().to_owned(),
-            counter: face.record.counter,
-            key_id: current.map(|current| current.key_id.clone()),
-            since: current.map(|current| current.since.clone()),
-            age: tunnel.key_age(&face.record).map(|age| age.as_secs()),
-            reachable: face.observation.as_ref().map(|seen| seen.reachable),
-            up: face.observation.as_ref().and_then(|seen| seen.tunnel_up),
-            taken_down: face.record.taken_down,
-            rotations: face.rotations,
-            failures: face.failures,
-            last_failure: face.failure.map(|(when, step, what)| [when, step.to_owned(), what]),
-        }
-    };
-    Report {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        pid: std::process::id(),
-        tunnels: tunnels.iter().map(of).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Report, TunnelReport};
+    use super::{HandOffReport, ReachReport, Report, TunnelReport};
 
     fn tunnel(name: &str) -> TunnelReport {
         TunnelReport {
             name: name.to_owned(),
+            peer: "b".to_owned(),
             role: Some("initiator".to_owned()),
             stage: "idle".to_owned(),
             counter: 12,
@@ -257,6 +221,7 @@ mod tests {
             taken_down: false,
             rotations: 3,
             failures: 0,
+            next: Some(3000),
             last_failure: None,
         }
     }
@@ -277,16 +242,30 @@ mod tests {
         let mut report = Report {
             version: "0.1.0".to_owned(),
             pid: 1,
+            last_reload: None,
+            hand_off: HandOffReport {
+                certificate_days: Some(3),
+                refused: 2,
+            },
+            key_providers: Vec::new(),
+            peers: vec![ReachReport {
+                name: "b".to_owned(),
+                reachable: Some(false),
+                last_failure: Some("cannot connect".to_owned()),
+            }],
             tunnels: vec![tunnel("a")],
         };
         assert!(report.is_well());
         report.tunnels.push(failing);
         assert!(!report.is_well());
         insta::assert_snapshot!(report.table(), @r"
-        TUNNEL         ROLE       STAGE    KEY               AGE     UP   ROTATIONS  FAILURES
-        a              initiator  idle     1726e9ae76234fb…  12 min  yes  3          0
-        a-longer-name  ?          offered  -                 -       ?    3          4
+        TUNNEL         PEER  ROLE       STAGE    KEY               AGE     UP   ROTATIONS  FAILURES  NEXT
+        a              b     initiator  idle     1726e9ae76234fb…  12 min  yes  3          0         50 min
+        a-longer-name  b     ?          offered  -                 -       ?    3          4         50 min
         a-longer-name: T offer: connect_failed: cannot connect
+        peer b: cannot connect
+        hand-off: 2 refused; the log says why
+        hand-off: the certificate expires in 3 days
         ");
         let text = serde_json::to_string(&report).expect("text");
         assert_eq!(serde_json::from_str::<Report>(&text).expect("read"), report);

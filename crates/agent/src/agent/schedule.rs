@@ -1,0 +1,152 @@
+//! When each tunnel has its turn, and the workers that give it to them.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Inner;
+use crate::journal::Level;
+
+/// The longest wait: after the machine slept, waits are late by as much as was left of them.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// The Key Provider and the peer of a tunnel: tunnels that share both wait for the same things.
+type Lane = (String, String);
+
+/// When each tunnel's turn is.
+#[derive(Default)]
+pub(super) struct Queue {
+    by_time: BTreeSet<(Instant, String)>,
+    times: HashMap<String, Instant>,
+    /// Turns under way, for each lane, so that one that hangs does not take all workers.
+    busy: HashMap<Lane, usize>,
+    /// Turns that are due and wait for their lane.
+    held: HashMap<Lane, VecDeque<String>>,
+    running: BTreeSet<String>,
+    /// Tunnels that are wanted while their turn is under way.
+    again: BTreeSet<String>,
+}
+
+impl Inner {
+    /// Gives a tunnel its turn as soon as possible.
+    pub fn wake(&self, name: &str) {
+        let mut queue = self.queue();
+        if queue.running.contains(name) {
+            queue.again.insert(name.to_owned());
+        } else {
+            queue.set(name, Instant::now());
+        }
+        drop(queue);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn forget(&self, name: &str) {
+        let mut queue = self.queue();
+        queue.unset(name);
+        for held in queue.held.values_mut() {
+            held.retain(|one| one != name);
+        }
+    }
+
+    /// What a worker does.
+    pub(super) fn work(&self) {
+        while let Some((name, lane)) = self.next() {
+            let running = self
+                .tunnels
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&name)
+                .cloned();
+            let wait = running.as_ref().map(|running| {
+                // a mistake in one gateway's code must not end the rotations of the others
+                panic::catch_unwind(AssertUnwindSafe(|| running.tunnel.turn())).unwrap_or_else(|_| {
+                    self.journal.event(Level::Error, "panicked", &[("tunnel", &name)]);
+                    running.tunnel.plan.pace.retry_longest
+                })
+            });
+            let mut queue = self.queue();
+            queue.running.remove(&name);
+            let again = queue.again.remove(&name);
+            if let Some(wait) = wait {
+                let wait = if again { Duration::ZERO } else { wait };
+                queue.set(&name, Instant::now() + wait);
+            }
+            if let Some(busy) = queue.busy.get_mut(&lane) {
+                *busy -= 1;
+            }
+            // who waited for this lane is due
+            if let Some(next) = queue.held.get_mut(&lane).and_then(VecDeque::pop_front) {
+                queue.set(&next, Instant::now());
+            }
+            drop(queue);
+            self.changed.notify_one();
+        }
+    }
+
+    /// The next turn that is due; `None` at the end.
+    fn next(&self) -> Option<(String, Lane)> {
+        let mut queue = self.queue();
+        loop {
+            if self.is_stopping() {
+                return None;
+            }
+            let now = Instant::now();
+            let first = queue.by_time.first().cloned();
+            let Some((at, name)) = first.filter(|(at, _)| *at <= now) else {
+                let wait = queue
+                    .by_time
+                    .first()
+                    .map_or(LONGEST_WAIT, |(at, _)| *at - now)
+                    .min(LONGEST_WAIT);
+                queue = self
+                    .changed
+                    .wait_timeout(queue, wait)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+                continue;
+            };
+            queue.by_time.remove(&(at, name.clone()));
+            queue.times.remove(&name);
+            let tunnels = self.tunnels.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(running) = tunnels.get(&name) else {
+                continue;
+            };
+            let lane = (running.table.provider.clone(), running.table.peer.clone());
+            drop(tunnels);
+            let most = self.config().agent.workers.div_ceil(2);
+            let busy = queue.busy.entry(lane.clone()).or_default();
+            if *busy >= most {
+                queue.held.entry(lane).or_default().push_back(name);
+                continue;
+            }
+            *busy += 1;
+            queue.running.insert(name.clone());
+            if !queue.by_time.is_empty() {
+                self.changed.notify_one();
+            }
+            return Some((name, lane));
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn set(&mut self, name: &str, at: Instant) {
+        if self.held.values().any(|held| held.iter().any(|one| one == name)) {
+            return; // its turn comes as soon as its lane is free
+        }
+        self.unset(name);
+        self.by_time.insert((at, name.to_owned()));
+        self.times.insert(name.to_owned(), at);
+    }
+
+    fn unset(&mut self, name: &str) {
+        if let Some(at) = self.times.remove(name) {
+            self.by_time.remove(&(at, name.to_owned()));
+        }
+    }
+}

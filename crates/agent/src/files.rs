@@ -1,0 +1,80 @@
+//! Reading and replacing files that may hold secrets.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+/// Reads a file that may be a secret into one buffer of its size, which is wiped when dropped.
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    fs::read(path)
+        .map(Zeroizing::new)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+/// Replaces a file as a whole: readers see the old content or the new one, also after a loss of power.
+pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let dir = folder_of(path);
+    // removed again when anything fails, since it may hold a secret
+    let mut file = tempfile::Builder::new()
+        .prefix(".skip-client-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(dir)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    File::open(dir)?.sync_all()
+}
+
+/// Whether [`replace`] can work: the folder is there and takes files, and the path is not a folder itself.
+pub(crate) fn can_replace(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let mut file = tempfile::Builder::new()
+        .prefix(".skip-client-")
+        .tempfile_in(folder_of(path))?;
+    // a full disk still makes empty files
+    file.write_all(&[0; 512])?;
+    file.as_file().sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    dir.unwrap_or_else(|| Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{can_replace, replace};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_nothing_else_stays() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("file");
+        for text in ["one", "two"] {
+            can_replace(&path).expect("it can");
+            replace(&path, text.as_bytes(), 0o600).expect("replaced");
+            assert_eq!(fs::read_to_string(&path).expect("read"), text);
+            let mode = fs::metadata(&path).expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn a_folder_in_its_place_is_refused_and_nothing_stays() {
+        let dir = tempfile::tempdir().expect("a folder");
+        can_replace(dir.path()).expect_err("a folder");
+        replace(dir.path(), b"x", 0o600).expect_err("a folder");
+        can_replace(&dir.path().join("missing/file")).expect_err("no folder");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0);
+    }
+}

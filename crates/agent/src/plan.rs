@@ -1,0 +1,83 @@
+//! What the configuration says of a tunnel: its role, its intervals, its policy for old keys.
+
+use std::time::Duration;
+
+use skip_client::{BitLength, SystemId};
+
+/// Who begins a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Asks its Key Provider for fresh keys and offers them.
+    Initiator,
+    /// Takes the keys that are offered.
+    Responder,
+}
+
+impl Role {
+    /// The word of the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Initiator => "initiator",
+            Self::Responder => "responder",
+        }
+    }
+
+    /// What both ends come to when they compare the ids of their Key Providers: the smaller one, byte by byte, begins.
+    #[must_use]
+    pub fn agreed(local: &str, remote: &str) -> Option<Self> {
+        match local.as_bytes().cmp(remote.as_bytes()) {
+            std::cmp::Ordering::Less => Some(Self::Initiator),
+            std::cmp::Ordering::Greater => Some(Self::Responder),
+            std::cmp::Ordering::Equal => None,
+        }
+    }
+}
+
+/// What happens when no fresh key can be had for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenTooOld {
+    /// The tunnel goes on with the old key, and the log warns.
+    Keep,
+    /// The tunnel is taken down until there is a fresh key.
+    TakeDown,
+}
+
+/// How often things are done; the same for all tunnels of an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pace {
+    pub check_every: Duration,
+    pub retry_first: Duration,
+    pub retry_longest: Duration,
+    /// How long a responder waits for the confirmation before it asks.
+    pub confirm_within: Duration,
+}
+
+/// What the configuration says of a tunnel, but for its gateway.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan {
+    pub name: String,
+    pub remote: SystemId,
+    /// `None`: agreed by the ids.
+    pub role: Option<Role>,
+    pub interval: Duration,
+    pub jitter: Duration,
+    pub size: Option<BitLength>,
+    pub max_key_age: Option<Duration>,
+    pub when_too_old: WhenTooOld,
+    pub pace: Pace,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Role;
+
+    #[test]
+    fn both_ends_agree_on_their_roles() {
+        for (a, b) in [("Alice", "Bob"), ("a", "B"), ("KP1", "KP10"), ("é", "e")] {
+            let (one, other) = (Role::agreed(a, b), Role::agreed(b, a));
+            assert!(one.is_some() && other.is_some() && one != other, "{a} {b}");
+        }
+        assert_eq!(Role::agreed("x", "x"), None);
+    }
+}
