@@ -1,7 +1,7 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder. What is seldom
 # used is a script: CONTRIBUTING.md lists them.
 .DEFAULT_GOAL := help
-PARTS := $(addprefix test-,rust python node kotlin swift residue gateways docs)
+PARTS := $(addprefix test-,rust python node kotlin swift c residue gateways docs)
 .PHONY: help demo test $(PARTS) check check-rust check-python check-node check-mobile chaos fuzz bench fmt wheel npm jar \
 	docs docs-site release test-release audit setup installed clean
 
@@ -21,7 +21,7 @@ WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src crates/*/src python
 NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
 	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
 	examples/validator-page/*)
-PYTHON_CODE := $(wildcard python examples/python tests/residue tests/gateways tests/fuzz/*.py bench scripts bindings/tests docs/site/*.py)
+PYTHON_CODE := $(wildcard python examples/python tests/residue tests/gateways tests/fuzz/*.py bench scripts bindings/tests bindings/c/tests docs/site/*.py)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile

@@ -44,6 +44,11 @@ PARTS = {
     "test-kotlin": Part("javac mvn cargo cc perl python3", "scripts/kotlin test"),
     # the Swift package, in the Swift of the PATH or of a Debian 13 that is made for it
     "test-swift": Part("cargo cc perl python3", "scripts/swift test"),
+    # the C library: both compilers, C and C++, both kinds of library, AddressSanitizer, valgrind; C blocks of documents
+    "test-c": Part(
+        "linux python3 cargo cc libssl",
+        f"make .venv/tools && {PYTEST} -c python/pyproject.toml --rootdir bindings/c/tests bindings/c/tests",
+    ),
     # no copy of a key stays in memory: the table of stacks, languages and failures
     "test-residue": Part(
         "linux python3 cargo cc libssl perl openssl",

@@ -57,6 +57,13 @@ class Handler(BaseHTTPRequestHandler):
         _, file, number, rest = self.path.split("/", 3)
         case = json.loads((self.vectors / f"{file}.json").read_text(encoding="utf-8"))["cases"][int(number)]
         status, body = reply(case, file, f"/{rest}")
+        if 100 <= status < 200 and status != 101:
+            # an interim reply announces another one (RFC 9110, 15.2): this server has nothing else
+            for _ in range(100):
+                self.send_response_only(status, "as the vector says")
+                self.end_headers()
+            self.close_connection = True
+            return
         self.send_response_only(status, "as the vector says")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

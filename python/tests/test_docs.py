@@ -36,6 +36,7 @@ ELSEWHERE = {
     "js": "node/test/docs.test.js *",
     "rust": "examples/rust/src/lib.rs",
     "kotlin": "bindings/kotlin/src/test/kotlin/skipclient/DocsTest.kt",
+    "c": "bindings/c/tests/test_documents.py",
     "swift": "bindings/swift/Tests/SkipClientTests/DocsTests.swift",
     "toml": "crates/agent/src/tests/documents.rs",
     "conf": "crates/agent/src/consumer/strongswan/definition.rs",
@@ -125,6 +126,7 @@ class Console:
             "pip": self.pip,
             "skip-client": self.skip_client,
             "apt-get": self.apt_get,
+            "cc": self.cc,
             "ip": self.gateways,
             "modprobe": self.gateways,
             "systemctl": self.gateways,
@@ -180,7 +182,15 @@ class Console:
     def apt_get(self, words: list[str], _printed: list[str]) -> None:
         """The tests themselves need these packages, but for one that is not run."""
         known = (ROOT / "scripts/need").read_text(encoding="utf-8").split()
-        assert words[1] == "install" and all(word in known or word == "charon-systemd" for word in words[2:]), words
+        # or packages of ours
+        built = (ROOT / "scripts/release/pack.py").read_text(encoding="utf-8")
+        ours = [word for word in words[2:] if word.startswith("./") and word.partition("_")[0][2:] in built]
+        others = [word for word in words[2:] if word not in ours]
+        assert words[1] == "install" and all(word in known or word == "charon-systemd" for word in others), words
+
+    def cc(self, words: list[str], _printed: list[str]) -> None:
+        """As the tests of the C library compile its examples."""
+        assert " ".join(words[-4:]) == "$(pkg-config --cflags --libs skip-client)", words
 
     def gateways(self, words: list[str], _printed: list[str]) -> None:
         """They change the machine: `tests/gateways/` does the same in network namespaces, as far as this kernel can."""

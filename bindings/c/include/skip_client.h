@@ -1,0 +1,715 @@
+/* The C interface of skip-client: keys from a Key Provider of the Secure Key Integration Protocol
+ * (draft-cisco-skip-02).
+ *
+ * Generated from bindings/c/src by cbindgen; the guide is docs/fetch-a-key-from-c.md.
+ *
+ * Errors. A function that can fail returns a skip_error, or NULL when it succeeded. An error is
+ * freed with skip_error_free. On failure, the result that an out parameter points to is NULL, and
+ * a length is what it says at the function.
+ *
+ * Handles. A handle is freed once, with the function of its type; NULL is ignored there. Freeing a
+ * skip_client while another thread is inside one of its calls is a mistake: close it first and
+ * wait. A skip_client, a skip_cancel_token and everything `const` can be used by several threads at
+ * once.
+ *
+ * Strings. A string goes in as UTF-8 with its length in bytes, or with SKIP_NUL_TERMINATED. A
+ * string that comes out belongs to the handle it was asked from; its length is stored when `length`
+ * is not NULL, and a NUL follows it. A NULL handle gives NULL, 0 or false.
+ *
+ * Secrets. Keys and random bytes leave the library only into a buffer of the caller, who wipes it;
+ * the library's own copy is wiped when the handle is freed. Errors and problems never contain one.
+ *
+ * Forks. A child process may use a client that was made before the fork: it opens connections of
+ * its own. A handle is freed in each process that has it. */
+
+
+#ifndef SKIP_CLIENT_H
+#define SKIP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * Given as the length of a string that ends with a NUL.
+ */
+#define SKIP_NUL_TERMINATED SIZE_MAX
+
+#ifdef __GNUC__
+#define SKIP_CHECK_RESULT __attribute__((warn_unused_result))
+#else
+#define SKIP_CHECK_RESULT
+#endif
+
+/**
+ * What went wrong. Codes keep their numbers; later versions may add some.
+ */
+typedef enum {
+    /**
+     * No error: what skip_error_code says of NULL.
+     */
+    SKIP_CODE_NONE = 0,
+    /**
+     * An argument breaks a rule; nothing was sent.
+     */
+    SKIP_CODE_INVALID_ARGUMENT = 1,
+    /**
+     * The Key Provider shares no keys with the remote; no key was requested.
+     */
+    SKIP_CODE_UNKNOWN_REMOTE = 2,
+    /**
+     * The Key Provider does not offer this method; nothing was requested.
+     */
+    SKIP_CODE_NOT_SUPPORTED = 3,
+    /**
+     * No connection: name, address, route, port or proxy.
+     */
+    SKIP_CODE_CONNECT_FAILED = 4,
+    /**
+     * A TCP connection came up, TLS did not.
+     */
+    SKIP_CODE_TLS_FAILED = 5,
+    /**
+     * A deadline passed.
+     */
+    SKIP_CODE_TIMED_OUT = 6,
+    /**
+     * The connection was lost after the request, or a part of it, had gone out; also: cancelled.
+     */
+    SKIP_CODE_CONNECTION_LOST = 7,
+    /**
+     * The Key Provider refused the request (400, 409, 410, 422 and other 4xx).
+     */
+    SKIP_CODE_REJECTED = 8,
+    /**
+     * The Key Provider does not accept this client (401, 403).
+     */
+    SKIP_CODE_UNAUTHORIZED = 9,
+    /**
+     * The Key Provider has no such path (404).
+     */
+    SKIP_CODE_NOT_FOUND = 10,
+    /**
+     * The Key Provider refused the method GET (405).
+     */
+    SKIP_CODE_METHOD_NOT_ALLOWED = 11,
+    /**
+     * The Key Provider is busy, or has no entropy now (429, 503).
+     */
+    SKIP_CODE_BUSY = 12,
+    /**
+     * The Key Provider failed inside (5xx).
+     */
+    SKIP_CODE_PROVIDER_FAILED = 13,
+    /**
+     * A status that SKIP has no meaning for.
+     */
+    SKIP_CODE_UNEXPECTED_STATUS = 14,
+    /**
+     * The reply is not what the draft describes.
+     */
+    SKIP_CODE_MALFORMED_RESPONSE = 15,
+    /**
+     * The reply is larger than any SKIP message may be.
+     */
+    SKIP_CODE_RESPONSE_TOO_LARGE = 16,
+    /**
+     * The reply names another keyId than the one asked for.
+     */
+    SKIP_CODE_KEY_ID_MISMATCH = 17,
+    /**
+     * The key, or the random string, has another length than the one asked for.
+     */
+    SKIP_CODE_SIZE_MISMATCH = 18,
+    /**
+     * The key is all zeros, all ones, or can be read off its keyId.
+     */
+    SKIP_CODE_WEAK_KEY = 19,
+    /**
+     * A bug of this library was caught. Please report it.
+     */
+    SKIP_CODE_INTERNAL = 255,
+} skip_code;
+
+/**
+ * Whose side failed.
+ */
+typedef enum {
+    /**
+     * The caller's: an argument, or a request that this Key Provider cannot serve.
+     */
+    SKIP_SIDE_YOU = 1,
+    /**
+     * Between the caller and the Key Provider.
+     */
+    SKIP_SIDE_NETWORK = 2,
+    /**
+     * The Key Provider answered, and refused.
+     */
+    SKIP_SIDE_PROVIDER_REFUSED = 3,
+    /**
+     * The Key Provider answered with something that is wrong.
+     */
+    SKIP_SIDE_PROVIDER_ANSWER = 4,
+} skip_side;
+
+/**
+ * What to ask next so that both encryptors end with the same key.
+ */
+typedef enum {
+    /**
+     * Asking again will not help until something was changed.
+     */
+    SKIP_ADVICE_NO = 0,
+    /**
+     * Nothing was used up: the same request may be made again.
+     */
+    SKIP_ADVICE_SAME_REQUEST = 1,
+    /**
+     * The key of this request may be gone: the initiator asks for a new key and passes its keyId on.
+     */
+    SKIP_ADVICE_NEW_KEY = 2,
+} skip_advice;
+
+/**
+ * Ends calls from another thread.
+ */
+typedef struct skip_cancel_token skip_cancel_token;
+
+/**
+ * What a Key Provider offers.
+ */
+typedef struct skip_capabilities skip_capabilities;
+
+/**
+ * A client of one Key Provider, or of several in order of preference.
+ */
+typedef struct skip_client skip_client;
+
+/**
+ * How a connection was made.
+ */
+typedef struct skip_connection skip_connection;
+
+/**
+ * Random bytes; wiped when they are freed.
+ */
+typedef struct skip_entropy skip_entropy;
+
+/**
+ * A failure.
+ */
+typedef struct skip_error skip_error;
+
+/**
+ * A key and its keyId; the key is wiped when it is freed.
+ */
+typedef struct skip_key skip_key;
+
+/**
+ * Options of a client; see docs/fetch-a-key-from-c.md for the table.
+ */
+typedef struct skip_options skip_options;
+
+/**
+ * What is wrong with a message.
+ */
+typedef struct skip_problems skip_problems;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library, for example "0.1.0".
+ */
+const char *skip_version(size_t *length);
+
+/**
+ * Makes a client of the Key Provider at `url`, `https://host[:port][/path]`. Nothing is connected yet. `options` may be
+ * NULL, and may be freed or changed afterwards.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_client_new(const char *url,
+                            size_t url_length,
+                            const skip_options *options,
+                            skip_client **client);
+
+/**
+ * What the Key Provider offers (draft 4.1): fetched once, then remembered; `refresh` fetches it again. `cancel` may be
+ * NULL, here and in all calls.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_client_capabilities(const skip_client *client,
+                                     bool refresh,
+                                     const skip_cancel_token *cancel,
+                                     skip_capabilities **capabilities);
+
+/**
+ * Requests a fresh key of `size` bits, shared with the Key Provider `remote` (draft 4.2); 0 for the size that the Key
+ * Provider makes by default, else a multiple of 8 from 8 to 65536.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_client_new_key(const skip_client *client,
+                                const char *remote,
+                                size_t remote_length,
+                                uint32_t size,
+                                const skip_cancel_token *cancel,
+                                skip_key **key);
+
+/**
+ * Requests the key that the initiator got from the Key Provider `remote` under `key_id` (draft 4.2). A Key Provider
+ * gives it once.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_client_key_by_id(const skip_client *client,
+                                  const char *key_id,
+                                  size_t key_id_length,
+                                  const char *remote,
+                                  size_t remote_length,
+                                  const skip_cancel_token *cancel,
+                                  skip_key **key);
+
+/**
+ * Requests random bytes with at least `bits` bits of entropy (draft 4.3); 0 for the Key Provider's default, else a
+ * multiple of 8 from 8 to 65536.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_client_entropy(const skip_client *client,
+                                uint32_t bits,
+                                const skip_cancel_token *cancel,
+                                skip_entropy **entropy);
+
+/**
+ * How the last connection was made; the result is NULL before the first one.
+ */
+skip_connection *skip_client_connection(const skip_client *client);
+
+/**
+ * Closes the idle connections and ends the running calls, from any thread; later calls fail with
+ * SKIP_CODE_INVALID_ARGUMENT.
+ */
+void skip_client_close(const skip_client *client);
+
+/**
+ * Closes and frees a client. Keys that it gave out stay.
+ */
+void skip_client_free(skip_client *client);
+
+/**
+ * Makes a token for calls that another thread may want to end.
+ */
+skip_cancel_token *skip_cancel_token_new(void);
+
+/**
+ * Ends every call that was given this token, running or later, from any thread. Such a call fails with
+ * SKIP_CODE_CONNECTION_LOST and the advice that fits what it had sent.
+ */
+void skip_cancel(const skip_cancel_token *token);
+
+/**
+ * Frees a token. The calls that were given it must have returned.
+ */
+void skip_cancel_token_free(skip_cancel_token *token);
+
+/**
+ * The URL of the Key Provider.
+ */
+const char *skip_connection_url(const skip_connection *connection, size_t *length);
+
+/**
+ * Address and port of the Key Provider, or of the proxy.
+ */
+const char *skip_connection_address(const skip_connection *connection, size_t *length);
+
+/**
+ * "TLS 1.2" or "TLS 1.3".
+ */
+const char *skip_connection_tls_version(const skip_connection *connection, size_t *length);
+
+/**
+ * The IANA name of the cipher suite.
+ */
+const char *skip_connection_cipher_suite(const skip_connection *connection, size_t *length);
+
+/**
+ * The key exchange group, for example "X25519MLKEM768"; NULL if there was none.
+ */
+const char *skip_connection_group(const skip_connection *connection, size_t *length);
+
+/**
+ * How many warnings there are about what is weaker than Table 1 of the draft wants.
+ */
+size_t skip_connection_warning_count(const skip_connection *connection);
+
+/**
+ * One of the warnings, from 0 on; NULL beyond the last one.
+ */
+const char *skip_connection_warning(const skip_connection *connection,
+                                    size_t index,
+                                    size_t *length);
+
+/**
+ * Frees what skip_client_connection made.
+ */
+void skip_connection_free(skip_connection *connection);
+
+/**
+ * The code of an error, to switch on.
+ */
+skip_code skip_error_code(const skip_error *error);
+
+/**
+ * The name of the code, for example "busy": the same in every language of the project.
+ */
+const char *skip_error_code_name(const skip_error *error, size_t *length);
+
+/**
+ * Whose side failed.
+ */
+skip_side skip_error_side(const skip_error *error);
+
+/**
+ * What to ask next.
+ */
+skip_advice skip_error_advice(const skip_error *error);
+
+/**
+ * The HTTP status; 0 when the Key Provider did not answer.
+ */
+uint16_t skip_error_status(const skip_error *error);
+
+/**
+ * What happened, in one line, lower case and without a full stop.
+ */
+const char *skip_error_message(const skip_error *error, size_t *length);
+
+/**
+ * What to do about it.
+ */
+const char *skip_error_hint(const skip_error *error, size_t *length);
+
+/**
+ * What the Key Provider wrote beside its status: printable text of at most 512 bytes, with what could be a key
+ * redacted; NULL if there is none. It is not ours: show it to a person, do not log it.
+ */
+const char *skip_error_provider_text(const skip_error *error,
+                                     size_t *length);
+
+/**
+ * Frees an error.
+ */
+void skip_error_free(skip_error *error);
+
+/**
+ * Writes the payload USE_PPK with a localSystemID, or empty as RFC 8784 has it when that is NULL. `next_payload` is the
+ * type of the payload behind it, 0 for none. Buffer and length are as in skip_key_copy.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_ikev2_encode_use_ppk(const char *local_system_id,
+                                      size_t local_system_id_length,
+                                      uint8_t next_payload,
+                                      uint8_t *buffer,
+                                      size_t capacity,
+                                      size_t *length);
+
+/**
+ * Reads the localSystemID of one whole payload USE_PPK; a length of 0 when it has none. No NUL follows.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_ikev2_decode_use_ppk(const uint8_t *payload,
+                                      size_t payload_length,
+                                      uint8_t *buffer,
+                                      size_t capacity,
+                                      size_t *length);
+
+/**
+ * Writes the payload PPK_IDENTITY with a keyId: as its text, which every known implementation takes, or with
+ * `as_octets` as the octets that its hexadecimal digits stand for.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_ikev2_encode_ppk_identity(const char *key_id,
+                                           size_t key_id_length,
+                                           bool as_octets,
+                                           uint8_t next_payload,
+                                           uint8_t *buffer,
+                                           size_t capacity,
+                                           size_t *length);
+
+/**
+ * Reads the keyId of one whole payload PPK_IDENTITY; with `as_octets` its octets become lower-case hexadecimal. No NUL
+ * follows.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_ikev2_decode_ppk_identity(const uint8_t *payload,
+                                           size_t payload_length,
+                                           bool as_octets,
+                                           uint8_t *buffer,
+                                           size_t capacity,
+                                           size_t *length);
+
+/**
+ * The id of the Key Provider itself (draft 4.1.1); empty when a lenient reading found none.
+ */
+const char *skip_capabilities_local_system_id(const skip_capabilities *capabilities,
+                                              size_t *length);
+
+/**
+ * How the Key Provider makes and synchronises keys, in its own words.
+ */
+const char *skip_capabilities_algorithm(const skip_capabilities *capabilities, size_t *length);
+
+/**
+ * How many remoteSystemIDs there are.
+ */
+size_t skip_capabilities_remote_system_id_count(const skip_capabilities *capabilities);
+
+/**
+ * One of the ids, or patterns of ids, of the Key Providers that share keys with this one (draft 4.1.2), from 0 on; NULL
+ * beyond the last one.
+ */
+const char *skip_capabilities_remote_system_id(const skip_capabilities *capabilities,
+                                               size_t index,
+                                               size_t *length);
+
+/**
+ * Whether one of the remoteSystemIDs is, or matches, the id.
+ */
+bool skip_capabilities_matches_remote(const skip_capabilities *capabilities,
+                                      const char *id,
+                                      size_t id_length);
+
+/**
+ * Whether the Key Provider gives keys.
+ */
+bool skip_capabilities_supports_key(const skip_capabilities *capabilities);
+
+/**
+ * Whether the Key Provider gives random bytes.
+ */
+bool skip_capabilities_supports_entropy(const skip_capabilities *capabilities);
+
+/**
+ * What is odd in the message though it is valid; belongs to the capabilities.
+ */
+const skip_problems *skip_capabilities_warnings(const skip_capabilities *capabilities);
+
+/**
+ * Frees capabilities.
+ */
+void skip_capabilities_free(skip_capabilities *capabilities);
+
+/**
+ * Lists what is wrong with a message of a kind ("capabilities", "key" or "entropy"). `lenient` accepts known deviations
+ * of real Key Providers. The message is valid when no problem has the severity "error".
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_validate(const char *kind,
+                          size_t kind_length,
+                          const char *message,
+                          size_t message_length,
+                          bool lenient,
+                          skip_problems **problems);
+
+/**
+ * Stores in `valid` whether a message has no problem but warnings; see skip_validate.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_is_valid(const char *kind,
+                          size_t kind_length,
+                          const char *message,
+                          size_t message_length,
+                          bool lenient,
+                          bool *valid);
+
+/**
+ * How many problems there are.
+ */
+size_t skip_problems_count(const skip_problems *problems);
+
+/**
+ * Where: a JSON Pointer (RFC 6901), empty for the whole message. As all texts of problems: counted from 0, NULL beyond the
+ * last one.
+ */
+const char *skip_problems_path(const skip_problems *problems,
+                               size_t index,
+                               size_t *length);
+
+/**
+ * What, as a stable name, for example "not_hex".
+ */
+const char *skip_problems_code(const skip_problems *problems, size_t index, size_t *length);
+
+/**
+ * What, for people. It never shows a value of the message.
+ */
+const char *skip_problems_message(const skip_problems *problems, size_t index, size_t *length);
+
+/**
+ * "error" or "warning".
+ */
+const char *skip_problems_severity(const skip_problems *problems, size_t index, size_t *length);
+
+/**
+ * The section of the draft that it is about.
+ */
+const char *skip_problems_section(const skip_problems *problems, size_t index, size_t *length);
+
+/**
+ * Frees what skip_validate made; not for warnings, which belong to another handle.
+ */
+void skip_problems_free(skip_problems *problems);
+
+/**
+ * Whether an entry of a remoteSystemID list is, or matches, the id (draft 4.1.2, Table 5).
+ */
+bool skip_matches_remote(const char *entry, size_t entry_length, const char *id, size_t id_length);
+
+/**
+ * Copies the JSON Schema of a kind of message: "strict" (2020-12) or "as-published" (draft-04, of the draft). Buffer and
+ * length are as in skip_key_copy; no NUL follows.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_schema(const char *kind,
+                        size_t kind_length,
+                        const char *style,
+                        size_t style_length,
+                        uint8_t *buffer,
+                        size_t capacity,
+                        size_t *length);
+
+/**
+ * Makes an empty set of options.
+ */
+skip_options *skip_options_new(void);
+
+/**
+ * Sets an option by its name, for example "timeout" to "2.5" (seconds), "lenient" to "true", "ca" to certificates in
+ * PEM form or to "system", "psk" to "identity:hex". The name "url" adds a further Key Provider, which is asked when those
+ * before it cannot be reached.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_options_set(skip_options *options,
+                             const char *name,
+                             size_t name_length,
+                             const char *value,
+                             size_t value_length);
+
+/**
+ * The same with the content of a file as the value: for "ca", "cert", "key" and "psk". The file is read now.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_options_set_file(skip_options *options,
+                                  const char *name,
+                                  size_t name_length,
+                                  const char *path,
+                                  size_t path_length);
+
+/**
+ * Sets the pre-shared key of TLS to `key_length` bytes; for hexadecimal digits see the option "psk".
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_options_set_psk(skip_options *options,
+                                 const char *identity,
+                                 size_t identity_length,
+                                 const uint8_t *key,
+                                 size_t key_length);
+
+/**
+ * Wipes and frees options; clients that were made with them stay.
+ */
+void skip_options_free(skip_options *options);
+
+/**
+ * The name of an option, in the order of the table from 0 on; NULL beyond the last one.
+ */
+const char *skip_option_name(size_t index, size_t *length);
+
+/**
+ * What an option is for, in one sentence; NULL beyond the last one.
+ */
+const char *skip_option_help(size_t index, size_t *length);
+
+/**
+ * The keyId, in the spelling of the Key Provider for a fresh key, and of the caller for a key asked for by its keyId.
+ */
+const char *skip_key_id(const skip_key *key,
+                        size_t *length);
+
+/**
+ * The length of the key in bits.
+ */
+uint32_t skip_key_bits(const skip_key *key);
+
+/**
+ * Eight hexadecimal digits that are equal at both ends when the keys are. For people to compare, not for programs.
+ */
+const char *skip_key_fingerprint(const skip_key *key,
+                                 size_t *length);
+
+/**
+ * Copies the key's bytes into `buffer`; `length` is their number. With a buffer of NULL only the length is stored; in
+ * one that is too small nothing is written, and that is an error.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_key_copy(const skip_key *key,
+                          uint8_t *buffer,
+                          size_t capacity,
+                          size_t *length);
+
+/**
+ * Copies the key in the form that a consumer wants: "hex", "base64", "raw", "strongswan", "libreswan", "vyos",
+ * "wireguard", "wpa" or "cisco". Buffer and length are as in skip_key_copy; no NUL follows.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_key_export(const skip_key *key,
+                            const char *format,
+                            size_t format_length,
+                            uint8_t *buffer,
+                            size_t capacity,
+                            size_t *length);
+
+/**
+ * Whether two keys have equal bytes, in constant time; keyIds are not compared.
+ */
+bool skip_key_equal(const skip_key *one, const skip_key *other);
+
+/**
+ * What is odd in the reply though it is valid; belongs to the key.
+ */
+const skip_problems *skip_key_warnings(const skip_key *key);
+
+/**
+ * Wipes and frees a key.
+ */
+void skip_key_free(skip_key *key);
+
+/**
+ * How many bits of entropy the Key Provider says there are (minentropy), at least as many as were asked for.
+ */
+uint32_t skip_entropy_bits(const skip_entropy *entropy);
+
+/**
+ * Copies the random bytes; buffer and length are as in skip_key_copy.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_entropy_copy(const skip_entropy *entropy,
+                              uint8_t *buffer,
+                              size_t capacity,
+                              size_t *length);
+
+/**
+ * What is odd in the reply though it is valid; belongs to the entropy.
+ */
+const skip_problems *skip_entropy_warnings(const skip_entropy *entropy);
+
+/**
+ * Wipes and frees random bytes.
+ */
+void skip_entropy_free(skip_entropy *entropy);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SKIP_CLIENT_H */

@@ -1,0 +1,316 @@
+//! Messages without secrets: capabilities, problems, validation, schemas.
+
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::Arc;
+
+use skip_client::{Capabilities, Error, MessageKind, Problem, Result, Rules, SchemaStyle};
+
+use crate::SkipError;
+use crate::border::{Room, Text, bytes, fallible, free, infallible, lend, making, store, text};
+
+/// What a Key Provider offers.
+pub struct SkipCapabilities {
+    capabilities: Arc<Capabilities>,
+    local_system_id: Text,
+    algorithm: Text,
+    remote_system_ids: Vec<Text>,
+    warnings: SkipProblems,
+}
+
+/// What is wrong with a message.
+pub struct SkipProblems(Vec<Texts>);
+
+/// Path, code, message, severity and section of a problem.
+type Texts = [Text; 5];
+
+/// The id of the Key Provider itself (draft 4.1.1); empty when a lenient reading found none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_capabilities_local_system_id(
+    capabilities: *const SkipCapabilities,
+    length: *mut usize,
+) -> *const c_char {
+    // SAFETY: NULL or a live handle; NULL or room for a length
+    unsafe { lend(capabilities.as_ref().map(|it| &it.local_system_id), length) }
+}
+
+/// How the Key Provider makes and synchronises keys, in its own words.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_capabilities_algorithm(
+    capabilities: *const SkipCapabilities,
+    length: *mut usize,
+) -> *const c_char {
+    // SAFETY: NULL or a live handle; NULL or room for a length
+    unsafe { lend(capabilities.as_ref().map(|it| &it.algorithm), length) }
+}
+
+/// How many remoteSystemIDs there are.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_capabilities_remote_system_id_count(capabilities: *const SkipCapabilities) -> usize {
+    // SAFETY: NULL or a live handle
+    unsafe { capabilities.as_ref() }.map_or(0, |it| it.remote_system_ids.len())
+}
+
+/// One of the ids, or patterns of ids, of the Key Providers that share keys with this one (draft 4.1.2), from 0 on; NULL
+/// beyond the last one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_capabilities_remote_system_id(
+    capabilities: *const SkipCapabilities,
+    index: usize,
+    length: *mut usize,
+) -> *const c_char {
+    // SAFETY: NULL or a live handle; NULL or room for a length
+    unsafe {
+        lend(
+            capabilities.as_ref().and_then(|it| it.remote_system_ids.get(index)),
+            length,
+        )
+    }
+}
+
+/// Whether one of the remoteSystemIDs is, or matches, the id.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_capabilities_matches_remote(
+    capabilities: *const SkipCapabilities,
+    id: *const c_char,
+    id_length: usize,
+) -> bool {
+    // SAFETY: NULL or a live handle; a string
+    let (it, id) = unsafe { (capabilities.as_ref(), text("id", id, id_length)) };
+    infallible(
+        false,
+        || matches!((it, id), (Some(it), Ok(id)) if it.capabilities.matches_remote(id)),
+    )
+}
+
+/// Whether the Key Provider gives keys.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_capabilities_supports_key(capabilities: *const SkipCapabilities) -> bool {
+    // SAFETY: NULL or a live handle
+    unsafe { capabilities.as_ref() }.is_some_and(|it| it.capabilities.supports_key())
+}
+
+/// Whether the Key Provider gives random bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_capabilities_supports_entropy(capabilities: *const SkipCapabilities) -> bool {
+    // SAFETY: NULL or a live handle
+    unsafe { capabilities.as_ref() }.is_some_and(|it| it.capabilities.supports_entropy())
+}
+
+/// What is odd in the message though it is valid; belongs to the capabilities.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_capabilities_warnings(capabilities: *const SkipCapabilities) -> *const SkipProblems {
+    // SAFETY: NULL or a live handle
+    unsafe { capabilities.as_ref() }.map_or(ptr::null(), |it| &raw const it.warnings)
+}
+
+/// Frees capabilities.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_capabilities_free(capabilities: *mut SkipCapabilities) {
+    // SAFETY: NULL or a handle that nobody uses any more
+    unsafe { free(capabilities) }
+}
+
+/// Lists what is wrong with a message of a kind ("capabilities", "key" or "entropy"). `lenient` accepts known deviations
+/// of real Key Providers. The message is valid when no problem has the severity "error".
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn skip_validate(
+    kind: *const c_char,
+    kind_length: usize,
+    message: *const c_char,
+    message_length: usize,
+    lenient: bool,
+    problems: *mut *mut SkipProblems,
+) -> *mut SkipError {
+    // SAFETY: strings; room for a handle
+    unsafe {
+        making(problems, || {
+            let kind = self::kind(kind, kind_length)?;
+            let message = bytes("message", message, message_length)?;
+            Ok(SkipProblems::from(
+                skip_client::validate(kind, message, Rules::of_lenient(lenient)).as_slice(),
+            ))
+        })
+    }
+}
+
+/// Stores in `valid` whether a message has no problem but warnings; see skip_validate.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn skip_is_valid(
+    kind: *const c_char,
+    kind_length: usize,
+    message: *const c_char,
+    message_length: usize,
+    lenient: bool,
+    valid: *mut bool,
+) -> *mut SkipError {
+    // SAFETY: strings; NULL or room for a flag
+    unsafe {
+        store(valid, false);
+        fallible(|| {
+            let kind = self::kind(kind, kind_length)?;
+            let message = bytes("message", message, message_length)?;
+            store(valid, skip_client::is_valid(kind, message, Rules::of_lenient(lenient)));
+            Ok(())
+        })
+    }
+}
+
+/// How many problems there are.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_problems_count(problems: *const SkipProblems) -> usize {
+    // SAFETY: NULL or a live handle
+    unsafe { problems.as_ref() }.map_or(0, |problems| problems.0.len())
+}
+
+/// Where: a JSON Pointer (RFC 6901), empty for the whole message. As all texts of problems: counted from 0, NULL beyond the
+/// last one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_problems_path(
+    problems: *const SkipProblems,
+    index: usize,
+    length: *mut usize,
+) -> *const c_char {
+    // SAFETY: NULL or a live handle; NULL or room for a length
+    unsafe { SkipProblems::lend(problems, index, 0, length) }
+}
+
+/// What, as a stable name, for example "not_hex".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_problems_code(
+    problems: *const SkipProblems,
+    index: usize,
+    length: *mut usize,
+) -> *const c_char {
+    // SAFETY: NULL or a live handle; NULL or room for a length
+    unsafe { SkipProblems::lend(problems, index, 1, length) }
+}
+
+/// What, for people. It never shows a value of the message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_problems_message(
+    problems: *const SkipProblems,
+    index: usize,
+    length: *mut usize,
+) -> *const c_char {
+    // SAFETY: NULL or a live handle; NULL or room for a length
+    unsafe { SkipProblems::lend(problems, index, 2, length) }
+}
+
+/// "error" or "warning".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_problems_severity(
+    problems: *const SkipProblems,
+    index: usize,
+    length: *mut usize,
+) -> *const c_char {
+    // SAFETY: NULL or a live handle; NULL or room for a length
+    unsafe { SkipProblems::lend(problems, index, 3, length) }
+}
+
+/// The section of the draft that it is about.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_problems_section(
+    problems: *const SkipProblems,
+    index: usize,
+    length: *mut usize,
+) -> *const c_char {
+    // SAFETY: NULL or a live handle; NULL or room for a length
+    unsafe { SkipProblems::lend(problems, index, 4, length) }
+}
+
+/// Frees what skip_validate made; not for warnings, which belong to another handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_problems_free(problems: *mut SkipProblems) {
+    // SAFETY: NULL or a handle that nobody uses any more
+    unsafe { free(problems) }
+}
+
+/// Whether an entry of a remoteSystemID list is, or matches, the id (draft 4.1.2, Table 5).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_matches_remote(
+    entry: *const c_char,
+    entry_length: usize,
+    id: *const c_char,
+    id_length: usize,
+) -> bool {
+    // SAFETY: strings
+    let (entry, id) = unsafe { (text("entry", entry, entry_length), text("id", id, id_length)) };
+    infallible(
+        false,
+        || matches!((entry, id), (Ok(entry), Ok(id)) if skip_client::matches_remote([entry], id)),
+    )
+}
+
+/// Copies the JSON Schema of a kind of message: "strict" (2020-12) or "as-published" (draft-04, of the draft). Buffer and
+/// length are as in skip_key_copy; no NUL follows.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn skip_schema(
+    kind: *const c_char,
+    kind_length: usize,
+    style: *const c_char,
+    style_length: usize,
+    buffer: *mut u8,
+    capacity: usize,
+    length: *mut usize,
+) -> *mut SkipError {
+    let room = Room {
+        buffer,
+        capacity,
+        length,
+    };
+    // SAFETY: strings; the caller's buffer; NULL or room for a length
+    unsafe {
+        fallible(|| {
+            let style = match text("style", style, style_length)? {
+                "strict" => SchemaStyle::Strict,
+                "as-published" => SchemaStyle::AsPublished,
+                _ => {
+                    let rule = "must be strict or as-published";
+                    return Err(Error::invalid_argument("style", rule, "strict is the usual one"));
+                }
+            };
+            room.fill(skip_client::schema(self::kind(kind, kind_length)?, style).as_bytes())
+        })
+    }
+}
+
+unsafe fn kind(kind: *const c_char, length: usize) -> Result<MessageKind> {
+    // SAFETY: a string, as the callers say
+    unsafe { text("kind", kind, length) }?.parse()
+}
+
+impl SkipProblems {
+    unsafe fn lend(problems: *const Self, index: usize, member: usize, length: *mut usize) -> *const c_char {
+        // SAFETY: as the callers say
+        unsafe {
+            let texts = problems.as_ref().and_then(|problems| problems.0.get(index));
+            lend(texts.map(|texts| &texts[member]), length)
+        }
+    }
+}
+
+impl From<&[Problem]> for SkipProblems {
+    fn from(list: &[Problem]) -> Self {
+        let texts = |problem: &Problem| {
+            let severity = problem.severity.as_str();
+            [&problem.path, problem.code, &problem.message, severity, problem.section].map(Text::new)
+        };
+        Self(list.iter().map(texts).collect())
+    }
+}
+
+impl From<Arc<Capabilities>> for SkipCapabilities {
+    fn from(it: Arc<Capabilities>) -> Self {
+        Self {
+            local_system_id: Text::new(it.local_system_id()),
+            algorithm: Text::new(it.algorithm()),
+            remote_system_ids: it.remote_system_ids().iter().map(|id| Text::new(id)).collect(),
+            warnings: SkipProblems::from(it.warnings()),
+            capabilities: it,
+        }
+    }
+}
