@@ -81,7 +81,7 @@ fmt: $(VENV)/tools node/node_modules/installed ## format everything
 wheel: $(VENV)/tools ## the Python package, in dist/
 	@scripts/need cargo cc perl
 	rm -f dist/*.whl
-	$(BIN)/maturin build --locked --release --manifest-path python/Cargo.toml --out dist
+	$(BIN)/maturin build --locked --profile release --manifest-path python/Cargo.toml --out dist
 
 npm: node/dist/packed ## the npm package in dist/, and the page that checks messages in dist/validator-page
 	@ls dist/skip-client-*.tgz
