@@ -124,12 +124,15 @@ def deb(target: str, program: bytes, made: Path, texts: str) -> None:
     }
     services = sorted((ROOT / "crates/agent/packaging").glob("*.service"))
     files |= {f"usr/lib/systemd/system/{path.name}": path.read_bytes() for path in services}
+    users = sorted((ROOT / "crates/agent/packaging").glob("*.sysusers"))
+    files |= {f"usr/lib/sysusers.d/{path.stem}.conf": path.read_bytes() for path in users}
     size = (sum(map(len, files.values())) + 1023) // 1024
     files["DEBIAN/control"] = _control(architecture, size).encode()
     if services:
         # a service is not started by being installed: it needs a configuration first
         reload = "#!/bin/sh\nset -e\nif [ -d /run/systemd/system ]; then systemctl daemon-reload; fi\n"
-        files |= {"DEBIAN/postinst": reload.encode(), "DEBIAN/postrm": reload.encode()}
+        make_users = "if command -v systemd-sysusers >/dev/null; then systemd-sysusers; fi\n" if users else ""
+        files |= {"DEBIAN/postinst": (reload + make_users).encode(), "DEBIAN/postrm": reload.encode()}
     for name, content in files.items():
         path = tree / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,7 @@ macro_rules! loggable {
     };
 }
 
-loggable!(u32, u64, usize, bool);
+loggable!(u32, u64, i64, usize, bool);
 
 impl Loggable for &str {
     fn value(&self) -> Value {

@@ -9,13 +9,14 @@
 
 mod agent;
 mod backoff;
+mod check;
 mod clock;
 mod config;
 pub mod consumer;
 mod control;
-mod dry_run;
 mod files;
 mod handoff;
+mod handoff_certs;
 mod journal;
 mod metrics;
 mod metrics_page;
@@ -25,6 +26,7 @@ mod plan;
 mod ports;
 mod provider;
 mod reach;
+mod reader;
 mod report;
 mod run;
 mod state;
@@ -35,9 +37,10 @@ mod tests;
 mod threads;
 mod tunnel;
 
+pub use check::{Finding, check, dry_run};
 pub use config::{Config, ConfigError, Mistake};
 pub use control::{ask, ask_rotation};
-pub use dry_run::{Finding, dry_run};
+pub use handoff_certs::handoff_certificates;
 pub use journal::{Level, LogFormat};
 pub use plan::{Role, WhenTooOld};
 pub use report::{HandOffReport, ReachReport, ReloadReport, Report, TunnelReport};

@@ -65,6 +65,10 @@ pub(crate) struct Plan {
     pub size: Option<BitLength>,
     pub max_key_age: Option<Duration>,
     pub when_too_old: WhenTooOld,
+    /// A program, and its arguments, to run after each rotation and after the tunnel was taken down.
+    pub then: Option<Vec<String>>,
+    /// The operator says that no packet leaves unprotected when the tunnel is down.
+    pub clear_text_closed: bool,
     pub pace: Pace,
 }
 

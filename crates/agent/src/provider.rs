@@ -71,6 +71,11 @@ impl Provider {
         self.client().refresh_capabilities()
     }
 
+    /// Asks it whether it is there, which uses up no key.
+    pub fn probe(&self) {
+        self.note(&self.look());
+    }
+
     /// Ends the calls that run.
     pub fn close(&self) {
         self.client().close();

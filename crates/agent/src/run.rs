@@ -121,12 +121,16 @@ pub fn run_once(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, 
     }
 }
 
-/// Where the agent of a configuration keeps its state.
+/// The state folder of a configuration, in which its agent answers. A configuration that is broken otherwise will do: an
+/// agent may still run with the one before.
 ///
 /// # Errors
-/// The configuration's mistakes.
+/// The configuration's mistakes, when not even the folder can be read from it.
 pub fn state_of(path: &Path) -> Result<PathBuf, ConfigError> {
-    Config::load(path).map(|config| config.state().to_owned())
+    match Config::state_folder(path) {
+        Some(state) => Ok(state),
+        None => Config::load(path).map(|config| config.state().to_owned()),
+    }
 }
 
 fn start(config: &Config, journal: &Arc<Journal>) -> Result<Agent, Vec<String>> {

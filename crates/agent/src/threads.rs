@@ -1,5 +1,6 @@
-//! Ending threads.
+//! Threads that end when they are told to.
 
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -12,4 +13,58 @@ pub(crate) fn join_until(thread: JoinHandle<()>, until: Instant) -> bool {
         thread::sleep(Duration::from_millis(2));
     }
     thread.join().is_ok()
+}
+
+/// How long a thread may take to finish when the agent ends. The state on disk survives any end.
+pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+
+/// A thread that does something again and again. Dropping it ends it.
+pub(crate) struct Ticker {
+    ended: Arc<(Mutex<bool>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    /// `every` says how long the next wait is.
+    ///
+    /// # Errors
+    /// No thread can be started; in one line.
+    pub fn start(
+        name: &str,
+        every: impl Fn() -> Duration + Send + 'static,
+        mut act: impl FnMut() + Send + 'static,
+    ) -> Result<Self, String> {
+        let ended: Arc<(Mutex<bool>, Condvar)> = Arc::default();
+        let for_thread = Arc::clone(&ended);
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .stack_size(1 << 20)
+            .spawn(move || {
+                let (ended, wake) = &*for_thread;
+                loop {
+                    let is_ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+                    let waited = wake.wait_timeout_while(is_ended, every(), |is_ended| !*is_ended);
+                    if *waited.unwrap_or_else(PoisonError::into_inner).0 {
+                        return;
+                    }
+                    act();
+                }
+            })
+            .map_err(|error| format!("cannot start a thread: {error}"))?;
+        Ok(Self {
+            ended,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        let (ended, wake) = &*self.ended;
+        *ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        wake.notify_all();
+        if let Some(thread) = self.thread.take() {
+            join_until(thread, Instant::now() + STOP_WITHIN);
+        }
+    }
 }

@@ -24,10 +24,13 @@ mod unix {
     use std::path::Path;
 
     use skip_client::{Error, harden_process, lock_memory};
-    use skip_client_agent::{Config, ConfigError, Ended, ask, dry_run, run as run_agent, run_once, signals, state_of};
+    use skip_client_agent::{
+        Config, ConfigError, Ended, ask, ask_rotation, check, dry_run, handoff_certificates, run as run_agent,
+        run_once, signals, state_of,
+    };
 
     use super::{Agent, Result};
-    use crate::args::{AgentStatus, AgentTask};
+    use crate::args::{AgentCheck, AgentHandoffCerts, AgentRotate, AgentStatus, AgentTask};
     use crate::output::write_stdout;
     use crate::report::{WRONG_USE, error_line, warning};
     use crate::text::{json, shown};
@@ -38,8 +41,12 @@ mod unix {
     const NO_AGENT: i32 = 3;
 
     pub(crate) fn run(args: &Agent) -> Result<i32> {
-        if let Some(AgentTask::Status(args)) = &args.task {
-            return status(args);
+        match &args.task {
+            Some(AgentTask::Status(args)) => return status(args),
+            Some(AgentTask::Rotate(args)) => return rotate(args),
+            Some(AgentTask::Check(args)) => return Ok(look_at_file(args)),
+            Some(AgentTask::HandoffCerts(args)) => return handoff_certs(args),
+            None => {}
         }
         // keys are in this process's memory for as long as they are in use
         let _ = harden_process();
@@ -88,6 +95,9 @@ mod unix {
                 }
             };
             let _ = writeln!(text, "{word:7}{}: {}", finding.what, shown(said));
+            if let Some(why) = &finding.warning {
+                let _ = writeln!(text, "{:7}{}: {why}", "warn", finding.what);
+            }
         }
         write_stdout(text.as_bytes())?;
         Ok(status)
@@ -100,16 +110,7 @@ mod unix {
         };
         let report = match ask(&state) {
             Ok(report) => report,
-            Err(error) => {
-                let text = match error.kind() {
-                    ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-                        "no agent runs with this configuration".into()
-                    }
-                    _ => format!("the agent cannot be asked: {error}"),
-                };
-                error_line(&text);
-                return Ok(NO_AGENT);
-            }
+            Err(error) => return Ok(no_answer(&error)),
         };
         let text = if args.json {
             let value = serde_json::to_value(&report)
@@ -120,6 +121,59 @@ mod unix {
         };
         write_stdout(text.as_bytes())?;
         Ok(if report.is_well() { 0 } else { NOT_WELL })
+    }
+
+    fn no_answer(error: &std::io::Error) -> i32 {
+        let text = match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => "no agent runs with this configuration".into(),
+            ErrorKind::PermissionDenied => {
+                "the agent's socket belongs to another user; ask as that user, or as root".into()
+            }
+            _ => format!("the agent cannot be asked: {error}"),
+        };
+        error_line(&text);
+        NO_AGENT
+    }
+
+    fn rotate(args: &AgentRotate) -> Result<i32> {
+        let state = match state_of(&args.config) {
+            Ok(state) => state,
+            Err(error) => return Ok(mistakes(&error)),
+        };
+        match ask_rotation(&state, &args.tunnel) {
+            Ok(()) => {
+                write_stdout(b"a rotation was asked for; agent status shows how far it is\n")?;
+                Ok(0)
+            }
+            Err(error) if error.kind() == ErrorKind::Other => {
+                error_line(&error.to_string());
+                Ok(NOT_WELL)
+            }
+            Err(error) => Ok(no_answer(&error)),
+        }
+    }
+
+    fn look_at_file(args: &AgentCheck) -> i32 {
+        match check(&args.config) {
+            Ok(()) => 0,
+            Err(reasons) => {
+                for why in &reasons {
+                    error_line(why);
+                }
+                WRONG_USE
+            }
+        }
+    }
+
+    fn handoff_certs(args: &AgentHandoffCerts) -> Result<i32> {
+        let written = handoff_certificates(&args.out, &args.names, args.days)
+            .map_err(|why| Error::invalid_argument("handoff-certs", why, ""))?;
+        let mut lines = String::new();
+        for path in written {
+            let _ = writeln!(lines, "{}", path.display());
+        }
+        write_stdout(lines.as_bytes())?;
+        Ok(0)
     }
 
     fn mistakes(error: &ConfigError) -> i32 {

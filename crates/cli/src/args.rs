@@ -358,6 +358,41 @@ attention; 2 the configuration has mistakes, or the agent cannot start; 3 status
 pub(crate) enum AgentTask {
     /// Show how the tunnels of a running agent are
     Status(AgentStatus),
+    /// Rotate the keys of a tunnel as soon as possible, by the agent that runs
+    Rotate(AgentRotate),
+    /// Look whether an agent would start with a configuration, without connecting anywhere
+    Check(AgentCheck),
+    /// Make the certificates with which agents recognise each other
+    HandoffCerts(AgentHandoffCerts),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentRotate {
+    /// The configuration of the agent
+    #[arg(long, value_name = "FILE", default_value = AGENT_CONFIG)]
+    pub config: PathBuf,
+    /// The name of the tunnel
+    pub tunnel: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentCheck {
+    /// The configuration
+    #[arg(value_name = "FILE", default_value = AGENT_CONFIG)]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentHandoffCerts {
+    /// The folder for ca.pem and ca.key (kept if they are there), and NAME.pem and NAME.key
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub out: PathBuf,
+    /// Days that the agents' certificates are valid; the authority's is for ten years
+    #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub days: u32,
+    /// The DNS name or IP address of each agent, as its peers' configurations have it
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
 }
 
 #[derive(Debug, Args)]

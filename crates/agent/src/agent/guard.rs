@@ -4,23 +4,16 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::{Inner, state_folder};
 use crate::control::{self, ControlSocket, Operated};
 use crate::journal::Level;
-use crate::threads::join_until;
+use crate::threads::Ticker;
 
-/// The longest time between two looks.
+/// The longest time between two looks at old keys.
 const LONGEST: Duration = Duration::from_secs(1);
-
-/// The thread that looks. Dropping it ends it, and lets the state folder go.
-pub(super) struct Guard {
-    ended: Arc<(Mutex<bool>, Condvar)>,
-    thread: Option<JoinHandle<()>>,
-}
 
 /// The lock and the socket of the state folder.
 struct Held {
@@ -29,58 +22,42 @@ struct Held {
     control: Option<ControlSocket>,
 }
 
-impl Guard {
-    /// # Errors
-    /// The socket cannot be made, or no thread started; in one line.
-    pub fn start(inner: &Arc<Inner>, state: &Path, lock: File) -> Result<Self, String> {
-        let control =
-            open_control(inner, state).map_err(|error| format!("{}: {error}", control::socket(state).display()))?;
-        let mut held = Held {
-            state: state.to_owned(),
-            lock,
-            control: Some(control),
-        };
-        let ended: Arc<(Mutex<bool>, Condvar)> = Arc::default();
-        let (for_thread, inner) = (Arc::clone(&ended), Arc::clone(inner));
-        let thread = thread::Builder::new()
-            .name("guard".to_owned())
-            .stack_size(1 << 20)
-            .spawn(move || {
-                let (ended, wake) = &*for_thread;
-                let mut is_ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
-                while !*is_ended {
-                    let every = inner.config().agent.pace.check_every.min(LONGEST);
-                    is_ended = wake
-                        .wait_timeout(is_ended, every)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0;
-                    if !*is_ended {
-                        drop(is_ended);
-                        for running in inner.tunnels() {
-                            running.tunnel.enforce_age();
-                        }
-                        held.keep(&inner);
-                        is_ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
-                    }
-                }
-            })
-            .map_err(|error| format!("cannot start a thread: {error}"))?;
-        Ok(Self {
-            ended,
-            thread: Some(thread),
-        })
-    }
+/// Looks at old keys and at the state folder until it is dropped, which lets the folder go.
+///
+/// # Errors
+/// The socket cannot be made, or no thread started; in one line.
+pub(super) fn start(inner: &Arc<Inner>, state: &Path, lock: File) -> Result<Ticker, String> {
+    let control =
+        open_control(inner, state).map_err(|error| format!("{}: {error}", control::socket(state).display()))?;
+    let mut held = Held {
+        state: state.to_owned(),
+        lock,
+        control: Some(control),
+    };
+    let (every, inner) = (Arc::clone(inner), Arc::clone(inner));
+    Ticker::start(
+        "guard",
+        move || every.config().agent.pace.check_every.min(LONGEST),
+        move || {
+            for running in inner.tunnels() {
+                running.tunnel.enforce_age();
+            }
+            held.keep(&inner);
+        },
+    )
 }
 
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let (ended, wake) = &*self.ended;
-        *ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        wake.notify_all();
-        if let Some(thread) = self.thread.take() {
-            join_until(thread, std::time::Instant::now() + super::STOP_WITHIN);
-        }
-    }
+/// Looks whether peers and Key Providers that did not answer do so again: waits after failures end then.
+///
+/// # Errors
+/// No thread can be started; in one line.
+pub(super) fn start_probe(inner: &Arc<Inner>) -> Result<Ticker, String> {
+    let (every, inner) = (Arc::clone(inner), Arc::clone(inner));
+    Ticker::start(
+        "probe",
+        move || every.config().agent.pace.check_every,
+        move || inner.probe(),
+    )
 }
 
 impl Held {
@@ -115,6 +92,23 @@ impl Held {
             Ok(there.ino() == held.ino() && there.dev() == held.dev())
         };
         same(&self.state.join("lock")).unwrap_or(false) && control::socket(&self.state).exists()
+    }
+}
+
+impl Inner {
+    fn probe(&self) {
+        let providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for provider in providers.values().filter(|one| one.reach().reachable == Some(false)) {
+            if !self.is_stopping() {
+                provider.probe();
+            }
+        }
+        for peer in peers.values().filter(|one| one.reach().reachable == Some(false)) {
+            if !self.is_stopping() {
+                peer.probe();
+            }
+        }
     }
 }
 

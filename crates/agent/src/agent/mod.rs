@@ -12,9 +12,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use self::guard::Guard;
 use self::peer_requests::PeerRequests;
 use self::reload::{Peers, Providers};
 use self::schedule::Queue;
@@ -31,11 +30,8 @@ use crate::plan::Role;
 use crate::ports::Ports;
 use crate::report::{HandOffReport, ReloadReport, Report};
 use crate::state::Folder;
-use crate::threads::join_until;
+use crate::threads::{STOP_WITHIN, Ticker, join_until};
 use crate::tunnel::Tunnel;
-
-/// How long threads may take to finish their steps when the agent ends. The state on disk survives any end.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the agent is built on, so that tests can put something between it and the world.
 pub(crate) trait Environment: Send + Sync {
@@ -64,7 +60,8 @@ pub(crate) struct Agent {
     workers: Vec<JoinHandle<()>>,
     server: Option<Server>,
     metrics_page: Option<MetricsPage>,
-    guard: Option<Guard>,
+    guard: Option<Ticker>,
+    probe: Option<Ticker>,
 }
 
 /// What the agent's threads share.
@@ -137,13 +134,15 @@ impl Agent {
             }
             None => None,
         };
-        let guard = Guard::start(&inner, &state, lock).map_err(one)?;
+        let guard = guard::start(&inner, &state, lock).map_err(one)?;
+        let probe = guard::start_probe(&inner).map_err(one)?;
         let mut agent = Self {
             inner,
             workers: Vec::new(),
             server: Some(server),
             metrics_page,
             guard: Some(guard),
+            probe: Some(probe),
         };
         for n in 0..config.agent.workers {
             let inner = Arc::clone(&agent.inner);
@@ -275,6 +274,7 @@ impl Drop for Agent {
         }
         self.metrics_page = None;
         self.guard = None;
+        self.probe = None;
         let mut hanging = 0_u64;
         for worker in self.workers.drain(..) {
             hanging += u64::from(!join_until(worker, until));

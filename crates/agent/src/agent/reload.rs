@@ -7,9 +7,11 @@ use super::{Inner, RunningTunnel};
 use crate::config::{Config, PeerTable, TunnelTable};
 use crate::handoff::client::Peer;
 use crate::handoff::tls::Tls;
+use crate::journal::Level;
 use crate::ports::Ports;
 use crate::provider::{Change, Provider};
 use crate::reach::Reach;
+use crate::report::WARN_DAYS;
 use crate::tunnel::Tunnel;
 
 pub(super) type Providers = BTreeMap<String, Arc<Provider>>;
@@ -103,6 +105,9 @@ impl Inner {
         *providers = new_providers;
         *peers = new_peers;
         drop((providers, peers));
+        if let Some(days) = self.certificate_days().filter(|days| *days < WARN_DAYS) {
+            self.journal.event(Level::Warn, "certificate", &[("days", &days)]);
+        }
         self.end_waits(|_| true);
         Ok(())
     }

@@ -1,7 +1,5 @@
 //! The configuration: a TOML file, read as a whole, with every mistake named.
 
-mod reader;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
@@ -10,15 +8,19 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use skip_client::{BitLength, Client, SystemId};
+use toml::de::DeTable;
 
 use crate::consumer::ConsumerConfig;
+use crate::consumer::command::check_program;
 use crate::journal::{Level, LogFormat};
 use crate::names::is_name;
 use crate::plan::{Pace, Plan, Role, WhenTooOld};
 
-pub use reader::Mistake;
-use reader::{At, Mistakes, Table, one_line, similar};
+pub use crate::reader::Mistake;
+use crate::reader::{At, Found, Mistakes, Table, similar};
 
 /// More than any configuration needs: 10,000 tunnels have about 3 MB.
 const MAX_BYTES: u64 = 16 << 20;
@@ -129,7 +131,39 @@ impl Config {
             }],
         })?;
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        Self::of_text(&file, &text, folder)
+        let of_file = |rule: String, hint: &str| ConfigError {
+            mistakes: vec![Mistake {
+                file: file.clone(),
+                line: 1,
+                field: String::new(),
+                rule,
+                hint: hint.to_owned(),
+            }],
+        };
+        let trusted = is_trusted(path).map_err(|rule| of_file(rule, "it names programs that the agent runs"));
+        match (Self::read_text(&file, &text, folder, true), trusted) {
+            (outcome, Ok(())) => outcome,
+            (Ok(_), Err(error)) => Err(error),
+            (Err(mut all), Err(error)) => {
+                all.mistakes.splice(..0, error.mistakes);
+                Err(all)
+            }
+        }
+    }
+
+    /// The state folder that a configuration names, also when the rest of it is broken.
+    #[must_use]
+    pub fn state_folder(path: &Path) -> Option<PathBuf> {
+        let text = read(path).ok()?;
+        let (document, _) = DeTable::parse_recoverable(&text);
+        let state = document
+            .get_ref()
+            .get("agent")?
+            .get_ref()
+            .get("state")?
+            .get_ref()
+            .as_str()?;
+        Some(path.parent().unwrap_or_else(|| Path::new("")).join(state))
     }
 
     /// As [`Config::load`], of a text that is already there.
@@ -137,6 +171,10 @@ impl Config {
     /// # Errors
     /// As there.
     pub fn of_text(file: &str, text: &str, folder: &Path) -> Result<Self, ConfigError> {
+        Self::read_text(file, text, folder, false)
+    }
+
+    fn read_text(file: &str, text: &str, folder: &Path, look_inside: bool) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::new(file, text);
         let mut document = mistakes.document();
         if !mistakes.is_empty() {
@@ -146,6 +184,7 @@ impl Config {
         }
         let mut files = Files {
             folder,
+            look_inside,
             mistakes: &mut mistakes,
         };
         let agent = document.table("agent", files.mistakes);
@@ -183,6 +222,7 @@ impl Config {
             |name, table, files| tunnel_table(name, table, pace, &names, files),
         );
         document.finish(files.mistakes);
+        shared_targets(&tunnels, files.mistakes);
         let good =
             |list: Vec<(String, Option<_>)>| list.into_iter().filter_map(|(name, it)| Some((name, it?))).collect();
         match (agent.flatten(), hand_off.flatten()) {
@@ -191,7 +231,7 @@ impl Config {
                 hand_off,
                 providers: good(providers),
                 peers: peers.into_iter().filter_map(|(name, it)| Some((name, it?))).collect(),
-                tunnels: tunnels.into_iter().filter_map(|(_, it)| it).collect(),
+                tunnels: tunnels.into_iter().filter_map(|(_, it)| Some(it?.0)).collect(),
             }),
             _ => Err(ConfigError {
                 mistakes: mistakes.into_inner(),
@@ -228,12 +268,45 @@ struct Names {
 /// Looks at the files that a configuration names.
 struct Files<'a, 'i> {
     folder: &'a Path,
+    /// Whether their contents are looked at as well.
+    look_inside: bool,
     mistakes: &'a mut Mistakes<'i>,
 }
 
+/// What a file is to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Certificates,
+    PrivateKey,
+    Psk,
+}
+
+impl Content {
+    /// What is wrong with it, and what to do.
+    fn check(self, path: &Path) -> Result<(), (String, String)> {
+        let content = crate::files::read(path).map_err(|why| (why, String::new()))?;
+        let shown = path.display();
+        match self {
+            Self::Certificates => {
+                let mut all = CertificateDer::pem_slice_iter(&content).peekable();
+                if all.peek().is_none() || all.any(|one| one.is_err()) {
+                    let hint = "-----BEGIN CERTIFICATE----- and what follows it";
+                    return Err((format!("{shown} holds no certificate in PEM form"), hint.to_owned()));
+                }
+                Ok(())
+            }
+            Self::PrivateKey => skip_client::read_private_key(&content, |_| Ok(()))
+                .map_err(|error| (format!("{shown}: {}", error.message()), error.hint().to_owned())),
+            // which of several lines is meant is told elsewhere
+            Self::Psk => Ok(()),
+        }
+    }
+}
+
 impl Files<'_, '_> {
-    fn file(&mut self, found: Option<reader::Found<String>>, is_secret: bool) -> Option<PathBuf> {
+    fn file(&mut self, found: Option<Found<String>>, content: Content) -> Option<PathBuf> {
         let found = found?;
+        let is_secret = content != Content::Certificates;
         let path = self.folder.join(&found.value);
         let meta = match fs::metadata(&path) {
             Ok(meta) if meta.is_file() => meta,
@@ -269,11 +342,15 @@ impl Files<'_, '_> {
         if let Err(error) = fs::File::open(&path) {
             self.mistakes
                 .add(&found.at, format_args!("cannot read {}: {error}", path.display()), "");
+        } else if self.look_inside
+            && let Err((rule, hint)) = content.check(&path)
+        {
+            self.mistakes.add(&found.at, rule, hint);
         }
         Some(path)
     }
 
-    fn address(&mut self, found: Option<reader::Found<String>>, local_only: bool) -> Option<SocketAddr> {
+    fn address(&mut self, found: Option<Found<String>>, local_only: bool) -> Option<SocketAddr> {
         let found = found?;
         let Ok(address) = found.value.parse::<SocketAddr>() else {
             self.mistakes.add(
@@ -330,6 +407,14 @@ fn agent_table(mut table: Table<'_>, files: &mut Files<'_, '_>) -> Option<AgentT
         retry_longest: pace("retry-longest", DEFAULT_PACE.retry_longest),
         confirm_within: pace("confirm-within", DEFAULT_PACE.confirm_within),
     };
+    if pace.retry_first > pace.retry_longest {
+        let at = table.at(if table.had("retry-first") {
+            "retry-first"
+        } else {
+            "retry-longest"
+        });
+        mistakes.add(&at, "retry-first must not be above retry-longest", "");
+    }
     let metrics = table.text("metrics", mistakes);
     let metrics = files.address(metrics, true);
     table.finish(files.mistakes);
@@ -359,9 +444,9 @@ fn hand_off_table(mut table: Table<'_>, files: &mut Files<'_, '_>) -> Option<Han
     let listen = table.required_text("listen", files.mistakes);
     let [ca, cert, key] = ["ca", "cert", "key"].map(|name| table.required_text(name, files.mistakes));
     let listen = files.address(listen, false);
-    let ca = files.file(ca, false);
-    let cert = files.file(cert, false);
-    let key = files.file(key, true);
+    let ca = files.file(ca, Content::Certificates);
+    let cert = files.file(cert, Content::Certificates);
+    let key = files.file(key, Content::PrivateKey);
     let certificate_name = table.text("certificate-name", files.mistakes);
     let answer_within = positive(&mut table, "answer-within", Duration::from_mins(1), files.mistakes);
     table.finish(files.mistakes);
@@ -380,13 +465,13 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
     let ca = table.text("ca", files.mistakes);
     let ca = match ca {
         Some(found) if found.value == "system" => Some(PathBuf::from("system")),
-        other => files.file(other, false),
+        other => files.file(other, Content::Certificates),
     };
     let cert = table.text("cert", files.mistakes);
     let key = table.text("key", files.mistakes);
     let (has_cert, has_key) = (cert.is_some(), key.is_some());
-    let cert = files.file(cert, false);
-    let key = files.file(key, true);
+    let cert = files.file(cert, Content::Certificates);
+    let key = files.file(key, Content::PrivateKey);
     if has_cert != has_key {
         let missing = if has_cert { "key" } else { "cert" };
         files.mistakes.add(
@@ -399,7 +484,7 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
     let server_name = table.text("server-name", files.mistakes);
     let psk_file = table.text("psk-file", files.mistakes);
     let has_psk = psk_file.is_some();
-    let psk_file = files.file(psk_file, true);
+    let psk_file = files.file(psk_file, Content::Psk);
     let psk_identity = table.text("psk-identity", files.mistakes);
     if has_psk == (ca.is_some() || pin.is_some() || has_cert) {
         let rule = if has_psk {
@@ -510,7 +595,7 @@ fn tunnel_table<'i>(
     pace: Pace,
     names: &Names,
     files: &mut Files<'_, 'i>,
-) -> Option<TunnelTable> {
+) -> Option<(TunnelTable, At)> {
     let mistakes = &mut *files.mistakes;
     let provider = reference("key-provider", &names.providers, &mut table, mistakes);
     let peer = reference("peer", &names.peers, &mut table, mistakes);
@@ -532,7 +617,6 @@ fn tunnel_table<'i>(
         );
     }
     let size = table.number("size", 8..65_537, mistakes);
-    let size_at = size.as_ref().map(|found| found.at.clone());
     let size = size.and_then(|found| {
         let bits = BitLength::new(found.value).ok();
         if bits.is_none() {
@@ -557,9 +641,19 @@ fn tunnel_table<'i>(
             "when-too-old = \"take-down\" needs it",
         );
     }
-    let consumer = consumer(&mut table, size, size_at, mistakes);
+    let then = table.texts("then", mistakes);
+    if let Some(found) = &then
+        && let Err(rule) = check_program("then", &found.value)
+    {
+        table.broken(&rule, mistakes);
+    }
+    let plain_closed = table
+        .flag("clear-text-closed", mistakes)
+        .is_some_and(|found| found.value);
+    let consumer = consumer(&mut table, role, size, mistakes);
+    let at = table.at("consumer");
     table.finish(mistakes);
-    Some(TunnelTable {
+    let tunnel = TunnelTable {
         plan: Plan {
             name: name.to_owned(),
             remote: remote?,
@@ -569,15 +663,18 @@ fn tunnel_table<'i>(
             size,
             max_key_age: max_key_age.map(|found| found.value),
             when_too_old: when_too_old.unwrap_or(WhenTooOld::Keep),
+            then: then.map(|found| found.value),
+            clear_text_closed: plain_closed,
             pace,
         },
         provider: provider?,
         peer: peer?,
         consumer: consumer?,
-    })
+    };
+    Some((tunnel, at))
 }
 
-fn system_id(found: &reader::Found<String>, role: Option<Role>, mistakes: &mut Mistakes<'_>) -> Option<SystemId> {
+fn system_id(found: &Found<String>, role: Option<Role>, mistakes: &mut Mistakes<'_>) -> Option<SystemId> {
     match SystemId::new(&found.value) {
         Ok(id) if id.is_pattern() && role != Some(Role::Responder) => {
             let hint = "give the id of one key provider; a responder may have a pattern";
@@ -615,49 +712,86 @@ fn reference(
 
 fn consumer(
     table: &mut Table<'_>,
+    role: Option<Role>,
     size: Option<BitLength>,
-    size_at: Option<At>,
     mistakes: &mut Mistakes<'_>,
 ) -> Option<ConsumerConfig> {
     let Some(mut consumer) = table.table("consumer", mistakes) else {
-        mistakes.add(
-            &table.at("consumer"),
-            "is missing",
-            "which gateway takes the keys: consumer = { type = \"file\", … }",
-        );
+        if !table.had("consumer") {
+            let hint = "which gateway takes the keys: consumer = { type = \"file\", … }";
+            mistakes.add(&table.at("consumer"), "is missing", hint);
+        }
         return None;
     };
-    let path = consumer.path.clone();
-    let own = consumer.at("");
     let kind = consumer.required_text("type", mistakes)?;
-    let at = |offset| At {
-        field: path.clone(),
-        offset,
-    };
-    match ConsumerConfig::read(&kind.value, consumer.rest()) {
-        None => {
-            let rule = format!("must be one of {}", ConsumerConfig::TYPES.join(", "));
-            mistakes.add(&kind.at, rule, similar(&kind.value, &ConsumerConfig::TYPES));
-            None
+    if !ConsumerConfig::TYPES.contains(&kind.value.as_str()) {
+        let types = ConsumerConfig::TYPES.join(", ");
+        mistakes.add(
+            &kind.at,
+            format_args!("must be one of {types}"),
+            similar(&kind.value, &ConsumerConfig::TYPES),
+        );
+        return None;
+    }
+    let config = ConsumerConfig::read(&kind.value, &mut consumer, mistakes);
+    if let Some(config) = &config {
+        let mut rules = config.check(size.map(BitLength::bits)).err().unwrap_or_default();
+        if role == Some(Role::Initiator)
+            && let Err(rule) = config.check_initiator()
+        {
+            rules = format!("{rules}\n{rule}");
         }
-        Some(Err(error)) => {
-            let offset = error.span().map_or(own.offset, |span| span.start);
-            mistakes.add(&at(offset), one_line(error.message()), "");
-            None
-        }
-        Some(Ok(config)) => {
-            // a size that is wrong was named already
-            let size_is_wrong = size.is_none() && size_at.is_some();
-            if let Err(rule) = config.check(size.map(BitLength::bits))
-                && !(size_is_wrong && rule.starts_with("size"))
-            {
-                let place = size_at.filter(|_| rule.starts_with("size")).unwrap_or(own);
-                mistakes.add(&at(place.offset), rule, "");
-                return None;
-            }
-            Some(config)
+        let (of_size, rules): (Vec<&str>, Vec<&str>) = rules
+            .lines()
+            .filter(|rule| !rule.is_empty())
+            .partition(|rule| rule.starts_with("size:"));
+        consumer.broken(&rules.join("\n"), mistakes);
+        // a size that is wrong in itself was named already
+        if size.is_some() || !table.had("size") {
+            table.broken(&of_size.join("\n"), mistakes);
         }
     }
+    consumer.finish(mistakes);
+    config
+}
+
+/// Two tunnels that write the same thing would destroy each other's keys.
+fn shared_targets(tunnels: &[(String, Option<(TunnelTable, At)>)], mistakes: &mut Mistakes<'_>) {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for (name, tunnel) in tunnels {
+        let Some((tunnel, at)) = tunnel else { continue };
+        let Some(target) = tunnel.consumer.target() else {
+            continue;
+        };
+        if let Some(other) = seen.get(&target) {
+            let rule = format!("{target} is that of tunnel.{other} already");
+            mistakes.add(at, rule, "each tunnel needs its own");
+        } else {
+            seen.insert(target, name);
+        }
+    }
+}
+
+/// Whether nobody but its owner and root can change the file: it names programs to run.
+fn is_trusted(path: &Path) -> Result<(), String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let me = rustix::process::geteuid().as_raw();
+    for path in [path, folder.unwrap_or_else(|| Path::new("."))] {
+        let Ok(meta) = fs::metadata(path) else { continue };
+        // in a folder like /tmp nobody can replace another one's file
+        let is_sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
+        if meta.mode() & 0o002 != 0 && !is_sticky {
+            return Err(format!("{} can be changed by anybody (chmod o-w)", path.display()));
+        }
+        if meta.is_file() && ![0, me].contains(&meta.uid()) {
+            return Err(format!(
+                "{} belongs to somebody else (user {})",
+                path.display(),
+                meta.uid()
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -115,6 +115,34 @@ fn every_mistake_is_named() {
         ("type = \"file\", ", ""),
         ("path = \"/run/a.key\"", "path = \"run/a.key\""),
         ("path = \"/run/a.key\"", "pth = \"/run/a.key\""),
+        ("size = 256", "size = \"256\""),
+        ("size = 256", "size = -5"),
+        ("size = 256", "size = 256.5"),
+        ("\"/run/a.key\"", "1"),
+        (
+            "path = \"/run/a.key\"",
+            "path = \"/\", then = [\"reload\"], timeout = 0",
+        ),
+        (
+            "type = \"file\", path = \"/run/a.key\", format = \"wireguard\"",
+            "type = \"wireguard\", interface = 1, peer = \"x\", wg = \"wg\", timeout = -1",
+        ),
+        (
+            "type = \"file\", path = \"/run/a.key\", format = \"wireguard\"",
+            "type = \"macsec\", interface = \"a/b\", network = \"first\", control = \"run\", timeout = \"10s\"",
+        ),
+        (
+            "interval = \"1h\"\njitter = \"5m\"\nsize = 256\nmax-key-age = \"3h\"\nwhen-too-old = \"take-down\"\nconsumer = { \
+             type = \"file\", path = \"/run/a.key\", format = \"wireguard\" }",
+            "role = \"initiator\"\nconsumer = { type = \"strongswan\", connection = \"a b\", child = \"net\" }",
+        ),
+        (
+            "[tunnel.a]",
+            "[tunnel.b]\nkey-provider = \"kp\"\npeer = \"site-b\"\nremote = \"Bob\"\nconsumer = { type = \"file\", path = \
+             \"/run/a.key\" }\n\n[tunnel.a]",
+        ),
+        ("state = \"state\"", "state = \"state\"\nretry-first = \"10m\""),
+        ("size = 256", "size = 256\nthen = [\"reload\"]"),
         ("size = 256", "size = 256\nsize = 256"),
         ("size = 256", "size = "),
     ] {

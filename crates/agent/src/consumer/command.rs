@@ -8,10 +8,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use skip_client::{ExportFormat, Key, KeyId};
 
-use super::{Consumer, ConsumerError, Observation};
+use super::{Consumer, ConsumerError, Observation, Rules};
+use crate::reader::{Mistakes, Table};
 
 /// How much a program may say; the rest is read and dropped.
 const MAX_OUTPUT: u64 = 16 << 10;
@@ -23,31 +23,35 @@ const NOT_MINE: i32 = 69;
 /// The program is run with one more argument, the step: `prepare`, `activate`, `retire-others`, `abandon`, `observe` or
 /// `take-down`, and for the first four of them the keyId after it. The key is on its stdin (`prepare`, `activate`; for
 /// `abandon` the key that stays, if it is known). Its environment is empty but for `PATH`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The program, as an absolute path, and its first arguments.
     pub run: Vec<String>,
     /// The form of the key on stdin: one of the names of [`ExportFormat`], `hex` unless given.
-    #[serde(default = "hex")]
     pub format: String,
     /// Seconds that a run may take, 10 unless given.
-    #[serde(default = "ten")]
     pub timeout: u64,
 }
 
-pub(super) fn hex() -> String {
-    "hex".to_owned()
-}
-
-pub(super) fn ten() -> u64 {
-    10
-}
-
 impl Settings {
+    pub(crate) fn read(table: &mut Table<'_>, mistakes: &mut Mistakes<'_>) -> Option<Self> {
+        let run = table.texts("run", mistakes);
+        if run.is_none() && !table.had("run") {
+            mistakes.add(&table.at("run"), "is missing", "a list: the program and its arguments");
+        }
+        let format = table.text_or("format", "hex", mistakes);
+        Some(Self {
+            timeout: table.seconds("timeout", 10, 1..3601, mistakes),
+            run: run?.value,
+            format,
+        })
+    }
+
     pub(crate) fn check(&self, size_bits: Option<u32>) -> Result<(), String> {
-        check_program("run", &self.run, self.timeout)?;
-        check_format(&self.format, size_bits).map(drop)
+        let mut rules = Rules::default();
+        rules.also(check_program("run", &self.run));
+        rules.also(check_format(&self.format, size_bits).map(drop));
+        rules.done()
     }
 }
 
@@ -55,7 +59,7 @@ impl Settings {
 pub(super) fn check_format(name: &str, size_bits: Option<u32>) -> Result<ExportFormat, String> {
     let format: ExportFormat = name
         .parse()
-        .map_err(|error: skip_client::Error| format!("{}; {}", error.message(), error.hint()))?;
+        .map_err(|error: skip_client::Error| format!("format: {}; {}", error.message(), error.hint()))?;
     match format {
         ExportFormat::Wireguard if size_bits != Some(256) => Err("size: must be 256 for the format wireguard".into()),
         ExportFormat::Wpa if !matches!(size_bits, Some(128 | 256)) => {
@@ -66,7 +70,7 @@ pub(super) fn check_format(name: &str, size_bits: Option<u32>) -> Result<ExportF
 }
 
 /// Rules for a program of the configuration.
-pub(super) fn check_program(field: &str, run: &[String], timeout: u64) -> Result<(), String> {
+pub(crate) fn check_program(field: &str, run: &[String]) -> Result<(), String> {
     let Some(program) = run.first() else {
         return Err(format!("{field}: must not be empty"));
     };
@@ -75,9 +79,6 @@ pub(super) fn check_program(field: &str, run: &[String], timeout: u64) -> Result
     }
     if run.iter().any(|word| word.contains('\0')) {
         return Err(format!("{field}: must have no NUL"));
-    }
-    if !(1..=3600).contains(&timeout) {
-        return Err("timeout: must be from 1 to 3600 seconds".to_owned());
     }
     Ok(())
 }
@@ -169,7 +170,7 @@ fn observation(said: &str) -> Observation {
 }
 
 /// A program that is run with a clean environment, a deadline, and a limit to what it may say.
-pub(super) struct Program {
+pub(crate) struct Program {
     run: Vec<String>,
     timeout: Duration,
 }
@@ -353,14 +354,9 @@ mod tests {
     #[test]
     fn rules_are_checked_before_anything_runs() {
         let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert!(check_program("run", &words(&["/bin/true", "x"]), 10).is_ok());
-        for (run, timeout) in [
-            (&[][..], 10),
-            (&["true"][..], 10),
-            (&["/bin/true", "\0"][..], 10),
-            (&["/bin/true"][..], 0),
-        ] {
-            assert!(check_program("run", &words(run), timeout).is_err(), "{run:?}");
+        assert!(check_program("run", &words(&["/bin/true", "x"])).is_ok());
+        for run in [&[][..], &["true"][..], &["/bin/true", "\0"][..]] {
+            assert!(check_program("run", &words(run)).is_err(), "{run:?}");
         }
         assert_eq!(check_format("wireguard", Some(256)), Ok(ExportFormat::Wireguard));
         for (name, size) in [("wireguard", None), ("wpa", Some(192)), ("HEX", None)] {

@@ -3,42 +3,49 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use serde::Deserialize;
 use skip_client::{ExportFormat, Key, KeyId};
 
-use super::command::{Program, check_format, check_program, hex, ten};
-use super::{Consumer, ConsumerError, Observation};
+use super::command::{Program, check_format, check_program};
+use super::{Consumer, ConsumerError, Observation, Rules};
 use crate::files::{can_replace, replace};
+use crate::reader::{Mistakes, Table};
 
 /// The table of a file consumer.
 ///
 /// The initiator's file has the new key once the responder has its own; the responder's file has it as soon as it was
 /// fetched. A file holds one key: what reads it should come back for the new one when the old one stops working.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The file, as an absolute path.
     pub path: PathBuf,
     /// The form of its content: one of the names of [`ExportFormat`], `hex` unless given.
-    #[serde(default = "hex")]
     pub format: String,
     /// A program, and its arguments, to run each time the file has changed. It is told nothing secret.
-    #[serde(default)]
     pub then: Option<Vec<String>>,
     /// Seconds that the program may take, 10 unless given.
-    #[serde(default = "ten")]
     pub timeout: u64,
 }
 
 impl Settings {
+    pub(crate) fn read(table: &mut Table<'_>, mistakes: &mut Mistakes<'_>) -> Option<Self> {
+        let path = table.required_text("path", mistakes);
+        let format = table.text_or("format", "hex", mistakes);
+        let then = table.texts("then", mistakes);
+        Some(Self {
+            timeout: table.seconds("timeout", 10, 1..3601, mistakes),
+            path: path?.value.into(),
+            format,
+            then: then.map(|found| found.value),
+        })
+    }
+
     pub(crate) fn check(&self, size_bits: Option<u32>) -> Result<(), String> {
-        if !self.path.is_absolute() {
-            return Err("path: must be absolute".to_owned());
-        }
-        check_format(&self.format, size_bits)?;
-        self.then
-            .as_ref()
-            .map_or(Ok(()), |run| check_program("then", run, self.timeout))
+        let mut rules = Rules::default();
+        rules.must(self.path.is_absolute(), "path: must be absolute");
+        rules.must(!self.path.is_dir(), "path: is a folder; name a file in it");
+        rules.also(check_format(&self.format, size_bits).map(drop));
+        rules.also(self.then.as_ref().map_or(Ok(()), |run| check_program("then", run)));
+        rules.done()
     }
 }
 

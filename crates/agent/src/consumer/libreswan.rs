@@ -9,17 +9,16 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use serde::Deserialize;
 use skip_client::{ExportFormat, Key, KeyId};
 use zeroize::Zeroizing;
 
-use super::command::{Program, check_program, ten};
-use super::{Consumer, ConsumerError, Observation};
+use super::command::{Program, check_program};
+use super::{Consumer, ConsumerError, Observation, Rules};
 use crate::files::{can_replace, replace};
+use crate::reader::{Mistakes, Table};
 
 /// The table of a `libreswan` consumer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The name of the connection, which has `ppk=insist`.
     pub connection: String,
@@ -31,19 +30,28 @@ pub struct Settings {
     /// example. The agent makes it, for its owner only.
     pub secrets: PathBuf,
     /// The path of `ipsec`; `/usr/sbin/ipsec` unless given.
-    #[serde(default = "default_ipsec")]
     pub ipsec: String,
     /// Seconds that a run of `ipsec` may take, 10 unless given.
-    #[serde(default = "ten")]
     pub timeout: u64,
 }
 
-fn default_ipsec() -> String {
-    "/usr/sbin/ipsec".to_owned()
-}
-
 impl Settings {
+    pub(crate) fn read(table: &mut Table<'_>, mistakes: &mut Mistakes<'_>) -> Option<Self> {
+        let [connection, left_id, right_id, secrets] =
+            ["connection", "left-id", "right-id", "secrets"].map(|name| table.required_text(name, mistakes));
+        let ipsec = table.text_or("ipsec", "/usr/sbin/ipsec", mistakes);
+        Some(Self {
+            timeout: table.seconds("timeout", 10, 1..3601, mistakes),
+            connection: connection?.value,
+            left_id: left_id?.value,
+            right_id: right_id?.value,
+            secrets: secrets?.value.into(),
+            ipsec,
+        })
+    }
+
     pub(crate) fn check(&self, _size_bits: Option<u32>) -> Result<(), String> {
+        let mut rules = Rules::default();
         let fields = [
             ("connection", &self.connection),
             ("left-id", &self.left_id),
@@ -51,16 +59,16 @@ impl Settings {
         ];
         for (field, value) in fields {
             let allowed = |c: char| c.is_ascii_graphic() && !"\":#'".contains(c);
-            if value.is_empty() || value.len() > 200 || value.starts_with('-') || !value.chars().all(allowed) {
-                return Err(format!(
+            rules.must(
+                (1..=200).contains(&value.len()) && !value.starts_with('-') && value.chars().all(allowed),
+                &format!(
                     "{field}: must be 1 to 200 printable characters without spaces, quotes, ':' and '#', no '-' in front"
-                ));
-            }
+                ),
+            );
         }
-        if !self.secrets.is_absolute() {
-            return Err("secrets: must be absolute".to_owned());
-        }
-        check_program("ipsec", std::slice::from_ref(&self.ipsec), self.timeout)
+        rules.must(self.secrets.is_absolute(), "secrets: must be absolute");
+        rules.also(check_program("ipsec", std::slice::from_ref(&self.ipsec)));
+        rules.done()
     }
 }
 

@@ -12,65 +12,59 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
 use skip_client::{ExportFormat, Key, KeyId};
 use zeroize::Zeroizing;
 
-use super::command::ten;
-use super::{ClearText, Consumer, ConsumerError, Observation};
+use super::wireguard::is_interface;
+use super::{ClearText, Consumer, ConsumerError, Observation, Rules};
+use crate::reader::{Mistakes, Table};
 
 const MAKE_LINK: &str = "make it before wpa_supplicant starts: ip link add link INTERFACE name LINK type macsec port 1 \
                          encrypt on send_sci on";
 
 /// The table of a `MACsec` consumer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The interface that `wpa_supplicant` serves, with `-D macsec_linux`.
     pub interface: String,
     /// The `MACsec` interface on it, which must be made before `wpa_supplicant` starts; `macsec0` unless given.
     /// `wpa_supplicant` removes a link that it made itself at every change of the key, with its addresses and routes.
-    #[serde(default = "default_link")]
     pub link: String,
     /// The folder of its control sockets; `/run/wpa_supplicant` unless given.
-    #[serde(default = "default_control")]
     pub control: PathBuf,
     /// The number of the network block that takes the key; 0, the first, unless given.
-    #[serde(default)]
     pub network: u32,
     /// Seconds that `wpa_supplicant` may take for an answer, 10 unless given.
-    #[serde(default = "ten")]
     pub timeout: u64,
 }
 
-fn default_control() -> PathBuf {
-    PathBuf::from("/run/wpa_supplicant")
-}
-
-fn default_link() -> String {
-    "macsec0".to_owned()
-}
-
 impl Settings {
+    pub(crate) fn read(table: &mut Table<'_>, mistakes: &mut Mistakes<'_>) -> Option<Self> {
+        let interface = table.required_text("interface", mistakes);
+        let link = table.text_or("link", "macsec0", mistakes);
+        let control = table.text_or("control", "/run/wpa_supplicant", mistakes);
+        let network = table.number("network", 0..1_000_000, mistakes);
+        Some(Self {
+            timeout: table.seconds("timeout", 10, 1..301, mistakes),
+            interface: interface?.value,
+            link,
+            control: control.into(),
+            network: network.map_or(0, |found| u32::try_from(found.value).unwrap_or(0)),
+        })
+    }
+
     pub(crate) fn check(&self, size_bits: Option<u32>) -> Result<(), String> {
-        if !matches!(size_bits, Some(128 | 256)) {
-            return Err("size: must be 128 or 256 for MACsec".to_owned());
-        }
-        let is_name = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
+        let mut rules = Rules::default();
+        rules.must(
+            matches!(size_bits, Some(128 | 256)),
+            "size: must be 128 or 256 for MACsec",
+        );
         for (field, name) in [("interface", &self.interface), ("link", &self.link)] {
-            if name.is_empty() || name.len() > 15 || name.starts_with('.') || !name.chars().all(is_name) {
-                return Err(format!(
-                    "{field}: must be the name of an interface, of 1 to 15 characters"
-                ));
-            }
+            let rule = format!("{field}: must be the name of an interface, of 1 to 15 characters");
+            rules.must(is_interface(name), &rule);
         }
-        if !self.control.is_absolute() {
-            return Err("control: must be absolute".to_owned());
-        }
-        if !(1..=300).contains(&self.timeout) {
-            return Err("timeout: must be from 1 to 300 seconds".to_owned());
-        }
-        Ok(())
+        rules.must(self.control.is_absolute(), "control: must be absolute");
+        rules.done()
     }
 }
 

@@ -10,8 +10,9 @@ pub mod wireguard;
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
 use skip_client::{Key, KeyId};
+
+use crate::reader::{Mistakes, Table};
 
 /// A gateway that takes the keys of one tunnel.
 ///
@@ -87,6 +88,24 @@ pub enum ClearText {
     MayLeave,
     /// The agent cannot see that.
     Unknown,
+}
+
+impl ClearText {
+    /// What an operator who wants tunnels taken down must know; `None` when the way is closed.
+    #[must_use]
+    pub fn warning(self) -> Option<&'static str> {
+        match self {
+            Self::Dropped => None,
+            Self::MayLeave => Some(
+                "after a take-down, packets may leave unprotected: the gateway has no trap or drop policy (add one, or a \
+                 blackhole route, or a firewall rule and clear-text-closed = true)",
+            ),
+            Self::Unknown => Some(
+                "after a take-down, packets may leave unprotected: the agent cannot see what the gateway does with them \
+                 (close the way, and set clear-text-closed = true)",
+            ),
+        }
+    }
 }
 
 /// What a gateway says of its tunnel.
@@ -185,26 +204,48 @@ impl ConsumerConfig {
     /// The values that `type` may have.
     pub const TYPES: [&'static str; 6] = ["strongswan", "wireguard", "macsec", "libreswan", "file", "command"];
 
-    /// Reads the rest of a `consumer` table whose `type` was `kind`; `None` for a type that is not known.
+    /// Reads the rest of a `consumer` table whose `type` was `kind`, one of [`ConsumerConfig::TYPES`].
+    pub(crate) fn read(kind: &str, table: &mut Table<'_>, mistakes: &mut Mistakes<'_>) -> Option<Self> {
+        match kind {
+            "strongswan" => strongswan::Settings::read(table, mistakes).map(Self::Strongswan),
+            "wireguard" => wireguard::Settings::read(table, mistakes).map(Self::Wireguard),
+            "macsec" => macsec::Settings::read(table, mistakes).map(Self::Macsec),
+            "libreswan" => libreswan::Settings::read(table, mistakes).map(Self::Libreswan),
+            "file" => file::Settings::read(table, mistakes).map(Self::File),
+            "command" => command::Settings::read(table, mistakes).map(Self::Command),
+            _ => None,
+        }
+    }
+
+    /// What two tunnels cannot share: a file, a connection, an interface. `None` where that is not known.
+    pub(crate) fn target(&self) -> Option<String> {
+        Some(match self {
+            Self::Strongswan(it) => format!("the connection {} of {}", it.connection, it.socket.display()),
+            Self::Wireguard(it) => format!("the peer {} of {}", it.peer, it.interface),
+            Self::Macsec(it) => format!("the network {} of {}", it.network, it.interface),
+            Self::Libreswan(it) => format!("the file {}", it.secrets.display()),
+            Self::File(it) => format!("the file {}", it.path.display()),
+            Self::Command(_) => return None,
+        })
+    }
+
+    /// Whether this end can start the tunnel with a new key.
     ///
     /// # Errors
-    /// What the deserializer has against the table.
-    pub fn read<'de, D: serde::Deserializer<'de>>(kind: &str, table: D) -> Option<Result<Self, D::Error>> {
-        Some(match kind {
-            "strongswan" => strongswan::Settings::deserialize(table).map(Self::Strongswan),
-            "wireguard" => wireguard::Settings::deserialize(table).map(Self::Wireguard),
-            "macsec" => macsec::Settings::deserialize(table).map(Self::Macsec),
-            "libreswan" => libreswan::Settings::deserialize(table).map(Self::Libreswan),
-            "file" => file::Settings::deserialize(table).map(Self::File),
-            "command" => command::Settings::deserialize(table).map(Self::Command),
-            _ => return None,
-        })
+    /// The rule that is broken, in one line that begins with the name of the field.
+    pub(crate) fn check_initiator(&self) -> Result<(), String> {
+        match self {
+            Self::Strongswan(settings) if settings.definition.is_none() => {
+                Err("definition: is missing: this end starts the tunnel, and has to load its connection".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Rules that types cannot express, such as a size of key that the gateway does not take.
     ///
     /// # Errors
-    /// The rule that is broken, in one line that begins with the name of the field.
+    /// Each rule that is broken, in a line that begins with the name of the field.
     pub fn check(&self, size_bits: Option<u32>) -> Result<(), String> {
         match self {
             Self::Strongswan(settings) => settings.check(size_bits),
@@ -213,6 +254,31 @@ impl ConsumerConfig {
             Self::Libreswan(settings) => settings.check(size_bits),
             Self::File(settings) => settings.check(size_bits),
             Self::Command(settings) => settings.check(size_bits),
+        }
+    }
+}
+
+/// Collects broken rules, a line each.
+#[derive(Default)]
+pub(crate) struct Rules(Vec<String>);
+
+impl Rules {
+    /// `rule` begins with the name of the field.
+    pub fn must(&mut self, holds: bool, rule: &str) {
+        if !holds {
+            self.0.push(rule.to_owned());
+        }
+    }
+
+    pub fn also(&mut self, other: Result<(), String>) {
+        self.0.extend(other.err());
+    }
+
+    pub fn done(self) -> Result<(), String> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(self.0.join("\n"))
         }
     }
 }

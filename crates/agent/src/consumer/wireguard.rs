@@ -5,54 +5,64 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Deserialize;
 use skip_client::{ExportFormat, Key, KeyId};
 
-use super::command::{Program, check_program, ten};
-use super::{ClearText, Consumer, ConsumerError, Observation};
+use super::command::{Program, check_program};
+use super::{ClearText, Consumer, ConsumerError, Observation, Rules};
+use crate::reader::{Mistakes, Table};
 
 /// A session is not used for longer (`REJECT_AFTER_TIME`).
 const LONGEST_SESSION: Duration = Duration::from_mins(3);
 
 /// The table of a `WireGuard` consumer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The interface, which has the peer already.
     pub interface: String,
     /// The public key of the peer, as `wg show` has it.
     pub peer: String,
     /// The path of `wg`; `/usr/bin/wg` unless given.
-    #[serde(default = "default_wg")]
     pub wg: String,
     /// Seconds that `wg` may take, 10 unless given.
-    #[serde(default = "ten")]
     pub timeout: u64,
 }
 
-fn default_wg() -> String {
-    "/usr/bin/wg".to_owned()
-}
-
 impl Settings {
+    pub(crate) fn read(table: &mut Table<'_>, mistakes: &mut Mistakes<'_>) -> Option<Self> {
+        let interface = table.required_text("interface", mistakes);
+        let peer = table.required_text("peer", mistakes);
+        let wg = table.text_or("wg", "/usr/bin/wg", mistakes);
+        Some(Self {
+            timeout: table.seconds("timeout", 10, 1..3601, mistakes),
+            interface: interface?.value,
+            peer: peer?.value,
+            wg,
+        })
+    }
+
     pub(crate) fn check(&self, size_bits: Option<u32>) -> Result<(), String> {
-        if size_bits != Some(256) {
-            return Err("size: must be 256 for WireGuard".to_owned());
-        }
-        // the limits of Linux
-        let is_name = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
-        if self.interface.is_empty() || self.interface.len() > 15 || !self.interface.chars().all(is_name) {
-            return Err("interface: must be the name of an interface, of 1 to 15 characters".to_owned());
-        }
+        let mut rules = Rules::default();
+        rules.must(size_bits == Some(256), "size: must be 256 for WireGuard");
+        rules.must(is_interface(&self.interface), INTERFACE);
         let digits = |text: &str| {
             text.bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
         };
-        if self.peer.len() != 44 || !self.peer.strip_suffix('=').is_some_and(digits) {
-            return Err("peer: must be a public key in base64, 44 characters that end with =".to_owned());
-        }
-        check_program("wg", std::slice::from_ref(&self.wg), self.timeout)
+        rules.must(
+            self.peer.len() == 44 && self.peer.strip_suffix('=').is_some_and(digits),
+            "peer: must be a public key in base64, 44 characters that end with =",
+        );
+        rules.also(check_program("wg", std::slice::from_ref(&self.wg)));
+        rules.done()
     }
+}
+
+const INTERFACE: &str = "interface: must be the name of an interface, of 1 to 15 characters";
+
+/// The limits of Linux.
+pub(super) fn is_interface(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
+    (1..=15).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed)
 }
 
 // the same signature for all consumers

@@ -97,6 +97,13 @@ impl Peer {
         self.connect().map(drop)
     }
 
+    /// Looks whether it is there.
+    pub fn probe(&self) {
+        let outcome = self.try_connection();
+        self.reach
+            .note(outcome.map_err(|error| format!("{}: {error}", error.code)));
+    }
+
     fn exchange(&self, request: &Request) -> Result<Answer, LinkError> {
         let rested = self.take()?;
         let outcome = match rested {

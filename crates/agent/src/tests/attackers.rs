@@ -171,6 +171,14 @@ fn strangers_change_nothing() {
     let mut unknown = victim.connect(victim.tls("hand-off-ca.pem", ENDS[1]), "127.0.0.1");
     assert_eq!(say(&mut unknown, &confirm), None);
     wait_for("a refusal", || victim.refused("unknown_peer") == 1);
+    let log = victim.log.text();
+    assert!(
+        log.contains("code=unknown_peer") && log.contains("certificate is for agent-b"),
+        "{log}"
+    );
+    assert!(log.contains("code=tls_failed"), "{log}");
+    // dozens of them, and one line
+    assert_eq!(log.matches("code=tls_failed").count(), 1, "{log}");
     assert_eq!(victim.state(), before);
 }
 
@@ -210,6 +218,20 @@ fn a_peer_that_misbehaves_changes_nothing() {
     assert_eq!(say(&mut peer, &eve), refused("wrong_system_id"));
     assert_eq!(victim.state(), before);
 
+    // numbers beyond the end, a jump that the initiator does not confirm, an id that looks like an option
+    let far = (1_u64 << 52) - 1;
+    let mut peer_2 = victim.peer();
+    assert_eq!(
+        say(&mut peer_2, &offer(far, "00ff")),
+        Some(Answer::Later {
+            code: "state".to_owned()
+        })
+    );
+    for (counter, id) in [(1 << 53, "00ff"), (9, "-rf")] {
+        assert_eq!(say(&mut victim.peer(), &offer(counter, id)), Some(Answer::Version));
+    }
+    assert_eq!(victim.state(), before);
+
     // other languages end the conversation
     for bad in [
         line("{}"),
@@ -226,6 +248,47 @@ fn a_peer_that_misbehaves_changes_nothing() {
     wait_for("a refusal", || victim.refused("line_too_long") == 1);
     assert_eq!(victim.state(), before);
     assert!(victim.log.text().contains("unknown_tunnel"));
+}
+
+#[test]
+fn a_reload_ends_the_connections_of_peers_that_are_not_trusted_any_more() {
+    let victim = Victim::new();
+    let status = line(r#"{"v":1,"do":"status","tunnel":"a"}"#);
+    let text = victim.rig.head(1, "") + &victim.rig.tunnel(1, "a", "role = \"responder\"\nsize = 256");
+    let mut peer = victim.peer();
+    assert!(matches!(say(&mut peer, &status), Some(Answer::Status(_))));
+    // nothing has changed
+    victim.agent.reload(&victim.rig.config(&text)).expect("reloaded");
+    assert!(matches!(say(&mut peer, &status), Some(Answer::Status(_))));
+    // the peer has another name
+    let renamed = text.replace("[peer.agent-a]\n", "[peer.agent-a]\ncertificate-name = \"other\"\n");
+    victim.agent.reload(&victim.rig.config(&renamed)).expect("reloaded");
+    assert_eq!(say(&mut peer, &status), None);
+    victim.agent.reload(&victim.rig.config(&text)).expect("reloaded");
+    let mut peer = victim.peer();
+    assert!(matches!(say(&mut peer, &status), Some(Answer::Status(_))));
+    // another CA is trusted
+    let old = victim.tls("hand-off-ca.pem", ENDS[0]);
+    let authority = Authority::new();
+    let dir = victim.rig.dir.path();
+    fs::write(dir.join("hand-off-ca.pem"), &authority.pem).expect("written");
+    authority.issue(dir, ENDS[1]);
+    victim.agent.reload(&victim.rig.config(&text)).expect("reloaded");
+    assert_eq!(say(&mut peer, &status), None);
+    assert_eq!(say(&mut victim.connect(old, "127.0.0.1"), &status), None);
+}
+
+#[test]
+fn strangers_that_say_nothing_do_not_keep_the_peer_out() {
+    let victim = Victim::new();
+    let silent: Vec<TcpStream> = (0..16)
+        .map(|n| victim.socket(&format!("127.0.0.{}", 10 + n / 4)))
+        .collect();
+    let status = line(r#"{"v":1,"do":"status","tunnel":"a"}"#);
+    // from the address that is configured for it
+    let mut peer = victim.connect(victim.tls("hand-off-ca.pem", ENDS[0]), "127.0.0.1");
+    assert!(matches!(say(&mut peer, &status), Some(Answer::Status(_))));
+    drop(silent);
 }
 
 #[test]

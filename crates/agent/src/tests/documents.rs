@@ -60,7 +60,8 @@ fn messages_of_the_hand_off_are_read() {
 /// The pages of gateways leave out what they have in common.
 #[test]
 fn tunnels_of_gateways_are_read() {
-    const PAGES: [(&str, usize); 3] = [
+    const PAGES: [(&str, usize); 4] = [
+        (include_str!("../../../../docs/agent-libreswan.md"), 1),
         (include_str!("../../../../docs/agent-strongswan.md"), 2),
         (include_str!("../../../../docs/agent-wireguard.md"), 1),
         (include_str!("../../../../docs/agent-macsec.md"), 1),
@@ -113,6 +114,8 @@ fn every_step_is_explained() {
         include_str!("../agent/mod.rs"),
         include_str!("../agent/peer_requests.rs"),
         include_str!("../agent/schedule.rs"),
+        include_str!("../agent/reload.rs"),
+        include_str!("../agent/guard.rs"),
         include_str!("../run.rs"),
     ];
     let mut found = 0;
@@ -133,4 +136,23 @@ fn every_step_is_explained() {
         }
     }
     assert!(found > 40, "{found}");
+}
+
+/// Alert rules and dashboard ask for metrics that there are, and for each gauge.
+#[test]
+fn alerts_and_dashboard_name_metrics_of_the_agent() {
+    let rules = include_str!("../../packaging/prometheus/skip-client-agent.rules.yml");
+    let dashboard = include_str!("../../packaging/prometheus/skip-client-agent.dashboard.json");
+    serde_json::from_str::<serde_json::Value>(dashboard).expect("JSON");
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    for text in [rules, dashboard] {
+        let mut found = 0;
+        for (at, _) in text.match_indices("skip_agent_") {
+            let name: String = text[at..].chars().take_while(|c| is_word(*c)).collect();
+            let name = name.trim_end_matches("_bucket");
+            assert!(metrics::ALL.iter().any(|metric| metric.name() == name), "{name}");
+            found += 1;
+        }
+        assert!(found > 6, "{found}");
+    }
 }

@@ -4,5 +4,6 @@ mod attackers;
 mod documents;
 mod faults;
 mod many;
+mod operator;
 mod reload;
 mod rig;

@@ -141,8 +141,12 @@ impl Authority {
 
     /// Writes `NAME.pem` and `NAME.key`.
     pub fn issue(&self, dir: &Path, name: &str) {
-        let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        self.issue_as(dir, name, &params);
+    }
+
+    pub fn issue_as(&self, dir: &Path, name: &str, params: &CertificateParams) {
+        let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         fs::write(dir.join(format!("{name}.pem")), certificate.pem()).expect("written");
         write_secret(&dir.join(format!("{name}.key")), key.serialize_pem().as_bytes());

@@ -6,6 +6,7 @@ use std::sync::{PoisonError, TryLockError};
 use std::time::Duration;
 
 use super::{RotationState, Tunnel};
+use crate::consumer::ClearText;
 use crate::journal::Level;
 use crate::plan::WhenTooOld;
 use crate::ports::Keys;
@@ -107,6 +108,7 @@ impl Tunnel {
                             rotation.record.stage == Stage::Responder(ResponderStage::Prepared);
                         let _ = self.save(rotation, "take-down");
                         self.did(Level::Error, "take-down", &rotation.record, &[("age", &seconds)]);
+                        self.then("take-down", rotation);
                     }
                     Err(error) => {
                         self.failed("take-down", "gateway", &error, rotation);
@@ -114,6 +116,18 @@ impl Tunnel {
                 }
             }
             WhenTooOld::Keep | WhenTooOld::TakeDown => {}
+        }
+    }
+
+    /// Says, when it changes, that a tunnel that is taken down would let packets out unprotected.
+    pub(super) fn warn_of_clear_text(&self, rotation: &mut RotationState) {
+        let found = self.clear_text();
+        if found == rotation.clear_text {
+            return;
+        }
+        rotation.clear_text = found;
+        if let Some(what) = found.and_then(ClearText::warning) {
+            self.did(Level::Warn, "clear-text", &rotation.record, &[("error", &what)]);
         }
     }
 

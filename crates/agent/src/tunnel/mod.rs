@@ -16,16 +16,20 @@ use std::time::{Duration, Instant};
 use skip_client::{Key, KeyId};
 
 use crate::backoff::Backoff;
-use crate::consumer::{Consumer, Observation};
+use crate::consumer::command::Program;
+use crate::consumer::{ClearText, Consumer, Observation};
 use crate::handoff::message::{Answer, Ask, Request, Status};
 use crate::journal::{Field, Level};
 use crate::metrics::FAILURES;
-use crate::plan::{Pace, Plan, Role};
+use crate::plan::{Pace, Plan, Role, WhenTooOld};
 use crate::ports::Ports;
 use crate::report::TunnelReport;
 use crate::state::{Current, Loaded, Record, Stage};
 
 use self::health::Health;
+
+/// How long the operator's program may take.
+const THEN_SECONDS: u64 = 10;
 
 /// A tunnel that the agent cares for.
 pub(crate) struct Tunnel {
@@ -80,6 +84,8 @@ pub(crate) struct RotationState {
     /// Which part of the jitter the next rotation takes.
     pub jitter_part: f64,
     pub warned_old: bool,
+    /// What was last said about packets that may leave unprotected.
+    pub clear_text: Option<ClearText>,
     pub rotations: u64,
 }
 
@@ -166,6 +172,7 @@ impl Tunnel {
             responder: ResponderState::default(),
             jitter_part: fastrand::f64(),
             warned_old: false,
+            clear_text: None,
             rotations: 0,
         };
         Self {
@@ -194,6 +201,13 @@ impl Tunnel {
         let wait = self.turn_at(rotation);
         self.show(rotation);
         wait.clamp(Duration::from_millis(1), self.plan.pace.check_every)
+    }
+
+    /// Whether packets may leave unprotected when the policy for old keys takes the tunnel down; `None`: no such policy,
+    /// or the operator has closed the way.
+    pub fn clear_text(&self) -> Option<ClearText> {
+        let asked = self.plan.when_too_old == WhenTooOld::TakeDown && !self.plan.clear_text_closed;
+        asked.then(|| self.gateway().clear_text())
     }
 
     /// Whether the rotation that was begun, or that is due, is complete.
@@ -319,6 +333,7 @@ impl Tunnel {
     }
 
     fn turn_at(&self, rotation: &mut RotationState) -> Duration {
+        self.warn_of_clear_text(rotation);
         // also while it waits after failures: they are why keys become old
         self.mind_age(rotation);
         let now = Instant::now();
@@ -432,7 +447,19 @@ impl Tunnel {
             .metrics
             .count(crate::metrics::ROTATIONS, &[("tunnel", &self.plan.name)]);
         self.did(Level::Info, "done", &rotation.record, &[]);
+        self.then("done", rotation);
         Ok(())
+    }
+
+    /// Runs the operator's program. It is told what has happened, and nothing secret; its failure changes nothing.
+    fn then(&self, event: &str, rotation: &RotationState) {
+        let Some(run) = &self.plan.then else {
+            return;
+        };
+        let name = self.plan.name.as_str();
+        if let Err(error) = Program::new(run, THEN_SECONDS).run(&[event, name], None) {
+            self.failed("then", "gateway", &error.with_hint(), rotation);
+        }
     }
 
     /// Writes the record; what is not on disk has not happened.

@@ -10,15 +10,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
 use skip_client::{Key, KeyId};
 
 use self::vici::{Section, Session, ViciError};
-use super::{ClearText, Consumer, ConsumerError, Observation};
+use super::{ClearText, Consumer, ConsumerError, Observation, Rules};
+use crate::reader::{Mistakes, Table};
 
 /// The table of a `strongSwan` consumer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The name of the connection in charon.
     pub connection: String,
@@ -28,45 +27,54 @@ pub struct Settings {
     /// agent loads that section with each new `ppk_id`. The responder's connection is loaded by `swanctl`, as ever.
     pub definition: Option<PathBuf>,
     /// Charon's VICI socket; `/run/charon.vici` unless given.
-    #[serde(default = "default_socket")]
     pub socket: PathBuf,
     /// What the names of this tunnel's secrets in charon begin with, before the keyId; `skip:CONNECTION:` unless given.
     /// No two tunnels of one charon may share it.
     pub secret_prefix: Option<String>,
     /// How long charon may take for one step, in seconds, 1 to 300; 15 unless given.
-    #[serde(default = "default_timeout")]
     pub timeout: u64,
 }
 
-fn default_socket() -> PathBuf {
-    PathBuf::from("/run/charon.vici")
-}
-
-fn default_timeout() -> u64 {
-    15
-}
+const SOCKET: &str = "/run/charon.vici";
 
 impl Settings {
+    pub(crate) fn read(table: &mut Table<'_>, mistakes: &mut Mistakes<'_>) -> Option<Self> {
+        let connection = table.required_text("connection", mistakes);
+        let child = table.required_text("child", mistakes);
+        let definition = table.text("definition", mistakes);
+        let socket = table.text_or("socket", SOCKET, mistakes);
+        let secret_prefix = table.text("secret-prefix", mistakes);
+        Some(Self {
+            timeout: table.seconds("timeout", 15, 1..301, mistakes),
+            connection: connection?.value,
+            child: child?.value,
+            definition: definition.map(|found| found.value.into()),
+            socket: socket.into(),
+            secret_prefix: secret_prefix.map(|found| found.value),
+        })
+    }
+
     pub(crate) fn check(&self, _size_bits: Option<u32>) -> Result<(), String> {
+        let mut rules = Rules::default();
         for (field, name) in [("connection", &self.connection), ("child", &self.child)] {
             let allowed = |c: char| !c.is_control() && !c.is_whitespace() && !"{}=#:\",".contains(c);
-            if name.is_empty() || name.len() > 200 || !name.chars().all(allowed) {
-                return Err(format!(
-                    "{field}: must be a name of charon: 1 to 200 bytes without spaces and none of {{}}=#:\","
-                ));
-            }
+            rules.must(
+                !name.is_empty() && name.len() <= 200 && name.chars().all(allowed),
+                &format!("{field}: must be a name of charon: 1 to 200 bytes without spaces and none of {{}}=#:\","),
+            );
         }
-        if self
-            .secret_prefix
-            .as_ref()
-            .is_some_and(|prefix| prefix.is_empty() || prefix.len() > 100)
-        {
-            return Err("secret-prefix: must have 1 to 100 bytes".to_owned());
+        let prefix = self.secret_prefix.as_ref();
+        rules.must(
+            prefix.is_none_or(|prefix| (1..=100).contains(&prefix.len())),
+            "secret-prefix: must have 1 to 100 bytes",
+        );
+        for (field, path) in [("definition", self.definition.as_ref()), ("socket", Some(&self.socket))] {
+            rules.must(
+                path.is_none_or(|path| path.is_absolute()),
+                &format!("{field}: must be an absolute path"),
+            );
         }
-        if !(1..=300).contains(&self.timeout) {
-            return Err("timeout: must be 1 to 300".to_owned());
-        }
-        Ok(())
+        rules.done()
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue};
 
 /// Something that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,30 +37,32 @@ impl fmt::Display for Mistake {
 }
 
 /// Collects mistakes.
-pub(super) struct Mistakes<'i> {
+pub(crate) struct Mistakes<'i> {
     file: String,
     text: &'i str,
     found: Vec<Mistake>,
 }
 
 /// A table, whose fields are taken out one by one; what is left is not known.
-pub(super) struct Table<'i> {
+pub(crate) struct Table<'i> {
     /// The names of the tables it is in, and its own.
     pub path: String,
     span: Range<usize>,
     entries: Vec<(String, Range<usize>, Spanned<DeValue<'i>>)>,
     asked: Vec<&'static str>,
+    /// Where the fields that were taken stand.
+    taken: Vec<(&'static str, usize)>,
 }
 
 /// A value, and where it stands.
-pub(super) struct Found<T> {
+pub(crate) struct Found<T> {
     pub value: T,
     pub at: At,
 }
 
 /// A field and its place in the text.
 #[derive(Debug, Clone)]
-pub(super) struct At {
+pub(crate) struct At {
     pub field: String,
     pub offset: usize,
 }
@@ -127,14 +129,29 @@ impl<'i> Table<'i> {
             span,
             entries,
             asked: Vec::new(),
+            taken: Vec::new(),
         }
     }
 
-    /// Where this table, or a field that is missing in it, is to be named.
+    /// Where a field of this table is named: its own place, or the table's when it is missing.
     pub fn at(&self, field: &str) -> At {
+        let taken = self.taken.iter().find(|(name, _)| *name == field);
         At {
             field: self.field(field),
-            offset: self.span.start,
+            offset: taken.map_or(self.span.start, |(_, offset)| *offset),
+        }
+    }
+
+    /// Whether the field was there, whatever its value.
+    pub fn had(&self, field: &str) -> bool {
+        self.taken.iter().any(|(name, _)| *name == field)
+    }
+
+    /// Names broken rules, a line each, which begin with a field and a colon.
+    pub fn broken(&self, rules: &str, mistakes: &mut Mistakes<'_>) {
+        for rule in rules.lines() {
+            let (field, rule) = rule.split_once(": ").unwrap_or(("", rule));
+            mistakes.add(&self.at(field), rule, "");
         }
     }
 
@@ -155,14 +172,27 @@ impl<'i> Table<'i> {
         self.text(name, mistakes)
     }
 
+    /// A number of seconds, or the default.
+    pub fn seconds(&mut self, name: &'static str, default: u64, range: Range<u64>, mistakes: &mut Mistakes<'_>) -> u64 {
+        let found = self.number(name, range, mistakes);
+        found.map_or(default, |found| found.value)
+    }
+
+    /// A text, or the default.
+    pub fn text_or(&mut self, name: &'static str, default: &str, mistakes: &mut Mistakes<'_>) -> String {
+        let found = self.text(name, mistakes);
+        found.map_or_else(|| default.to_owned(), |found| found.value)
+    }
+
     pub fn flag(&mut self, name: &'static str, mistakes: &mut Mistakes<'_>) -> Option<Found<bool>> {
         self.typed(name, "true or false", mistakes, |value| value.as_bool())
     }
 
     pub fn number(&mut self, name: &'static str, range: Range<u64>, mistakes: &mut Mistakes<'_>) -> Option<Found<u64>> {
-        let found = self.typed(name, "a number", mistakes, |value| {
+        // what is no number of this size is out of every range
+        let found = self.typed(name, "a whole number", mistakes, |value| {
             let integer = value.as_integer()?;
-            u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+            Some(u64::from_str_radix(integer.as_str(), integer.radix()).unwrap_or(u64::MAX))
         })?;
         if range.contains(&found.value) {
             return Some(found);
@@ -232,15 +262,6 @@ impl<'i> Table<'i> {
         tables
     }
 
-    /// What is left, for serde.
-    pub fn rest(self) -> ValueDeserializer<'i> {
-        let mut table = DeTable::new();
-        for (key, span, value) in self.entries {
-            table.insert(Spanned::new(span, key.into()), value);
-        }
-        ValueDeserializer::from(Spanned::new(self.span, DeValue::Table(table)))
-    }
-
     /// Refuses what nobody asked for.
     pub fn finish(self, mistakes: &mut Mistakes<'_>) {
         for (key, span, _) in &self.entries {
@@ -305,6 +326,7 @@ impl<'i> Table<'i> {
         self.asked.push(name);
         let at = self.entries.iter().position(|(key, ..)| key == name)?;
         let (_, span, value) = self.entries.remove(at);
+        self.taken.push((name, value.span().start));
         Some((span, value))
     }
 
@@ -335,7 +357,7 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A hint with the name that was probably meant; empty when none is near.
-pub(super) fn similar(name: &str, known: &[&str]) -> String {
+pub(crate) fn similar(name: &str, known: &[&str]) -> String {
     let near = known
         .iter()
         .map(|one| (distance(name, one), one))
@@ -363,7 +385,8 @@ fn distance(a: &str, b: &str) -> usize {
 fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number of this kind",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a fraction",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
@@ -371,7 +394,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 

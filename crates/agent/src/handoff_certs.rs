@@ -1,0 +1,107 @@
+//! The certificates of the hand-off: an authority for agents alone, and a certificate for each agent.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P384_SHA384,
+};
+use time::{Duration, OffsetDateTime};
+use zeroize::Zeroizing;
+
+use crate::files::{read, replace};
+
+/// How long the authority is good for.
+const AUTHORITY_DAYS: i64 = 3650;
+/// For clocks that are a little slow.
+const LEEWAY: Duration = Duration::hours(1);
+
+/// Makes `NAME.pem` and `NAME.key` for each name, and `ca.pem` and `ca.key` unless they are there. Private keys that are
+/// there are kept, so that a certificate can be renewed. Returns the files that were written.
+///
+/// `names` are DNS names or IP addresses, as the peers' `certificate-name` has them; `days` is how long their
+/// certificates are good for.
+///
+/// # Errors
+/// What cannot be made, in one line.
+pub fn handoff_certificates(folder: &Path, names: &[String], days: u32) -> Result<Vec<PathBuf>, String> {
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut written = Vec::new();
+    let issuer = authority(folder, &mut written)?;
+    for name in names {
+        if rustls::pki_types::ServerName::try_from(name.as_str()).is_err() {
+            return Err(format!("{name}: must be a DNS name or an IP address"));
+        }
+        let key = key(&folder.join(format!("{name}.key")), &mut written)?;
+        let mut params = params(name, i64::from(days))?;
+        let alternative = CertificateParams::new(vec![name.clone()]).map_err(|error| format!("{name}: {error}"))?;
+        params.subject_alt_names = alternative.subject_alt_names;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        // an agent both connects and is connected to
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params
+            .signed_by(&key, &issuer)
+            .map_err(|error| format!("{name}: {error}"))?;
+        write(
+            &folder.join(format!("{name}.pem")),
+            certificate.pem().as_bytes(),
+            0o644,
+            &mut written,
+        )?;
+    }
+    Ok(written)
+}
+
+/// The authority of the folder.
+fn authority(folder: &Path, written: &mut Vec<PathBuf>) -> Result<Issuer<'static, KeyPair>, String> {
+    let (pem, key_path) = (folder.join("ca.pem"), folder.join("ca.key"));
+    if pem.exists() != key_path.exists() {
+        return Err(format!(
+            "{} has one of ca.pem and ca.key: both are needed, or none",
+            folder.display()
+        ));
+    }
+    let is_new = !pem.exists();
+    let key = key(&key_path, written)?;
+    if !is_new {
+        let text = fs::read_to_string(&pem).map_err(|error| format!("{}: {error}", pem.display()))?;
+        return Issuer::from_ca_cert_pem(&text, key).map_err(|error| format!("{}: {error}", pem.display()));
+    }
+    let mut params = params("hand-off of skip-client agents", AUTHORITY_DAYS)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let certificate = params.self_signed(&key).map_err(|error| error.to_string())?;
+    write(&pem, certificate.pem().as_bytes(), 0o644, written)?;
+    Ok(Issuer::new(params, key))
+}
+
+/// The private key of a file, which is made when it is missing.
+fn key(path: &Path, written: &mut Vec<PathBuf>) -> Result<KeyPair, String> {
+    if path.exists() {
+        let pem = read(path)?;
+        let text = std::str::from_utf8(&pem).map_err(|_| format!("{}: is no PEM", path.display()))?;
+        return KeyPair::from_pem(text).map_err(|_| format!("{}: is no private key in PKCS#8 PEM", path.display()));
+    }
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).map_err(|error| error.to_string())?;
+    let pem = Zeroizing::new(key.serialize_pem());
+    write(path, pem.as_bytes(), 0o600, written)?;
+    Ok(key)
+}
+
+fn params(name: &str, days: i64) -> Result<CertificateParams, String> {
+    let mut params = CertificateParams::new(Vec::new()).map_err(|error| error.to_string())?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = OffsetDateTime::now_utc() - LEEWAY;
+    params.not_after = OffsetDateTime::now_utc() + Duration::days(days);
+    Ok(params)
+}
+
+fn write(path: &Path, content: &[u8], mode: u32, written: &mut Vec<PathBuf>) -> Result<(), String> {
+    let named = |error: io::Error| format!("cannot write {}: {error}", path.display());
+    replace(path, content, mode).map_err(named)?;
+    written.push(path.to_owned());
+    Ok(())
+}
