@@ -1,8 +1,8 @@
 # The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder. What is seldom
 # used is a script: CONTRIBUTING.md lists them.
 .DEFAULT_GOAL := help
-PARTS := $(addprefix test-,rust python node kotlin swift c residue gateways docs)
-.PHONY: help demo test $(PARTS) check check-rust check-python check-node check-mobile chaos fuzz bench fmt wheel npm jar \
+PARTS := $(addprefix test-,rust python node kotlin swift c go residue gateways docs)
+.PHONY: help demo test $(PARTS) check check-rust check-python check-node check-mobile check-go chaos fuzz bench fmt wheel npm jar \
 	docs docs-site release test-release audit setup installed clean
 
 # how what the tests use is built; packages for users are built as `release`
@@ -36,7 +36,7 @@ test $(PARTS):
 	@scripts/need python3
 	@scripts/test.py $@
 
-check: check-rust check-python check-node check-mobile ## formatters, linters, types, wasm purity, licences, versions
+check: check-rust check-python check-node check-mobile check-go ## formatters, linters, types, wasm purity, licences, versions
 	@scripts/need python3
 	python3 scripts/check-versions.py
 	scripts/lint-actions
@@ -53,6 +53,10 @@ check-python: $(INSTALLED)
 
 check-node: node/dist/packed
 	cd node && npm run --silent check
+
+check-go:
+	@scripts/need go cargo cc libssl
+	scripts/go check
 
 check-mobile:
 	@scripts/need cargo cc libssl javac mvn

@@ -49,6 +49,8 @@ PARTS = {
         "linux python3 cargo cc libssl",
         f"make .venv/tools && {PYTEST} -c python/pyproject.toml --rootdir bindings/c/tests bindings/c/tests",
     ),
+    # the Go package under the race detector, a fuzz target for seconds, the example; the Go blocks of documents
+    "test-go": Part("linux go python3 cargo cc libssl", "scripts/go test"),
     # no copy of a key stays in memory: the table of stacks, languages and failures
     "test-residue": Part(
         "linux python3 cargo cc libssl perl openssl",

@@ -37,6 +37,7 @@ ELSEWHERE = {
     "rust": "examples/rust/src/lib.rs",
     "kotlin": "bindings/kotlin/src/test/kotlin/skipclient/DocsTest.kt",
     "c": "bindings/c/tests/test_documents.py",
+    "go": "bindings/go/documents_test.go",
     "swift": "bindings/swift/Tests/SkipClientTests/DocsTests.swift",
     "toml": "crates/agent/src/tests/documents.rs",
     "conf": "crates/agent/src/consumer/strongswan/definition.rs",
@@ -127,6 +128,7 @@ class Console:
             "skip-client": self.skip_client,
             "apt-get": self.apt_get,
             "cc": self.cc,
+            "go": self.go,
             "ip": self.gateways,
             "modprobe": self.gateways,
             "systemctl": self.gateways,
@@ -191,6 +193,11 @@ class Console:
     def cc(self, words: list[str], _printed: list[str]) -> None:
         """As the tests of the C library compile its examples."""
         assert " ".join(words[-4:]) == "$(pkg-config --cflags --libs skip-client)", words
+
+    def go(self, words: list[str], _printed: list[str]) -> None:
+        """The module is that of bindings/go."""
+        module = (ROOT / "bindings/go/go.mod").read_text(encoding="utf-8").split()[1]
+        assert words == ["go", "get", module], words
 
     def gateways(self, words: list[str], _printed: list[str]) -> None:
         """They change the machine: `tests/gateways/` does the same in network namespaces, as far as this kernel can."""

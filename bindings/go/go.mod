@@ -1,0 +1,3 @@
+module github.com/skip-client/skip-client/bindings/go
+
+go 1.24

@@ -1,0 +1,157 @@
+package skip
+
+/*
+#include <skip_client.h>
+*/
+import "C"
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+)
+
+// Options are the options of a client. The zero value of each is its default. One of CA, SystemCA, Pin and PSK must say
+// whom to trust.
+//
+// The tags are the names of the options in the core's table; "=" is followed by what the field sets it to.
+type Options struct {
+	// CA has the certificates of the CAs to trust, in PEM form.
+	CA []byte `option:"ca"`
+	// SystemCA trusts the system's store, too.
+	SystemCA bool `option:"ca=system"`
+	// Cert is the client certificate with its chain, in PEM form, for Key Providers that want one.
+	Cert []byte `option:"cert"`
+	// Key is the private key of the client certificate, in PEM form. New copies it; wiping this one is the caller's part.
+	Key []byte `option:"key"`
+	// PSK is the pre-shared key that proves both sides instead of certificates.
+	PSK *PSK `option:"psk"`
+	// ServerName is the name that the Key Provider's certificate must have, instead of the URL's host.
+	ServerName string `option:"server_name"`
+	// Pin is the public key to trust: sha256/BASE64, the SHA-256 of the certificate's SubjectPublicKeyInfo.
+	Pin string `option:"pin"`
+	// TLS has the versions to offer: auto (1.3 and 1.2, the default), 1.2 or 1.3.
+	TLS string `option:"tls"`
+	// Timeout is the time for a whole call; 10 s unless given. A context may end it earlier.
+	Timeout time.Duration `option:"timeout"`
+	// ConnectTimeout is the time for name, TCP and TLS of one Key Provider; 3 s unless given.
+	ConnectTimeout time.Duration `option:"connect_timeout"`
+	// Proxy is http://[user:password@]host[:port] of a proxy with CONNECT. Proxies of the environment are ignored.
+	Proxy string `option:"proxy"`
+	// Lenient accepts known deviations of real Key Providers from the draft.
+	Lenient bool `option:"lenient=true"`
+	// NoCheckRemote asks for keys without looking at the capabilities first.
+	NoCheckRemote bool `option:"check_remote=false"`
+	// WaitWhenBusy is how long to wait in all for a Key Provider that is busy, asking again; not at all unless given.
+	WaitWhenBusy time.Duration `option:"wait_when_busy"`
+	// Legacy also offers TLS_RSA_WITH_AES_256_CBC_SHA256, which Table 1 of the draft recommends and which is not safe today.
+	Legacy bool `option:"legacy=true"`
+
+	// URLs are further Key Providers, asked when those before them cannot be reached.
+	URLs []string
+	// MaxCalls bounds how many calls run at once, each on a thread of its own; 128 unless given. Others wait for their
+	// turn without a thread, for as long as their context allows.
+	MaxCalls int
+}
+
+// PSK is a pre-shared key of TLS.
+type PSK struct {
+	// Identity is the name of the key, which TLS sends in the clear.
+	Identity string
+	// Secret is the key. A router's key that is entered as text is the bytes of the text.
+	Secret []byte
+}
+
+// String shows the identity alone.
+func (p PSK) String() string { return "skip.PSK(" + p.Identity + ", [redacted])" }
+
+// Format shows the same for every verb.
+func (p PSK) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, p.String()) }
+
+// MarshalText shows the same: encoders of logs and configurations never write a key.
+func (p PSK) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// String shows which options are set, and no value.
+func (o Options) String() string {
+	var names []string
+	values := reflect.ValueOf(o)
+	for i := range values.NumField() {
+		if !values.Field(i).IsZero() {
+			names = append(names, values.Type().Field(i).Name)
+		}
+	}
+	return "skip.Options(" + strings.Join(names, ", ") + ")"
+}
+
+// Format shows the same for every verb.
+func (o Options) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, o.String()) }
+
+// MarshalText shows the same.
+func (o Options) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+func (o *Options) maxCalls() int {
+	if o.MaxCalls > 0 {
+		return o.MaxCalls
+	}
+	return 128
+}
+
+// handle is the same for the library; to be freed, also with an error.
+func (o *Options) handle() (*C.skip_options, error) {
+	set := C.skip_options_new()
+	for _, url := range o.URLs {
+		if err := setOption(set, "url", []byte(url)); err != nil {
+			return set, err
+		}
+	}
+	values := reflect.ValueOf(o).Elem()
+	for i := range values.NumField() {
+		tag, ok := values.Type().Field(i).Tag.Lookup("option")
+		if !ok || values.Field(i).IsZero() {
+			continue
+		}
+		name, fixed, _ := strings.Cut(tag, "=")
+		var err error
+		switch value := values.Field(i).Interface().(type) {
+		case bool:
+			err = setOption(set, name, []byte(fixed))
+		case string:
+			err = setOption(set, name, []byte(value))
+		case []byte:
+			err = setOption(set, name, value)
+		case time.Duration:
+			err = setOption(set, name, []byte(strconv.FormatFloat(value.Seconds(), 'f', -1, 64)))
+		case *PSK:
+			identity, length := chars(value.Identity)
+			secret, secretLength := charsOf(value.Secret)
+			err = failure(C.skip_options_set_psk(
+				set, identity, length, (*C.uint8_t)(unsafe.Pointer(secret)), secretLength))
+		}
+		if err != nil {
+			return set, err
+		}
+	}
+	return set, nil
+}
+
+func setOption(set *C.skip_options, name string, value []byte) error {
+	n, nameLength := chars(name)
+	v, valueLength := charsOf(value)
+	return failure(C.skip_options_set(set, n, nameLength, v, valueLength))
+}
+
+// optionNames are the options of the core's table.
+func optionNames() []string {
+	var names []string
+	for i := C.size_t(0); ; i++ {
+		name := text(func(length *C.size_t) *C.char { return C.skip_option_name(i, length) })
+		if name == "" {
+			return names
+		}
+		names = append(names, name)
+	}
+}
