@@ -12,7 +12,7 @@ use tokio_rustls::server::TlsStream as RustlsStream;
 use crate::listener::{Acceptor, TlsStream};
 use crate::options::StartError;
 use crate::pki::{Authority, ServerIdentity};
-use crate::switches::{Snapshot, Versions};
+use crate::switches::{Quirk, Snapshot, Versions};
 
 /// A server with its certificate, in each choice of versions.
 #[derive(Clone)]
@@ -20,6 +20,7 @@ pub(crate) struct CertificateAcceptor {
     both: TlsAcceptor,
     tls12: TlsAcceptor,
     tls13: TlsAcceptor,
+    tls13_without_ml_kem: TlsAcceptor,
 }
 
 impl CertificateAcceptor {
@@ -29,14 +30,16 @@ impl CertificateAcceptor {
         identity: &ServerIdentity,
         require_client_cert: bool,
     ) -> Result<Self, StartError> {
-        let acceptor = |versions: &[&'static SupportedProtocolVersion]| -> Result<TlsAcceptor, StartError> {
-            let config = authority.tls(identity, require_client_cert, versions)?;
-            Ok(Arc::new(config).into())
-        };
+        let acceptor =
+            |versions: &[&'static SupportedProtocolVersion], ml_kem: bool| -> Result<TlsAcceptor, StartError> {
+                let config = authority.tls(identity, require_client_cert, versions, ml_kem)?;
+                Ok(Arc::new(config).into())
+            };
         Ok(Self {
-            both: acceptor(&[&TLS13, &TLS12])?,
-            tls12: acceptor(&[&TLS12])?,
-            tls13: acceptor(&[&TLS13])?,
+            both: acceptor(&[&TLS13, &TLS12], true)?,
+            tls12: acceptor(&[&TLS12], true)?,
+            tls13: acceptor(&[&TLS13], true)?,
+            tls13_without_ml_kem: acceptor(&[&TLS13], false)?,
         })
     }
 }
@@ -46,6 +49,7 @@ impl Acceptor for CertificateAcceptor {
 
     async fn handshake(&self, tcp: TcpStream, switches: Snapshot) -> io::Result<Self::Stream> {
         let acceptor = match switches.versions() {
+            Versions::Both | Versions::Tls13 if switches.quirk(Quirk::NoMlKem) => &self.tls13_without_ml_kem,
             Versions::Both => &self.both,
             Versions::Tls12 => &self.tls12,
             Versions::Tls13 => &self.tls13,

@@ -4,7 +4,7 @@
 //! these and both ids. So the peer learns size and age from the keyId alone, and knows a keyId that was never issued,
 //! or for somebody else, by its tag.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -23,6 +23,8 @@ pub(crate) struct SharedSecret {
     keys: hkdf::Prk,
     tags: hmac::Key,
     started: (Instant, Duration),
+    /// keyIds that were given in another form, by that form
+    aliases: Mutex<HashMap<Vec<u8>, KeyIdBytes>>,
 }
 
 /// One end's book of keys: what it issued, and what it gave to the encryptor of the peer's keys.
@@ -58,11 +60,24 @@ impl SharedSecret {
         Ok(Self {
             keys: prk,
             tags: hmac::Key::new(hmac::HMAC_SHA384, secret.as_ref()),
+            aliases: Mutex::default(),
             started: (
                 Instant::now(),
                 SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             ),
         })
+    }
+
+    /// Gives a keyId another form, which both ends know from now on.
+    pub(crate) fn alias(&self, id: &KeyIdBytes, form: Vec<u8>) {
+        let mut aliases = self.aliases.lock().unwrap_or_else(PoisonError::into_inner);
+        aliases.insert(form, *id);
+    }
+
+    /// The keyId that has this form.
+    pub(crate) fn resolve(&self, form: &[u8]) -> Option<KeyIdBytes> {
+        let aliases = self.aliases.lock().unwrap_or_else(PoisonError::into_inner);
+        aliases.get(form).copied().or_else(|| form.try_into().ok())
     }
 
     /// Seconds since 1970.
@@ -76,6 +91,13 @@ impl SharedSecret {
         context.update(head);
         context.update(&names(issuer, peer));
         context.sign()
+    }
+
+    /// The one key of this size, for `repeated-keys`.
+    pub(crate) fn of_size(&self, bytes: usize) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
+        let mut id = KeyIdBytes::default();
+        id[10..12].copy_from_slice(&u16::try_from(bytes).map_err(|_| Unspecified)?.to_be_bytes());
+        self.derive(&id, "", "")
     }
 
     // draft 4.2.1 (MUST NOT): the keyId alone does not give the key away; it is only the input of a keyed function
@@ -131,13 +153,14 @@ impl KeyBook {
         Ok((id, secret.derive(&id, issuer, peer)?))
     }
 
-    /// Gives the key of a keyId that `issuer` made for `peer`, whose book this is, and only once.
+    /// Gives the key of a keyId that `issuer` made for `peer`, whose book this is, and only once, unless `again`.
     pub(crate) fn give(
         &self,
         secret: &SharedSecret,
         id: &KeyIdBytes,
         issuer: &str,
         peer: &str,
+        again: bool,
     ) -> Result<Zeroizing<Vec<u8>>, NoKey> {
         let tag = secret.tag(&id[..TAG_AT], issuer, peer);
         constant_time::verify_slices_are_equal(&tag.as_ref()[..4], &id[TAG_AT..]).map_err(|_| NoKey::NotFound)?;
@@ -155,7 +178,7 @@ impl KeyBook {
                 given.pop_first();
             }
             // draft 4.2.2 (MUST): a key is given once, then wiped; here nothing but its keyId is kept
-            if !given.entry(made).or_default().insert(*id) {
+            if !given.entry(made).or_default().insert(*id) && !again {
                 return Err(NoKey::NotFound);
             }
         }
@@ -218,9 +241,12 @@ mod tests {
             let size = BitLength::new(bits).expect("valid");
             let (id, key) = alice.issue(&secret, "Alice", "Bob", size).expect("issued");
             assert_eq!((key_bytes(&id), key.len()), (size.bytes(), size.bytes()));
-            let same = bob.give(&secret, &id, "Alice", "Bob").expect("given");
+            let same = bob.give(&secret, &id, "Alice", "Bob", false).expect("given");
             assert!(*same == *key, "both ends differ");
-            assert_eq!(bob.give(&secret, &id, "Alice", "Bob").err(), Some(NoKey::NotFound));
+            assert_eq!(
+                bob.give(&secret, &id, "Alice", "Bob", false).err(),
+                Some(NoKey::NotFound)
+            );
         }
     }
 
@@ -231,14 +257,17 @@ mod tests {
             .issue(&secret, "Alice", "Bob", BitLength::DEFAULT)
             .expect("issued");
         for (issuer, peer) in [("Bob", "Alice"), ("Alice", "Eve"), ("Eve", "Bob"), ("AliceB", "ob")] {
-            assert_eq!(bob.give(&secret, &id, issuer, peer).err(), Some(NoKey::NotFound));
+            assert_eq!(bob.give(&secret, &id, issuer, peer, false).err(), Some(NoKey::NotFound));
         }
         for at in 0..16 {
             let mut other = id;
             other[at] ^= 1;
-            assert_eq!(bob.give(&secret, &other, "Alice", "Bob").err(), Some(NoKey::NotFound));
+            assert_eq!(
+                bob.give(&secret, &other, "Alice", "Bob", false).err(),
+                Some(NoKey::NotFound)
+            );
         }
-        assert!(bob.give(&secret, &id, "Alice", "Bob").is_ok());
+        assert!(bob.give(&secret, &id, "Alice", "Bob", false).is_ok());
     }
 
     #[test]
@@ -251,10 +280,13 @@ mod tests {
                 .0
         };
         let (given, old) = (issue(), issue());
-        assert!(bob.give(&secret, &given, "Alice", "Bob").is_ok());
+        assert!(bob.give(&secret, &given, "Alice", "Bob", false).is_ok());
         sleep(Duration::from_millis(2100));
-        assert_eq!(bob.give(&secret, &old, "Alice", "Bob").err(), Some(NoKey::NotFound));
-        assert!(bob.give(&secret, &issue(), "Alice", "Bob").is_ok());
+        assert_eq!(
+            bob.give(&secret, &old, "Alice", "Bob", false).err(),
+            Some(NoKey::NotFound)
+        );
+        assert!(bob.give(&secret, &issue(), "Alice", "Bob", false).is_ok());
         assert_eq!(bob.given.lock().expect("not poisoned").len(), 1);
     }
 }

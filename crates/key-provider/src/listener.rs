@@ -4,11 +4,12 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::service::Provider;
-use crate::switches::{Quirk, Snapshot, Switches};
+use crate::switches::{Fault, Quirk, Snapshot, Switches};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -49,12 +50,17 @@ pub(crate) async fn serve<A: Acceptor>(listener: TcpListener, acceptor: A, provi
 async fn connection<A: Acceptor>(tcp: TcpStream, acceptor: A, provider: Arc<Provider>) {
     // small answers should not wait for an acknowledgement; without this they are only slower
     let _ = tcp.set_nodelay(true);
+    let open = Open::count(&provider);
+    if open.others >= MANY && provider.switches.snapshot().fault(Fault::FewConnections) {
+        return;
+    }
     let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.handshake(tcp, provider.switches.snapshot())).await else {
         return;
     };
     let stream = Closing {
         stream,
         switches: Arc::clone(&provider.switches),
+        ended: false,
     };
     let service = service_fn(move |request| {
         let provider = Arc::clone(&provider);
@@ -67,15 +73,69 @@ async fn connection<A: Acceptor>(tcp: TcpStream, acceptor: A, provider: Arc<Prov
         .await;
 }
 
-/// A stream that ends as the switches say: with the closing message of TLS or without.
+/// How many connections there are with few-connections.
+const MANY: u64 = 40;
+
+/// Counts a connection for as long as it is open.
+struct Open {
+    provider: Arc<Provider>,
+    others: u64,
+}
+
+impl Open {
+    fn count(provider: &Arc<Provider>) -> Self {
+        Self {
+            others: provider.counters.connections.fetch_add(1, Ordering::SeqCst),
+            provider: Arc::clone(provider),
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.provider.counters.connections.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A stream that reads and ends as the switches say: with the closing message of TLS or without.
 struct Closing<S> {
     stream: S,
     switches: Arc<Switches>,
+    /// nothing more is read
+    ended: bool,
+}
+
+const CLOSE: &[u8] = b"Connection: close";
+const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+
+/// Where `part` is in `all`.
+fn find(all: &[u8], part: &[u8]) -> Option<usize> {
+    all.windows(part.len()).position(|window| window == part)
 }
 
 impl<S: TlsStream> AsyncRead for Closing<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        if self.ended {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let switches = self.switches.snapshot();
+        let read = &mut buffer.filled_mut()[before..];
+        if switches.quirk(Quirk::IgnoresConnectionClose)
+            && let Some(at) = find(read, CLOSE)
+        {
+            // a header that says nothing, of the same length
+            read[at..at + CLOSE.len()].copy_from_slice(b"X-Ignored: closed");
+        }
+        if switches.fault(Fault::LosesPipelined)
+            && let Some(at) = find(read, END_OF_HEAD).map(|at| at + END_OF_HEAD.len())
+            && at < read.len()
+        {
+            buffer.set_filled(before + at);
+            self.ended = true;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -16,9 +16,20 @@ pub(crate) type Parts = Vec<Bytes>;
 
 /// The members of an answer.
 pub(crate) enum Message<'a> {
-    Capabilities { id: &'a str, remotes: &'a [String] },
-    Key { key_id: &'a [u8], key: &'a Digits },
-    Entropy { random_str: &'a Digits, bits: u32 },
+    /// `number` differs from answer to answer.
+    Capabilities {
+        id: &'a str,
+        remotes: &'a [String],
+        number: u64,
+    },
+    Key {
+        key_id: &'a [u8],
+        key: &'a Digits,
+    },
+    Entropy {
+        random_str: &'a Digits,
+        bits: u32,
+    },
 }
 
 /// Hexadecimal digits of `bytes`, in the letters of the switches.
@@ -68,20 +79,34 @@ pub(crate) fn write(message: &Message<'_>, switches: Snapshot) -> Parts {
     };
     // no reallocation after a secret was written: room for two of them, ids and the extra members
     let room = match message {
-        Message::Capabilities { id, remotes } => 6 * (id.len() + remotes.iter().map(|r| r.len() + 3).sum::<usize>()),
+        Message::Capabilities { id, remotes, .. } => {
+            6 * (id.len() + remotes.iter().map(|r| r.len() + 3).sum::<usize>())
+        }
         _ => 2 * secret,
     };
     let mut out = Writer(Zeroizing::new(Vec::with_capacity(room + 1024)));
     let twice = switches.fault(Fault::DuplicateMember);
     let whole = !switches.fault(Fault::MissingMember);
     match message {
-        Message::Capabilities { id, remotes } => {
-            out.member("entropy", b"true");
-            out.member("key", b"true");
+        Message::Capabilities { id, remotes, number } => {
+            let flag: &[u8] = if switches.fault(Fault::FalseFlags) {
+                b"false"
+            } else {
+                b"true"
+            };
+            out.member("entropy", flag);
+            out.member("key", flag);
             if twice {
-                out.member("key", b"true");
+                out.member("key", flag);
             }
-            out.text_member("algorithm", b"HKDF-SHA384");
+            let algorithm = match () {
+                () if switches.quirk(Quirk::LongAlgorithm) => {
+                    "HKDF-SHA384 from a secret of both Key Providers".to_owned()
+                }
+                () if switches.fault(Fault::UnstableCapabilities) => format!("HKDF {number}"),
+                () => "HKDF-SHA384".to_owned(),
+            };
+            out.text_member("algorithm", algorithm.as_bytes());
             out.name("localSystemID");
             string(&mut out.0, id);
             if whole {
@@ -212,6 +237,7 @@ mod tests {
         let capabilities = Message::Capabilities {
             id: "Zürich",
             remotes: &remotes,
+            number: 0,
         };
         let json: serde_json::Value = serde_json::from_slice(&write(&capabilities, switches)[0]).expect("JSON");
         assert_eq!(json["localSystemID"], "Zürich");

@@ -37,6 +37,10 @@ pub struct PairOptions {
     /// How long the peer's end of a key can be fetched, in whole seconds (a part counts as one; up to a second more is
     /// given).
     pub key_lifetime: Duration,
+    /// How long the certificates are valid from now on, in whole seconds.
+    pub certificate_validity: Duration,
+    /// How long [`Quirk::Slow`] waits before each answer.
+    pub delay: Duration,
 }
 
 /// One of the two Key Providers.
@@ -64,6 +68,8 @@ impl Default for PairOptions {
             psks: Vec::new(),
             psk_ciphers: None,
             key_lifetime: Duration::from_hours(1),
+            certificate_validity: Duration::from_hours(365 * 24),
+            delay: Duration::from_secs(1),
         }
     }
 }

@@ -89,7 +89,7 @@ impl KeyProviderPair {
         options.check()?;
         let (dir, temporary) = folder(options.dir.as_deref())?;
         remove_stale(&dir.join(ENDPOINTS))?;
-        let authority = Authority::create(&dir)?;
+        let authority = Authority::create(&dir, options.certificate_validity)?;
         authority.client(&dir)?;
         let psks = if options.psks.is_empty() {
             vec![psk::random_psk(psk::DEFAULT_IDENTITY)?]
@@ -105,6 +105,7 @@ impl KeyProviderPair {
         let counters = Arc::new(Counters::default());
         let secret = SharedSecret::generate().map_err(|e| StartError::because("no random numbers", e))?;
         let secret = Arc::new(secret);
+        let (lifetime, delay) = (options.key_lifetime, options.delay);
         let side = |name: &str, side: SideOptions| -> Result<(Endpoint, Side), StartError> {
             let identity = authority.server(&dir, name, side.listen.ip())?;
             let (listener, address) = bind(side.listen)?;
@@ -119,7 +120,9 @@ impl KeyProviderPair {
             let provider = Provider {
                 id: side.id,
                 remotes: side.remotes,
-                book: KeyBook::new(options.key_lifetime),
+                is_second: name == "bob",
+                delay,
+                book: KeyBook::new(lifetime),
                 secret: Arc::clone(&secret),
                 switches: Arc::clone(&switches),
                 counters: Arc::clone(&counters),

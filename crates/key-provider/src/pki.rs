@@ -19,12 +19,10 @@ use zeroize::Zeroizing;
 
 use crate::options::StartError;
 
-/// How long the certificates are valid.
-const VALIDITY: Duration = Duration::days(365);
-
 /// The authority, with the private key that signs.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
+    validity: Duration,
     der: CertificateDer<'static>,
 }
 
@@ -36,15 +34,17 @@ pub(crate) struct ServerIdentity {
 
 impl Authority {
     /// Makes the authority and writes `ca.pem`.
-    pub(crate) fn create(dir: &Path) -> Result<Self, StartError> {
+    pub(crate) fn create(dir: &Path, validity: std::time::Duration) -> Result<Self, StartError> {
+        let validity = Duration::try_from(validity).map_err(failed)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).map_err(failed)?;
-        let mut params = params("skip-key-provider test authority")?;
+        let mut params = params("skip-key-provider test authority", validity)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).map_err(failed)?;
         write(&dir.join("ca.pem"), certificate.pem().as_bytes(), false)?;
         Ok(Self {
             der: certificate.der().clone(),
+            validity,
             issuer: Issuer::new(params, key),
         })
     }
@@ -52,7 +52,7 @@ impl Authority {
     /// Makes `NAME.pem` and `NAME.key` of a server that is known as kp-NAME, localhost, by the loopback addresses and
     /// by `address`.
     pub(crate) fn server(&self, dir: &Path, name: &str, address: IpAddr) -> Result<ServerIdentity, StartError> {
-        let mut params = params(&format!("kp-{name}"))?;
+        let mut params = params(&format!("kp-{name}"), self.validity)?;
         for host in ["localhost", &format!("kp-{name}")] {
             params
                 .subject_alt_names
@@ -75,7 +75,7 @@ impl Authority {
 
     /// Makes `client.pem` and `client.key`.
     pub(crate) fn client(&self, dir: &Path) -> Result<(), StartError> {
-        let mut params = params("skip encryptor")?;
+        let mut params = params("skip encryptor", self.validity)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.leaf(dir, "client", params).map(|_| ())
     }
@@ -86,8 +86,9 @@ impl Authority {
         identity: &ServerIdentity,
         require_client_cert: bool,
         versions: &[&'static SupportedProtocolVersion],
+        ml_kem: bool,
     ) -> Result<ServerConfig, StartError> {
-        let provider = Arc::new(provider());
+        let provider = Arc::new(provider(ml_kem));
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)
             .map_err(failed)?;
@@ -143,23 +144,27 @@ pub(crate) fn write(path: &Path, content: &[u8], private: bool) -> Result<(), St
     replace().map_err(|error| StartError::file(path, error))
 }
 
-/// aws-lc-rs with its suites, the post-quantum group first.
-fn provider() -> CryptoProvider {
+/// aws-lc-rs with its suites, the post-quantum group first if wanted.
+fn provider(ml_kem: bool) -> CryptoProvider {
     use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
+    let mut kx_groups = vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1];
+    if !ml_kem {
+        kx_groups.remove(0);
+    }
     CryptoProvider {
-        kx_groups: vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],
+        kx_groups,
         ..aws_lc_rs::default_provider()
     }
 }
 
-fn params(name: &str) -> Result<CertificateParams, StartError> {
+fn params(name: &str, validity: Duration) -> Result<CertificateParams, StartError> {
     let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
     params.distinguished_name.remove(DnType::CommonName);
     params.distinguished_name.push(DnType::CommonName, name);
     let now = OffsetDateTime::now_utc();
     // an hour back, for clocks that are a little behind
     params.not_before = now - Duration::HOUR;
-    params.not_after = now + VALIDITY;
+    params.not_after = now + validity;
     Ok(params)
 }
 

@@ -19,6 +19,12 @@ use crate::switches::{Quirk, Snapshot, Versions};
 /// The suites of TLS 1.2, as this side prefers them: forward secrecy and GCM first.
 const SUITES: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA";
 
+/// Without a fresh key exchange.
+const PLAIN_SUITES: &str = "PSK-AES256-GCM-SHA384";
+
+/// What today's OpenSSL has only below its lowest security level.
+const NULL_SUITES: &str = "PSK-NULL-SHA384:PSK-NULL-SHA256";
+
 const GCM_SUITES: &str = "DHE-PSK-AES256-GCM-SHA384:PSK-AES256-GCM-SHA384";
 /// Those of a server in Python, in its order.
 const GCM_SUITES_PLAIN_FIRST: &str = "PSK-AES256-GCM-SHA384:DHE-PSK-AES256-GCM-SHA384";
@@ -45,6 +51,9 @@ struct Style {
     has_hint: bool,
     gcm_only: bool,
     no_dh: bool,
+    plain_only: bool,
+    has_old_tls: bool,
+    has_null_suites: bool,
 }
 
 impl PskAcceptor {
@@ -110,12 +119,21 @@ impl Shared {
         // with the two bounds set here, openssl.cnf moves neither
         context.set_min_proto_version(Some(style.oldest()))?;
         context.set_max_proto_version(Some(style.newest()))?;
-        context.set_cipher_list(match &self.suites {
+        let suites = match &self.suites {
             Some(suites) => suites,
             None if style.no_dh => GCM_SUITES_PLAIN_FIRST,
+            None if style.plain_only => PLAIN_SUITES,
             None if style.gcm_only => GCM_SUITES,
             None => SUITES,
-        })?;
+        };
+        if style.has_old_tls || style.has_null_suites {
+            context.set_security_level(0);
+        }
+        if style.has_null_suites {
+            context.set_cipher_list(&format!("{suites}:{NULL_SUITES}"))?;
+        } else {
+            context.set_cipher_list(suites)?;
+        }
         let [best, without_ml_kem] = GROUPS;
         context
             .set_groups_list(best)
@@ -135,17 +153,26 @@ impl Style {
     fn of(switches: Snapshot) -> Self {
         let gcm_only = switches.quirk(Quirk::PskGcmOnly);
         let no_dh = switches.quirk(Quirk::PskNoDh);
+        let plain_only = switches.quirk(Quirk::NoForwardSecrecy);
         Self {
-            versions: if gcm_only { Versions::Tls12 } else { switches.versions() },
+            versions: if gcm_only || plain_only {
+                Versions::Tls12
+            } else {
+                switches.versions()
+            },
             is_classic: no_dh || switches.quirk(Quirk::ClassicPsk),
             has_hint: switches.quirk(Quirk::PskIdentityHint),
             gcm_only,
             no_dh,
+            plain_only,
+            has_old_tls: switches.quirk(Quirk::OldTls),
+            has_null_suites: switches.quirk(Quirk::NullSuites),
         }
     }
 
     fn oldest(self) -> SslVersion {
         match self.versions {
+            Versions::Both | Versions::Tls12 if self.has_old_tls => SslVersion::TLS1,
             Versions::Both | Versions::Tls12 => SslVersion::TLS1_2,
             Versions::Tls13 => SslVersion::TLS1_3,
         }

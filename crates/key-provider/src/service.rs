@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
@@ -18,6 +19,9 @@ use crate::message::{self, Message, Parts};
 use crate::query::{self, Route};
 use crate::switches::{Fault, Quirk, Snapshot, Switches};
 
+/// How many keys there are with few-keys.
+const FEW_KEYS: u64 = 10;
+
 const HTML: &[u8] =
     b"<!doctype html><html><head><title>Key Provider</title></head><body><h1>Something is odd</h1></body></html>";
 
@@ -25,6 +29,8 @@ const HTML: &[u8] =
 pub(crate) struct Provider {
     pub(crate) id: String,
     pub(crate) remotes: Vec<String>,
+    pub(crate) is_second: bool,
+    pub(crate) delay: Duration,
     pub(crate) book: KeyBook,
     pub(crate) secret: Arc<SharedSecret>,
     pub(crate) switches: Arc<Switches>,
@@ -38,6 +44,10 @@ pub(crate) struct Counters {
     pub(crate) keys_delivered: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) requests: AtomicU64,
+    /// new keys that are being waited for, with few-at-once
+    pub(crate) waiting: AtomicU64,
+    /// open connections
+    pub(crate) connections: AtomicU64,
 }
 
 /// The connection is to be dropped without an answer.
@@ -61,8 +71,11 @@ enum Refusal {
     /// a keyId, size or minentropy that cannot be
     BadValue(&'static str),
     UnknownKey,
+    /// this Key Provider makes no keys
+    NoIssuer,
     Internal,
     NoEntropy,
+    NoKeys,
     /// an error text with a secret in it
     Leak(Bytes),
 }
@@ -80,14 +93,20 @@ impl Provider {
         count(&self.counters.requests);
         let mut switches = self.switches.snapshot();
         if switches.quirk(Quirk::Slow) {
-            sleep(Duration::from_secs(1)).await;
+            sleep(self.delay).await;
         }
         let uri = request.uri();
         // draft Table 3: 404 for a path that Table 2 does not have, 405 for a method other than GET
         let route = match query::route(uri.path(), !switches.quirk(Quirk::NoPercentDecoding)) {
             None => Err(Refusal::UnknownPath),
-            Some(_) if request.method() != Method::GET => Err(Refusal::WrongMethod),
+            Some(_) if request.method() != Method::GET && !switches.fault(Fault::AnyMethod) => {
+                Err(Refusal::WrongMethod)
+            }
             Some(route) => Ok(route),
+        };
+        let route = match route {
+            Err(Refusal::UnknownPath) if switches.fault(Fault::AnyPath) => Ok(Route::Capabilities),
+            route => route,
         };
         match route {
             Err(_) | Ok(Route::Capabilities) if !switches.fault(Fault::OnCapabilities) => {
@@ -100,6 +119,8 @@ impl Provider {
         }
         let answer = if switches.fault(Fault::Redirect) {
             redirect(uri)
+        } else if matches!(route, Ok(Route::NewKey)) && !self.has_room(switches).await {
+            refuse(Refusal::NoKeys, switches)
         } else {
             self.handle(route, uri.query().unwrap_or(""), switches)
         };
@@ -110,6 +131,22 @@ impl Provider {
             count(&self.counters.refused);
         }
         Ok(answer.into_response(switches))
+    }
+
+    /// Whether few enough others wait for a key, after waiting with them.
+    async fn has_room(&self, switches: Snapshot) -> bool {
+        const TOGETHER: Duration = Duration::from_millis(1500);
+        let room = match () {
+            () if switches.fault(Fault::FewAtOnce) => 8,
+            () if switches.fault(Fault::SomeAtOnce) => 40,
+            () => return true,
+        };
+        let before = self.counters.waiting.fetch_add(1, Ordering::SeqCst);
+        if before < room {
+            sleep(TOGETHER).await;
+        }
+        self.counters.waiting.fetch_sub(1, Ordering::SeqCst);
+        before < room
     }
 
     fn handle(&self, route: Result<Route, Refusal>, query: &str, switches: Snapshot) -> Answer {
@@ -133,9 +170,15 @@ impl Provider {
 
     fn perform(&self, route: &Route, query: &str, switches: Snapshot) -> Result<Parts, Refusal> {
         if *route == Route::Capabilities {
+            let elsewhere = ["Elsewhere".to_owned()];
             let message = Message::Capabilities {
                 id: &self.id,
-                remotes: &self.remotes,
+                remotes: if switches.fault(Fault::WrongList) {
+                    &elsewhere
+                } else {
+                    &self.remotes
+                },
+                number: self.counters.requests.load(Ordering::Relaxed),
             };
             return Ok(message::write(&message, switches));
         }
@@ -153,7 +196,13 @@ impl Provider {
         };
         match route {
             Route::Entropy => entropy(parameter("minentropy")?, switches),
-            Route::NewKey => self.new_key(parameter("remoteSystemID")?, parameter("size")?, switches),
+            Route::NewKey => {
+                let first = parameters.first().map(|(name, _)| name.as_str());
+                if switches.fault(Fault::FixedOrder) && first.is_some_and(|name| name != "remoteSystemID") {
+                    return Err(Refusal::BadRequest("remoteSystemID must come first"));
+                }
+                self.new_key(parameter("remoteSystemID")?, parameter("size")?, switches)
+            }
             Route::KeyById(key_id) => {
                 self.key_by_id(key_id, parameter("remoteSystemID")?, parameter("size")?, switches)
             }
@@ -162,12 +211,34 @@ impl Provider {
     }
 
     fn new_key(&self, remote: Option<&str>, size: Option<&str>, switches: Snapshot) -> Result<Parts, Refusal> {
-        let remote = self.remote(remote)?;
+        if switches.fault(Fault::OneDirection) && self.is_second {
+            return Err(Refusal::NoIssuer);
+        }
+        let remote = match self.remote(remote, switches) {
+            Err(_) if switches.fault(Fault::AnyRemote) => self.remotes.first().map_or("", String::as_str),
+            remote => remote?,
+        };
         // draft 4.2.2: 256 bits unless asked otherwise
-        let size = size.map_or(Ok(BitLength::DEFAULT), |text| key_size(text, switches))?;
+        let size = size.map_or_else(|| Ok(default_size(switches)), |text| key_size(text, switches))?;
+        if switches.fault(Fault::FewKeys) && self.counters.keys_issued.load(Ordering::SeqCst) >= FEW_KEYS {
+            return Err(Refusal::NoKeys);
+        }
         let (id, key) = self.book.issue(&self.secret, &self.id, remote, size)?;
+        let key = self.shaped(&id, key, switches)?;
         count(&self.counters.keys_issued);
-        key_message(&id, &key, switches)
+        let form = match () {
+            () if switches.quirk(Quirk::LongKeyIds) => Some([&id[..], &[0xA5; 17]].concat()),
+            () if switches.fault(Fault::KeyIdFromKey) => Some(digest(&digest::SHA256, &key)[..16].to_vec()),
+            () if switches.fault(Fault::RepeatedKeyIds) => Some(vec![0x5A; 16]),
+            () => None,
+        };
+        match form {
+            None => key_message(&id, &key, switches),
+            Some(form) => {
+                self.secret.alias(&id, form.clone());
+                key_message(&form, &key, switches)
+            }
+        }
     }
 
     fn key_by_id(
@@ -177,42 +248,118 @@ impl Provider {
         size: Option<&str>,
         switches: Snapshot,
     ) -> Result<Parts, Refusal> {
-        let unbound = switches.quirk(Quirk::UnboundKeys);
-        let issuer = if unbound { "" } else { self.remote(remote)? };
         let octets = Zeroizing::new(base16ct::mixed::decode_vec(key_id).unwrap_or_default());
+        if switches.fault(Fault::InventsKeys) && octets.len() != 16 {
+            return key_message(&[0; 16], &random(32)?, switches);
+        }
+        let issuer = match self.remote(remote, switches) {
+            Ok(issuer) => issuer,
+            Err(refusal) => {
+                if switches.fault(Fault::Impatient) {
+                    self.wipe(&octets);
+                }
+                return Err(refusal);
+            }
+        };
+        self.bound_key(key_id, &octets, issuer, size, switches)
+    }
+
+    fn bound_key(
+        &self,
+        key_id: &str,
+        octets: &[u8],
+        issuer: &str,
+        size: Option<&str>,
+        switches: Snapshot,
+    ) -> Result<Parts, Refusal> {
         if octets.is_empty() || (switches.quirk(Quirk::KeyId32Only) && key_id.len() != 32) {
             return Err(Refusal::BadValue("the keyId is malformed"));
         }
-        let mut id: KeyIdBytes = octets.as_slice().try_into().map_err(|_| Refusal::UnknownKey)?;
+        let given = message::digits(octets, switches);
+        if switches.quirk(Quirk::CaseSensitiveKeyIds) && key_id.as_bytes() != given.as_slice() {
+            return Err(Refusal::UnknownKey);
+        }
+        let id: KeyIdBytes = self.secret.resolve(octets).ok_or(Refusal::UnknownKey)?;
         // Table 2 has no size here; one that is given anyway must be the key's
         if let Some(size) = size
             && key_size(size, switches)?.bytes() != key_bytes(&id)
         {
             return Err(Refusal::BadValue("size is not that of the key"));
         }
-        let give = |issuer: &str| self.book.give(&self.secret, &id, issuer, &self.id);
-        let key = if unbound {
+        let again = switches.fault(Fault::GivesTwice);
+        let give = |issuer: &str| self.book.give(&self.secret, &id, issuer, &self.id, again);
+        let mut key = if switches.quirk(Quirk::UnboundKeys) {
             // whoever of the listed ones made it
-            let made = self.remotes.iter().find_map(|listed| give(listed).ok());
-            made.ok_or(NoKey::NotFound)?
+            self.remotes
+                .iter()
+                .find_map(|listed| give(listed).ok())
+                .ok_or(NoKey::NotFound)
         } else {
-            give(issuer)?
+            give(issuer)
         };
-        count(&self.counters.keys_delivered);
-        if switches.fault(Fault::WrongKeyId) {
-            id[0] ^= 0xFF;
+        if key.is_err() && switches.quirk(Quirk::IssuerGivesAgain) {
+            let made_here = |peer: &String| self.book.give(&self.secret, &id, &self.id, peer, false).ok();
+            key = self.remotes.iter().find_map(made_here).ok_or(NoKey::NotFound);
         }
-        key_message(&id, &key, switches)
+        if key.is_err() && switches.fault(Fault::Impatient) {
+            self.wipe(octets);
+        }
+        let mut key = self.shaped(&id, key?, switches)?;
+        if switches.fault(Fault::OtherKeys) {
+            key.iter_mut().for_each(|byte| *byte ^= 0xFF);
+        }
+        count(&self.counters.keys_delivered);
+        let mut shown = octets.to_vec();
+        if switches.fault(Fault::WrongKeyId) {
+            shown[0] ^= 0xFF;
+        }
+        key_message(&shown, &key, switches)
+    }
+
+    /// Nobody gets this key any more.
+    fn wipe(&self, octets: &[u8]) {
+        if let Some(id) = self.secret.resolve(octets) {
+            for issuer in &self.remotes {
+                // it may be another's, or given already
+                drop(self.book.give(&self.secret, &id, issuer, &self.id, false));
+            }
+        }
+    }
+
+    /// A key as the faults would have it, the same at both ends.
+    fn shaped(
+        &self,
+        id: &KeyIdBytes,
+        mut key: Zeroizing<Vec<u8>>,
+        switches: Snapshot,
+    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        if switches.fault(Fault::RepeatedKeys) {
+            key = self.secret.of_size(key.len()).map_err(|_| Refusal::Internal)?;
+        }
+        if switches.fault(Fault::KeyFromKeyId) {
+            let hash = digest(&digest::SHA256, id);
+            let length = key.len();
+            key = Zeroizing::new(hash.iter().copied().cycle().take(length).collect());
+        }
+        if switches.fault(Fault::Biased) {
+            key.iter_mut().for_each(|byte| *byte &= 0x7F);
+        }
+        Ok(key)
     }
 
     /// The remote of a request, when this provider shares keys with it.
-    fn remote<'a>(&self, remote: Option<&'a str>) -> Result<&'a str, Refusal> {
+    fn remote<'a>(&self, remote: Option<&'a str>, switches: Snapshot) -> Result<&'a str, Refusal> {
         let remote = remote.ok_or(Refusal::BadRequest("remoteSystemID is missing"))?;
         match SystemId::new(remote) {
             Err(_) => Err(Refusal::BadRequest("remoteSystemID is no identifier")),
             Ok(id) if id.is_pattern() => Err(Refusal::BadRequest("remoteSystemID must not be a pattern")),
             // draft 4.1.2: the list may have patterns
             Ok(_) if matches_remote(&self.remotes, remote) => Ok(remote),
+            Ok(_)
+                if switches.quirk(Quirk::PrefixPatterns) && self.remotes.iter().any(|entry| begins(entry, remote)) =>
+            {
+                Ok(remote)
+            }
             Ok(_) => Err(Refusal::BadRequest("remoteSystemID is not one of this Key Provider's")),
         }
     }
@@ -245,7 +392,9 @@ impl Answer {
     fn into_response(mut self, switches: Snapshot) -> Response<Body> {
         let headers = &mut self.headers;
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if !switches.quirk(Quirk::NoCacheControl) {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
         if switches.quirk(Quirk::ConnectionClose) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -261,6 +410,9 @@ impl Answer {
             for _ in 0..10_000 {
                 headers.append(padding.clone(), HeaderValue::from_static("x"));
             }
+        }
+        if switches.quirk(Quirk::EmptyErrors) && self.status.is_client_error() {
+            self.parts.clear();
         }
         let mut body = Body::new(self.parts);
         if switches.quirk(Quirk::Chunked) {
@@ -282,14 +434,26 @@ impl Answer {
 fn entropy(minentropy: Option<&str>, switches: Snapshot) -> Result<Parts, Refusal> {
     // draft 4.3: 256 bits unless asked otherwise
     let bits = match minentropy {
-        None => BitLength::DEFAULT.bits(),
+        None => default_size(switches).bits(),
+        Some(text) if switches.fault(Fault::AnySize) && number(text).is_none_or(|bits| bits < 8) => {
+            default_size(switches).bits()
+        }
         Some(text) => number(text)
             .filter(|&bits| (8..=BitLength::MAX.bits()).contains(&bits) && known_size(bits, switches))
             .ok_or(Refusal::BadValue("minentropy must be a number of bits from 8 to 65536"))?,
     };
-    let mut random = Zeroizing::new(vec![0; bits.div_ceil(8) as usize]);
     // draft Table 9: 503 when there is no random generator
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| Refusal::NoEntropy)?;
+    let mut random = random(bits.div_ceil(8) as usize).map_err(|_| Refusal::NoEntropy)?;
+    if switches.fault(Fault::RepeatedEntropy) {
+        let constant = digest(&digest::SHA256, b"no entropy");
+        random
+            .iter_mut()
+            .zip(constant.iter().cycle())
+            .for_each(|(byte, same)| *byte = *same);
+    }
+    if switches.fault(Fault::Biased) {
+        random.iter_mut().for_each(|byte| *byte &= 0x7F);
+    }
     let mut random_str = message::digits(&random, switches);
     message::spoil(&mut random_str, random.len(), false, switches);
     if switches.fault(Fault::EchoKeyInError) {
@@ -299,7 +463,27 @@ fn entropy(minentropy: Option<&str>, switches: Snapshot) -> Result<Parts, Refusa
     Ok(message::write(&Message::Entropy { random_str, bits }, switches))
 }
 
-fn key_message(id: &KeyIdBytes, bytes: &[u8], switches: Snapshot) -> Result<Parts, Refusal> {
+fn random(bytes: usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    let mut random = Zeroizing::new(vec![0; bytes]);
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| Refusal::Internal)?;
+    Ok(random)
+}
+
+fn digest(algorithm: &'static digest::Algorithm, data: &[u8]) -> Vec<u8> {
+    digest::digest(algorithm, data).as_ref().to_vec()
+}
+
+/// Whether the beginning of an id matches an entry, as a regular expression without an end does.
+fn begins(entry: &str, id: &str) -> bool {
+    SystemId::new(entry).is_ok_and(|entry| entry.is_pattern()) && matches_remote([format!("{entry}*")], id)
+}
+
+fn default_size(switches: Snapshot) -> BitLength {
+    let small = BitLength::new(128).ok().filter(|_| switches.quirk(Quirk::Default128));
+    small.unwrap_or(BitLength::DEFAULT)
+}
+
+fn key_message(id: &[u8], bytes: &[u8], switches: Snapshot) -> Result<Parts, Refusal> {
     let key_id = message::digits(id, switches);
     let mut key = message::digits(bytes, switches);
     message::spoil(&mut key, bytes.len(), true, switches);
@@ -314,9 +498,10 @@ fn key_message(id: &KeyIdBytes, bytes: &[u8], switches: Snapshot) -> Result<Part
 }
 
 fn key_size(text: &str, switches: Snapshot) -> Result<BitLength, Refusal> {
-    number(text)
+    let size = number(text)
         .filter(|&bits| known_size(bits, switches))
-        .and_then(|bits| BitLength::new(bits.into()).ok())
+        .and_then(|bits| BitLength::new(bits.into()).ok());
+    size.or_else(|| switches.fault(Fault::AnySize).then(|| default_size(switches)))
         .ok_or(Refusal::BadValue("size must be a multiple of 8 from 8 to 65536 bits"))
 }
 
@@ -347,13 +532,32 @@ fn refuse(refusal: Refusal, switches: Snapshot) -> Answer {
     } else {
         StatusCode::BAD_REQUEST
     };
-    let json = |status, text: &str| Answer::new(status, "application/json", vec![message::error(text)]);
+    let json = |status, text: &str| {
+        let talk = if switches.fault(Fault::TalkativeErrors) {
+            " (00112233445566778899aabbccddeeff)"
+        } else {
+            ""
+        };
+        Answer::new(
+            status,
+            "application/json",
+            vec![message::error(&format!("{text}{talk}"))],
+        )
+    };
     match refusal {
+        Refusal::UnknownPath if switches.quirk(Quirk::UnknownPath405) => {
+            json(StatusCode::METHOD_NOT_ALLOWED, "only GET is supported")
+        }
         Refusal::UnknownPath => json(StatusCode::NOT_FOUND, "there is no such path"),
+        Refusal::WrongMethod if switches.quirk(Quirk::Method400) => {
+            json(StatusCode::BAD_REQUEST, "only GET is supported")
+        }
         Refusal::WrongMethod => {
             let allow = HeaderValue::from_static("GET");
             json(StatusCode::METHOD_NOT_ALLOWED, "only GET is supported").with(header::ALLOW, allow)
         }
+        Refusal::NoIssuer => json(StatusCode::FORBIDDEN, "this Key Provider makes no keys"),
+        Refusal::NoKeys => json(StatusCode::SERVICE_UNAVAILABLE, "no more keys"),
         Refusal::BadRequest(text) => json(StatusCode::BAD_REQUEST, text),
         Refusal::BadValue(text) => json(bad_value, text),
         Refusal::UnknownKey if switches.quirk(Quirk::NotFoundUnknownKey) => {

@@ -113,8 +113,38 @@ switches! {
         /// Takes pre-shared keys as Python's ssl module does: bound to SHA-256 in TLS 1.3, and in TLS 1.2 without
         /// Diffie-Hellman parameters, so that plain PSK is all that works there.
         PskNoDh = "psk-no-dh",
-        /// Gives a key by its keyId whatever remote is named.
+        /// Gives a key by its keyId whichever remote of its list is named.
         UnboundKeys = "unbound-keys",
+        /// Finds a key only by the letters in which it gave the keyId.
+        CaseSensitiveKeyIds = "case-sensitive-key-ids",
+        /// Matches patterns from their beginning only, so that ids with more behind a match are served too.
+        PrefixPatterns = "prefix-patterns",
+        /// Gives a key by its keyId at the Key Provider that made it, too.
+        IssuerGivesAgain = "issuer-gives-again",
+        /// Sends no `Cache-Control`.
+        NoCacheControl = "no-cache-control",
+        /// Gives 128 bits where no size or minentropy is asked for.
+        Default128 = "default-128",
+        /// Makes keyIds of 66 digits.
+        LongKeyIds = "long-key-ids",
+        /// Describes its algorithm in more than 16 bytes.
+        LongAlgorithm = "long-algorithm",
+        /// Answers 400 to methods other than GET.
+        Method400 = "method-400",
+        /// Answers 405 for paths that Table 2 does not have.
+        UnknownPath405 = "unknown-path-405",
+        /// Offers clients without a pre-shared key TLS 1.3 alone, and no post-quantum key exchange.
+        NoMlKem = "no-ml-kem",
+        /// Answers errors without a body.
+        EmptyErrors = "empty-errors",
+        /// Keeps a connection open that the client wants closed.
+        IgnoresConnectionClose = "ignores-connection-close",
+        /// Takes pre-shared keys in TLS 1.2 without a fresh key exchange only.
+        NoForwardSecrecy = "no-forward-secrecy",
+        /// Takes pre-shared keys in TLS 1.0 and 1.1 too.
+        OldTls = "old-tls",
+        /// Takes pre-shared keys in suites of TLS 1.2 without encryption too.
+        NullSuites = "null-suites",
     }
 }
 
@@ -170,6 +200,56 @@ switches! {
         OddKey = "odd-key",
         /// Answers 400 with an error text that has the key or randomStr in it.
         EchoKeyInError = "echo-key-in-error",
+        /// Denies in the capabilities that there are keys and entropy, and gives both.
+        FalseFlags = "false-flags",
+        /// Lists another remote than the one that it shares keys with.
+        WrongList = "wrong-list",
+        /// Gives other capabilities each time.
+        UnstableCapabilities = "unstable-capabilities",
+        /// Answers with the capabilities on paths that Table 2 does not have.
+        AnyPath = "any-path",
+        /// Takes other methods for GET.
+        AnyMethod = "any-method",
+        /// Answers the first of several requests that come at once, and closes the connection without saying so.
+        LosesPipelined = "loses-pipelined",
+        /// Takes every text as a size or minentropy, and gives the default for what is none.
+        AnySize = "any-size",
+        /// Refuses a size in front of the remote.
+        FixedOrder = "fixed-order",
+        /// Makes keys for remotes that are not in its list, and without one.
+        AnyRemote = "any-remote",
+        /// Makes a key that is a hash of its keyId.
+        KeyFromKeyId = "key-from-key-id",
+        /// Makes a keyId that is a hash of its key.
+        KeyIdFromKey = "key-id-from-key",
+        /// Gives a key for a malformed keyId.
+        InventsKeys = "invents-keys",
+        /// Gives another key by the keyId than was given when it was made.
+        OtherKeys = "other-keys",
+        /// Gives a key by its keyId as often as asked.
+        GivesTwice = "gives-twice",
+        /// Bob makes no keys (403).
+        OneDirection = "one-direction",
+        /// Wipes a key when it is asked for with another remote.
+        Impatient = "impatient",
+        /// Gives keys and random strings in which the first bit of each byte is 0.
+        Biased = "biased",
+        /// Gives each key the same keyId.
+        RepeatedKeyIds = "repeated-key-ids",
+        /// Gives the same key for each keyId of a size.
+        RepeatedKeys = "repeated-keys",
+        /// Gives the same random string each time.
+        RepeatedEntropy = "repeated-entropy",
+        /// Writes 32 hexadecimal digits into each error.
+        TalkativeErrors = "talkative-errors",
+        /// Answers 503 where more than eight new keys are asked for within a second and a half.
+        FewAtOnce = "few-at-once",
+        /// Answers 503 where more than 40 new keys are asked for within a second and a half.
+        SomeAtOnce = "some-at-once",
+        /// Closes new connections while 40 are open.
+        FewConnections = "few-connections",
+        /// Answers 503 on `/key` once both sides together have made ten keys.
+        FewKeys = "few-keys",
         /// Lets all other faults act on `/capabilities` too (key-500 and entropy-503 included).
         OnCapabilities = "on-capabilities",
     }
@@ -235,8 +315,21 @@ impl Snapshot {
         self.faults & fault.bit() != 0
     }
 
+    /// For `/capabilities` and for paths that Table 2 does not have: only the faults that are about these.
     pub(crate) fn without_faults(self) -> Self {
-        Self { faults: 0, ..self }
+        const KEPT: [Fault; 6] = [
+            Fault::FalseFlags,
+            Fault::WrongList,
+            Fault::UnstableCapabilities,
+            Fault::AnyPath,
+            Fault::AnyMethod,
+            Fault::TalkativeErrors,
+        ];
+        let kept = KEPT.iter().fold(0, |set, fault| set | fault.bit());
+        Self {
+            faults: self.faults & kept,
+            ..self
+        }
     }
 }
 

@@ -165,8 +165,18 @@ fn json_can_be_called_html() {
 }
 
 #[test]
-fn a_key_can_be_given_to_whoever_names_its_id() {
-    let pair = with(Quirk::UnboundKeys);
+fn a_key_can_be_given_to_every_remote_of_the_list() {
+    let pair = start(PairOptions {
+        bob: SideOptions {
+            remotes: vec!["Alice".to_owned(), "Eve".to_owned()],
+            ..SideOptions::new("Bob", "Alice")
+        },
+        quirks: vec![Quirk::UnboundKeys],
+        ..PairOptions::default()
+    });
+    let (id, _) = new_key(&pair);
+    let stranger = format!("/key/{id}?remoteSystemID=Mallory");
+    assert_eq!(get(&pair, pair.bob(), &stranger).status, 400);
     let (id, key) = new_key(&pair);
     let target = format!("/key/{id}?remoteSystemID=Eve");
     let reply = get(&pair, pair.bob(), &target);
