@@ -12,7 +12,8 @@
 //! ```
 //!
 //! * [`Id`] is the list of checks, [`Profile`] what matters to a device, [`Report`] what was found.
-//! * [`text`], [`json`], [`junit`] and [`html`] are the forms of a report.
+//! * [`text`], [`json`], [`junit`] and [`html`] are the forms of a report, [`summary`] its shortest.
+//! * No check passes without its [`Control`]: a refusal shows something only where a good request is served.
 //!
 //! It takes no more keys than [`Examination::budget`] says. A key is compared in constant time, wiped at once, and is
 //! in no report: what is remembered of it is a salted hash, and counts of its bits and bytes, both for as long as the
@@ -21,12 +22,14 @@
 mod catalogue;
 mod examine;
 mod profile;
+mod recipes;
 mod render;
 mod report;
 mod statistics;
 
-pub use catalogue::{Group, Id, Level};
+pub use catalogue::{Control, Group, Id, Level};
 pub use examine::{Examination, Progress, examine};
 pub use profile::Profile;
-pub use render::{check_lines, html, json, json_value, junit, shown, summary_lines, text};
+pub use recipes::Recipe;
+pub use render::{check_lines, html, json, json_value, junit, shown, summary, summary_lines, text};
 pub use report::{Check, Keys, Outcome, Report, Sample, Verdict};

@@ -31,7 +31,8 @@ impl Outcome {
     }
 }
 
-/// One check and what became of it. Texts are ours: nothing of a reply is in them but numbers, ids and names of suites.
+/// One check and what became of it. Texts are ours: nothing of a reply is in them but numbers, ids and names of suites,
+/// except for `provider_text`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     /// Which.
@@ -44,6 +45,11 @@ pub struct Check {
     pub message: String,
     /// What to do; empty when it passed.
     pub remedy: String,
+    /// Whether it passed with something to know, so that the message is shown all the same.
+    pub remark: bool,
+    /// What the Key Provider wrote in its own error (status 500 and above), redacted as
+    /// [`Error::provider_text`](skip_client::Error::provider_text); empty when it wrote nothing.
+    pub provider_text: String,
     /// The requests that were made for it, and what came.
     pub evidence: Vec<String>,
 }

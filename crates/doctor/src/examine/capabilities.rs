@@ -2,12 +2,11 @@
 
 use skip_client::{Capabilities, MessageKind, ProbeReply, Problem, Rules, Severity, TypedRequest, validate};
 
-use crate::catalogue::Id;
+use crate::catalogue::{Control, Id};
 
 use super::message::told;
 use super::session::{At, Session, sentence};
 
-const NONE: &str = "There are no capabilities.";
 const TARGET: &str = "/capabilities";
 /// What Cisco IOS XR has room for.
 const IOS_XR: usize = 18;
@@ -15,12 +14,17 @@ const IOS_XR: usize = 18;
 const ALGORITHM: usize = 16;
 
 pub(super) fn run(session: &mut Session<'_>) {
+    if session.is_down {
+        let why = session.why_not(Control::Service).unwrap_or_default();
+        return session.lose(Control::Capabilities, why);
+    }
     let reply = match session.ask(At::Here, "GET", TARGET, TARGET) {
         Ok(reply) => reply,
         Err(error) => {
             session.broken_with(Id::CapabilitiesSchema, sentence(error.message()), error.hint());
-            session.skip(Id::HttpJson, NONE);
-            return skip_rest(session, NONE);
+            session.lose(Control::Capabilities, "There are no capabilities.");
+            session.begins(&OF_MEMBERS);
+            return;
         }
     };
     let problems = validate(MessageKind::Capabilities, reply.response.body.as_slice(), Rules::Strict);
@@ -43,33 +47,41 @@ pub(super) fn run(session: &mut Session<'_>) {
     } else {
         session.broken(Id::CapabilitiesSchema, sentence(&told(&errors)));
     }
-    json_type(session, &reply);
     let Ok(found) = found else {
-        return skip_rest(session, "The capabilities cannot be read.");
+        session.lose(Control::Capabilities, "The capabilities cannot be read.");
+        session.begins(&OF_MEMBERS);
+        return;
     };
+    session.establish(Control::Capabilities);
+    session.content_type = Some(essence(&reply));
     ids(session, &found, &problems);
-    let stable = session.connect(At::Here).and_then(|mut other| {
-        let control = session.control(At::Here);
-        other.send("GET", TARGET, &control).and_then(|reply| read(&reply))
-    });
-    session.judge(
-        Id::CapabilitiesStable,
-        stable.is_ok_and(|other| other == found),
-        "A second connection gets the same.",
-        "A second connection gets something else.",
-    );
+    if session.begins(&[Id::CapabilitiesStable]) {
+        stable(session, &found);
+    }
     session.capabilities = Some(found);
 }
 
-/// The flags are asked of the methods themselves, later.
-fn skip_rest(session: &mut Session<'_>, why: &str) {
-    for id in [
-        Id::CapabilitiesIds,
-        Id::CapabilitiesIdLength,
-        Id::CapabilitiesAlgorithm,
-        Id::CapabilitiesStable,
-    ] {
-        session.skip(id, why);
+/// What is read in the members. The flags are asked of the methods themselves, later.
+const OF_MEMBERS: [Id; 4] = [
+    Id::CapabilitiesIds,
+    Id::CapabilitiesIdLength,
+    Id::CapabilitiesAlgorithm,
+    Id::CapabilitiesStable,
+];
+
+fn stable(session: &mut Session<'_>, found: &Capabilities) {
+    let other = session.connect(At::Here).and_then(|mut other| {
+        let deadlines = session.deadlines(At::Here);
+        other.send("GET", TARGET, &deadlines).and_then(|reply| read(&reply))
+    });
+    match other {
+        Ok(other) => session.judge(
+            Id::CapabilitiesStable,
+            other == *found,
+            "A second connection gets the same.",
+            "A second connection gets something else.",
+        ),
+        Err(error) => session.skip(Id::CapabilitiesStable, sentence(error.message())),
     }
 }
 
@@ -107,24 +119,11 @@ fn read(reply: &ProbeReply) -> Result<Capabilities, skip_client::Error> {
     TypedRequest::capabilities().parse(response.status, &response.headers, body, Rules::Lenient)
 }
 
-fn json_type(session: &mut Session<'_>, reply: &ProbeReply) {
+/// The Content-Type without its parameters.
+fn essence(reply: &ProbeReply) -> String {
     let content_type = reply.response.headers.content_type.as_deref().unwrap_or_default();
-    let essence = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    session.judge(
-        Id::HttpJson,
-        essence == "application/json",
-        "Content-Type is application/json.",
-        if essence.is_empty() {
-            "There is no Content-Type."
-        } else {
-            "Content-Type is something else than application/json."
-        },
-    );
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
 }
 
 fn ids(session: &mut Session<'_>, found: &Capabilities, problems: &[Problem]) {

@@ -2,7 +2,7 @@
 
 use skip_client::{BitLength, Capabilities, Entropy, Error, Request, Secret};
 
-use crate::catalogue::{Group, Id};
+use crate::catalogue::{Control, Group, Id};
 use crate::statistics::{Counts, Finding};
 
 use super::key::judge_flag;
@@ -11,40 +11,46 @@ use super::session::{At, Session, sentence};
 
 const SIZES: [u64; 5] = [128, 192, 256, 384, 512];
 const LARGEST: u64 = 4096;
-const ODD: [&str; 3] = ["0", "-1", "x"];
+const ODD: [&str; 3] = ["x", "-1", "0"];
 
 pub(super) fn run(session: &mut Session<'_>) {
+    if !session.wants_any_of(Group::Entropy) {
+        return;
+    }
     let first = match ask(session, None) {
         Ok(read) => read,
         Err(error) => {
             session.skip(Id::CapabilitiesEntropyFlag, "GET /entropy was not answered.");
             session.broken_with(Id::EntropyAvailable, sentence(error.message()), error.hint());
-            return session.skip_rest(Group::Entropy, "GET /entropy was not answered.");
+            return without_entropy(session, "GET /entropy was not answered (entropy-available).");
         }
     };
     let offers = session.capabilities.as_ref().map(Capabilities::supports_entropy);
-    match offers {
-        Some(offers) => judge_flag(
-            session,
-            Id::CapabilitiesEntropyFlag,
-            "GET /entropy",
-            offers,
-            first.status,
-        ),
-        None => session.skip(Id::CapabilitiesEntropyFlag, "The capabilities cannot be read."),
-    }
+    judge_flag(
+        session,
+        Id::CapabilitiesEntropyFlag,
+        "GET /entropy",
+        offers,
+        first.status,
+    );
     if !first.is_success() {
         if offers == Some(false) {
-            return session.skip_rest(Group::Entropy, "The Key Provider does not offer entropy, and says so.");
+            return without_entropy(session, "The Key Provider does not offer entropy, and says so.");
         }
-        let message = format!("GET /entropy answers with {}.", first.status);
+        let message = format!("GET /entropy is answered with status {}.", first.status);
         if first.status == 503 {
             session.warn(Id::EntropyAvailable, message);
+        } else if session.is_broken(Id::CapabilitiesEntropyFlag) {
+            session.skip(
+                Id::EntropyAvailable,
+                "GET /entropy is not there (capabilities-entropy-flag).",
+            );
         } else {
             session.broken(Id::EntropyAvailable, message);
         }
-        return session.skip_rest(Group::Entropy, "No entropy came.");
+        return without_entropy(session, "No entropy came (entropy-available).");
     }
+    session.establish(Control::Entropy);
     session.pass(Id::EntropyAvailable, "GET /entropy was answered with status 200.");
     schema(session, &first);
     let mut seen = Seen {
@@ -54,10 +60,27 @@ pub(super) fn run(session: &mut Session<'_>) {
     };
     default_size(session, &first);
     seen.take(first);
-    sizes(session, &mut seen);
-    odd_sizes(session);
+    let needs_sizes = [
+        Id::EntropySizeKept,
+        Id::EntropySizes,
+        Id::EntropyOddSizes,
+        Id::EntropyDistinct,
+        Id::EntropyStatistics,
+    ];
+    if session.wants(&needs_sizes) {
+        sizes(session, &mut seen);
+    }
+    if session.begins(&[Id::EntropyOddSizes]) {
+        odd_sizes(session);
+    }
     seen.judge(session);
     session.skip_rest(Group::Entropy, "No entropy came that could be used.");
+}
+
+fn without_entropy(session: &mut Session<'_>, why: &str) {
+    session.lose(Control::Entropy, why);
+    session.lose(Control::SizedEntropy, why);
+    session.skip_rest(Group::Entropy, why);
 }
 
 /// The strings of one run; wiped at its end.
@@ -93,6 +116,12 @@ impl Seen {
                 !repeated,
                 format!("{number} random strings differ."),
                 "A random string came twice, or is the beginning of another.",
+            );
+        }
+        if session.is_broken(Id::EntropyDistinct) {
+            return session.skip(
+                Id::EntropyStatistics,
+                "Equal strings are not worth counting (entropy-distinct).",
             );
         }
         match self.counts.finding() {
@@ -173,6 +202,7 @@ fn sizes(session: &mut Session<'_>, seen: &mut Seen) {
                         .unwrap_or_default();
                     session.broken(Id::EntropySizeKept, message);
                 } else if read.value.is_some() {
+                    session.establish(Control::SizedEntropy);
                     served.push(bits.to_string());
                 } else if !read.is_success() && bits != LARGEST {
                     refused.push(format!("{bits} ({})", read.status));
@@ -182,11 +212,18 @@ fn sizes(session: &mut Session<'_>, seen: &mut Seen) {
             Err(error) => refused.push(format!("{bits} ({error})")),
         }
     }
+    session.lose(
+        Control::SizedEntropy,
+        "No entropy of a given length came (entropy-sizes, entropy-size-kept).",
+    );
     if served.is_empty() {
         session.skip(Id::EntropySizeKept, "No random string of a given size came.");
     } else {
         let message = format!("For {} bits there were at least as many.", served.join(", "));
         session.pass(Id::EntropySizeKept, message);
+    }
+    if refused.is_empty() && served.is_empty() {
+        return session.skip(Id::EntropySizes, "Entropy came, but none that could be used.");
     }
     session.judge(
         Id::EntropySizes,
@@ -197,19 +234,18 @@ fn sizes(session: &mut Session<'_>, seen: &mut Seen) {
 }
 
 fn odd_sizes(session: &mut Session<'_>) {
-    let mut odd = Vec::new();
     for value in ODD {
         let target = format!("/entropy?minentropy={value}");
-        match session.ask(At::Here, "GET", &target, &target) {
-            Ok(reply) if (400..500).contains(&reply.response.status) => {}
-            Ok(reply) => odd.push(format!("{value} (status {})", reply.response.status)),
-            Err(error) => odd.push(format!("{value} ({error})")),
-        }
+        let answer = match session.ask(At::Here, "GET", &target, &target) {
+            Ok(reply) if (400..500).contains(&reply.response.status) => continue,
+            Ok(reply) => format!("status {}", reply.response.status),
+            Err(error) => error.message().to_owned(),
+        };
+        // the first one proves it
+        return session.broken(
+            Id::EntropyOddSizes,
+            format!("minentropy={value} is not refused ({answer})."),
+        );
     }
-    session.judge(
-        Id::EntropyOddSizes,
-        odd.is_empty(),
-        format!("Refused: minentropy={}.", ODD.join(", ")),
-        format!("Not refused: {}.", odd.join(", ")),
-    );
+    session.pass(Id::EntropyOddSizes, format!("Refused: minentropy={}.", ODD.join(", ")));
 }

@@ -1,23 +1,55 @@
 //! Requests that every web server gets.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use crate::catalogue::Id;
 
 use super::key::remote;
 use super::session::{At, NotAsked, Session, sentence};
 
 /// POST /key may make one.
-pub(super) const MOST_KEYS: u32 = 1;
+pub(super) fn most_keys(checks: &[Id]) -> u32 {
+    u32::from(METHODS.iter().any(|id| checks.contains(id)))
+}
+
+const METHODS: [Id; 2] = [Id::HttpMethodRefused, Id::HttpMethodStatus];
 
 const TARGET: &str = "/capabilities";
 
 pub(super) fn run(session: &mut Session<'_>) {
-    unknown_path(session);
-    methods(session);
-    keep_alive(session);
-    pipelining(session);
-    percent_encoding(session);
+    if session.begins(&[Id::HttpJson]) {
+        json_type(session);
+    }
+    if session.begins(&[Id::HttpUnknownPath]) {
+        unknown_path(session);
+    }
+    if session.begins(&METHODS) {
+        methods(session);
+    }
+    if session.begins(&[Id::HttpKeepAlive]) {
+        keep_alive(session);
+    }
+    if session.begins(&[Id::HttpPipelining]) {
+        pipelining(session);
+    }
+    if session.begins(&[Id::HttpConnectionClose]) {
+        session.skip(Id::HttpConnectionClose, "The end of a connection was not seen.");
+    }
+    if session.begins(&[Id::HttpPercentEncoding]) {
+        percent_encoding(session);
+    }
+}
+
+fn json_type(session: &mut Session<'_>) {
+    let essence = session.content_type.clone().unwrap_or_default();
+    session.judge(
+        Id::HttpJson,
+        essence == "application/json",
+        "Content-Type is application/json.",
+        if essence.is_empty() {
+            "There is no Content-Type."
+        } else {
+            "Content-Type is something else than application/json."
+        },
+    );
 }
 
 fn unknown_path(session: &mut Session<'_>) {
@@ -32,7 +64,7 @@ fn unknown_path(session: &mut Session<'_>) {
                 format!("The status is {status}."),
             );
         }
-        Err(error) => session.broken(Id::HttpUnknownPath, sentence(error.message())),
+        Err(error) => session.broken_with(Id::HttpUnknownPath, sentence(error.message()), error.hint()),
     }
 }
 
@@ -42,9 +74,9 @@ fn methods(session: &mut Session<'_>) {
         attempts.push((method, TARGET.to_owned(), TARGET));
     }
     attempts.push(("POST", "/entropy".into(), "/entropy"));
-    if let Some(remote) = remote(session) {
-        let remote = utf8_percent_encode(&remote, NON_ALPHANUMERIC);
-        attempts.push(("POST", format!("/key?remoteSystemID={remote}"), "/key"));
+    let key = remote(session).and_then(|remote| skip_client::SystemId::new(&remote).ok());
+    if let Some(target) = key.and_then(|remote| Session::key_target(&remote, "").ok()) {
+        attempts.push(("POST", target, "/key"));
     }
     let (mut served, mut other) = (Vec::new(), Vec::new());
     for (method, target, shown) in attempts {
@@ -60,7 +92,7 @@ fn methods(session: &mut Session<'_>) {
             }
             Ok(_) => {}
             Err(NotAsked::Failed(_)) => other.push(format!("no reply for {method} {shown}")),
-            Err(NotAsked::Budget) => session.note(format!("{method} {shown}: not asked, the budget is used up")),
+            Err(NotAsked::NoKeys(why)) => session.note(format!("{method} {shown}: not asked. {why}")),
         }
     }
     session.judge(
@@ -69,11 +101,14 @@ fn methods(session: &mut Session<'_>) {
         "POST, PUT, DELETE and PATCH are refused.",
         format!("Served with a success: {}.", served.join(", ")),
     );
+    if !served.is_empty() {
+        return session.skip(Id::HttpMethodStatus, "They are not refused (http-method-refused).");
+    }
     session.judge(
         Id::HttpMethodStatus,
-        served.is_empty() && other.is_empty(),
+        other.is_empty(),
         "The status is 405.",
-        format!("Instead of 405: {}.", [served, other].concat().join(", ")),
+        format!("Instead of 405: {}.", other.join(", ")),
     );
 }
 
@@ -81,7 +116,7 @@ fn keep_alive(session: &mut Session<'_>) {
     const REQUESTS: usize = 3;
     let result = session.connect(At::Here).and_then(|mut connection| {
         for asked in 1..=REQUESTS {
-            let reply = connection.send("GET", TARGET, &session.control(At::Here))?;
+            let reply = connection.send("GET", TARGET, &session.deadlines(At::Here))?;
             if asked < REQUESTS && !reply.keeps_alive {
                 return Ok(asked);
             }
@@ -102,7 +137,7 @@ fn pipelining(session: &mut Session<'_>) {
     const REQUESTS: usize = 3;
     let replies = session
         .connect(At::Here)
-        .and_then(|mut connection| connection.pipeline(TARGET, REQUESTS, &session.control(At::Here)));
+        .and_then(|mut connection| connection.pipeline(TARGET, REQUESTS, &session.deadlines(At::Here)));
     match replies {
         Ok(replies) => {
             let good = replies
@@ -132,19 +167,21 @@ fn pipelining(session: &mut Session<'_>) {
     }
 }
 
-/// The path alone: it costs no key, and servers decode both or neither.
+/// The path alone: it costs no key, and servers decode both or neither. One that serves every path shows nothing.
 fn percent_encoding(session: &mut Session<'_>) {
-    let target = "/%63apabilities";
-    match session.ask(At::Here, "GET", target, target) {
-        Ok(reply) => session.judge(
+    let mut status = |target: &str| {
+        let reply = session.ask(At::Here, "GET", target, target);
+        reply.map(|reply| reply.response.status)
+    };
+    let answers = status("/%6eo-such-path").and_then(|unknown| Ok((unknown, status("/%63apabilities")?)));
+    match answers {
+        Ok((200, _)) => session.skip(Id::HttpPercentEncoding, "Every path is served (http-unknown-path)."),
+        Ok((_, status)) => session.judge(
             Id::HttpPercentEncoding,
-            reply.response.status == 200,
+            status == 200,
             "An encoded letter of a path is decoded.",
-            format!(
-                "An encoded letter of a path is not decoded (status {}).",
-                reply.response.status
-            ),
+            format!("An encoded letter of a path is not decoded (status {status})."),
         ),
-        Err(error) => session.broken(Id::HttpPercentEncoding, sentence(error.message())),
+        Err(error) => session.skip(Id::HttpPercentEncoding, sentence(error.message())),
     }
 }

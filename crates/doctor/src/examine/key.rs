@@ -2,63 +2,129 @@
 
 use openssl::hash::{MessageDigest, hash};
 use openssl::rand::rand_bytes;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use skip_client::{BitLength, Error, Key, KeyId, ProbeReply, Request, Secret, SystemId};
 
-use crate::catalogue::{Group, Id};
+use crate::catalogue::{Control, Group, Id};
 
 use super::message::{Read, judge_schema, read_key, told};
+use super::pattern;
+use super::peer;
 use super::session::{At, NotAsked, Session, sentence};
 
 const SIZES: [u64; 5] = [128, 192, 256, 384, 512];
-/// A fraction of a byte, nothing, less than nothing, far too much, and no number.
-const ODD_SIZES: [&str; 5] = ["0", "7", "-1", "4294967296", "x"];
-/// The default, the sizes, the odd sizes, another order, a missing and an unknown remote.
-pub(super) const MOST_KEYS: u32 = 1 + 5 + 5 + 1 + 2;
-pub(super) const NO_BUDGET: &str = "The budget of keys is used up.";
+/// No number, a fraction of a byte, less than nothing, nothing. None is large: a Key Provider may do what it is told.
+const ODD_SIZES: [&str; 4] = ["x", "7", "-1", "0"];
+const OF_SIZES: [Id; 2] = [Id::KeySizeKept, Id::KeySizes];
+const OF_UNKNOWN: [Id; 2] = [Id::KeyUnknown, Id::KeyUnknownStatus];
 
-/// What the other groups need to know of the first key.
-pub(super) struct Sample {
-    pub remote: SystemId,
+/// The first key, and what each probe may make.
+pub(super) fn most_keys(checks: &[Id]) -> u32 {
+    let wanted = |ids: &[Id]| ids.iter().any(|id| checks.contains(id));
+    let sizes = wanted(&OF_SIZES) || wanted(&[Id::KeyOddSizes, Id::KeyParameters]);
+    let parts = [
+        (wants_keys(checks), 1),
+        (sizes, 5),
+        (wanted(&[Id::KeyOddSizes]), 4),
+        (wanted(&[Id::KeyParameters]), 1),
+        (wanted(&[Id::KeyRemoteNeeded]), 2),
+        (wanted(&[Id::KeyRemotePattern]), pattern::MOST_KEYS),
+    ];
+    parts.iter().filter(|(wanted, _)| *wanted).map(|(_, keys)| keys).sum()
 }
 
-/// `None` when no key came.
-pub(super) fn run(session: &mut Session<'_>) -> Option<Sample> {
+/// Whether a key is needed at all.
+fn wants_keys(checks: &[Id]) -> bool {
+    let needs = |id: &Id| {
+        matches!(id.group(), Group::Key | Group::Peer)
+            || matches!(
+                id,
+                Id::KeyIdDistinct | Id::KeyDistinct | Id::KeyStatistics | Id::Parallel10 | Id::Parallel100
+            )
+    };
+    checks.iter().any(needs)
+}
+
+/// Whether keys come.
+pub(super) fn run(session: &mut Session<'_>) -> bool {
+    if !wants_keys(&session.examination().checks()) {
+        return false;
+    }
     let Some(name) = remote(session) else {
-        skip_all(
+        without_keys(
             session,
             "Nothing says which remote to ask a key for: the capabilities list no single id. Name one.",
         );
-        return None;
+        return false;
     };
     session.report().remote = Some(name.clone());
     let remote = match SystemId::new(&name) {
         Ok(remote) if !remote.is_pattern() => remote,
         _ => {
-            skip_all(session, "The remote cannot be asked for.");
-            return None;
+            without_keys(session, "The remote cannot be asked for.");
+            return false;
         }
     };
     let first = first_key(session, &remote);
-    unknown(session, &remote);
-    // what came, but cannot be used, may be better with a size
-    if !session.is_done(Id::KeySchema) {
-        session.skip_rest(Group::Key, "No key came.");
-        return None;
+    if !session.has(Control::Key) {
+        session.lose(Control::Key, "No key came (key-new).");
+        let why = session.why_not(Control::Key).unwrap_or_default();
+        without_keys(session, &why);
+        return false;
     }
-    if let Some(first) = first {
-        issuer(session, first.key_id(), &remote);
+    let needs_sizes = session.wants(&OF_SIZES) || session.wants(&[Id::KeyOddSizes, Id::KeyParameters]);
+    if needs_sizes {
+        sizes(session, &remote);
     }
-    sizes(session, &remote);
-    odd_sizes(session, &remote);
-    parameters(session, &remote);
-    remote_needed(session, &remote);
+    if session.begins(&[Id::KeyOddSizes]) {
+        odd_sizes(session, &remote);
+    }
+    if session.begins(&[Id::KeyParameters]) {
+        parameters(session, &remote);
+    }
+    if session.begins(&[Id::KeyRemoteNeeded]) {
+        remote_needed(session, &remote);
+    }
+    if session.is_broken(Id::KeyRemoteNeeded) {
+        session.skip(
+            Id::KeyRemotePattern,
+            "Remotes that are in no list are served (key-remote-needed).",
+        );
+    }
+    if session.begins(&[Id::KeyRemotePattern]) {
+        pattern::run(session, &remote);
+    }
+    // what is refused by keyId shows something only where a good keyId is served
+    if session.seen.keys() == 0 {
+        // why is said already
+        let why = "No key came that could be used.";
+        session.lose(Control::KeyById, why);
+        session.lose(Control::PeerKey, why);
+    } else if session.wants(&[
+        Id::KeyIssuer,
+        Id::KeyUnknown,
+        Id::KeyUnknownStatus,
+        Id::PeerOtherDirection,
+    ]) {
+        peer::other_direction(session, &remote);
+    }
+    if session.wants(&[Id::KeyIssuer]) {
+        match &first {
+            Some(first) => issuer(session, first.key_id(), &remote),
+            None => session.skip(Id::KeyIssuer, "No key came that could be used."),
+        }
+    }
+    if session.wants(&OF_UNKNOWN) {
+        unknown(session, &remote);
+    }
     session.skip_rest(Group::Key, "No key came that could be used.");
-    (session.seen.keys() > 0).then_some(Sample { remote })
+    session.seen.keys() > 0
 }
 
-fn skip_all(session: &mut Session<'_>, why: &str) {
-    session.skip(Id::CapabilitiesKeyFlag, why);
+/// Nothing else about keys can be found out.
+fn without_keys(session: &mut Session<'_>, why: &str) {
+    for control in [Control::Key, Control::SizedKey, Control::KeyById, Control::PeerKey] {
+        session.lose(control, why);
+    }
     session.skip_rest(Group::Key, why);
 }
 
@@ -117,12 +183,13 @@ fn first_key(session: &mut Session<'_>, remote: &SystemId) -> Option<Key> {
     let request = Request::new_key(remote, None).ok()?;
     let (reply, read) = match new_key(session, At::Here, &request) {
         Ok(came) => came,
-        Err(NotAsked::Budget) => {
-            skip_all(session, NO_BUDGET);
+        Err(NotAsked::NoKeys(why)) => {
+            session.lose(Control::Key, why);
             return None;
         }
         Err(NotAsked::Failed(error)) => {
             session.broken_with(Id::KeyNew, sentence(error.message()), error.hint());
+            session.lose(Control::Key, format!("No key came: {}.", error.message()));
             session.skip(Id::CapabilitiesKeyFlag, "GET /key was not answered.");
             return None;
         }
@@ -130,13 +197,28 @@ fn first_key(session: &mut Session<'_>, remote: &SystemId) -> Option<Key> {
     flag(session, read.status);
     if !read.is_success() {
         let error = read.error.as_ref();
-        session.broken_with(
-            Id::KeyNew,
-            error.map(|error| sentence(error.message())).unwrap_or_default(),
-            error.map(Error::hint).unwrap_or_default(),
+        session.lose(
+            Control::Key,
+            format!("No key came: GET /key is answered with status {}.", read.status),
         );
+        let offers = session
+            .capabilities
+            .as_ref()
+            .map(skip_client::Capabilities::supports_key);
+        if offers == Some(false) {
+            session.skip(Id::KeyNew, "The Key Provider does not offer keys, and says so.");
+        } else if session.is_broken(Id::CapabilitiesKeyFlag) {
+            session.skip(Id::KeyNew, "GET /key is not there (capabilities-key-flag).");
+        } else {
+            session.broken_with(
+                Id::KeyNew,
+                error.map(|error| sentence(error.message())).unwrap_or_default(),
+                error.map(Error::hint).unwrap_or_default(),
+            );
+        }
         return None;
     }
+    session.establish(Control::Key);
     session.pass(Id::KeyNew, "GET /key was answered with status 200.");
     schema(session, &read);
     let no_store = reply
@@ -180,26 +262,28 @@ fn first_key(session: &mut Session<'_>, remote: &SystemId) -> Option<Key> {
 }
 
 fn flag(session: &mut Session<'_>, status: u16) {
-    let Some(offers) = session
+    let offers = session
         .capabilities
         .as_ref()
-        .map(skip_client::Capabilities::supports_key)
-    else {
-        return session.skip(Id::CapabilitiesKeyFlag, "The capabilities cannot be read.");
-    };
+        .map(skip_client::Capabilities::supports_key);
     judge_flag(session, Id::CapabilitiesKeyFlag, "GET /key", offers, status);
 }
 
-/// A flag lies when the method is there in spite of it, or is not there at all; that it fails now is no lie.
-pub(super) fn judge_flag(session: &mut Session<'_>, id: Id, method: &str, offers: bool, status: u16) {
+/// A flag lies when the method is there in spite of it, or is not there at all; that it fails now is no lie, and no
+/// proof either.
+pub(super) fn judge_flag(session: &mut Session<'_>, id: Id, method: &str, offers: Option<bool>, status: u16) {
+    let Some(offers) = offers else {
+        return session.skip(id, "The capabilities cannot be read.");
+    };
     let absent = matches!(status, 404 | 405 | 501);
-    let lies = if offers { absent } else { status == 200 };
-    session.judge(
-        id,
-        !lies,
-        format!("It is {offers}, and {method} answers with {status}."),
-        format!("It is {offers}, but {method} answers with {status}."),
-    );
+    let message = format!("It is {offers}, and {method} is answered with status {status}.");
+    match (offers, status) {
+        (true, 200) => session.pass(id, message),
+        (false, 200) => session.broken(id, message),
+        (true, _) if absent => session.broken(id, message),
+        (false, _) if absent => session.pass(id, message),
+        _ => session.skip(id, format!("{message} This shows neither.")),
+    }
 }
 
 fn schema(session: &mut Session<'_>, read: &Read<Key>) {
@@ -278,12 +362,21 @@ fn independence(session: &mut Session<'_>, key: &Key) {
 
 /// draft 4.2.2 (MUST): what was given is zeroized. The peer fetches other keys, so nothing is lost by asking.
 fn issuer(session: &mut Session<'_>, id: &KeyId, remote: &SystemId) {
+    let peer = session.examination().peer.as_ref();
+    if peer.is_some_and(|peer| peer.url() == session.probe().url()) {
+        let why = "The peer is the same Key Provider, which may give the key to the other encryptor.";
+        return session.skip(Id::KeyIssuer, why);
+    }
     match key_by_id(session, At::Here, id, remote) {
-        Ok(read) => session.judge(
+        Ok(read) if read.is_success() => session.broken(Id::KeyIssuer, "The issuer gives its key again."),
+        Ok(read) if (400..500).contains(&read.status) => session.pass(
             Id::KeyIssuer,
-            !read.is_success(),
             format!("The issuer refuses to give its key again (status {}).", read.status),
-            "The issuer gives its key again.",
+        ),
+        // draft Table 7: an internal error is no refusal
+        Ok(read) => session.skip(
+            Id::KeyIssuer,
+            format!("The issuer answers with status {}, which is no refusal.", read.status),
         ),
         Err(error) => session.skip(Id::KeyIssuer, sentence(error.message())),
     }
@@ -305,16 +398,26 @@ fn sizes(session: &mut Session<'_>, remote: &SystemId) {
                     .map(|error| sentence(error.message()))
                     .unwrap_or_default();
             }
-            Ok((_, read)) if read.value.is_some() => served.push(bits.to_string()),
+            Ok((_, read)) if read.value.is_some() => {
+                session.establish(Control::SizedKey);
+                if session.served_size != Some(BitLength::DEFAULT.bits().into()) {
+                    session.served_size = Some(bits);
+                }
+                served.push(bits.to_string());
+            }
             Ok((_, read)) if read.is_success() => unread = true,
             Ok((_, read)) => refused.push(format!("{bits} ({})", read.status)),
             Err(NotAsked::Failed(error)) => refused.push(format!("{bits} ({error})")),
-            Err(NotAsked::Budget) => {
-                session.skip(Id::KeySizes, NO_BUDGET);
+            Err(NotAsked::NoKeys(why)) => {
+                session.skip(Id::KeySizes, why);
                 break;
             }
         }
     }
+    session.lose(
+        Control::SizedKey,
+        "No key of a given size came (key-sizes, key-size-kept).",
+    );
     if !kept {
         session.broken(Id::KeySizeKept, wrong);
     } else if served.is_empty() {
@@ -337,37 +440,41 @@ fn sizes(session: &mut Session<'_>, remote: &SystemId) {
 }
 
 fn odd_sizes(session: &mut Session<'_>, remote: &SystemId) {
-    let encoded = utf8_percent_encode(remote.as_str(), NON_ALPHANUMERIC).to_string();
-    let mut odd = Vec::new();
     let Ok(any) = Request::new_key(remote, None) else {
         return;
     };
     for size in ODD_SIZES {
-        let target = format!("/key?remoteSystemID={encoded}&size={size}");
-        match session.ask_key(At::Here, "GET", &target, &format!("/key with size={size}")) {
+        let target = format!("{}&size={size}", any.target());
+        let answer = match session.ask_key(At::Here, "GET", &target, &format!("/key with size={size}")) {
             Ok(reply) => {
                 notice(session, &read_key(&any, &reply));
-                if !(400..500).contains(&reply.response.status) {
-                    odd.push(format!("{size} (status {})", reply.response.status));
+                let status = reply.response.status;
+                if (400..500).contains(&status) {
+                    continue;
                 }
+                format!("status {status}")
             }
-            Err(NotAsked::Failed(error)) => odd.push(format!("{size} ({error})")),
-            Err(NotAsked::Budget) => return session.skip(Id::KeyOddSizes, NO_BUDGET),
-        }
+            Err(NotAsked::Failed(error)) => error.message().to_owned(),
+            Err(NotAsked::NoKeys(why)) => return session.skip(Id::KeyOddSizes, why),
+        };
+        // the first one proves it
+        return session.broken(Id::KeyOddSizes, format!("size={size} is not refused ({answer})."));
     }
-    session.judge(
-        Id::KeyOddSizes,
-        odd.is_empty(),
-        format!("Refused: size={}.", ODD_SIZES.join(", ")),
-        format!("Not refused: {}.", odd.join(", ")),
-    );
+    session.pass(Id::KeyOddSizes, format!("Refused: size={}.", ODD_SIZES.join(", ")));
 }
 
 fn parameters(session: &mut Session<'_>, remote: &SystemId) {
-    let encoded = utf8_percent_encode(remote.as_str(), NON_ALPHANUMERIC).to_string();
-    let target = format!("/key?size=256&remoteSystemID={encoded}");
-    let Ok(request) = Request::new_key(remote, BitLength::new(256).ok()) else {
+    let size = session.served_size.and_then(|bits| BitLength::new(bits).ok());
+    let Ok(request) = Request::new_key(remote, size) else {
         return;
+    };
+    // the same parameters, the other way round
+    let swapped = request.target().split_once('?').and_then(|(path, query)| {
+        let (first, second) = query.split_once('&')?;
+        Some(format!("{path}?{second}&{first}"))
+    });
+    let Some(target) = swapped else {
+        return session.skip(Id::KeyParameters, "No key of a given size came.");
     };
     match session.ask_key(At::Here, "GET", &target, "/key with the size first") {
         Ok(reply) => {
@@ -381,7 +488,7 @@ fn parameters(session: &mut Session<'_>, remote: &SystemId) {
             );
         }
         Err(NotAsked::Failed(error)) => session.broken(Id::KeyParameters, sentence(error.message())),
-        Err(NotAsked::Budget) => session.skip(Id::KeyParameters, NO_BUDGET),
+        Err(NotAsked::NoKeys(why)) => session.skip(Id::KeyParameters, why),
     }
 }
 
@@ -405,10 +512,11 @@ fn remote_needed(session: &mut Session<'_>, remote: &SystemId) {
                 notice(session, &read_key(&any, &reply));
                 if !(400..500).contains(&reply.response.status) {
                     wrong.push(format!("{how} the status is {}", reply.response.status));
+                    break;
                 }
             }
             Err(NotAsked::Failed(error)) => wrong.push(format!("{how}: {error}")),
-            Err(NotAsked::Budget) => return session.skip(Id::KeyRemoteNeeded, NO_BUDGET),
+            Err(NotAsked::NoKeys(why)) => return session.skip(Id::KeyRemoteNeeded, why),
         }
     }
     let tried: Vec<&str> = targets.iter().map(|(how, _)| *how).collect();
@@ -420,46 +528,51 @@ fn remote_needed(session: &mut Session<'_>, remote: &SystemId) {
     );
 }
 
-/// keyIds that were never issued, and such that cannot be.
+/// keyIds that were never issued, and some that cannot be.
 fn unknown(session: &mut Session<'_>, remote: &SystemId) {
     let mut random = [0; 16];
     if rand_bytes(&mut random).is_err() {
         let why = "There are no random numbers for a keyId.";
-        session.skip(Id::KeyUnknown, why);
-        return session.skip(Id::KeyUnknownStatus, why);
+        OF_UNKNOWN.iter().for_each(|id| session.skip(*id, why));
+        return;
     }
     let unknown = base16ct::lower::encode_string(&random);
-    let remote = utf8_percent_encode(remote.as_str(), NON_ALPHANUMERIC).to_string();
-    let (mut given, mut other) = (Vec::new(), Vec::new());
+    let Ok(any) = Request::new_key(remote, None) else {
+        return;
+    };
+    let query = any.target().split_once('?').map_or("", |(_, query)| query);
+    let (mut given, mut other, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for (what, id) in [
         ("unknown", unknown.as_str()),
         ("odd", &unknown[..31]),
         ("not hexadecimal", "no-such-key"),
     ] {
-        let target = format!("/key/{id}?remoteSystemID={remote}");
+        let target = format!("/key/{id}?{query}");
         match session.ask(At::Here, "GET", &target, &format!("/key/{{keyId}} ({what})")) {
             Ok(reply) => match reply.response.status {
                 400 => {}
                 200 => given.push(what),
                 status => other.push(format!("{what}: {status}")),
             },
-            Err(error) => other.push(format!("{what}: {error}")),
+            Err(error) => lost.push(format!("{what}: {}", error.message())),
         }
     }
-    session.judge(
-        Id::KeyUnknown,
-        given.is_empty(),
-        "Unknown and malformed keyIds are refused.",
-        format!("There is a key for a keyId that is {}.", given.join(", ")),
-    );
-    session.judge(
-        Id::KeyUnknownStatus,
-        given.is_empty() && other.is_empty(),
-        "The status is 400.",
-        if other.is_empty() {
-            "They are not refused.".into()
-        } else {
-            format!("Instead of 400: {}.", other.join("; "))
-        },
-    );
+    if !given.is_empty() {
+        let message = format!("There is a key for a keyId that is {}.", given.join(", "));
+        session.broken(Id::KeyUnknown, message);
+        return session.skip(Id::KeyUnknownStatus, "They are not refused (key-unknown).");
+    }
+    if !lost.is_empty() {
+        let why = sentence(&lost.join("; "));
+        OF_UNKNOWN.iter().for_each(|id| session.skip(*id, why.as_str()));
+        return;
+    }
+    session.pass(Id::KeyUnknown, "Unknown and malformed keyIds are refused.");
+    // where a good keyId gets the same, it is said there
+    let tried = session.examination().peer.is_some() && session.why_not(Control::KeyById).is_some();
+    if other.is_empty() || tried {
+        session.pass(Id::KeyUnknownStatus, "The status is 400.");
+    } else {
+        session.broken(Id::KeyUnknownStatus, format!("Instead of 400: {}.", other.join("; ")));
+    }
 }

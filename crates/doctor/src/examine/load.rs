@@ -1,18 +1,23 @@
 //! Many connections, many requests at the same time, and how long replies take.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use skip_client::{BitLength, Error, Request, SystemId};
+use skip_client::{Error, ErrorCode, Request, SystemId};
 
 use crate::catalogue::{Group, Id};
 
+use super::key::new_key;
 use super::message::{Read, read_key};
-use super::session::{At, Session, sentence};
+use super::session::{At, NotAsked, Session, makes_no_key, sentence};
 
 /// The parallel requests make keys.
-pub(super) const MOST_KEYS: u32 = 10 + 100;
+pub(super) fn most_keys(checks: &[Id]) -> u32 {
+    let keys = |id, number| if checks.contains(&id) { number } else { 0 };
+    keys(Id::Parallel10, 10) + keys(Id::Parallel100, 100)
+}
 
 const CONNECTIONS: usize = 50;
 const SAMPLES: usize = 40;
@@ -23,14 +28,28 @@ const SLOW_MS: f64 = 500.0;
 const STACK: usize = 512 * 1024;
 
 pub(super) fn run(session: &mut Session<'_>, has_keys: bool) {
-    connections(session);
-    parallel(session, Id::Parallel10, 10, has_keys);
-    parallel(session, Id::Parallel100, 100, has_keys);
-    session.skip_rest(Group::Load, "The examination was stopped before this check.");
+    if session.begins(&[Id::Connections]) {
+        connections(session);
+    }
+    if session.begins(&[Id::Latency]) {
+        latency(session);
+    }
+    if session.begins(&[Id::Parallel10]) {
+        parallel(session, Id::Parallel10, 10, has_keys);
+    }
+    if session.begins(&[Id::Parallel100]) {
+        if session.is_broken(Id::Parallel10) {
+            session.skip(Id::Parallel100, "10 at the same time were too many (parallel-10).");
+        } else {
+            parallel(session, Id::Parallel100, 100, has_keys);
+        }
+    }
+    if session.is_stopped() {
+        session.skip_rest(Group::Load, "The examination was stopped before this check.");
+    }
 }
 
-/// Early: who examines a slow Key Provider should know soon.
-pub(super) fn latency(session: &mut Session<'_>) {
+fn latency(session: &mut Session<'_>) {
     let began = Instant::now();
     let mut times: Vec<f64> = Vec::new();
     let mut failed = None;
@@ -72,7 +91,11 @@ fn connections(session: &mut Session<'_>) {
         match session.connect(At::Here) {
             Ok(connection) => open.push(connection),
             Err(error) => {
-                let message = format!("Connection {number} did not come up: {error}.");
+                let limit = limit(session, &error, false);
+                let message = format!(
+                    "Connection {number}, with {} open, did not come up: {limit}.",
+                    open.len()
+                );
                 return session.broken(Id::Connections, message);
             }
         }
@@ -81,39 +104,90 @@ fn connections(session: &mut Session<'_>) {
         }
     }
     let (probe, cancel) = (session.probe(), session.cancel());
-    let answered = thread::scope(|scope| {
+    let replies: Vec<Result<u16, Error>> = thread::scope(|scope| {
         let asking: Vec<_> = open
             .iter_mut()
-            .map(|connection| {
+            .map_while(|connection| {
                 let ask = || connection.send("GET", "/capabilities", &probe.control(cancel, None));
-                thread::Builder::new().stack_size(STACK).spawn_scoped(scope, ask)
+                thread::Builder::new().stack_size(STACK).spawn_scoped(scope, ask).ok()
             })
             .collect();
-        let answers = asking.into_iter().flatten().filter_map(|one| one.join().ok()?.ok());
-        answers.filter(|reply| reply.response.status == 200).count()
+        let replies = asking.into_iter().filter_map(|one| one.join().ok());
+        replies.map(|reply| reply.map(|reply| reply.response.status)).collect()
     });
+    if replies.len() < CONNECTIONS {
+        return session.skip(Id::Connections, NO_THREADS);
+    }
+    let mut limits = Limits::default();
+    for reply in replies {
+        match reply {
+            Ok(200) => {}
+            Ok(status) => limits.hit(format!("status {status}")),
+            Err(error) => limits.hit(limit(session, &error, true)),
+        }
+    }
     session.judge(
         Id::Connections,
-        answered == CONNECTIONS,
+        limits.is_empty(),
         format!("{CONNECTIONS} connections were open at the same time, and each was answered."),
-        format!("Of {CONNECTIONS} open connections, {answered} were answered."),
+        format!("{CONNECTIONS} connections were open at the same time. {limits}."),
     );
 }
 
+const NO_THREADS: &str = "This machine has no room for more threads.";
+
+/// Each limit that was hit, and how often.
+#[derive(Default)]
+struct Limits(BTreeMap<String, u32>);
+
+impl Limits {
+    fn hit(&mut self, limit: String) {
+        *self.0.entry(limit).or_default() += 1;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn has_status(&self, statuses: [u16; 2]) -> bool {
+        statuses
+            .iter()
+            .any(|status| self.0.contains_key(&format!("status {status}")))
+    }
+}
+
+impl std::fmt::Display for Limits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hit: Vec<String> = self
+            .0
+            .iter()
+            .map(|(limit, times)| format!("{times} times: {limit}"))
+            .collect();
+        f.write_str(&hit.join("; "))
+    }
+}
+
 /// What one of the parallel requests brought.
-type Brought = (Duration, Result<Option<Read<skip_client::Key>>, Error>);
+struct Brought {
+    took: Duration,
+    /// Whether the request went out.
+    sent: bool,
+    result: Result<Answer, Error>,
+}
+
+enum Answer {
+    Key(Read<skip_client::Key>),
+    /// Capabilities, with this status.
+    Status(u16),
+}
 
 /// Keys, or capabilities where no key came: each on a connection of its own.
 fn parallel(session: &mut Session<'_>, id: Id, number: u32, has_keys: bool) {
-    let remote = session
-        .report()
-        .remote
-        .clone()
-        .and_then(|remote| SystemId::new(&remote).ok());
-    let request = remote
-        .filter(|_| has_keys)
-        .and_then(|remote| Request::new_key(&remote, Some(BitLength::DEFAULT)).ok());
+    let request = key_request(session).filter(|_| has_keys);
     let with_keys = request.is_some();
+    if let Some(why) = session.exhausted().filter(|_| with_keys) {
+        return session.skip(id, why);
+    }
     if with_keys && !session.reserve(number) {
         return session.skip(id, format!("The budget has no room for {number} keys more."));
     }
@@ -126,23 +200,20 @@ fn parallel(session: &mut Session<'_>, id: Id, number: u32, has_keys: bool) {
             let (sender, request) = (sender.clone(), &request);
             let worker = move || {
                 let started = Instant::now();
-                let control = probe.control(cancel, None);
-                let reply = probe
-                    .connect(&control)
-                    .and_then(|mut connection| connection.send("GET", request.target(), &control));
-                let read = reply.map(|reply| {
-                    let status = reply.response.status;
-                    let read = with_keys.then(|| read_key(request, &reply));
-                    (status, read)
+                let deadlines = probe.control(cancel, None);
+                let connected = probe.connect(&deadlines);
+                let sent = connected.is_ok();
+                let reply = connected.and_then(|mut connection| connection.send("GET", request.target(), &deadlines));
+                let result = reply.map(|reply| {
+                    if with_keys {
+                        Answer::Key(read_key(request, &reply))
+                    } else {
+                        Answer::Status(reply.response.status)
+                    }
                 });
-                let result = match read {
-                    Ok((_, Some(read))) => Ok(Some(read)),
-                    Ok((200, None)) => Ok(None),
-                    Ok((status, None)) => Err(Error::invalid_argument("status", status, "")),
-                    Err(error) => Err(error),
-                };
+                let took = started.elapsed();
                 // the receiver lives until all have sent
-                let _ = sender.send((started.elapsed(), result));
+                let _ = sender.send(Brought { took, sent, result });
             };
             if thread::Builder::new()
                 .stack_size(STACK)
@@ -166,47 +237,98 @@ fn parallel(session: &mut Session<'_>, id: Id, number: u32, has_keys: bool) {
     finish(session, id, number, with_keys, brought);
 }
 
+fn key_request(session: &mut Session<'_>) -> Option<Request> {
+    let remote = session.report().remote.clone()?;
+    Request::new_key(&SystemId::new(&remote).ok()?, None).ok()
+}
+
 fn finish(session: &mut Session<'_>, id: Id, number: u32, with_keys: bool, brought: Vec<Brought>) {
-    let (mut good, mut refused, mut slowest, mut failure) = (0u32, 0u32, 0f64, None);
-    for (took, result) in brought {
-        slowest = slowest.max(took.as_secs_f64() * 1000.0);
-        match result {
-            Ok(None) => good += 1,
-            Ok(Some(read)) if (300..500).contains(&read.status) => {
-                refused += 1;
-                failure.get_or_insert(format!("status {}", read.status));
+    let (mut good, mut slowest) = (0u32, 0f64);
+    let mut limits = Limits::default();
+    let mut no_key = number.saturating_sub(u32::try_from(brought.len()).unwrap_or(number));
+    let few_threads = no_key > 0;
+    for Brought { took, sent, result } in brought {
+        let limit = match result {
+            Ok(Answer::Status(200)) => None,
+            Ok(Answer::Status(status)) => Some(format!("status {status}")),
+            Ok(Answer::Key(read)) => {
+                no_key += u32::from(makes_no_key(read.status));
+                session.seen.weak_key |= read.is_weak();
+                match (&read.value, &read.error) {
+                    (Some(key), _) => {
+                        session.seen.key(key.key_id().as_str(), key.secret());
+                        session.sample("key, parallel", took);
+                        None
+                    }
+                    (None, _) if !read.is_success() => Some(format!("status {}", read.status)),
+                    (None, error) => Some(
+                        error
+                            .as_ref()
+                            .map(|error| error.message().to_owned())
+                            .unwrap_or_default(),
+                    ),
+                }
             }
-            Ok(Some(read)) => match (&read.value, &read.error) {
-                (Some(key), _) => {
-                    good += 1;
-                    session.seen.key(key.key_id().as_str(), key.secret());
-                    session.sample("key, parallel", took);
-                }
-                (None, error) => {
-                    session.seen.weak_key |= read.is_weak();
-                    failure.get_or_insert(error.as_ref().map(ToString::to_string).unwrap_or_default());
-                }
-            },
             Err(error) => {
-                failure.get_or_insert(error.to_string());
+                no_key += u32::from(!sent);
+                Some(limit(session, &error, sent))
             }
+        };
+        match limit {
+            None => {
+                good += 1;
+                slowest = slowest.max(took.as_secs_f64() * 1000.0);
+            }
+            Some(limit) => limits.hit(limit),
         }
     }
-    if with_keys {
-        session.give_back(refused);
-    }
     let what = if with_keys {
+        session.give_back(no_key.min(number));
         "requests for keys"
     } else {
         "requests for capabilities (no key came before)"
     };
-    session.judge(
+    if few_threads {
+        return session.skip(id, NO_THREADS);
+    }
+    if limits.is_empty() {
+        return session.pass(
+            id,
+            format!("{number} {what} at the same time: all were answered, the slowest after {slowest:.0} ms."),
+        );
+    }
+    // too many at the same time is one thing, none left another: a single request tells
+    let busy = limits.has_status([429, 503]);
+    if let (true, true, Some(request)) = (busy, with_keys, key_request(session)) {
+        match new_key(session, At::Here, &request) {
+            Err(NotAsked::NoKeys(why)) => return session.skip(id, why),
+            Ok(_) | Err(NotAsked::Failed(_)) => {}
+        }
+    }
+    session.broken_with(
         id,
-        good == number,
-        format!("{number} {what} at the same time: all were answered, the slowest after {slowest:.0} ms."),
-        format!(
-            "{number} {what} at the same time: {good} went well; else: {}.",
-            failure.unwrap_or_default()
-        ),
+        format!("{number} {what} at the same time: {good} were answered as they should be. {limits}."),
+        "handle requests in parallel, accept connections faster (workers, listen backlog), or raise the limit that the message \
+         names",
     );
+}
+
+/// Which limit was hit, and whose it is.
+fn limit(session: &Session<'_>, error: &Error, sent: bool) -> String {
+    let deadlines = session.deadlines(At::Here);
+    let seconds = |end: Instant| end.saturating_duration_since(Instant::now()).as_secs_f64().ceil();
+    match (error.code(), sent) {
+        (ErrorCode::TimedOut, false) => format!(
+            "no connection within {} s, the time that this client allows (connect_timeout)",
+            seconds(deadlines.connect_deadline)
+        ),
+        (ErrorCode::TimedOut, true) => format!(
+            "no reply within {} s, the time that this client allows (timeout)",
+            seconds(deadlines.deadline)
+        ),
+        (ErrorCode::ConnectFailed, _) => "the connection was refused".into(),
+        (ErrorCode::TlsFailed, _) => "the connection was closed during the TLS handshake".into(),
+        (ErrorCode::ConnectionLost, _) => "the connection was closed without a reply".into(),
+        _ => error.message().to_owned(),
+    }
 }

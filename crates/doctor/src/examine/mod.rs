@@ -7,6 +7,7 @@ mod key;
 mod load;
 mod message;
 mod overall;
+mod pattern;
 mod peer;
 mod session;
 mod suites;
@@ -14,7 +15,7 @@ mod tls;
 
 use skip_client::{CancelToken, Probe, SystemId};
 
-use crate::catalogue::Id;
+use crate::catalogue::{Control, Group, Id};
 use crate::profile::Profile;
 use crate::report::{Check, Report};
 
@@ -31,6 +32,8 @@ pub struct Examination<'a> {
     pub remote: Option<SystemId>,
     /// What matters.
     pub profile: Profile,
+    /// The checks to make; empty: all that concern the profile. Their controls are asked for too.
+    pub only: Vec<Id>,
     /// How many keys may be taken.
     pub budget: u32,
     /// Ends it from another thread; the report then has what was found by then.
@@ -51,6 +54,7 @@ impl Examination<'_> {
             peer: None,
             remote: None,
             profile: Profile::default(),
+            only: Vec::new(),
             budget: Self::BUDGET,
             cancel: CancelToken::new(),
             interrupted: None,
@@ -60,15 +64,23 @@ impl Examination<'_> {
     /// The checks that it makes, in the order of the report.
     #[must_use]
     pub fn checks(&self) -> Vec<Id> {
-        self.profile.checks(self.peer.is_some())
+        let mut all = self.profile.checks(self.peer.is_some());
+        all.retain(|id| self.only.is_empty() || self.only.contains(id));
+        all
     }
 
     /// How many keys it takes at most.
     #[must_use]
     pub fn most_keys(&self) -> u32 {
-        let peer = if self.peer.is_some() { peer::MOST_KEYS } else { 0 };
-        self.budget
-            .min(http::MOST_KEYS + key::MOST_KEYS + peer + load::MOST_KEYS)
+        let checks = self.checks();
+        let has_peer = self.peer.is_some();
+        let parts = [
+            http::most_keys(&checks),
+            key::most_keys(&checks),
+            if has_peer { peer::most_keys(&checks) } else { 0 },
+            load::most_keys(&checks),
+        ];
+        self.budget.min(parts.iter().sum())
     }
 }
 
@@ -88,20 +100,39 @@ pub enum Progress<'a> {
 /// Examines. Whatever goes wrong is in the report.
 pub fn examine(examination: &Examination<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Report {
     let mut session = Session::begin(examination, progress);
+    session.enter(Group::Tls);
     if tls::run(&mut session) {
+        session.enter(Group::Capabilities);
         capabilities::run(&mut session);
         if examination.peer.is_some() {
             peer::connect(&mut session);
         }
-        load::latency(&mut session);
-        http::run(&mut session);
-        let sample = key::run(&mut session);
-        if examination.peer.is_some() {
-            peer::run(&mut session, sample.as_ref());
+        if !session.is_down {
+            behind_tls(&mut session);
+        } else {
+            // one cause, said once
+            let why = session.why_not(Control::Service).unwrap_or_default();
+            session.skip_all(&why);
         }
-        entropy::run(&mut session);
-        load::run(&mut session, sample.is_some());
-        overall::run(&mut session);
     }
     session.end()
+}
+
+/// What needs an answering service.
+fn behind_tls(session: &mut Session<'_>) {
+    let has_peer = session.examination().peer.is_some();
+    session.enter(Group::Http);
+    http::run(session);
+    session.enter(Group::Key);
+    let has_keys = key::run(session);
+    if has_peer {
+        session.enter(Group::Peer);
+        peer::run(session);
+    }
+    session.enter(Group::Entropy);
+    entropy::run(session);
+    session.enter(Group::Load);
+    load::run(session, has_keys);
+    session.enter(Group::Overall);
+    overall::run(session);
 }

@@ -15,7 +15,9 @@ fn keys(session: &mut Session<'_>) {
     if session.seen.weak_key {
         session.broken(Id::KeyDistinct, "A key has equal bytes only.");
     }
-    if number < 2 {
+    if !session.begins(&[Id::KeyIdDistinct, Id::KeyDistinct]) {
+        // nothing to compare
+    } else if number < 2 {
         let why = format!("{number} keys came, which is too few to compare.");
         session.skip(Id::KeyIdDistinct, why.as_str());
         session.skip(Id::KeyDistinct, why);
@@ -34,6 +36,12 @@ fn keys(session: &mut Session<'_>) {
             format!("Of {number} keys, {keys} came before."),
         );
     }
+    if session.is_broken(Id::KeyDistinct) {
+        session.skip(Id::KeyStatistics, "Equal keys are not worth counting (key-distinct).");
+    }
+    if !session.begins(&[Id::KeyStatistics]) {
+        return;
+    }
     match session.seen.key_counts.finding() {
         Finding::TooFew(bytes) => session.skip(Id::KeyStatistics, format!("{bytes} bytes are too few to count.")),
         Finding::Plain { bits, per_mille } => session.pass(
@@ -45,6 +53,17 @@ fn keys(session: &mut Session<'_>) {
 }
 
 fn errors(session: &mut Session<'_>) {
+    if let Some(status) = session.seen.secret_in_error {
+        session.broken(
+            Id::ErrorSecrets,
+            format!(
+                "An error of status {status} has 16 or more hexadecimal digits in a row that were not in the request."
+            ),
+        );
+    }
+    if !session.begins(&[Id::ErrorBodies, Id::ErrorSecrets]) {
+        return;
+    }
     let number = session.seen.errors;
     if number == 0 {
         let why = "No request was refused.";
@@ -56,13 +75,5 @@ fn errors(session: &mut Session<'_>) {
         (None, Some(status)) => session.broken(Id::ErrorBodies, format!("An error of status {status} says nothing.")),
         (None, None) => session.pass(Id::ErrorBodies, format!("{number} errors were looked at.")),
     }
-    match session.seen.secret_in_error {
-        Some(status) => session.broken(
-            Id::ErrorSecrets,
-            format!(
-                "An error of status {status} has 16 or more hexadecimal digits in a row that were not in the request."
-            ),
-        ),
-        None => session.pass(Id::ErrorSecrets, format!("{number} errors were looked at.")),
-    }
+    session.pass(Id::ErrorSecrets, format!("{number} errors were looked at."));
 }

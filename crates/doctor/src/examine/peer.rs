@@ -2,27 +2,38 @@
 
 use skip_client::{BitLength, Capabilities, Error, ErrorCode, Key, KeyId, Request, SystemId};
 
-use crate::catalogue::{Group, Id};
+use crate::catalogue::{Control, Group, Id};
 
 use super::capabilities;
-use super::key::{NO_BUDGET, Sample, key_by_id, new_key};
+use super::key::{key_by_id, new_key};
+use super::pattern;
 use super::session::{At, NotAsked, Session, sentence};
 
 const SIZES: [u64; 3] = [128, 256, 512];
-/// Three sizes, the other direction, a wrong remote, the other case.
-pub(super) const MOST_KEYS: u32 = 3 + 1 + 1 + 1;
+const OF_SAME_KEYS: [Id; 3] = [Id::PeerSameKey, Id::PeerKeyId, Id::PeerOnce];
+const OF_WRONG_REMOTE: [Id; 2] = [Id::PeerBinding, Id::PeerPatience];
+
+/// The sizes, a wrong remote, the other case, the other direction.
+pub(super) fn most_keys(checks: &[Id]) -> u32 {
+    let of_peer = checks.iter().any(|id| id.group() == Group::Peer);
+    let of_id = [Id::KeyIssuer, Id::KeyUnknown, Id::KeyUnknownStatus]
+        .iter()
+        .any(|id| checks.contains(id));
+    if of_peer { 3 + 1 + 1 + 1 } else { u32::from(of_id) }
+}
 
 /// Connects and asks for the capabilities; the keys come later.
 pub(super) fn connect(session: &mut Session<'_>) {
     let connected = session.connect(At::Peer).and_then(|mut connection| {
-        let control = session.control(At::Peer);
-        match connection.send("GET", "/capabilities", &control) {
+        let deadlines = session.deadlines(At::Peer);
+        match connection.send("GET", "/capabilities", &deadlines) {
             Err(error) if matches!(error.code(), ErrorCode::TlsFailed | ErrorCode::ConnectFailed) => Err(error),
             _ => Ok(connection),
         }
     });
     match connected {
         Ok(connection) => {
+            session.establish(Control::Peer);
             let info = connection.info();
             let message = format!(
                 "Connected to {}: {}, {}.",
@@ -33,28 +44,45 @@ pub(super) fn connect(session: &mut Session<'_>) {
         }
         Err(error) => {
             session.broken_with(Id::PeerConnect, sentence(error.message()), error.hint());
-            session.skip(Id::CapabilitiesPeer, "There is no connection to the peer.");
+            let why = "There is no connection to the peer (peer-connect).";
+            session.lose(Control::Peer, why);
+            session.lose(Control::KeyById, why);
+            session.lose(Control::PeerKey, why);
+            session.skip_rest(Group::Peer, why);
         }
     }
 }
 
-pub(super) fn run(session: &mut Session<'_>, sample: Option<&Sample>) {
-    let (Some(sample), Some(here)) = (sample, &session.capabilities) else {
-        return session.skip_rest(Group::Peer, "No key came from the Key Provider.");
-    };
-    if session.failed(Id::PeerConnect) {
-        return session.skip_rest(Group::Peer, "There is no connection to the peer.");
+pub(super) fn run(session: &mut Session<'_>) {
+    if !session.wants_any_of(Group::Peer) {
+        return;
     }
-    let Ok(here) = SystemId::new(here.local_system_id()) else {
-        return session.skip_rest(
-            Group::Peer,
-            "The Key Provider has no localSystemID to ask the peer with.",
-        );
+    let no_keys = session.why_not(Control::Key);
+    let here = session
+        .capabilities
+        .as_ref()
+        .and_then(|here| SystemId::new(here.local_system_id()).ok());
+    let there = session
+        .report()
+        .remote
+        .clone()
+        .and_then(|remote| SystemId::new(&remote).ok());
+    if let Some(why) = session.why_not(Control::PeerKey) {
+        return session.skip_rest(Group::Peer, &why);
+    }
+    let (Some(here), Some(there), None) = (here, there, &no_keys) else {
+        let why = no_keys.unwrap_or_else(|| "The Key Provider has no localSystemID to ask the peer with.".into());
+        session.lose(Control::PeerKey, why.as_str());
+        return session.skip_rest(Group::Peer, &why);
     };
-    same_keys(session, &here, &sample.remote);
-    binding(session, &here, &sample.remote);
-    case(session, &here, &sample.remote);
-    other_direction(session, &here, &sample.remote);
+    // the key of the first size is the control of all that follows
+    same_keys(session, &here, &there);
+    if session.begins(&OF_WRONG_REMOTE) {
+        wrong_remote(session, &here, &there);
+    }
+    if session.begins(&[Id::PeerCase]) {
+        case(session, &here, &there);
+    }
     session.skip_rest(Group::Peer, "No key came from the peer.");
 }
 
@@ -67,7 +95,7 @@ fn issue(session: &mut Session<'_>, at: At, remote: &SystemId, bits: u64) -> Res
             (Some(key), _) => Ok(key),
             (None, error) => Err(error.map(|error| sentence(error.message())).unwrap_or_default()),
         },
-        Err(NotAsked::Budget) => Err(NO_BUDGET.into()),
+        Err(NotAsked::NoKeys(why)) => Err(why),
         Err(NotAsked::Failed(error)) => Err(sentence(error.message())),
     }
 }
@@ -75,8 +103,12 @@ fn issue(session: &mut Session<'_>, at: At, remote: &SystemId, bits: u64) -> Res
 fn same_keys(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
     let (mut same, mut refused, mut last) = (Vec::new(), Vec::new(), None);
     for bits in SIZES {
-        let Ok(key) = issue(session, At::Here, there, bits) else {
-            continue;
+        let key = match issue(session, At::Here, there, bits) {
+            Ok(key) => key,
+            Err(why) => {
+                session.lose(Control::PeerKey, format!("No key to ask the peer for: {why}"));
+                continue;
+            }
         };
         match key_by_id(session, At::Peer, key.key_id(), here) {
             Ok(read) => {
@@ -92,14 +124,12 @@ fn same_keys(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
                     None => refused.push(format!("{bits} bits: {}", reason(read.error.as_ref(), read.status))),
                 }
                 if read.value.is_some() || wrong_id {
+                    session.establish(Control::PeerKey);
                     last = Some(key);
                 }
             }
-            Err(error) => refused.push(format!("{bits} bits: {error}")),
+            Err(error) => refused.push(format!("{bits} bits: {}", error.message())),
         }
-    }
-    if same.is_empty() && refused.is_empty() && last.is_none() {
-        return;
     }
     if let Some(key) = last {
         if same.is_empty() {
@@ -109,14 +139,19 @@ fn same_keys(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
             );
         }
         session.pass(Id::PeerKeyId, "The replies name the keyId that was asked for.");
-        once(session, key.key_id(), here);
+        if session.wants(&[Id::PeerOnce]) {
+            once(session, key.key_id(), here);
+        }
     }
-    session.judge(
-        Id::PeerSameKey,
-        refused.is_empty(),
-        format!("Keys of {} bits are equal at both ends.", same.join(", ")),
-        format!("The peer gives no key: {}.", refused.join("; ")),
-    );
+    if !refused.is_empty() {
+        let message = format!("The peer gives no key: {}.", refused.join("; "));
+        session.broken(Id::PeerSameKey, message);
+    } else if !same.is_empty() {
+        let message = format!("Keys of {} bits are equal at both ends.", same.join(", "));
+        session.pass(Id::PeerSameKey, message);
+    }
+    session.lose(Control::PeerKey, "No key came from the peer (peer-same-key).");
+    session.begins(&OF_SAME_KEYS[1..]);
 }
 
 fn reason(error: Option<&Error>, status: u16) -> String {
@@ -126,64 +161,88 @@ fn reason(error: Option<&Error>, status: u16) -> String {
 /// draft 4.2.2 (MUST): what was given is zeroized.
 fn once(session: &mut Session<'_>, id: &KeyId, here: &SystemId) {
     match key_by_id(session, At::Peer, id, here) {
-        Ok(read) => session.judge(
+        Ok(read) if read.is_success() => session.broken(Id::PeerOnce, "A second request for a key is served."),
+        Ok(read) if (400..500).contains(&read.status) => session.pass(
             Id::PeerOnce,
-            !read.is_success(),
             format!("A second request for a key is refused (status {}).", read.status),
-            "A second request for a key is served.",
+        ),
+        Ok(read) => session.skip(
+            Id::PeerOnce,
+            format!("A second request gets status {}, which is no refusal.", read.status),
         ),
         Err(error) => session.skip(Id::PeerOnce, sentence(error.message())),
     }
 }
 
 /// First somebody else, who must not get the key; then the right one, who should.
-fn binding(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
+fn wrong_remote(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
+    let skip = |session: &mut Session<'_>, why: &str| OF_WRONG_REMOTE.iter().for_each(|id| session.skip(*id, why));
     let key = match issue(session, At::Here, there, 256) {
         Ok(key) => key,
-        Err(why) => {
-            session.skip(Id::PeerBinding, why.as_str());
-            return session.skip(Id::PeerPatience, why);
-        }
+        Err(why) => return skip(session, &why),
     };
+    // one that is not in the list is refused for that, whether keys are bound or not
+    let listed = another_remote(session, here);
+    let is_listed = listed.is_some();
+    let Some(another) = listed.or_else(|| SystemId::new("no-such-kp").ok()) else {
+        return;
+    };
+    let wrong = match key_by_id(session, At::Peer, key.key_id(), &another) {
+        Ok(read) => read,
+        Err(error) => return skip(session, &sentence(error.message())),
+    };
+    if wrong.is_success() {
+        session.broken(Id::PeerBinding, "A request that names another remote gets the key.");
+        return session.skip(Id::PeerPatience, "The wrong request got the key (peer-binding).");
+    }
+    match key_by_id(session, At::Peer, key.key_id(), here) {
+        Ok(right) => {
+            if !is_listed {
+                session.skip(
+                    Id::PeerBinding,
+                    "The peer lists one remote only, and refuses all others whether keys are bound or not.",
+                );
+            } else if (400..500).contains(&wrong.status) {
+                let message = format!(
+                    "A request that names another remote is refused (status {}).",
+                    wrong.status
+                );
+                session.pass(Id::PeerBinding, message);
+            } else {
+                let message = format!("Another remote gets status {}, which is no refusal.", wrong.status);
+                session.skip(Id::PeerBinding, message);
+            }
+            session.judge(
+                Id::PeerPatience,
+                right.is_success(),
+                "After a wrong request the right one gets the key.",
+                format!(
+                    "After a wrong request the right one is refused (status {}).",
+                    right.status
+                ),
+            );
+        }
+        Err(error) => skip(session, &sentence(error.message())),
+    }
+}
+
+/// A remote of the peer's list that is not this Key Provider.
+fn another_remote(session: &Session<'_>, here: &SystemId) -> Option<SystemId> {
     let listed = session
         .peer_capabilities
         .iter()
         .flat_map(Capabilities::remote_system_ids);
-    let another = listed
-        .filter_map(|id| SystemId::new(id).ok())
-        .find(|id| !id.is_pattern() && id.as_str() != here.as_str());
-    let Some(another) = another.or_else(|| SystemId::new("no-such-kp").ok()) else {
-        return;
-    };
-    let wrong = key_by_id(session, At::Peer, key.key_id(), &another);
-    let given = match &wrong {
-        Ok(read) => read.is_success(),
-        Err(error) => {
-            session.skip(Id::PeerPatience, sentence(error.message()));
-            return session.skip(Id::PeerBinding, sentence(error.message()));
-        }
-    };
-    session.judge(
-        Id::PeerBinding,
-        !given,
-        "A request that names another remote is refused.",
-        "A request that names another remote gets the key.",
-    );
-    if given {
-        return session.skip(Id::PeerPatience, "The wrong request got the key.");
-    }
-    match key_by_id(session, At::Peer, key.key_id(), here) {
-        Ok(read) => session.judge(
-            Id::PeerPatience,
-            read.is_success(),
-            "After a wrong request the right one gets the key.",
-            format!(
-                "After a wrong request the right one is refused (status {}).",
-                read.status
-            ),
-        ),
-        Err(error) => session.skip(Id::PeerPatience, sentence(error.message())),
-    }
+    listed
+        .filter_map(|entry| {
+            let id = SystemId::new(entry).ok()?;
+            let plain = if id.is_pattern() {
+                SystemId::new(&pattern::instance(entry)?).ok()?
+            } else {
+                id
+            };
+            (plain.as_str() != here.as_str()).then_some(plain)
+        })
+        .next()
 }
 
 fn case(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
@@ -200,28 +259,71 @@ fn case(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
     if swapped == id {
         return session.skip(Id::PeerCase, "The keyId has no letters.");
     }
-    match KeyId::lenient(&swapped).and_then(|swapped| key_by_id(session, At::Peer, &swapped, here)) {
-        Ok(read) => session.judge(
+    let status = match KeyId::lenient(&swapped).and_then(|swapped| key_by_id(session, At::Peer, &swapped, here)) {
+        Ok(read) if read.is_success() => return session.pass(Id::PeerCase, "A keyId in the other case finds the key."),
+        Ok(read) => read.status,
+        Err(error) => return session.skip(Id::PeerCase, sentence(error.message())),
+    };
+    match key_by_id(session, At::Peer, key.key_id(), here) {
+        Ok(read) if read.is_success() => session.broken(
             Id::PeerCase,
-            read.is_success(),
-            "A keyId in the other case finds the key.",
-            format!("A keyId in the other case is refused (status {}).", read.status),
+            format!("A keyId in the other case is refused (status {status}), the same as it was received is not."),
+        ),
+        Ok(read) => session.skip(
+            Id::PeerCase,
+            format!(
+                "The keyId is refused in the other case (status {status}) and as received (status {}).",
+                read.status
+            ),
         ),
         Err(error) => session.skip(Id::PeerCase, sentence(error.message())),
     }
 }
 
-fn other_direction(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
+/// A key of the peer, fetched here: shows also that a good keyId is served here.
+pub(super) fn other_direction(session: &mut Session<'_>, there: &SystemId) {
     let id = Id::PeerOtherDirection;
-    let key = match issue(session, At::Peer, here, 256) {
+    if session.examination().peer.is_none() {
+        return session.lose(
+            Control::KeyById,
+            "A refusal shows nothing where no good keyId was served: that takes a key of the peer (--peer).",
+        );
+    }
+    if !session.has(Control::Peer) {
+        return session.lose(Control::KeyById, "There is no connection to the peer (peer-connect).");
+    }
+    let here = session
+        .capabilities
+        .as_ref()
+        .and_then(|here| SystemId::new(here.local_system_id()).ok());
+    let Some(here) = here else {
+        return session.lose(
+            Control::KeyById,
+            "The Key Provider has no localSystemID to ask the peer with.",
+        );
+    };
+    let key = match issue(session, At::Peer, &here, 256) {
         Ok(key) => key,
-        Err(why) if why == NO_BUDGET => return session.skip(id, why),
-        Err(why) => return session.broken(id, format!("The peer makes no key. {why}")),
+        Err(why) => {
+            session.lose(
+                Control::KeyById,
+                format!("The peer makes no key (peer-other-direction). {why}"),
+            );
+            if why == super::session::NO_BUDGET {
+                session.skip(id, why);
+            } else {
+                session.broken(id, format!("The peer makes no key. {why}"));
+            }
+            return;
+        }
     };
     match key_by_id(session, At::Here, key.key_id(), there) {
         Ok(read) => match &read.value {
             // compared in constant time
-            Some(other) if *other == key => session.pass(id, "A key of the peer is the same here."),
+            Some(other) if *other == key => {
+                session.establish(Control::KeyById);
+                session.pass(id, "A key of the peer is the same here.");
+            }
             Some(_) => session.broken(id, "A key of the peer is another one here."),
             None => session.broken(
                 id,
@@ -230,4 +332,8 @@ fn other_direction(session: &mut Session<'_>, here: &SystemId, there: &SystemId)
         },
         Err(error) => session.broken(id, sentence(error.message())),
     }
+    session.lose(
+        Control::KeyById,
+        "No key of the peer was given here (peer-other-direction).",
+    );
 }

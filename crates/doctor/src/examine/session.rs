@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use openssl::rand::rand_bytes;
 use openssl::sha::Sha256;
-use skip_client::{CancelToken, Capabilities, Control, Error, ErrorCode, Probe, ProbeConnection, ProbeReply, Secret};
+use skip_client::{
+    CancelToken, Capabilities, Control as Deadlines, Error, ErrorCode, Probe, ProbeConnection, ProbeReply, Request,
+    Secret, parse_response,
+};
 
-use crate::catalogue::{Group, Id, Level};
+use crate::catalogue::{Control, Group, Id, Level};
 use crate::report::{Check, Keys, Outcome, Report, Sample};
 use crate::statistics::Counts;
 
@@ -37,8 +40,28 @@ pub(super) struct Session<'a> {
     report: Report,
     ids: Vec<Id>,
     trace: Vec<String>,
+    /// What the Key Provider wrote in its latest error, redacted.
+    said: String,
+    /// Whether the message of the check that is added is to be shown although it passed.
+    remark: bool,
     here: Kept,
     peer: Kept,
+    /// For each control: there, or why not.
+    controls: [Option<Result<(), String>>; Control::COUNT],
+    /// The group whose checks are shown as they are done; those of later groups wait for it.
+    shown: Option<Group>,
+    told: Vec<Id>,
+    /// Why no more keys are asked for: the Key Provider has run out of them.
+    exhausted: Option<String>,
+    /// Whether the latest request went out.
+    sent: bool,
+    /// Whether the service behind TLS does not answer at all, so that nothing else is asked.
+    pub is_down: bool,
+    pub tls13: Option<skip_client::ConnectionInfo>,
+    /// A usual size that was served.
+    pub served_size: Option<u64>,
+    /// Content-Type of the capabilities, its essence only.
+    pub content_type: Option<String>,
     pub capabilities: Option<Capabilities>,
     pub peer_capabilities: Option<Capabilities>,
     pub seen: Seen,
@@ -104,13 +127,15 @@ impl Seen {
     }
 }
 
-/// Why a request for a key was not sent.
+/// Why a request for a key has no reply.
 pub(super) enum NotAsked {
-    /// The budget is used up.
-    Budget,
+    /// It was not sent: the budget is used up, or the Key Provider has no more keys.
+    NoKeys(String),
     /// It was sent, or could not be, and no reply came.
     Failed(Error),
 }
+
+pub(super) const NO_BUDGET: &str = "The budget of keys is used up.";
 
 impl<'a> Session<'a> {
     pub fn begin(examination: &'a Examination<'a>, progress: &'a mut dyn FnMut(Progress<'_>)) -> Self {
@@ -142,8 +167,19 @@ impl<'a> Session<'a> {
             },
             ids,
             trace: Vec::new(),
+            said: String::new(),
+            remark: false,
             here: Kept::default(),
             peer: Kept::default(),
+            controls: [const { None }; Control::COUNT],
+            shown: None,
+            told: Vec::new(),
+            exhausted: None,
+            sent: false,
+            is_down: false,
+            tls13: None,
+            served_size: None,
+            content_type: None,
             capabilities: None,
             peer_capabilities: None,
             seen: Seen::new(),
@@ -155,21 +191,17 @@ impl<'a> Session<'a> {
         self.report.stopped = self.is_stopped();
         let reason = if self.report.stopped {
             "The examination was stopped before this check."
-        } else if self.failed(Id::PeerConnect) {
-            "There is no connection to the peer."
         } else {
             "It was not reached."
         };
         // without a connection there is nothing to list
-        let listed = if self.failed(Id::Connect) {
-            Vec::new()
-        } else {
-            self.ids.clone()
-        };
-        for id in listed {
-            if !self.is_done(id) {
-                self.add(id, Outcome::Skip, reason.into(), None);
+        if self.has(Control::Connection) {
+            for id in self.ids.clone() {
+                self.skip(id, reason);
             }
+        }
+        for group in Group::ALL {
+            self.enter(group);
         }
         self.report
             .checks
@@ -178,15 +210,71 @@ impl<'a> Session<'a> {
         self.report
     }
 
-    pub fn is_done(&self, id: Id) -> bool {
+    /// Shows the checks of this group that are done already, and from now on each when it is done.
+    pub fn enter(&mut self, group: Group) {
+        self.shown = Some(group);
+        for check in self.report.checks.iter().filter(|check| check.id.group() == group) {
+            if !self.told.contains(&check.id) {
+                self.told.push(check.id);
+                (self.progress)(Progress::Done(check));
+            }
+        }
+    }
+
+    fn is_done(&self, id: Id) -> bool {
         self.report.checks.iter().any(|check| check.id == id)
     }
 
-    pub fn failed(&self, id: Id) -> bool {
+    /// Whether this check found something.
+    pub fn is_broken(&self, id: Id) -> bool {
+        let is_finding = |check: &Check| matches!(check.result, Outcome::Fail | Outcome::Warn);
         self.report
             .checks
             .iter()
-            .any(|check| check.id == id && check.result == Outcome::Fail)
+            .any(|check| check.id == id && is_finding(check))
+    }
+
+    /// Whether one of these is asked for and has no result yet.
+    pub fn wants(&self, ids: &[Id]) -> bool {
+        ids.iter().any(|id| self.ids.contains(id) && !self.is_done(*id))
+    }
+
+    /// As `wants`, for all checks of a group.
+    pub fn wants_any_of(&self, group: Group) -> bool {
+        self.ids.iter().any(|id| id.group() == group && !self.is_done(*id))
+    }
+
+    /// Whether there is something to probe for these checks; those without their control are skipped with its reason.
+    pub fn begins(&mut self, ids: &[Id]) -> bool {
+        for id in ids.iter().filter(|id| self.wants(&[**id])).copied().collect::<Vec<_>>() {
+            if let Some(Err(why)) = &self.controls[id.control() as usize] {
+                let why = why.clone();
+                self.skip(id, why);
+            }
+        }
+        self.wants(ids)
+    }
+
+    /// The good answer came.
+    pub fn establish(&mut self, control: Control) {
+        self.controls[control as usize] = Some(Ok(()));
+    }
+
+    /// The good answer did not come; the first reason stays.
+    pub fn lose(&mut self, control: Control, why: impl Into<String>) {
+        self.controls[control as usize].get_or_insert(Err(why.into()));
+    }
+
+    pub fn has(&self, control: Control) -> bool {
+        matches!(self.controls[control as usize], Some(Ok(())))
+    }
+
+    /// Why the good answer did not come.
+    pub fn why_not(&self, control: Control) -> Option<String> {
+        match &self.controls[control as usize] {
+            Some(Err(why)) => Some(why.clone()),
+            _ => None,
+        }
     }
 
     pub fn probe(&self) -> &'a Probe {
@@ -224,6 +312,13 @@ impl<'a> Session<'a> {
         self.add(id, Outcome::Pass, message.into(), None);
     }
 
+    /// It is as it should be, and there is more to know: reports show the message.
+    pub fn pass_with_remark(&mut self, id: Id, message: impl Into<String>) {
+        self.remark = true;
+        self.add(id, Outcome::Pass, message.into(), None);
+        self.remark = false;
+    }
+
     pub fn skip(&mut self, id: Id, message: impl Into<String>) {
         self.add(id, Outcome::Skip, message.into(), None);
     }
@@ -231,9 +326,16 @@ impl<'a> Session<'a> {
     /// Skips all checks of a group that have no result yet.
     pub fn skip_rest(&mut self, group: Group, message: &str) {
         for id in self.ids.clone() {
-            if id.group() == group && !self.is_done(id) {
+            if id.group() == group {
                 self.skip(id, message);
             }
+        }
+    }
+
+    /// Skips all checks that have no result yet.
+    pub fn skip_all(&mut self, message: &str) {
+        for id in self.ids.clone() {
+            self.skip(id, message);
         }
     }
 
@@ -261,6 +363,15 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// As `judge`, with a remedy that fits better than the general one.
+    pub fn judge_with(&mut self, id: Id, good: bool, if_good: String, if_bad: String, remedy: &str) {
+        if good {
+            self.pass(id, if_good);
+        } else {
+            self.broken_with(id, if_bad, remedy);
+        }
+    }
+
     fn weight(&self, id: Id) -> Outcome {
         match self.examination.profile.level(id) {
             Some(Level::Must) if !self.examination.profile.forgives(id) => Outcome::Fail,
@@ -274,18 +385,30 @@ impl<'a> Session<'a> {
         if self.is_done(id) {
             return;
         }
-        let Some(level) = self.examination.profile.level(id).filter(|_| self.ids.contains(&id)) else {
+        // without a connection nothing else has a meaning, so that is always said
+        let unreachable = result == Outcome::Fail && matches!(id, Id::Connect | Id::PeerConnect);
+        let asked = self.ids.contains(&id) || unreachable;
+        let Some(level) = self.examination.profile.level(id).filter(|_| asked) else {
             return;
         };
-        // what a stopped run found last may come from being stopped
-        let (result, message) = if self.is_stopped() && matches!(result, Outcome::Fail | Outcome::Warn) {
-            (Outcome::Skip, "The examination was stopped during this check.".into())
-        } else {
-            (result, message)
+        let (result, message) = match result {
+            // what a stopped run found last may come from being stopped
+            Outcome::Fail | Outcome::Warn if self.is_stopped() => {
+                (Outcome::Skip, "The examination was stopped during this check.".into())
+            }
+            // no pass without a control
+            Outcome::Pass if !self.has(id.control()) => (
+                Outcome::Skip,
+                self.why_not(id.control())
+                    .unwrap_or_else(|| format!("Not shown: {}", id.control().description())),
+            ),
+            result => (result, message),
         };
-        let remedy = match result {
-            Outcome::Fail | Outcome::Warn => sentence(remedy.filter(|text| !text.is_empty()).unwrap_or(id.remedy())),
-            Outcome::Pass | Outcome::Skip => String::new(),
+        let is_finding = matches!(result, Outcome::Fail | Outcome::Warn);
+        let remedy = if is_finding {
+            sentence(remedy.filter(|text| !text.is_empty()).unwrap_or(id.remedy()))
+        } else {
+            String::new()
         };
         self.report.checks.push(Check {
             id,
@@ -293,10 +416,16 @@ impl<'a> Session<'a> {
             result,
             message,
             remedy,
+            remark: self.remark && result == Outcome::Pass,
+            provider_text: if is_finding {
+                std::mem::take(&mut self.said)
+            } else {
+                String::new()
+            },
             evidence,
         });
-        if let Some(check) = self.report.checks.last() {
-            (self.progress)(Progress::Done(check));
+        if self.shown == Some(id.group()) {
+            self.enter(id.group());
         }
     }
 
@@ -305,19 +434,19 @@ impl<'a> Session<'a> {
         self.trace.push(line);
     }
 
-    pub fn control(&self, at: At) -> Control<'a> {
+    pub fn deadlines(&self, at: At) -> Deadlines<'a> {
         self.probe_at(at).control(self.cancel(), self.examination.interrupted)
     }
 
-    /// As `control`, but waits for less than the caller would.
-    pub fn short_control(&self, at: At, longest: Duration) -> Control<'a> {
-        self.control(at).until(Instant::now() + longest)
+    /// As `deadlines`, but waits for less than the caller would.
+    pub fn short_deadlines(&self, at: At, longest: Duration) -> Deadlines<'a> {
+        self.deadlines(at).until(Instant::now() + longest)
     }
 
     /// A fresh connection.
     pub fn connect(&mut self, at: At) -> Result<ProbeConnection, Error> {
         let started = Instant::now();
-        let connection = self.probe_at(at).connect(&self.control(at))?;
+        let connection = self.probe_at(at).connect(&self.deadlines(at))?;
         self.sample("connect", started.elapsed());
         Ok(connection)
     }
@@ -337,20 +466,38 @@ impl<'a> Session<'a> {
         reply
     }
 
-    /// One request that may make a key, for which there must be room in the budget. What is refused made none; what
-    /// is lost may have.
+    /// One request that may make a key, for which there must be room in the budget. What is refused or never left made
+    /// none; what is lost may have.
     pub fn ask_key(&mut self, at: At, method: &str, target: &str, shown: &str) -> Result<ProbeReply, NotAsked> {
+        if let Some(why) = &self.exhausted {
+            return Err(NotAsked::NoKeys(why.clone()));
+        }
         if !self.reserve(1) {
-            return Err(NotAsked::Budget);
+            return Err(NotAsked::NoKeys(NO_BUDGET.into()));
         }
         let reply = self.ask(at, method, target, shown);
-        if reply
-            .as_ref()
-            .is_ok_and(|reply| (300..500).contains(&reply.response.status))
-        {
+        let status = reply.as_ref().map_or(0, |reply| reply.response.status);
+        if !self.sent || makes_no_key(status) {
             self.give_back(1);
         }
+        // one that gave keys before has none left, which is no matter of what this request asked for
+        if matches!(status, 429 | 503) && at == At::Here && self.has(Control::Key) {
+            let number = self.seen.keys();
+            let why = format!("The Key Provider has no more keys (status {status} after {number} keys).");
+            self.exhausted = Some(why.clone());
+            return Err(NotAsked::NoKeys(why));
+        }
         reply.map_err(NotAsked::Failed)
+    }
+
+    /// The target of `GET /key` for this remote, with a query as a client writes it.
+    pub fn key_target(remote: &skip_client::SystemId, more: &str) -> Result<String, Error> {
+        Ok(Request::new_key(remote, None)?.target().to_owned() + more)
+    }
+
+    /// Why there are no more keys.
+    pub fn exhausted(&self) -> Option<String> {
+        self.exhausted.clone()
     }
 
     /// Takes room for so many keys.
@@ -381,6 +528,8 @@ impl<'a> Session<'a> {
         target: &str,
         shown: &str,
     ) -> Result<ProbeReply, Error> {
+        self.sent = false;
+        self.said.clear();
         let side = if at == At::Peer { "peer: " } else { "" };
         let kind = match target {
             _ if target.starts_with("/key") => 0,
@@ -398,8 +547,9 @@ impl<'a> Session<'a> {
             Some(connection) => connection,
             None => self.connect(at)?,
         };
+        self.sent = true;
         let started = Instant::now();
-        let reply = connection.send(method, target, &self.control(at));
+        let reply = connection.send(method, target, &self.deadlines(at));
         let took = started.elapsed();
         match &reply {
             Ok(reply) => {
@@ -410,6 +560,10 @@ impl<'a> Session<'a> {
                     took.as_secs_f64() * 1000.0
                 ));
                 self.look_at_error(reply, target);
+                if let Some(said) = words(reply) {
+                    self.note(format!("the Key Provider said: {said}"));
+                    self.said = said;
+                }
                 if reply.keeps_alive {
                     kept.connection = Some(connection);
                 }
@@ -452,6 +606,27 @@ impl<'a> Session<'a> {
             self.seen.secret_in_error.get_or_insert(status);
         }
     }
+}
+
+/// Whether this status says that a request made no key.
+pub(super) fn makes_no_key(status: u16) -> bool {
+    (300..500).contains(&status) || status == 503
+}
+
+/// What the Key Provider wrote in an error of its own, redacted as the client does it.
+fn words(reply: &ProbeReply) -> Option<String> {
+    let response = &reply.response;
+    if response.status < 500 {
+        return None;
+    }
+    let error = parse_response(
+        &Request::capabilities(),
+        response.status,
+        &response.headers,
+        response.body.as_slice(),
+        true,
+    );
+    error.err()?.provider_text().map(str::to_owned)
 }
 
 /// A kept connection, if it can still be used.

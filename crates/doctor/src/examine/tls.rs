@@ -6,9 +6,9 @@ use openssl::asn1::Asn1Time;
 use openssl::pkey::Id as KeyKind;
 use openssl::rand::rand_bytes;
 use openssl::x509::X509;
-use skip_client::{ConnectionInfo, Ending, Error, ErrorCode, HelloAnswer, Probe, Psk, TlsVersion};
+use skip_client::{ConnectionInfo, Ending, Error, ErrorCode, HelloAnswer, Probe, ProbeReply, Psk, TlsVersion};
 
-use crate::catalogue::{Group, Id};
+use crate::catalogue::{Control, Group, Id};
 use crate::profile::Profile;
 
 use super::session::{At, Session, sentence};
@@ -16,6 +16,8 @@ use super::suites::{BROKEN, CERTIFICATE, OLD, PSK, Suite, has_forward_secrecy};
 
 const REQUIRED: &str = "TLS_AES_256_GCM_SHA384";
 const TLS12: u16 = 0x0303;
+const CLIENT_CERTIFICATE: &str = "require a client certificate of your own CA (nginx: ssl_verify_client on; OpenSSL: SSL_VERIFY_PEER with \
+     SSL_VERIFY_FAIL_IF_NO_PEER_CERT), or use pre-shared keys";
 /// How long the end of a connection is waited for.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -25,11 +27,19 @@ pub(super) fn run(session: &mut Session<'_>) -> bool {
         return false;
     };
     device(session);
-    tls13(session);
-    let accepted = tls12_suites(session, &info);
-    old_versions(session);
-    broken_suites(session);
-    forward_secrecy(session, &info, &accepted);
+    if session.wants(&[Id::Tls13, Id::TlsForwardSecrecy]) {
+        tls13(session);
+    }
+    if session.wants(&[Id::Tls12Suites, Id::TlsForwardSecrecy]) {
+        let accepted = tls12_suites(session, &info);
+        forward_secrecy(session, &info, &accepted);
+    }
+    if session.wants(&[Id::TlsOldVersions]) {
+        old_versions(session);
+    }
+    if session.wants(&[Id::TlsWeakSuites]) {
+        broken_suites(session);
+    }
     post_quantum(session, &info);
     if session.probe().psk().is_some() {
         let none = "There are no certificates with pre-shared keys.";
@@ -38,8 +48,12 @@ pub(super) fn run(session: &mut Session<'_>) -> bool {
     } else {
         certificate(session, &certificates);
     }
-    strangers(session);
-    goodbye(session);
+    if session.begins(&[Id::TlsClientAuthentication]) {
+        strangers(session);
+    }
+    if session.begins(&[Id::TlsCloseNotify, Id::HttpConnectionClose]) {
+        goodbye(session);
+    }
     if session.is_stopped() {
         session.skip_rest(Group::Tls, "The examination was stopped before this check.");
     }
@@ -50,16 +64,18 @@ pub(super) fn run(session: &mut Session<'_>) -> bool {
 fn connect(session: &mut Session<'_>) -> Option<(ConnectionInfo, Vec<Vec<u8>>)> {
     let connected = session.connect(At::Here);
     let reached = connected.and_then(|mut connection| {
-        let control = session.control(At::Here);
-        match connection.send("GET", "/capabilities", &control) {
+        let deadlines = session.deadlines(At::Here);
+        match connection.send("GET", "/capabilities", &deadlines) {
             Err(error) if matches!(error.code(), ErrorCode::TlsFailed | ErrorCode::ConnectFailed) => Err(error),
             // what else goes wrong is no matter of the connection
-            _ => Ok(connection),
+            reply => Ok((connection, reply)),
         }
     });
     match reached {
-        Ok(connection) => {
+        Ok((connection, reply)) => {
             let info = connection.info().clone();
+            session.establish(Control::Connection);
+            service(session, reply);
             session.pass(
                 Id::Connect,
                 format!("Connected to {}: {}.", info.address, described(&info)),
@@ -71,6 +87,39 @@ fn connect(session: &mut Session<'_>) -> Option<(ConnectionInfo, Vec<Vec<u8>>)> 
             session.broken_with(Id::Connect, sentence(error.message()), error.hint());
             None
         }
+    }
+}
+
+/// Whether there is anything behind TLS: what a proxy says of a service that is down is said once.
+fn service(session: &mut Session<'_>, reply: Result<ProbeReply, Error>) {
+    let why = match reply {
+        Ok(reply) if reply.response.status == 200 => return session.establish(Control::Service),
+        Ok(reply) => {
+            let status = reply.response.status;
+            session.is_down = matches!(status, 502..=504);
+            format!("is answered with status {status}")
+        }
+        Err(error) => {
+            let answered = matches!(error.code(), ErrorCode::ResponseTooLarge | ErrorCode::MalformedResponse);
+            session.is_down = !answered;
+            format!("is not answered ({})", error.message())
+        }
+    };
+    if session.is_down {
+        session.broken_with(
+            Id::CapabilitiesSchema,
+            format!("TLS works, but the service behind it does not: GET /capabilities {why}."),
+            "start the service that TLS is terminated for, and look at its log and that of the proxy",
+        );
+        session.lose(
+            Control::Service,
+            format!("Not asked, because the service does not answer: GET /capabilities {why}."),
+        );
+    } else {
+        session.lose(
+            Control::Service,
+            format!("Nothing to compare with: GET /capabilities {why}."),
+        );
     }
 }
 
@@ -109,24 +158,40 @@ fn device(session: &mut Session<'_>) {
 fn tls13(session: &mut Session<'_>) {
     let result = with(session, |probe| probe.offering(TlsVersion::Tls13));
     match result {
-        Ok(info) if info.cipher_suite == REQUIRED => {
-            session.pass(Id::Tls13, format!("TLS 1.3 is there: {}.", described(&info)));
+        Ok(info) => {
+            if info.cipher_suite == REQUIRED {
+                session.pass(Id::Tls13, format!("TLS 1.3 is there: {}.", described(&info)));
+            } else {
+                let message = format!(
+                    "TLS 1.3 is there, but with {} instead of {REQUIRED}.",
+                    info.cipher_suite
+                );
+                let remedy = if session.probe().psk().is_some() {
+                    "bind the pre-shared key to SHA-384 (RFC 8446, 4.2.11; OpenSSL: SSL_CTX_set_psk_find_session_callback \
+                     with a session of TLS_AES_256_GCM_SHA384), which OpenSSL's callback of TLS 1.2 cannot do"
+                } else {
+                    "put TLS_AES_256_GCM_SHA384 first among the suites of TLS 1.3"
+                };
+                session.broken_with(Id::Tls13, message, remedy);
+            }
+            session.tls13 = Some(info);
         }
-        Ok(info) => session.broken(
-            Id::Tls13,
-            format!(
-                "TLS 1.3 is there, but with {} instead of {REQUIRED}.",
-                info.cipher_suite
-            ),
-        ),
-        Err(error) => session.broken(Id::Tls13, format!("TLS 1.3 is not there: {}.", error.message())),
+        Err(error) => {
+            let remedy = if session.probe().psk().is_some() {
+                "switch TLS 1.3 on with TLS_AES_256_GCM_SHA384, and bind the pre-shared key to SHA-384 (RFC 8446, 4.2.11), \
+                 which OpenSSL's callback of TLS 1.2 cannot do"
+            } else {
+                ""
+            };
+            session.broken_with(Id::Tls13, format!("TLS 1.3 is not there: {}.", error.message()), remedy);
+        }
     }
 }
 
 /// A connection of another kind.
 fn with(session: &Session<'_>, other: impl FnOnce(&Probe) -> Result<Probe, Error>) -> Result<ConnectionInfo, Error> {
     let other = other(session.probe())?;
-    Ok(other.connect(&session.control(At::Here))?.info().clone())
+    Ok(other.connect(&session.deadlines(At::Here))?.info().clone())
 }
 
 /// What is taken, one by one: each answer chooses one of those that are left.
@@ -140,7 +205,7 @@ fn tls12_suites(session: &mut Session<'_>, info: &ConnectionInfo) -> Vec<&'stati
     let mut accepted: Vec<&Suite> = Vec::new();
     while !left.is_empty() {
         let numbers: Vec<u16> = left.iter().map(|suite| suite.number).collect();
-        match session.probe().hello(TLS12, &numbers, &session.control(At::Here)) {
+        match session.probe().hello(TLS12, &numbers, &session.deadlines(At::Here)) {
             Ok(HelloAnswer::Accepted { version: TLS12, suite }) => {
                 let Some(at) = left.iter().position(|one| one.number == suite) else {
                     break;
@@ -158,13 +223,22 @@ fn tls12_suites(session: &mut Session<'_>, info: &ConnectionInfo) -> Vec<&'stati
     for name in &names {
         session.note(format!("TLS 1.2 accepts {name}"));
     }
+    // what is there stays: a device may have nothing else
+    let remedy = if session.probe().psk().is_some() {
+        "add TLS_DHE_PSK_WITH_AES_256_CBC_SHA384 (OpenSSL: DHE-PSK-AES256-CBC-SHA384, and DH parameters) to the suites that \
+         are there"
+    } else {
+        "add TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 (OpenSSL: ECDHE-ECDSA-AES256-GCM-SHA384), with an ECDSA certificate, to \
+         the suites that are there"
+    };
     if accepted.is_empty() && info.tls_version == "TLS 1.2" {
-        session.broken(
+        session.broken_with(
             Id::Tls12Suites,
             format!(
                 "TLS 1.2 is there with {}, which Table 1 does not recommend.",
                 info.cipher_suite
             ),
+            remedy,
         );
     } else if accepted.is_empty() {
         session.skip(
@@ -174,12 +248,13 @@ fn tls12_suites(session: &mut Session<'_>, info: &ConnectionInfo) -> Vec<&'stati
     } else if accepted.iter().any(|suite| suite.recommended) {
         session.pass(Id::Tls12Suites, format!("TLS 1.2 accepts {}.", names.join(", ")));
     } else {
-        session.broken(
+        session.broken_with(
             Id::Tls12Suites,
             format!(
                 "TLS 1.2 accepts {}, none of which Table 1 recommends.",
                 names.join(", ")
             ),
+            remedy,
         );
     }
     names
@@ -187,7 +262,7 @@ fn tls12_suites(session: &mut Session<'_>, info: &ConnectionInfo) -> Vec<&'stati
 
 fn old_versions(session: &mut Session<'_>) {
     for (version, name) in [(0x0302, "TLS 1.1"), (0x0301, "TLS 1.0")] {
-        match session.probe().hello(version, OLD, &session.control(At::Here)) {
+        match session.probe().hello(version, OLD, &session.deadlines(At::Here)) {
             Ok(HelloAnswer::Accepted { version, .. }) if version < TLS12 => {
                 return session.broken(Id::TlsOldVersions, format!("{name} is accepted."));
             }
@@ -199,7 +274,7 @@ fn old_versions(session: &mut Session<'_>) {
 }
 
 fn broken_suites(session: &mut Session<'_>) {
-    match session.probe().hello(TLS12, BROKEN, &session.control(At::Here)) {
+    match session.probe().hello(TLS12, BROKEN, &session.deadlines(At::Here)) {
         Ok(HelloAnswer::Accepted { suite, .. }) => session.broken(
             Id::TlsWeakSuites,
             format!("The broken suite 0x{suite:04x} (its number at IANA) is accepted."),
@@ -215,27 +290,39 @@ fn broken_suites(session: &mut Session<'_>) {
     }
 }
 
+/// What the Key Provider offers counts, not what this client chose of it.
 fn forward_secrecy(session: &mut Session<'_>, info: &ConnectionInfo, accepted: &[&str]) {
-    let suite = &info.cipher_suite;
-    let without: Vec<&str> = accepted
-        .iter()
-        .copied()
-        .filter(|name| !has_forward_secrecy(name))
-        .collect();
-    let also = if without.is_empty() {
-        String::new()
+    let mut offered: Vec<&str> = session.tls13.iter().map(|info| info.cipher_suite.as_str()).collect();
+    for suite in std::iter::once(info.cipher_suite.as_str()).chain(accepted.iter().copied()) {
+        if !offered.contains(&suite) {
+            offered.push(suite);
+        }
+    }
+    let (with, without): (Vec<&str>, Vec<&str>) = offered.iter().partition(|name| has_forward_secrecy(name));
+    let without = without.join(", ");
+    if with.is_empty() {
+        let remedy = if session.probe().psk().is_some() {
+            "offer TLS 1.3, or a suite with DHE_PSK, for which OpenSSL needs DH parameters (SSL_CTX_set_dh_auto)"
+        } else {
+            "offer TLS 1.3, or suites with ECDHE, before all others"
+        };
+        session.broken_with(
+            Id::TlsForwardSecrecy,
+            format!("Only {without} is offered, without forward secrecy."),
+            remedy,
+        );
+    } else if without.is_empty() {
+        session.pass(
+            Id::TlsForwardSecrecy,
+            format!("{} has forward secrecy.", with.join(", ")),
+        );
     } else {
-        format!(
-            " A client that offers nothing else also gets {}, without it.",
-            without.join(", ")
-        )
-    };
-    session.judge(
-        Id::TlsForwardSecrecy,
-        has_forward_secrecy(suite),
-        format!("{suite} has forward secrecy in {}.{also}", info.tls_version),
-        format!("{suite} has no forward secrecy."),
-    );
+        let message = format!(
+            "{} has it; {without} does not, and a client that prefers it, or has nothing else, gets that.",
+            with.join(", ")
+        );
+        session.pass_with_remark(Id::TlsForwardSecrecy, message);
+    }
 }
 
 fn post_quantum(session: &mut Session<'_>, info: &ConnectionInfo) {
@@ -243,19 +330,21 @@ fn post_quantum(session: &mut Session<'_>, info: &ConnectionInfo) {
     const BITS: usize = 256;
     if let Some(psk) = session.probe().psk() {
         let bits = psk.key().len() * 8;
-        return session.judge(
+        return session.judge_with(
             Id::TlsPostQuantum,
             bits >= BITS,
             format!("The handshake mixes in a pre-shared key of {bits} bits, which a quantum computer does not find."),
             format!("The pre-shared key has {bits} bits; draft 8 speaks of {BITS}."),
+            "use a pre-shared key of 32 random bytes",
         );
     }
     let group = info.group.as_deref().unwrap_or("a group that is not known");
-    session.judge(
+    session.judge_with(
         Id::TlsPostQuantum,
         group.contains("MLKEM"),
         format!("The key exchange is {group}."),
         format!("The key exchange is {group}, which a quantum computer opens."),
+        "enable X25519MLKEM768 in TLS 1.3 (OpenSSL 3.5 has it), or use pre-shared keys of 256 bits",
     );
 }
 
@@ -297,7 +386,7 @@ fn certificate(session: &mut Session<'_>, shown: &[Vec<u8>]) {
         session.pass(Id::TlsCertificate, message);
     } else {
         let message = format!("The public key is the pinned one ({kind}, {bits} bits); chain and name were not asked.");
-        session.pass(Id::TlsCertificate, message);
+        session.pass_with_remark(Id::TlsCertificate, message);
     }
     let left = Asn1Time::days_from_now(0).and_then(|now| now.diff(certificate.not_after()));
     match left.map(|left| left.days) {
@@ -328,24 +417,43 @@ fn strangers(session: &mut Session<'_>) {
     } else if probe.has_client_cert() {
         vec![("no client certificate", probe.without_client_cert())]
     } else {
-        return session.skip(
+        // this client is the stranger, and the control says that it was served
+        return session.broken_with(
             id,
-            "The Key Provider asks for no client certificate: whoever reaches its port can ask for keys. With a client \
-             certificate this check tries whether one is needed.",
+            "This client has no certificate and is served: whoever reaches the port can ask for keys.",
+            CLIENT_CERTIFICATE,
         );
     };
+    let remedy = if probe.psk().is_some() {
+        "check identity and key of every client in the callback for pre-shared keys"
+    } else {
+        CLIENT_CERTIFICATE
+    };
     for (who, other) in &others {
-        let control = session.control(At::Here);
+        let deadlines = session.deadlines(At::Here);
         let reply = other
             .as_ref()
             .map_err(Clone::clone)
-            .and_then(|other| other.connect(&control)?.send("GET", "/capabilities", &control));
+            .and_then(|other| other.connect(&deadlines)?.send("GET", "/capabilities", &deadlines));
         match reply {
-            Ok(reply) if !matches!(reply.response.status, 400 | 401 | 403) => {
-                return session.broken(id, format!("A client with {who} is served."));
+            Ok(reply) if (200..300).contains(&reply.response.status) => {
+                return session.broken_with(id, format!("A client with {who} is served."), remedy);
             }
-            Ok(reply) => session.note(format!("client with {who}: status {}", reply.response.status)),
-            Err(error) => session.note(format!("client with {who}: {error}")),
+            Ok(reply) if (400..500).contains(&reply.response.status) => {
+                session.note(format!("client with {who}: status {}", reply.response.status));
+            }
+            Err(error) if matches!(error.code(), ErrorCode::TlsFailed | ErrorCode::ConnectionLost) => {
+                session.note(format!("client with {who}: {error}"));
+            }
+            // neither served nor refused
+            Ok(reply) => {
+                let status = reply.response.status;
+                return session.skip(
+                    id,
+                    format!("A client with {who} gets status {status}, which is no refusal."),
+                );
+            }
+            Err(error) => return session.skip(id, format!("A client with {who}: {}.", error.message())),
         }
     }
     let who: Vec<&str> = others.iter().map(|(who, _)| *who).collect();
@@ -354,8 +462,8 @@ fn strangers(session: &mut Session<'_>) {
 
 fn goodbye(session: &mut Session<'_>) {
     let ending = session.connect(At::Here).and_then(|mut connection| {
-        let reply = connection.send_last("GET", "/capabilities", &session.control(At::Here))?;
-        let ending = connection.ending(&session.short_control(At::Here, GOODBYE))?;
+        let reply = connection.send_last("GET", "/capabilities", &session.deadlines(At::Here))?;
+        let ending = connection.ending(&session.short_deadlines(At::Here, GOODBYE))?;
         Ok((reply.response.status, ending))
     });
     match ending {
@@ -386,7 +494,7 @@ fn goodbye(session: &mut Session<'_>) {
         }
         Err(error) => {
             session.skip(Id::TlsCloseNotify, sentence(error.message()));
-            session.broken(Id::HttpConnectionClose, sentence(error.message()));
+            session.skip(Id::HttpConnectionClose, sentence(error.message()));
         }
     }
 }

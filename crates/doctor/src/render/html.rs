@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::catalogue::Group;
 use crate::report::{Check, Outcome, Report, Verdict};
 
-use super::{escaped, plot};
+use super::{escaped, plot, summary};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -82,6 +82,7 @@ fn facts(out: &mut String, report: &Report) {
         "Keys",
         format!("{} used, of a budget of {}", report.keys.used, report.keys.budget),
     ));
+    rows.push(("Summary", summary(report)));
     rows.push(("Time", format!("{:.1} s", report.seconds)));
     out.push_str("<dl>");
     for (name, value) in rows {
@@ -101,7 +102,7 @@ fn counts(out: &mut String, report: &Report) {
 
 fn entry(out: &mut String, check: &Check) {
     let name = check.result.as_str();
-    let open = if matches!(check.result, Outcome::Fail | Outcome::Warn) {
+    let open = if check.remark || matches!(check.result, Outcome::Fail | Outcome::Warn) {
         " open"
     } else {
         ""
@@ -115,6 +116,13 @@ fn entry(out: &mut String, check: &Check) {
         check.id.section(),
         escaped(&check.message),
     );
+    if !check.provider_text.is_empty() {
+        let _ = write!(
+            out,
+            "<p><b>The Key Provider said:</b> {}</p>",
+            escaped(&check.provider_text)
+        );
+    }
     if !check.remedy.is_empty() {
         let _ = write!(
             out,
@@ -124,8 +132,9 @@ fn entry(out: &mut String, check: &Check) {
     }
     let _ = write!(
         out,
-        "<p class=\"about\">{} <code>{}</code></p>",
+        "<p class=\"about\">{} <a href=\"{}\"><code>{}</code></a></p>",
         escaped(check.id.about()),
+        check.id.page(),
         check.id.as_str()
     );
     if !check.evidence.is_empty() {

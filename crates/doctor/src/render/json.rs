@@ -4,6 +4,8 @@ use serde_json::{Value, json as object};
 
 use crate::report::{Check, Report};
 
+use super::summary;
+
 /// The report as one object on one line.
 #[must_use]
 pub fn json(report: &Report) -> String {
@@ -26,6 +28,7 @@ pub fn json_value(report: &Report) -> Value {
         .collect();
     object!({
         "verdict": report.verdict().as_str(),
+        "summary": summary(report),
         "profile": report.profile.as_str(),
         "url": report.url,
         "peer": report.peer,
@@ -58,6 +61,8 @@ fn check(check: &Check) -> Value {
         "remedy": check.remedy,
         "title": check.id.title(),
         "about": check.id.about(),
+        "page": check.id.page(),
+        "provider_text": check.provider_text,
         "evidence": check.evidence,
     })
 }

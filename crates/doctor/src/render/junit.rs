@@ -54,16 +54,21 @@ fn case(out: &mut String, check: &Check) {
         check.id.section(),
         check.level.as_str(),
         message,
-        escaped(&check.remedy),
+        escaped(&format!("{} {} {}", check.provider_text, check.remedy, check.id.page())),
     );
     let _ = match check.result {
+        Outcome::Pass if check.remark => writeln!(out, ">\n      <system-out>{detail}</system-out>\n    </testcase>"),
         Outcome::Pass => writeln!(out, "/>"),
         Outcome::Fail => writeln!(
             out,
             ">\n      <failure type=\"{}\" message=\"{message}\">{detail}</failure>\n    </testcase>",
             check.level.as_str()
         ),
-        Outcome::Skip => writeln!(out, ">\n      <skipped message=\"{message}\"/>\n    </testcase>"),
+        Outcome::Skip => writeln!(
+            out,
+            ">\n      <skipped message=\"{message}\">{}</skipped>\n    </testcase>",
+            check.id.page()
+        ),
         Outcome::Warn => writeln!(
             out,
             ">\n      <system-out>warning: {detail}</system-out>\n    </testcase>"

@@ -9,7 +9,7 @@ mod text;
 pub use html::html;
 pub use json::{json, json_value};
 pub use junit::junit;
-pub use text::{check_lines, shown, summary_lines, text};
+pub use text::{check_lines, shown, summary, summary_lines, text};
 
 /// Text for XML and HTML: the five characters that mean something there, and what XML cannot hold.
 fn escaped(text: &str) -> String {

@@ -21,7 +21,32 @@ pub fn text(report: &Report) -> String {
     out + "\n" + &summary_lines(report, false)
 }
 
-/// A check: one line when it is well, else with what was found and what to do.
+/// One line, of the size of a badge: `SKIP draft: pass, 66 of 72 (2 warnings)`. Skipped checks do not count.
+#[must_use]
+pub fn summary(report: &Report) -> String {
+    let count = |outcome| report.count(outcome);
+    let made = report.checks.len() - count(Outcome::Skip);
+    let mut more = Vec::new();
+    for (number, one) in [(count(Outcome::Fail), "failure"), (count(Outcome::Warn), "warning")] {
+        if number > 0 {
+            more.push(format!("{number} {one}{}", if number == 1 { "" } else { "s" }));
+        }
+    }
+    let more = if more.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", more.join(", "))
+    };
+    format!(
+        "SKIP {}: {}, {} of {made}{more}",
+        report.profile.as_str(),
+        report.verdict().as_str(),
+        count(Outcome::Pass)
+    )
+}
+
+/// A check: one line when it is as it should be and there is nothing more to know, else with what was found, what to do,
+/// and the page about it.
 #[must_use]
 pub fn check_lines(check: &Check, colours: bool) -> String {
     let (colour, word) = match check.result {
@@ -31,19 +56,27 @@ pub fn check_lines(check: &Check, colours: bool) -> String {
         Outcome::Skip => ("2", "skip"),
     };
     let mut out = format!("{}  {}\n", painted(word, colour, colours), check.id.title());
-    if check.result != Outcome::Pass {
-        out.push_str(&wrapped(&shown(&check.message)));
-        let weight = format!(
-            "[{}, draft {}, {}]",
-            check.id.as_str(),
-            check.id.section(),
-            check.level.as_str()
-        );
-        if check.remedy.is_empty() {
-            out.push_str(&wrapped(&weight));
-        } else {
-            out.push_str(&wrapped(&format!("What to do: {} {weight}", shown(&check.remedy))));
-        }
+    if check.result == Outcome::Pass && !check.remark {
+        return out;
+    }
+    out.push_str(&wrapped(&shown(&check.message)));
+    if !check.provider_text.is_empty() {
+        out.push_str(&wrapped(&format!(
+            "The Key Provider said: {}",
+            shown(&check.provider_text)
+        )));
+    }
+    let weight = format!(
+        "[{}, draft {}, {}]",
+        check.id.as_str(),
+        check.id.section(),
+        check.level.as_str()
+    );
+    if check.remedy.is_empty() {
+        out.push_str(&wrapped(&weight));
+    } else {
+        out.push_str(&wrapped(&format!("What to do: {} {weight}", shown(&check.remedy))));
+        out.push_str(&wrapped(check.id.page()));
     }
     out
 }
@@ -83,6 +116,7 @@ pub fn summary_lines(report: &Report, colours: bool) -> String {
         "{} keys were used, of a budget of {}.",
         report.keys.used, report.keys.budget
     );
+    let _ = writeln!(out, "{}", summary(report));
     out
 }
 

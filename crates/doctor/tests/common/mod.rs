@@ -1,12 +1,14 @@
-//! What all tests share: a pair of Key Providers, ways to look at it, and results by name.
+//! What all tests share: a pair of Key Providers without a defect, ways to look at it, and results by name.
 #![allow(dead_code, reason = "each test file uses its own part")]
+
+pub mod terminator;
 
 use std::fs;
 use std::time::Duration;
 
 use skip_client::{Client, Probe, Psk};
 use skip_client_doctor::{Examination, Outcome, Report, examine};
-use skip_key_provider::{Endpoint, KeyProviderPair, PairOptions};
+use skip_key_provider::{Endpoint, KeyProviderPair, PairOptions, SideOptions};
 
 /// How the Key Providers are connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,24 +17,45 @@ pub enum Mode {
     Psk,
 }
 
-pub fn pair() -> KeyProviderPair {
-    KeyProviderPair::start(PairOptions::default()).expect("the pair starts")
+/// Everything that a check can be measured against: client certificates are needed, Alice's list has a pattern, Bob's
+/// another remote.
+pub fn good() -> PairOptions {
+    let side = |id: &str, remotes: [&str; 2]| SideOptions {
+        remotes: remotes.map(str::to_owned).to_vec(),
+        ..SideOptions::new(id, remotes[0])
+    };
+    PairOptions {
+        alice: side("Alice", ["Bob", "KP_*_Test"]),
+        bob: side("Bob", ["Alice", "Eve"]),
+        require_client_cert: true,
+        delay: Duration::from_millis(50),
+        ..PairOptions::default()
+    }
 }
 
-pub fn probe(pair: &KeyProviderPair, at: &Endpoint, mode: Mode, timeout: Duration) -> Probe {
+pub fn pair() -> KeyProviderPair {
+    KeyProviderPair::start(good()).expect("the pair starts")
+}
+
+pub fn probe_of(pair: &KeyProviderPair, url: &str, mode: Mode, timeout: Duration) -> Probe {
+    let read = |path| fs::read(path).expect("a file of the pair");
+    let builder = Client::builder(url).expect("a URL");
     let builder = match mode {
-        Mode::Certificate => Client::builder(&at.url)
-            .expect("a URL")
-            .ca_pem(fs::read(pair.ca()).expect("ca")),
-        Mode::Psk => Client::builder(&at.psk_url)
-            .expect("a URL")
-            .psk(Psk::from_file_content(&fs::read(pair.psk()).expect("psk"), None).expect("a key")),
+        Mode::Certificate => builder
+            .ca_pem(read(pair.ca()))
+            .client_cert_pem(read(pair.client_cert()), read(pair.client_key())),
+        Mode::Psk => builder.psk(Psk::from_file_content(&read(pair.psk()), None).expect("a key")),
     };
     builder
         .timeout(timeout)
         .connect_timeout(Duration::from_mins(1))
         .probe()
         .expect("options fit")
+}
+
+pub fn probe(pair: &KeyProviderPair, at: &Endpoint, mode: Mode, timeout: Duration) -> Probe {
+    let url = if mode == Mode::Psk { &at.psk_url } else { &at.url };
+    probe_of(pair, url, mode, timeout)
 }
 
 /// An examination of both ends.
@@ -50,4 +73,34 @@ pub fn run(examination: &Examination<'_>) -> Report {
 pub fn ids(report: &Report, result: Outcome) -> Vec<&'static str> {
     let of_result = report.checks.iter().filter(|check| check.result == result);
     of_result.map(|check| check.id.as_str()).collect()
+}
+
+/// What became of a check.
+pub fn result(report: &Report, id: skip_client_doctor::Id) -> Outcome {
+    let check = report.checks.iter().find(|check| check.id == id);
+    check
+        .unwrap_or_else(|| panic!("{} is not in the report", id.as_str()))
+        .result
+}
+
+/// Calls `each` for all of these, six at a time.
+pub fn in_parallel<T: Send>(all: Vec<T>, each: impl Fn(T) -> Option<String> + Sync) -> Vec<String> {
+    let all = std::sync::Mutex::new(all);
+    let wrong = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                loop {
+                    let Some(one) = all.lock().expect("not poisoned").pop() else {
+                        return;
+                    };
+                    let found = each(one);
+                    wrong.lock().expect("not poisoned").extend(found);
+                }
+            });
+        }
+    });
+    let mut wrong = wrong.into_inner().expect("not poisoned");
+    wrong.sort();
+    wrong
 }
