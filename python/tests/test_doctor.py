@@ -21,7 +21,7 @@ def test_the_pair_passes(skip_key_providers: KeyProviderPair) -> None:
         assert report.verdict == "pass", str(report)
         assert report["peer-same-key"].result == "pass"
         assert report.remote == "Bob"
-        assert 100 < report.keys_used <= 131
+        assert 100 < report.keys_used <= 136
         assert json.loads(report.json())["verdict"] == "pass"
         assert "<svg" in report.html()
         assert report.junit().startswith("<?xml")

@@ -39,11 +39,11 @@ pub(crate) fn run(args: &Serve, interrupt: &Interrupt) -> Result<i32> {
 pub(crate) fn switches_help() -> String {
     let mut text = String::from("Quirks (--quirk NAME), as real Key Providers have them:\n");
     for quirk in Quirk::ALL {
-        let _ = writeln!(text, "  {:22}{}", quirk.as_str(), quirk.summary());
+        let _ = writeln!(text, "  {:26}{}", quirk.as_str(), quirk.summary());
     }
     text += "\nFaults (--fault NAME), on /key and /entropy unless said otherwise:\n";
     for fault in Fault::ALL {
-        let _ = writeln!(text, "  {:22}{}", fault.as_str(), fault.summary());
+        let _ = writeln!(text, "  {:26}{}", fault.as_str(), fault.summary());
     }
     text
 }

@@ -36,7 +36,7 @@ fn all_forms_of_a_report_are_written_and_none_has_a_secret() {
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "colours are for terminals");
-    assert!(ran.stderr.contains("at most 131 keys"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("at most 136 keys"), "{}", ran.stderr);
     let xml = std::fs::read_to_string(xml).expect("written");
     assert!(xml.starts_with("<?xml") && xml.contains("failures=\"0\"") && xml.contains("name=\"peer-same-key\"/>"));
     let page = std::fs::read_to_string(page).expect("written");

@@ -6,7 +6,7 @@ use openssl::rand::rand_bytes;
 use openssl::sha::Sha256;
 use skip_client::{
     CancelToken, Capabilities, Control as Deadlines, Error, ErrorCode, Probe, ProbeConnection, ProbeReply, Request,
-    Secret, parse_response,
+    Rules, Secret, parse_response,
 };
 
 use crate::catalogue::{Control, Group, Id, Level};
@@ -624,7 +624,7 @@ fn words(reply: &ProbeReply) -> Option<String> {
         response.status,
         &response.headers,
         response.body.as_slice(),
-        true,
+        Rules::Lenient,
     );
     error.err()?.provider_text().map(str::to_owned)
 }
