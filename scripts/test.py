@@ -86,7 +86,7 @@ FAILED = (
     re.compile(r"^\[ERROR\] (?P<test>.+) -- Time elapsed: .* <<< (?:FAILURE|ERROR)!$"),  # surefire
 )
 SKIPPED = (
-    re.compile(r"^SKIPPED (?P<test>\S+?::.+?) - (?:Skipped: )?(?P<why>.*)$"),
+    re.compile(r"^SKIPPED (?P<test>\S+?::.+?) - Skipped: (?P<why>.*)$"),
     re.compile(r"^test (?P<test>.+) \.\.\. ignored(?:, (?P<why>.*))?$"),
     re.compile(r"^\s*﹣ (?P<test>.+) \([\d.]+ms\) # (?P<why>.*)$"),
     re.compile(r"^\s*--- SKIP: (?P<test>\S+)"),

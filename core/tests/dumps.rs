@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::hint::black_box;
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
@@ -54,8 +55,14 @@ fn a_real_dump_has_none() {
         crash(&secret, &control);
     }
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").expect("Linux has it");
-    if pattern.contains(['|', '/']) {
-        eprintln!("dumps go elsewhere on this machine, to {}", pattern.trim());
+    let allowed = rustix::process::getrlimit(rustix::process::Resource::Core).maximum != Some(0);
+    if pattern.contains(['|', '/']) || !allowed {
+        // not by a macro, whose text is shown for failures alone
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: a_real_dump_has_none: core dumps are not written into the folder of the program; \
+             hint: sysctl kernel.core_pattern=core, ulimit -Hc unlimited (root)"
+        );
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
