@@ -1,15 +1,16 @@
 //! The client, and the token that ends its calls.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use skip_client::{BitLength, Call, Client, ClientBuilder, Error, KeyId, Psk, SystemId, TlsVersion};
+use skip_client::options::parse_seconds;
+use skip_client::{BitLength, Call, Client, ClientBuilder, KeyId, Psk, SystemId};
 
-use crate::errors::Result;
+use crate::errors::{CoreLanguage, Result};
 use crate::messages::{CoreCapabilities, CoreConnection};
 use crate::secrets::{CoreEntropyAnswer, CoreKeyAnswer};
 
-/// Everything that can be chosen for a client; times in milliseconds.
+/// Everything that can be chosen for a client.
 #[derive(uniffi::Record)]
 pub struct CoreOptions {
     ca_pem: Option<Vec<u8>>,
@@ -17,15 +18,16 @@ pub struct CoreOptions {
     client_cert_pem: Option<Vec<u8>>,
     client_key_pem: Option<Vec<u8>>,
     psk: Option<Arc<CorePsk>>,
-    pin: Option<String>,
-    server_name: Option<String>,
-    tls: String,
-    proxy: Option<String>,
-    connect_timeout: i64,
-    timeout: i64,
-    wait_when_busy: i64,
-    strict: bool,
-    check_remote: bool,
+    /// The other options of the core's table, by name, as text.
+    settings: HashMap<String, String>,
+}
+
+/// What can be chosen for a single call.
+#[derive(uniffi::Record)]
+pub struct CoreCall {
+    /// Seconds instead of the client's timeout.
+    timeout: Option<String>,
+    cancel: Option<Arc<CoreCancel>>,
 }
 
 /// A pre-shared key of TLS; wiped when the last reference to it goes.
@@ -90,124 +92,113 @@ impl CoreCancel {
 
 /// A client of one Key Provider, or of several in order of preference.
 #[derive(uniffi::Object)]
-pub struct CoreClient(Client);
+pub struct CoreClient {
+    client: Client,
+    language: CoreLanguage,
+}
 
 #[uniffi::export]
 impl CoreClient {
-    /// A client; nothing is connected yet.
+    /// A client, with errors in the names of a language; nothing is connected yet.
     #[uniffi::constructor]
-    pub fn new(urls: Vec<String>, options: CoreOptions) -> Result<Self> {
-        Ok(Self(builder(&urls, options)?.build()?))
+    pub fn new(urls: Vec<String>, options: CoreOptions, language: CoreLanguage) -> Result<Self> {
+        let client = builder(&urls, options).and_then(ClientBuilder::build);
+        client
+            .map(|client| Self { client, language })
+            .map_err(|error| language.error(&error))
     }
 
     /// What the Key Provider offers.
-    pub fn capabilities(&self, refresh: bool, cancel: Option<Arc<CoreCancel>>) -> Result<CoreCapabilities> {
-        let call = self.call(cancel.as_deref());
-        let capabilities = if refresh {
-            call.refresh_capabilities()
-        } else {
-            call.capabilities()
-        }?;
+    pub fn capabilities(&self, refresh: bool, call: CoreCall) -> Result<CoreCapabilities> {
+        let capabilities = self.ask(&call, |call| {
+            if refresh {
+                call.refresh_capabilities()
+            } else {
+                call.capabilities()
+            }
+        })?;
         Ok(CoreCapabilities::from(capabilities.as_ref()))
     }
 
     /// A fresh key.
-    pub fn new_key(&self, remote: String, size: Option<i64>, cancel: Option<Arc<CoreCancel>>) -> Result<CoreKeyAnswer> {
-        let remote = SystemId::new(&remote)?;
-        let mut call = self.call(cancel.as_deref());
-        if let Some(size) = bits(size)? {
-            call = call.size(size);
-        }
-        Ok(call.new_key(&remote)?.into())
+    pub fn new_key(&self, remote: String, size: Option<i64>, call: CoreCall) -> Result<CoreKeyAnswer> {
+        let key = self.ask(&call, |call| {
+            let remote = SystemId::new(&remote)?;
+            match bits(size)? {
+                Some(size) => call.size(size).new_key(&remote),
+                None => call.new_key(&remote),
+            }
+        });
+        key.map(CoreKeyAnswer::from)
     }
 
     /// The key for a keyId.
-    pub fn key_by_id(&self, key_id: String, remote: String, cancel: Option<Arc<CoreCancel>>) -> Result<CoreKeyAnswer> {
-        let remote = SystemId::new(&remote)?;
-        let id = KeyId::parse(&key_id, self.0.rules())?;
-        Ok(self.call(cancel.as_deref()).key_by_id(&id, &remote)?.into())
+    pub fn key_by_id(&self, key_id: String, remote: String, call: CoreCall) -> Result<CoreKeyAnswer> {
+        let key = self.ask(&call, |call| {
+            let id = KeyId::parse(&key_id, self.client.rules())?;
+            call.key_by_id(&id, &SystemId::new(&remote)?)
+        });
+        key.map(CoreKeyAnswer::from)
     }
 
     /// Random bytes.
-    pub fn entropy(&self, bits: Option<i64>, cancel: Option<Arc<CoreCancel>>) -> Result<CoreEntropyAnswer> {
-        let bits = self::bits(bits)?;
-        Ok(self.call(cancel.as_deref()).entropy(bits)?.into())
+    pub fn entropy(&self, bits: Option<i64>, call: CoreCall) -> Result<CoreEntropyAnswer> {
+        let entropy = self.ask(&call, |call| {
+            let bits = self::bits(bits).map_err(|error| error.about("bits"))?;
+            call.entropy(bits)
+        });
+        entropy.map(CoreEntropyAnswer::from)
     }
 
     /// How the last connection was made.
     pub fn connection(&self) -> Option<CoreConnection> {
-        self.0.connection().map(CoreConnection::from)
+        self.client.connection().map(CoreConnection::from)
     }
 
     /// Ends the running calls and every later one. The name `close` is taken by the languages.
     pub fn shut_down(&self) {
-        self.0.close();
+        self.client.close();
     }
 }
 
 impl CoreClient {
-    fn call<'a>(&'a self, cancel: Option<&'a CoreCancel>) -> Call<'a> {
-        match cancel {
-            Some(token) => self.0.call().cancel(&token.0),
-            None => self.0.call(),
+    fn ask<T>(&self, options: &CoreCall, ask: impl FnOnce(Call<'_>) -> skip_client::Result<T>) -> Result<T> {
+        let mut call = self.client.call();
+        if let Some(token) = &options.cancel {
+            call = call.cancel(&token.0);
         }
+        let timeout = options.timeout.as_deref();
+        let timeout = timeout.map(|text| parse_seconds("timeout", text, false)).transpose();
+        let answer = timeout.and_then(|timeout| {
+            ask(match timeout {
+                Some(timeout) => call.timeout(timeout),
+                None => call,
+            })
+        });
+        answer.map_err(|error| self.language.error(&error))
     }
 }
 
-fn builder(urls: &[String], options: CoreOptions) -> Result<ClientBuilder> {
-    let Some((first, others)) = urls.split_first() else {
-        let hint = "for example https://kp-alice:8443";
-        return Err(Error::invalid_argument("url", "must name at least one key provider", hint).into());
-    };
-    let mut builder = Client::builder(first)?;
-    for url in others {
-        builder = builder.or_url(url)?;
-    }
-    builder = builder
-        .tls(options.tls.parse::<TlsVersion>()?)
-        .timeout(milliseconds("timeout", options.timeout)?)
-        .connect_timeout(milliseconds("connect_timeout", options.connect_timeout)?)
-        .wait_when_busy(milliseconds("wait_when_busy", options.wait_when_busy)?)
-        .lenient(!options.strict)
-        .check_remote(options.check_remote);
+fn builder(urls: &[String], options: CoreOptions) -> skip_client::Result<ClientBuilder> {
+    let mut builder = Client::of_urls(urls)?;
     if let Some(pem) = options.ca_pem {
         builder = builder.ca_pem(pem);
     }
     if options.ca_system {
         builder = builder.ca_system();
     }
-    match (options.client_cert_pem, options.client_key_pem) {
-        (Some(cert), Some(key)) => builder = builder.client_cert_pem(cert, key),
-        (None, None) => {}
-        _ => {
-            let rule = "must come with its private key, and the private key with its certificate";
-            return Err(Error::invalid_argument("client certificate", rule, "give both in PEM form").into());
-        }
+    if options.client_cert_pem.is_some() || options.client_key_pem.is_some() {
+        // the core refuses one without the other
+        let [cert, key] = [options.client_cert_pem, options.client_key_pem].map(Option::unwrap_or_default);
+        builder = builder.client_cert_pem(cert, key);
     }
     if let Some(psk) = options.psk {
         builder = builder.psk(psk.0.clone());
     }
-    if let Some(pin) = options.pin {
-        builder = builder.pin(&pin);
-    }
-    if let Some(name) = options.server_name {
-        builder = builder.server_name(&name);
-    }
-    if let Some(proxy) = options.proxy {
-        builder = builder.proxy(&proxy);
-    }
-    Ok(builder)
+    let mut settings = options.settings.iter();
+    settings.try_fold(builder, |builder, (name, value)| builder.set(name, value))
 }
 
-/// A number of bits; what is negative is out of range like what is too large.
-fn bits(bits: Option<i64>) -> Result<Option<BitLength>> {
-    let bits = bits.map(|bits| BitLength::new(u64::try_from(bits).unwrap_or(u64::MAX)));
-    Ok(bits.transpose()?)
-}
-
-fn milliseconds(field: &str, time: i64) -> Result<Duration> {
-    match u64::try_from(time) {
-        Ok(time) => Ok(Duration::from_millis(time)),
-        Err(_) => Err(Error::invalid_argument(field, "must not be negative", "for example 10 s").into()),
-    }
+fn bits(bits: Option<i64>) -> skip_client::Result<Option<BitLength>> {
+    bits.map(|bits| bits.to_string().parse()).transpose()
 }

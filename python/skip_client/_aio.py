@@ -2,9 +2,14 @@
 
 import asyncio
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from ._core import Calls, Capabilities, Client, ConnectionInfo, Entropy, Key, Threads
+from ._core import Calls, Capabilities, Client, ConnectionInfo, Entropy, Key, Psk, Threads
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ._core import _ClientOptions, _Pem
 
 T = TypeVar("T")
 
@@ -12,32 +17,40 @@ T = TypeVar("T")
 class AsyncClient:
     """The same client for asyncio: see Client for the arguments, and for what is raised."""
 
-    def __init__(self, url: str | list[str] | tuple[str, ...], **options: Any) -> None:
+    def __init__(
+        self,
+        url: str | list[str] | tuple[str, ...],
+        *,
+        ca: "_Pem | None" = None,
+        cert: "tuple[_Pem, _Pem] | None" = None,
+        psk: Psk | None = None,
+        **options: "Unpack[_ClientOptions]",
+    ) -> None:
         """Makes the client; nothing is connected yet. Raises InvalidArgument."""
-        self._client = Client(url, **options)
+        self._client = Client(url, ca=ca, cert=cert, psk=psk, **options)
         self._threads = Threads(self._client)
         self._at_loop: dict[asyncio.AbstractEventLoop, Calls] = {}
         self._ended = False
 
-    async def capabilities(self, *, refresh: bool = False) -> Capabilities:
+    async def capabilities(self, *, refresh: bool = False, timeout: float | None = None) -> Capabilities:
         """What the Key Provider offers (draft 4.1): fetched once, then remembered; `refresh` asks again."""
         calls = self._calls()
-        return await _outcome(calls, calls.capabilities(refresh))
+        return await _outcome(calls, calls.capabilities(refresh, timeout))
 
-    async def new_key(self, remote: str, size: int | None = None) -> Key:
+    async def new_key(self, remote: str, size: int | None = None, *, timeout: float | None = None) -> Key:
         """A fresh key of `size` bits, or of the default, shared with the Key Provider `remote` (draft 4.2)."""
         calls = self._calls()
-        return await _outcome(calls, calls.new_key(remote, size))
+        return await _outcome(calls, calls.new_key(remote, size, timeout))
 
-    async def key_by_id(self, key_id: str, remote: str) -> Key:
+    async def key_by_id(self, key_id: str, remote: str, *, timeout: float | None = None) -> Key:
         """The key that the initiator got from the Key Provider `remote` under `key_id` (draft 4.2), given once."""
         calls = self._calls()
-        return await _outcome(calls, calls.key_by_id(key_id, remote))
+        return await _outcome(calls, calls.key_by_id(key_id, remote, timeout))
 
-    async def entropy(self, bits: int | None = None) -> Entropy:
+    async def entropy(self, bits: int | None = None, *, timeout: float | None = None) -> Entropy:
         """Random bytes of at least `bits` bits, or of the Key Provider's default of 256 bits (draft 4.3)."""
         calls = self._calls()
-        return await _outcome(calls, calls.entropy(bits))
+        return await _outcome(calls, calls.entropy(bits, timeout))
 
     @property
     def connection(self) -> ConnectionInfo | None:

@@ -3,7 +3,7 @@
 from asyncio import Future
 from collections.abc import Callable
 from os import PathLike
-from typing import Any, Literal, NoReturn, Self, final
+from typing import Any, Literal, NoReturn, Self, TypedDict, Unpack, final
 
 __all__ = [
     "Calls",
@@ -217,18 +217,39 @@ class Psk:
     def identity(self) -> str:
         """The identity, which TLS sends in the clear."""
 
+class _ClientOptions(TypedDict, total=False):
+    # options:types begin (core/tests/front_ends.rs writes it)
+    server_name: str | None
+    """The name that the Key Provider's certificate must have, instead of the URL's host."""
+    pin: str | None
+    """The Key Provider's public key must be this one: `sha256/BASE64`, the SHA-256 of its `SubjectPublicKeyInfo`."""
+    tls: Literal["auto", "1.2", "1.3"]
+    """Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3."""
+    timeout: float
+    """Seconds for the whole call."""
+    connect_timeout: float
+    """Seconds for resolving the name, TCP and TLS of one Key Provider together."""
+    proxy: str | None
+    """URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored."""
+    lenient: bool
+    """Accept some known deviations of real Key Providers from the draft."""
+    check_remote: bool
+    """Refuse locally what the capabilities exclude, such as a remote that they do not list."""
+    wait_when_busy: float
+    """Seconds in all to wait for a Key Provider that is busy (429, 503), asking again."""
+    legacy: bool
+    """Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today."""
+    # options:types end
+    strict: bool
+    """The opposite of `lenient`, until 1.0."""
+
 @final
 class Client:
     """A client of one Key Provider, or of several in order of preference. One client serves many threads at once.
 
     `url`: `https://host[:port][/path]`, or a list of such URLs. `ca`: the CA's certificates as a path or as PEM
-    bytes, or `"system"`. `pin`: `sha256/` and the base64 of the public key's SHA-256; alone, it is the trust.
-    `cert`: certificate and private key of the client, as paths or PEM bytes. `psk`: a pre-shared key, instead of all
-    these. `server_name`: the name that the Key Provider's certificate has. `tls`: `auto`, `1.2` or `1.3`. `timeout`
-    (whole call), `connect_timeout` (name, TCP and TLS) and `wait_when_busy` (in all, for a busy Key Provider) are
-    seconds. `proxy`: `http://[user:password@]host[:port]`. `strict=False` accepts known deviations of real Key
-    Providers. `check_remote=False` asks for keys without looking at the capabilities first. `legacy=True` also offers
-    TLS_RSA_WITH_AES_256_CBC_SHA256, which Table 1 recommends and which is not safe today. Raises InvalidArgument.
+    bytes, or `"system"`. `cert`: certificate and private key of the client, as paths or PEM bytes. `psk`: a pre-shared
+    key, instead of certificates. All other options: see docs/options.md; times are in seconds. Raises InvalidArgument.
     """
 
     def __new__(
@@ -238,33 +259,38 @@ class Client:
         ca: _Pem | None = None,
         cert: tuple[_Pem, _Pem] | None = None,
         psk: Psk | None = None,
-        server_name: str | None = None,
-        pin: str | None = None,
-        tls: str = "auto",
-        timeout: float = 10.0,
-        connect_timeout: float = 3.0,
-        proxy: str | None = None,
-        strict: bool = True,
-        check_remote: bool = True,
-        wait_when_busy: float = 0.0,
-        legacy: bool = False,
+        **options: Unpack[_ClientOptions],
     ) -> Self: ...
-    def capabilities(self, *, refresh: bool = False, cancel: CancelToken | None = None) -> Capabilities:
+    def capabilities(
+        self, *, refresh: bool = False, timeout: float | None = None, cancel: CancelToken | None = None
+    ) -> Capabilities:
         """What the Key Provider offers (draft 4.1): fetched once, then remembered; `refresh` asks again.
 
-        Raises SkipError of the network's and the provider's sides.
+        `timeout`, here and at the other calls: seconds instead of the client's. Raises SkipError of the
+        network's and the provider's sides.
         """
-    def new_key(self, remote: str, size: int | None = None, *, cancel: CancelToken | None = None) -> Key:
+    def new_key(
+        self,
+        remote: str,
+        size: int | None = None,
+        *,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Key:
         """A fresh key of `size` bits (8 to 65536, a multiple of 8), or of the Key Provider's default (draft 4.2).
 
         Raises SkipError; with advice `new_key` the key of this request may be used up: ask for another.
         """
-    def key_by_id(self, key_id: str, remote: str, *, cancel: CancelToken | None = None) -> Key:
+    def key_by_id(
+        self, key_id: str, remote: str, *, timeout: float | None = None, cancel: CancelToken | None = None
+    ) -> Key:
         """The key that the initiator got from the Key Provider `remote` under `key_id` (draft 4.2); it is given once.
 
         Raises SkipError; with advice `new_key` the initiator has to ask for another key.
         """
-    def entropy(self, bits: int | None = None, *, cancel: CancelToken | None = None) -> Entropy:
+    def entropy(
+        self, bits: int | None = None, *, timeout: float | None = None, cancel: CancelToken | None = None
+    ) -> Entropy:
         """Random bytes of at least `bits` bits, or of the default of 256 bits (draft 4.3). Raises SkipError."""
     @property
     def connection(self) -> ConnectionInfo | None:
@@ -288,11 +314,11 @@ class Threads:
 class Calls:
     """Where coroutines leave their calls. When it goes, the inbox is told that no other call will come."""
 
-    def capabilities(self, refresh: bool) -> Future[Capabilities]:
+    def capabilities(self, refresh: bool, timeout: float | None) -> Future[Capabilities]:
         """As the method of Client; so are the others."""
-    def new_key(self, remote: str, size: int | None) -> Future[Key]: ...
-    def key_by_id(self, key_id: str, remote: str) -> Future[Key]: ...
-    def entropy(self, bits: int | None) -> Future[Entropy]: ...
+    def new_key(self, remote: str, size: int | None, timeout: float | None) -> Future[Key]: ...
+    def key_by_id(self, key_id: str, remote: str, timeout: float | None) -> Future[Key]: ...
+    def entropy(self, bits: int | None, timeout: float | None) -> Future[Entropy]: ...
     def cancel(self, future: Future[Any]) -> None:
         """Ends the call that this future waits for, or wipes what came just before."""
 
@@ -432,12 +458,7 @@ def doctor(
     ca: _Pem | None = None,
     cert: tuple[_Pem, _Pem] | None = None,
     psk: Psk | None = None,
-    server_name: str | None = None,
-    pin: str | None = None,
-    tls: str = "auto",
-    timeout: float = 10.0,
-    connect_timeout: float = 3.0,
-    proxy: str | None = None,
+    **options: Unpack[_ClientOptions],
 ) -> Report:
     """Examines a Key Provider, better with its peer: does it follow the draft, and if not, where?
 
@@ -449,13 +470,19 @@ def doctor(
 def doctor_checks(profile: str, has_peer: bool) -> list[str]:
     """The names of the checks that `doctor` makes. Raises InvalidArgument for another profile."""
 
-def validate(kind: str, data: str | bytes | bytearray | memoryview, *, strict: bool = True) -> list[Problem]:
+def validate(
+    kind: str, data: str | bytes | bytearray | memoryview, *, lenient: bool = False, strict: bool | None = None
+) -> list[Problem]:
     """Lists everything that is wrong with a message (capabilities, key or entropy); a valid one has warnings at most.
+
+    `lenient` accepts known deviations of real Key Providers; `strict` is its opposite, until 1.0.
 
     Raises InvalidArgument for another kind.
     """
 
-def is_valid(kind: str, data: str | bytes | bytearray | memoryview, *, strict: bool = True) -> bool:
+def is_valid(
+    kind: str, data: str | bytes | bytearray | memoryview, *, lenient: bool = False, strict: bool | None = None
+) -> bool:
     """Whether a message has no problem of severity `error`. Raises InvalidArgument for another kind."""
 
 def matches_remote(remote_system_ids: list[str] | tuple[str, ...], id: str) -> bool:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ._options import OPTIONS as CLIENT_OPTIONS
+
 if TYPE_CHECKING:
     from ._core import Report
 
-# option of pytest after --skip-doctor-, what it is
+# option of pytest after --skip-doctor-, what it is; those of CLIENT_OPTIONS follow
 OPTIONS = {
     "url": "Examine this Key Provider: a test for each check (it uses up keys)",
     "peer": "The Key Provider at the other end",
@@ -21,7 +23,6 @@ OPTIONS = {
     "key": "Private key of the client certificate (PEM)",
     "psk-file": "Pre-shared key instead of certificates: a file with a line identity:hex",
     "psk-identity": "Identity of the pre-shared key",
-    "timeout": "Seconds for each request",
 }
 
 
@@ -38,6 +39,18 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("skip-client doctor")
     for name, text in OPTIONS.items():
         group.addoption(f"--skip-doctor-{name}", metavar=name.upper(), help=text)
+    for option, (kind, text) in CLIENT_OPTIONS.items():
+        name = option.replace("_", "-")
+        if kind == "on":
+            group.addoption(f"--skip-doctor-{name}", dest=_dest(option), action="store_true", default=None, help=text)
+        elif kind == "off":
+            text = f"Do not {text[0].lower()}{text[1:]}"
+            group.addoption(
+                f"--skip-doctor-no-{name}", dest=_dest(option), action="store_false", default=None, help=text
+            )
+        else:
+            convert = float if kind == "seconds" else str
+            group.addoption(f"--skip-doctor-{name}", dest=_dest(option), type=convert, metavar=name.upper(), help=text)
 
 
 def items(session: pytest.Session) -> list[pytest.Item]:
@@ -78,8 +91,9 @@ class Examination:
         more: dict[str, Any] = {name: given(name) for name in ("peer", "remote", "profile", "ca") if given(name)}
         if budget := given("budget"):
             more["budget"] = int(budget)
-        if timeout := given("timeout"):
-            more["timeout"] = float(timeout)
+        for option in CLIENT_OPTIONS:
+            if (value := self._config.getoption(_dest(option), default=None)) is not None:
+                more[option] = value
         if cert := given("cert"):
             more["cert"] = (cert, given("key"))
         if psk_file := given("psk-file"):
@@ -119,6 +133,10 @@ class Check(pytest.Item):
     def reportinfo(self) -> tuple[Path, None, str]:
         """Where it is: nowhere in a file."""
         return self.path, None, self.name
+
+
+def _dest(option: str) -> str:
+    return f"skip_doctor_{option}"
 
 
 def _option(config: pytest.Config, name: str) -> str | None:

@@ -23,7 +23,7 @@ use skip_client::fork::{PerProcess, Process};
 use skip_client::{BitLength, CancelToken, Error, KeyId, SystemId};
 
 use crate::arguments::bits;
-use crate::client::{Client, system_id};
+use crate::client::{Client, call_timeout, system_id};
 use crate::errors::raise;
 use crate::messages::Capabilities;
 use crate::secrets::{Entropy, Key};
@@ -59,6 +59,7 @@ enum Outcome {
 /// A call that waits for its turn. The address of its future stands for it: that lives until the outcome was delivered.
 struct Job {
     question: Question,
+    timeout: Option<Duration>,
     token: CancelToken,
     future: usize,
     mailbox: Arc<Mailbox>,
@@ -75,7 +76,10 @@ impl Job {
     }
 
     fn ask(&self, client: &skip_client::Client) -> Result<Answer, Error> {
-        let call = client.call().cancel(&self.token);
+        let mut call = client.call().cancel(&self.token);
+        if let Some(timeout) = self.timeout {
+            call = call.timeout(timeout);
+        }
         match &self.question {
             Question::Capabilities { refresh: true } => call.refresh_capabilities().map(Answer::Capabilities),
             Question::Capabilities { refresh: false } => call.capabilities().map(Answer::Capabilities),
@@ -392,25 +396,39 @@ pub struct Calls {
 
 #[pymethods]
 impl Calls {
-    fn capabilities(&self, py: Python<'_>, refresh: bool) -> PyResult<Py<PyAny>> {
-        self.submit(py, Question::Capabilities { refresh })
+    #[pyo3(signature = (refresh, timeout))]
+    fn capabilities(&self, py: Python<'_>, refresh: bool, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        self.submit(py, Question::Capabilities { refresh }, timeout)
     }
 
-    fn new_key(&self, remote: &Bound<'_, PyAny>, size: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
-        let question = Question::NewKey(system_id(remote)?, bits(size)?);
-        self.submit(remote.py(), question)
+    #[pyo3(signature = (remote, size, timeout))]
+    fn new_key(
+        &self,
+        remote: &Bound<'_, PyAny>,
+        size: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+    ) -> PyResult<Py<PyAny>> {
+        let question = Question::NewKey(system_id(remote)?, bits("size", size)?);
+        self.submit(remote.py(), question, timeout)
     }
 
-    fn key_by_id(&self, key_id: &Bound<'_, PyAny>, remote: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    #[pyo3(signature = (key_id, remote, timeout))]
+    fn key_by_id(
+        &self,
+        key_id: &Bound<'_, PyAny>,
+        remote: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Py<PyAny>> {
         let py = remote.py();
         let remote = system_id(remote)?;
         let id = crate::client::key_id(&self.crew.client, key_id)?;
-        self.submit(py, Question::KeyById(id, remote))
+        self.submit(py, Question::KeyById(id, remote), timeout)
     }
 
-    fn entropy(&self, py: Python<'_>, bits: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
-        let question = Question::Entropy(crate::arguments::bits(bits)?);
-        self.submit(py, question)
+    #[pyo3(signature = (bits, timeout))]
+    fn entropy(&self, py: Python<'_>, bits: Option<&Bound<'_, PyAny>>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let question = Question::Entropy(crate::arguments::bits("bits", bits)?);
+        self.submit(py, question, timeout)
     }
 
     /// Ends the call that this future waits for, or wipes what came just before.
@@ -436,8 +454,9 @@ impl Calls {
 }
 
 impl Calls {
-    /// Has a thread ask, and returns the future of the answer.
-    fn submit(&self, py: Python<'_>, question: Question) -> PyResult<Py<PyAny>> {
+    /// Hands the question to a thread; returns the future of the answer.
+    fn submit(&self, py: Python<'_>, question: Question, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let timeout = call_timeout(py, timeout)?;
         let future = self.create_future.call0(py)?;
         let token = CancelToken::new();
         let address = future.as_ptr().addr();
@@ -448,6 +467,7 @@ impl Calls {
         lock(&self.desk.waiting).insert(address, waiting);
         let job = Job {
             question,
+            timeout,
             token,
             future: address,
             mailbox: Arc::clone(&self.desk.mailbox),

@@ -1,11 +1,10 @@
 //! Arguments from Python: text, numbers of bits, seconds, files.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt, PyString};
+use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
 use skip_client::{BitLength, Error};
 use zeroize::Zeroizing;
 
@@ -28,29 +27,20 @@ pub fn text(field: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
 }
 
 /// A length in bits.
-pub fn bits(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<BitLength>> {
+pub fn bits(field: &'static str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<BitLength>> {
     let Some(value) = value else { return Ok(None) };
-    if !value.is_instance_of::<PyInt>() || value.is_instance_of::<pyo3::types::PyBool>() {
-        return Err(PyTypeError::new_err("a length must be an int, in bits"));
+    if !value.is_instance_of::<PyInt>() || value.is_instance_of::<PyBool>() {
+        return Err(PyTypeError::new_err(format!("{field} must be an int, in bits")));
     }
-    // what does not fit is out of range too
-    let bits = value.extract::<u64>().unwrap_or(u64::MAX);
-    BitLength::new(bits).or_raise(value.py()).map(Some)
-}
-
-/// Seconds; `zero` says whether none at all is fine.
-pub fn seconds(py: Python<'_>, field: &str, value: f64, zero: bool) -> PyResult<Duration> {
-    match Duration::try_from_secs_f64(value) {
-        Ok(time) if zero || !time.is_zero() => Ok(time),
-        _ => {
-            let rule = if zero {
-                "must be seconds, not negative"
-            } else {
-                "must be seconds, more than zero"
-            };
-            Err(raise(py, &Error::invalid_argument(field, rule, "for example 10.0")))
-        }
-    }
+    let length = match value.extract::<u64>() {
+        Ok(bits) => BitLength::new(bits),
+        // negative, or of more digits than anybody wants to read
+        Err(_) => value.extract::<i64>().unwrap_or(i64::MAX).to_string().parse(),
+    };
+    length
+        .map_err(|error| error.about(field))
+        .or_raise(value.py())
+        .map(Some)
 }
 
 /// PEM: bytes as they are, or the content of the file that a path names.

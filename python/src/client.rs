@@ -2,14 +2,16 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
-use skip_client::{Call, ClientBuilder, Error, KeyId, SystemId, TlsVersion};
+use pyo3::types::{PyDict, PyString, PyTuple};
+use skip_client::options::{ClientOption, OPTIONS, OptionKind, parse_seconds};
+use skip_client::{Call, ClientBuilder, Error, KeyId, SystemId};
 
-use crate::arguments::{bits, pem, seconds, text};
-use crate::errors::{OrRaise, raise};
+use crate::arguments::{bits, pem, text};
+use crate::errors::OrRaise;
 use crate::messages::{Capabilities, ConnectionInfo};
 use crate::psk::Psk;
 use crate::secrets::{Entropy, Key};
@@ -42,53 +44,31 @@ pub struct Client(pub Arc<skip_client::Client>);
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (
-        url, *, ca=None, cert=None, psk=None, server_name=None, pin=None, tls="auto", timeout=10.0, connect_timeout=3.0,
-        proxy=None, strict=true, check_remote=true, wait_when_busy=0.0, legacy=false
-    ))]
-    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (url, *, ca=None, cert=None, psk=None, **options))]
     fn new(
         py: Python<'_>,
         url: &Bound<'_, PyAny>,
         ca: Option<&Bound<'_, PyAny>>,
         cert: Option<&Bound<'_, PyAny>>,
         psk: Option<&Psk>,
-        server_name: Option<&Bound<'_, PyAny>>,
-        pin: Option<&Bound<'_, PyAny>>,
-        tls: &str,
-        timeout: f64,
-        connect_timeout: f64,
-        proxy: Option<&Bound<'_, PyAny>>,
-        strict: bool,
-        check_remote: bool,
-        wait_when_busy: f64,
-        legacy: bool,
+        options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let connection = Connection {
-            ca,
-            cert,
-            psk,
-            server_name,
-            pin,
-            tls,
-            timeout,
-            connect_timeout,
-            proxy,
-        };
-        let builder = connection
-            .apply(py, urls(url)?)?
-            .wait_when_busy(seconds(py, "wait_when_busy", wait_when_busy, true)?)
-            .lenient(!strict)
-            .check_remote(check_remote)
-            .legacy(legacy);
+        let connection = Connection { ca, cert, psk, options };
+        let builder = connection.apply(py, urls(url)?)?;
         // reading the system's certificate store can take a moment
         let client = py.detach(|| builder.build()).or_raise(py)?;
         Ok(Self(Arc::new(client)))
     }
 
-    #[pyo3(signature = (*, refresh=false, cancel=None))]
-    fn capabilities(&self, py: Python<'_>, refresh: bool, cancel: Option<&CancelToken>) -> PyResult<Capabilities> {
-        self.run(py, cancel, |call| {
+    #[pyo3(signature = (*, refresh=false, timeout=None, cancel=None))]
+    fn capabilities(
+        &self,
+        py: Python<'_>,
+        refresh: bool,
+        timeout: Option<f64>,
+        cancel: Option<&CancelToken>,
+    ) -> PyResult<Capabilities> {
+        self.run(py, timeout, cancel, |call| {
             if refresh {
                 call.refresh_capabilities()
             } else {
@@ -98,45 +78,50 @@ impl Client {
         .map(Capabilities)
     }
 
-    #[pyo3(signature = (remote, size=None, *, cancel=None))]
+    #[pyo3(signature = (remote, size=None, *, timeout=None, cancel=None))]
     fn new_key(
         &self,
         py: Python<'_>,
         remote: &Bound<'_, PyAny>,
         size: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
         cancel: Option<&CancelToken>,
     ) -> PyResult<Key> {
         let remote = system_id(remote)?;
-        let size = bits(size)?;
+        let size = bits("size", size)?;
         let ask = |call: Call<'_>| match size {
             Some(size) => call.size(size).new_key(&remote),
             None => call.new_key(&remote),
         };
-        self.run(py, cancel, ask).map(Key::from)
+        self.run(py, timeout, cancel, ask).map(Key::from)
     }
 
-    #[pyo3(signature = (key_id, remote, *, cancel=None))]
+    #[pyo3(signature = (key_id, remote, *, timeout=None, cancel=None))]
     fn key_by_id(
         &self,
         py: Python<'_>,
         key_id: &Bound<'_, PyAny>,
         remote: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
         cancel: Option<&CancelToken>,
     ) -> PyResult<Key> {
         let remote = system_id(remote)?;
         let id = self::key_id(&self.0, key_id)?;
-        self.run(py, cancel, |call| call.key_by_id(&id, &remote)).map(Key::from)
+        self.run(py, timeout, cancel, |call| call.key_by_id(&id, &remote))
+            .map(Key::from)
     }
 
-    #[pyo3(signature = (bits=None, *, cancel=None))]
+    #[pyo3(signature = (bits=None, *, timeout=None, cancel=None))]
     fn entropy(
         &self,
         py: Python<'_>,
         bits: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
         cancel: Option<&CancelToken>,
     ) -> PyResult<Entropy> {
-        let bits = crate::arguments::bits(bits)?;
-        self.run(py, cancel, |call| call.entropy(bits)).map(Entropy::from)
+        let bits = crate::arguments::bits("bits", bits)?;
+        self.run(py, timeout, cancel, |call| call.entropy(bits))
+            .map(Entropy::from)
     }
 
     #[getter]
@@ -167,9 +152,11 @@ impl Client {
     fn run<T: Send>(
         &self,
         py: Python<'_>,
+        timeout: Option<f64>,
         cancel: Option<&CancelToken>,
         ask: impl FnOnce(Call<'_>) -> Result<T, Error> + Send,
     ) -> PyResult<T> {
+        let timeout = call_timeout(py, timeout)?;
         let (answer, raised) = py.detach(|| {
             let raised = RefCell::new(None);
             let interrupted = || {
@@ -181,6 +168,9 @@ impl Client {
             let mut call = self.0.call().interrupted(&interrupted);
             if let Some(token) = cancel {
                 call = call.cancel(&token.0);
+            }
+            if let Some(timeout) = timeout {
+                call = call.timeout(timeout);
             }
             let answer = ask(call);
             (answer, raised.into_inner())
@@ -197,20 +187,12 @@ pub struct Connection<'a, 'py> {
     pub ca: Option<&'a Bound<'py, PyAny>>,
     pub cert: Option<&'a Bound<'py, PyAny>>,
     pub psk: Option<&'a Psk>,
-    pub server_name: Option<&'a Bound<'py, PyAny>>,
-    pub pin: Option<&'a Bound<'py, PyAny>>,
-    pub tls: &'a str,
-    pub timeout: f64,
-    pub connect_timeout: f64,
-    pub proxy: Option<&'a Bound<'py, PyAny>>,
+    /// Those of the core's table that are not credentials.
+    pub options: Option<&'a Bound<'py, PyDict>>,
 }
 
 impl Connection<'_, '_> {
-    pub fn apply(&self, py: Python<'_>, builder: ClientBuilder) -> PyResult<ClientBuilder> {
-        let mut builder = builder
-            .tls(self.tls.parse::<TlsVersion>().or_raise(py)?)
-            .timeout(seconds(py, "timeout", self.timeout, false)?)
-            .connect_timeout(seconds(py, "connect_timeout", self.connect_timeout, false)?);
+    pub fn apply(&self, py: Python<'_>, mut builder: ClientBuilder) -> PyResult<ClientBuilder> {
         if let Some(ca) = self.ca {
             let system = ca
                 .cast::<PyString>()
@@ -230,40 +212,55 @@ impl Connection<'_, '_> {
         if let Some(psk) = self.psk {
             builder = builder.psk(psk.0.clone());
         }
-        if let Some(name) = self.server_name {
-            builder = builder.server_name(&text("server_name", name)?);
-        }
-        if let Some(pin) = self.pin {
-            builder = builder.pin(&text("pin", pin)?);
-        }
-        if let Some(proxy) = self.proxy {
-            builder = builder.proxy(&text("proxy", proxy)?);
+        for (name, value) in self.options.into_iter().flat_map(|options| options.iter()) {
+            let name = text("name", &name)?;
+            // until 1.0, the opposite of `lenient` is taken as well
+            if name == "strict" {
+                builder = builder.lenient(!value.extract::<bool>()?);
+                continue;
+            }
+            let option = OPTIONS
+                .iter()
+                .find(|option| option.name == name && !option.kind.is_credential())
+                .ok_or_else(|| PyTypeError::new_err(format!("unexpected keyword argument '{name}'")))?;
+            if let Some(value) = setting(option, &value)? {
+                builder = builder.set(option.name, &value).or_raise(py)?;
+            }
         }
         Ok(builder)
     }
 }
 
+/// The value of an option as text; none for None, which is the default.
+fn setting(option: &ClientOption, value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    let wrong = |wanted| move |_| PyTypeError::new_err(format!("{} must be {wanted}", option.name));
+    Ok(Some(match option.kind {
+        OptionKind::Flag { .. } => value.extract::<bool>().map_err(wrong("a bool"))?.to_string(),
+        OptionKind::Seconds { .. } => value
+            .extract::<f64>()
+            .map_err(wrong("a number of seconds"))?
+            .to_string(),
+        _ if value.is_none() => return Ok(None),
+        _ => text(option.name, value)?,
+    }))
+}
+
+/// The timeout of a single call.
+pub fn call_timeout(py: Python<'_>, seconds: Option<f64>) -> PyResult<Option<Duration>> {
+    let timeout = seconds.map(|seconds| parse_seconds("timeout", &seconds.to_string(), false));
+    timeout.transpose().or_raise(py)
+}
+
 fn urls(url: &Bound<'_, PyAny>) -> PyResult<ClientBuilder> {
-    let py = url.py();
-    if url.is_instance_of::<PyString>() {
-        return skip_client::Client::builder(&text("url", url)?).or_raise(py);
-    }
-    let list: Vec<Bound<'_, PyAny>> = url
-        .extract()
-        .map_err(|_| PyTypeError::new_err("url must be a str, or a list of them"))?;
-    let Some((first, others)) = list.split_first() else {
-        let error = Error::invalid_argument(
-            "url",
-            "must name at least one key provider",
-            "for example https://kp-alice:8443",
-        );
-        return Err(raise(py, &error));
+    let list = if url.is_instance_of::<PyString>() {
+        vec![text("url", url)?]
+    } else {
+        let list: Vec<Bound<'_, PyAny>> = url
+            .extract()
+            .map_err(|_| PyTypeError::new_err("url must be a str, or a list of them"))?;
+        list.iter().map(|url| text("url", url)).collect::<PyResult<_>>()?
     };
-    let mut builder = skip_client::Client::builder(&text("url", first)?).or_raise(py)?;
-    for url in others {
-        builder = builder.or_url(&text("url", url)?).or_raise(py)?;
-    }
-    Ok(builder)
+    skip_client::Client::of_urls(list).or_raise(url.py())
 }
 
 /// A keyId, as strict as the client.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use skip_client::{Client, SystemId};
 use skip_client_doctor::{Examination, Profile};
 
@@ -117,8 +118,7 @@ impl Report {
 
 #[pyfunction]
 #[pyo3(signature = (
-    url, *, peer=None, remote=None, profile="draft", budget=200, ca=None, cert=None, psk=None, server_name=None,
-    pin=None, tls="auto", timeout=10.0, connect_timeout=3.0, proxy=None
+    url, *, peer=None, remote=None, profile="draft", budget=200, ca=None, cert=None, psk=None, **options
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn doctor(
@@ -131,24 +131,9 @@ pub fn doctor(
     ca: Option<&Bound<'_, PyAny>>,
     cert: Option<&Bound<'_, PyAny>>,
     psk: Option<&Psk>,
-    server_name: Option<&Bound<'_, PyAny>>,
-    pin: Option<&Bound<'_, PyAny>>,
-    tls: &str,
-    timeout: f64,
-    connect_timeout: f64,
-    proxy: Option<&Bound<'_, PyAny>>,
+    options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Report> {
-    let connection = Connection {
-        ca,
-        cert,
-        psk,
-        server_name,
-        pin,
-        tls,
-        timeout,
-        connect_timeout,
-        proxy,
-    };
+    let connection = Connection { ca, cert, psk, options };
     let probe = |field: &str, url: &Bound<'_, PyAny>| {
         let builder = Client::builder(&text(field, url)?).or_raise(py)?;
         connection.apply(py, builder)?.probe().or_raise(py)

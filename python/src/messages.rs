@@ -157,8 +157,9 @@ fn with_bytes<T>(data: &Bound<'_, PyAny>, judge: impl FnOnce(&[u8]) -> T) -> PyR
     Ok(judge(&bytes))
 }
 
-fn rules(strict: bool) -> Rules {
-    if strict { Rules::Strict } else { Rules::Lenient }
+/// `strict`, the opposite of `lenient`, is taken as well until 1.0.
+fn rules(lenient: bool, strict: Option<bool>) -> Rules {
+    Rules::of_lenient(strict.map_or(lenient, |strict| !strict))
 }
 
 fn kind(py: Python<'_>, name: &str) -> PyResult<MessageKind> {
@@ -166,19 +167,31 @@ fn kind(py: Python<'_>, name: &str) -> PyResult<MessageKind> {
 }
 
 #[pyfunction]
-#[pyo3(name = "validate", signature = (kind, data, *, strict=true))]
-pub fn validate(py: Python<'_>, kind: &str, data: &Bound<'_, PyAny>, strict: bool) -> PyResult<Vec<Problem>> {
+#[pyo3(name = "validate", signature = (kind, data, *, lenient=false, strict=None))]
+pub fn validate(
+    py: Python<'_>,
+    kind: &str,
+    data: &Bound<'_, PyAny>,
+    lenient: bool,
+    strict: Option<bool>,
+) -> PyResult<Vec<Problem>> {
     let kind = self::kind(py, kind)?;
     with_bytes(data, |bytes| {
-        problems(&skip_client::validate(kind, bytes, rules(strict)))
+        problems(&skip_client::validate(kind, bytes, rules(lenient, strict)))
     })
 }
 
 #[pyfunction]
-#[pyo3(signature = (kind, data, *, strict=true))]
-pub fn is_valid(py: Python<'_>, kind: &str, data: &Bound<'_, PyAny>, strict: bool) -> PyResult<bool> {
+#[pyo3(signature = (kind, data, *, lenient=false, strict=None))]
+pub fn is_valid(
+    py: Python<'_>,
+    kind: &str,
+    data: &Bound<'_, PyAny>,
+    lenient: bool,
+    strict: Option<bool>,
+) -> PyResult<bool> {
     let kind = self::kind(py, kind)?;
-    with_bytes(data, |bytes| skip_client::is_valid(kind, bytes, rules(strict)))
+    with_bytes(data, |bytes| skip_client::is_valid(kind, bytes, rules(lenient, strict)))
 }
 
 #[pyfunction]

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
-use skip_client::{BitLength, Client, Error, Key, KeyId, Psk, Result, SystemId};
+use skip_client::{BitLength, Client, ClientBuilder, Error, Key, KeyId, Psk, Result, SystemId};
 
-use crate::config::ProviderTable;
+use crate::config::{ProviderTable, Toml};
 use crate::files::read;
 use crate::metrics::{KEY_FAILURES, KEYS, KP_SECONDS, Metrics};
 use crate::ports::Keys;
@@ -150,20 +150,8 @@ impl Keys for Provider {
 
 fn make(table: &ProviderTable) -> std::result::Result<Made, String> {
     let files = stamps(table);
-    let said = |error: Error| {
-        let hint = error.hint();
-        if hint.is_empty() {
-            error.to_string()
-        } else {
-            format!("{error} ({hint})")
-        }
-    };
-    let mut urls = table.urls.iter();
-    let first = urls.next().map(String::as_str).unwrap_or_default();
-    let mut builder = Client::builder(first).map_err(said)?;
-    for url in urls {
-        builder = builder.or_url(url).map_err(said)?;
-    }
+    let said = |error: Error| format!("{} ({})", error.message_in(&Toml), error.hint_in(&Toml));
+    let mut builder = Client::of_urls(&table.urls).map_err(said)?;
     builder = match table.ca.as_deref() {
         Some(ca) if ca == Path::new("system") => builder.ca_system(),
         Some(ca) => builder.ca_pem(std::mem::take(&mut *read(ca)?)),
@@ -176,19 +164,8 @@ fn make(table: &ProviderTable) -> std::result::Result<Made, String> {
         let psk = Psk::from_file_content(&read(file)?, table.psk_identity.as_deref());
         builder = builder.psk(psk.map_err(|error| format!("{}: {}", file.display(), said(error)))?);
     }
-    if let Some(pin) = &table.pin {
-        builder = builder.pin(pin);
-    }
-    if let Some(name) = &table.server_name {
-        builder = builder.server_name(name);
-    }
-    let client = builder
-        .timeout(table.timeout)
-        .connect_timeout(table.connect_timeout)
-        .lenient(table.lenient)
-        .check_remote(table.check_remote)
-        .build()
-        .map_err(said)?;
+    let client = table.settings.apply(builder).and_then(ClientBuilder::build);
+    let client = client.map_err(said)?;
     Ok(Made {
         client: Arc::new(client),
         table: table.clone(),

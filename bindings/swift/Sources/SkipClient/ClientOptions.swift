@@ -1,6 +1,6 @@
 import Foundation
 
-/// How a ``SkipClient`` connects, and how strict it is.
+/// How a ``SkipClient`` connects, and which deviations it accepts.
 ///
 /// Something must say whom to trust: ``caPEM``, ``systemCA``, ``pin`` or ``psk``.
 public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
@@ -14,24 +14,28 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var clientKeyPEM: Data?
     /// The pre-shared key, instead of certificates.
     public var psk: Psk?
-    /// The public key to trust: `sha256/` and the base64 of SHA-256 over the SubjectPublicKeyInfo.
-    public var pin: String?
-    /// The name that the server's certificate must have, instead of the URL's host.
+    // options:properties begin (core/tests/front_ends.rs writes it)
+    /// The name that the Key Provider's certificate must have, instead of the URL's host.
     public var serverName: String?
-    /// Which versions of TLS to offer.
+    /// The Key Provider's public key must be this one: `sha256/BASE64`, the SHA-256 of its `SubjectPublicKeyInfo`.
+    public var pin: String?
+    /// Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3.
     public var tls: TLSVersion
-    /// The seconds that a whole call may take, more than zero.
+    /// Seconds for the whole call.
     public var timeout: TimeInterval
-    /// The seconds for name, TCP and TLS of one Key Provider, more than zero.
+    /// Seconds for resolving the name, TCP and TLS of one Key Provider together.
     public var connectTimeout: TimeInterval
-    /// `http://[user:password@]host[:port]` of a proxy with CONNECT; those of the environment are never used.
+    /// URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored.
     public var proxy: String?
-    /// Whether replies must follow the draft; `false` accepts known deviations of real Key Providers.
-    public var strict: Bool
-    /// Whether capabilities are asked first (draft 4.1.2), and what they exclude is refused unsent.
+    /// Accept some known deviations of real Key Providers from the draft.
+    public var lenient: Bool
+    /// Refuse locally what the capabilities exclude, such as a remote that they do not list.
     public var checkRemote: Bool
-    /// How many seconds to wait in all for a Key Provider that is busy (429, 503), asking again.
+    /// Seconds in all to wait for a Key Provider that is busy (429, 503), asking again.
     public var waitWhenBusy: TimeInterval
+    /// Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today.
+    public var legacy: Bool
+    // options:properties end
 
     /// Options; each is described at its property.
     public init(
@@ -40,30 +44,36 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         clientCertPEM: Data? = nil,
         clientKeyPEM: Data? = nil,
         psk: Psk? = nil,
-        pin: String? = nil,
+        // options:parameters begin (core/tests/front_ends.rs writes it)
         serverName: String? = nil,
+        pin: String? = nil,
         tls: TLSVersion = .auto,
         timeout: TimeInterval = 10,
         connectTimeout: TimeInterval = 3,
         proxy: String? = nil,
-        strict: Bool = true,
+        lenient: Bool = false,
         checkRemote: Bool = true,
-        waitWhenBusy: TimeInterval = 0
+        waitWhenBusy: TimeInterval = 0,
+        legacy: Bool = false
+        // options:parameters end
     ) {
         self.caPEM = caPEM
         self.systemCA = systemCA
         self.clientCertPEM = clientCertPEM
         self.clientKeyPEM = clientKeyPEM
         self.psk = psk
-        self.pin = pin
+        // options:assignments begin (core/tests/front_ends.rs writes it)
         self.serverName = serverName
+        self.pin = pin
         self.tls = tls
         self.timeout = timeout
         self.connectTimeout = connectTimeout
         self.proxy = proxy
-        self.strict = strict
+        self.lenient = lenient
         self.checkRemote = checkRemote
         self.waitWhenBusy = waitWhenBusy
+        self.legacy = legacy
+        // options:assignments end
     }
 
     /// Shows none of the values: there are secrets among them.
@@ -76,10 +86,25 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     func toCore() -> CoreOptions {
         CoreOptions(
             caPem: caPEM, caSystem: systemCA, clientCertPem: clientCertPEM, clientKeyPem: clientKeyPEM, psk: psk?.core,
-            pin: pin, serverName: serverName, tls: tls.rawValue, proxy: proxy,
-            connectTimeout: milliseconds(connectTimeout), timeout: milliseconds(timeout),
-            waitWhenBusy: milliseconds(waitWhenBusy), strict: strict,
-            checkRemote: checkRemote)
+            settings: settings)
+    }
+
+    /// What is not a credential, by the names of the core.
+    private var settings: [String: String] {
+        var settings: [String: String] = [:]
+        // options:settings begin (core/tests/front_ends.rs writes it)
+        settings["server_name"] = serverName
+        settings["pin"] = pin
+        settings["tls"] = tls.rawValue
+        settings["timeout"] = inSeconds(timeout)
+        settings["connect_timeout"] = inSeconds(connectTimeout)
+        settings["proxy"] = proxy
+        settings["lenient"] = String(lenient)
+        settings["check_remote"] = String(checkRemote)
+        settings["wait_when_busy"] = inSeconds(waitWhenBusy)
+        settings["legacy"] = String(legacy)
+        // options:settings end
+        return settings
     }
 }
 
@@ -93,9 +118,11 @@ public enum TLSVersion: String, Sendable, CaseIterable {
     case v13 = "1.3"
 }
 
-/// What does not fit, or is no number, is for the core to refuse.
-private func milliseconds(_ seconds: TimeInterval) -> Int64 {
-    let milliseconds = (seconds * 1000).rounded(.up)
-    if milliseconds.isNaN { return .min }
-    return Int64(exactly: milliseconds) ?? (milliseconds < 0 ? .min : .max)
+/// As a plain number of seconds; what is none is for the core to refuse.
+func inSeconds(_ seconds: TimeInterval) -> String {
+    guard seconds.isFinite, let milliseconds = Int64(exactly: (seconds * 1000).rounded(.up)), milliseconds >= 0 else {
+        return "\(seconds)"
+    }
+    let fraction = String(milliseconds % 1000)
+    return "\(milliseconds / 1000)." + String(repeating: "0", count: 3 - fraction.count) + fraction
 }

@@ -20,7 +20,7 @@ public final class SkipClient: Sendable, CustomStringConvertible {
     /// - Throws: ``SkipError/invalidArgument(_:)`` when an option breaks a rule or nothing says whom to trust.
     public init(urls: [String], options: ClientOptions = ClientOptions()) throws {
         self.urls = urls
-        core = try translated { try CoreClient(urls: urls, options: options.toCore()) }
+        core = try translated { try CoreClient(urls: urls, options: options.toCore(), language: .swift) }
     }
 
     /// A client of the KP at `url`, `https://host[:port][/path]`.
@@ -37,11 +37,12 @@ public final class SkipClient: Sendable, CustomStringConvertible {
     /// How the last connection was made; `nil` before the first one.
     public var connection: ConnectionInfo? { core.connection().map(ConnectionInfo.init) }
 
-    /// What the KP offers (draft 4.1): fetched once, then remembered; `refresh` asks again.
+    /// What the KP offers (draft 4.1): fetched once, then remembered; `refresh` asks again. Here and at
+    /// the other calls, `timeout` is the seconds for this call instead of those of the options.
     ///
     /// - Throws: ``SkipError`` of the network's and the provider's sides, `CancellationError`.
-    public func capabilities(refresh: Bool = false) async throws -> Capabilities {
-        try await waiting { [core] in Capabilities(try core.capabilities(refresh: refresh, cancel: $0)) }
+    public func capabilities(refresh: Bool = false, timeout: TimeInterval? = nil) async throws -> Capabilities {
+        try await waiting { [core] in Capabilities(try core.capabilities(refresh: refresh, call: CoreCall(timeout, $0))) }
     }
 
     /// A fresh key of `size` bits, a multiple of 8 from 8 to 65536, shared with the KP `remote` (draft 4.2). Without a
@@ -50,9 +51,9 @@ public final class SkipClient: Sendable, CustomStringConvertible {
     /// A key that arrives while its task is cancelled is wiped: ask for another one.
     ///
     /// - Throws: ``SkipError`` of any side, `CancellationError`.
-    public func newKey(remote: String, size: Int? = nil) async throws -> Key {
+    public func newKey(remote: String, size: Int? = nil, timeout: TimeInterval? = nil) async throws -> Key {
         try await waiting { [core] in
-            Key(try core.newKey(remote: remote, size: size.map(Int64.init), cancel: $0))
+            Key(try core.newKey(remote: remote, size: size.map(Int64.init), call: CoreCall(timeout, $0)))
         }
     }
 
@@ -61,15 +62,19 @@ public final class SkipClient: Sendable, CustomStringConvertible {
     ///
     /// - Throws: ``SkipError`` of any side, `CancellationError`; with the advice `newKey` the initiator has to ask for
     ///   another key.
-    public func keyById(_ keyId: String, remote: String) async throws -> Key {
-        try await waiting { [core] in Key(try core.keyById(keyId: keyId, remote: remote, cancel: $0)) }
+    public func keyById(_ keyId: String, remote: String, timeout: TimeInterval? = nil) async throws -> Key {
+        try await waiting { [core] in
+            Key(try core.keyById(keyId: keyId, remote: remote, call: CoreCall(timeout, $0)))
+        }
     }
 
     /// Random bytes of at least `bits` bits, a multiple of 8 from 8 to 65536, or as many as the KP chooses (draft 4.3).
     ///
     /// - Throws: ``SkipError`` of any side, `CancellationError`.
-    public func entropy(bits: Int? = nil) async throws -> Entropy {
-        try await waiting { [core] in Entropy(try core.entropy(bits: bits.map(Int64.init), cancel: $0)) }
+    public func entropy(bits: Int? = nil, timeout: TimeInterval? = nil) async throws -> Entropy {
+        try await waiting { [core] in
+            Entropy(try core.entropy(bits: bits.map(Int64.init), call: CoreCall(timeout, $0)))
+        }
     }
 
     /// Ends the running calls and the connections; later calls throw ``SkipError/invalidArgument(_:)``.
@@ -79,4 +84,10 @@ public final class SkipClient: Sendable, CustomStringConvertible {
 
     /// The URLs.
     public var description: String { "SkipClient(urls: \(urls))" }
+}
+
+extension CoreCall {
+    fileprivate init(_ timeout: TimeInterval?, _ cancel: CoreCancel?) {
+        self.init(timeout: timeout.map(inSeconds), cancel: cancel)
+    }
 }

@@ -1,5 +1,7 @@
 //! The configuration: a TOML file, read as a whole, with every mistake named.
 
+mod settings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
@@ -21,6 +23,7 @@ use crate::plan::{Pace, Plan, Role, WhenTooOld};
 
 pub use crate::reader::Mistake;
 use crate::reader::{At, Found, Mistakes, Table, similar};
+pub(crate) use settings::{Settings, Toml};
 
 /// More than any configuration needs: 10,000 tunnels have about 3 MB.
 const MAX_BYTES: u64 = 16 << 20;
@@ -65,14 +68,9 @@ pub(crate) struct ProviderTable {
     /// `None`: no CA; `system`: the system's store.
     pub ca: Option<PathBuf>,
     pub cert: Option<(PathBuf, PathBuf)>,
-    pub pin: Option<String>,
-    pub server_name: Option<String>,
     pub psk_file: Option<PathBuf>,
     pub psk_identity: Option<String>,
-    pub timeout: Duration,
-    pub connect_timeout: Duration,
-    pub lenient: bool,
-    pub check_remote: bool,
+    pub settings: Settings,
 }
 
 /// A table `peer.NAME`: the agent at another site.
@@ -480,13 +478,12 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
             "a client certificate needs cert and key",
         );
     }
-    let pin = table.text("pin", files.mistakes);
-    let server_name = table.text("server-name", files.mistakes);
+    let settings = Settings::read(&mut table, files.mistakes);
     let psk_file = table.text("psk-file", files.mistakes);
     let has_psk = psk_file.is_some();
     let psk_file = files.file(psk_file, Content::Psk);
     let psk_identity = table.text("psk-identity", files.mistakes);
-    if has_psk == (ca.is_some() || pin.is_some() || has_cert) {
+    if has_psk == (ca.is_some() || settings.has("pin") || has_cert) {
         let rule = if has_psk {
             "has both a pre-shared key and certificates"
         } else {
@@ -501,25 +498,14 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
             .mistakes
             .add(&table.at("psk-file"), "is missing", "psk-identity chooses a line of it");
     }
-    let timeout = positive(&mut table, "timeout", Duration::from_secs(10), files.mistakes);
-    let connect_timeout = positive(&mut table, "connect-timeout", Duration::from_secs(3), files.mistakes);
-    let lenient = table.flag("lenient", files.mistakes).is_some_and(|found| found.value);
-    let check_remote = table
-        .flag("check-remote", files.mistakes)
-        .is_none_or(|found| found.value);
     table.finish(files.mistakes);
     Some(ProviderTable {
         urls: urls?,
         ca,
         cert: cert.zip(key),
-        pin: pin.map(|found| found.value),
-        server_name: server_name.map(|found| found.value),
         psk_file,
         psk_identity: psk_identity.map(|found| found.value),
-        timeout,
-        connect_timeout,
-        lenient,
-        check_remote,
+        settings,
     })
 }
 
@@ -549,8 +535,8 @@ fn urls(table: &mut Table<'_>, mistakes: &mut Mistakes<'_>) -> Option<Vec<String
     };
     for url in &list {
         if let Err(error) = Client::builder(url) {
-            let message = error.message().trim_start_matches("url: ").to_owned();
-            mistakes.add(&at, message, error.hint());
+            let message = error.what().to_owned();
+            mistakes.add(&at, message, error.hint_in(&Toml));
         }
     }
     Some(list)
@@ -683,8 +669,8 @@ fn system_id(found: &Found<String>, role: Option<Role>, mistakes: &mut Mistakes<
         }
         Ok(id) => Some(id),
         Err(error) => {
-            let message = error.message().trim_start_matches("remoteSystemID: ").to_owned();
-            mistakes.add(&found.at, message, error.hint());
+            let message = error.what().to_owned();
+            mistakes.add(&found.at, message, error.hint_in(&Toml));
             None
         }
     }

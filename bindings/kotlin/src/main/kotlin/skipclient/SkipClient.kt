@@ -1,7 +1,8 @@
 package skipclient
 
-import skipclient.ffi.CoreCancel
+import skipclient.ffi.CoreCall
 import skipclient.ffi.CoreClient
+import skipclient.ffi.CoreLanguage
 import skipclient.ffi.CoreOptions
 import java.time.Duration
 
@@ -29,7 +30,7 @@ public class SkipClient
         options: ClientOptions,
     ) : AutoCloseable {
         private val urls = urls.toList()
-        private val core: CoreClient = translated { CoreClient(urls, options.toCore()) }
+        private val core: CoreClient = translated { CoreClient(urls, options.toCore(), CoreLanguage.KOTLIN) }
 
         /** A client of the KP at [url], `https://host[:port][/path]`. */
         @JvmOverloads
@@ -42,17 +43,23 @@ public class SkipClient
 
         /**
          * What the KP offers (draft 4.1): fetched once, then remembered; [refresh] asks again.
+         * Here and at the other calls, [timeout] is the time for this call instead of that of the options.
          *
          * @throws SkipException of the network's and the provider's sides
          */
         @Throws(SkipException::class)
-        public suspend fun capabilities(refresh: Boolean = false): Capabilities =
-            awaiting({}) { fetchCapabilities(refresh, it) }
+        public suspend fun capabilities(
+            refresh: Boolean = false,
+            timeout: Duration? = null,
+        ): Capabilities = awaiting({}) { fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), it)) }
 
         /** [capabilities] in this thread. */
         @JvmOverloads
         @Throws(SkipException::class)
-        public fun capabilitiesBlocking(refresh: Boolean = false): Capabilities = fetchCapabilities(refresh, null)
+        public fun capabilitiesBlocking(
+            refresh: Boolean = false,
+            timeout: Duration? = null,
+        ): Capabilities = fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), null))
 
         /**
          * A fresh key of [size] bits, a multiple of 8 from 8 to 65536, shared with the KP [remote] (draft 4.2). Without
@@ -66,7 +73,8 @@ public class SkipClient
         public suspend fun newKey(
             remote: String,
             size: Int? = null,
-        ): Key = awaiting(Key::close) { fetchNewKey(remote, size, it) }
+            timeout: Duration? = null,
+        ): Key = awaiting(Key::close) { fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), it)) }
 
         /** [newKey] in this thread. */
         @JvmOverloads
@@ -74,7 +82,8 @@ public class SkipClient
         public fun newKeyBlocking(
             remote: String,
             size: Int? = null,
-        ): Key = fetchNewKey(remote, size, null)
+            timeout: Duration? = null,
+        ): Key = fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), null))
 
         /**
          * The key that the initiator got from the KP [remote] under [keyId] (draft 4.2), which is hexadecimal, of even
@@ -86,14 +95,17 @@ public class SkipClient
         public suspend fun keyById(
             keyId: String,
             remote: String,
-        ): Key = awaiting(Key::close) { fetchKeyById(keyId, remote, it) }
+            timeout: Duration? = null,
+        ): Key = awaiting(Key::close) { fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), it)) }
 
         /** [keyById] in this thread. */
+        @JvmOverloads
         @Throws(SkipException::class)
         public fun keyByIdBlocking(
             keyId: String,
             remote: String,
-        ): Key = fetchKeyById(keyId, remote, null)
+            timeout: Duration? = null,
+        ): Key = fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), null))
 
         /**
          * Random bytes of at least [bits] bits, a multiple of 8 from 8 to 65536, or of the KP's own choice (draft 4.3).
@@ -101,12 +113,18 @@ public class SkipClient
          * @throws SkipException of any side
          */
         @Throws(SkipException::class)
-        public suspend fun entropy(bits: Int? = null): Entropy = awaiting(Entropy::close) { fetchEntropy(bits, it) }
+        public suspend fun entropy(
+            bits: Int? = null,
+            timeout: Duration? = null,
+        ): Entropy = awaiting(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
 
         /** [entropy] in this thread. */
         @JvmOverloads
         @Throws(SkipException::class)
-        public fun entropyBlocking(bits: Int? = null): Entropy = fetchEntropy(bits, null)
+        public fun entropyBlocking(
+            bits: Int? = null,
+            timeout: Duration? = null,
+        ): Entropy = fetchEntropy(bits, CoreCall(timeout?.inSeconds(), null))
 
         /** Ends the running calls, blocking ones too; later calls throw [SkipException.InvalidArgument]. */
         override fun close() {
@@ -119,25 +137,25 @@ public class SkipClient
 
         private fun fetchCapabilities(
             refresh: Boolean,
-            token: CoreCancel?,
-        ): Capabilities = translated { core.capabilities(refresh, token) }.toPublic()
+            call: CoreCall,
+        ): Capabilities = translated { core.capabilities(refresh, call) }.toPublic()
 
         private fun fetchNewKey(
             remote: String,
             size: Int?,
-            token: CoreCancel?,
-        ): Key = Key(translated { core.newKey(remote, size?.toLong(), token) })
+            call: CoreCall,
+        ): Key = Key(translated { core.newKey(remote, size?.toLong(), call) })
 
         private fun fetchKeyById(
             keyId: String,
             remote: String,
-            token: CoreCancel?,
-        ): Key = Key(translated { core.keyById(keyId, remote, token) })
+            call: CoreCall,
+        ): Key = Key(translated { core.keyById(keyId, remote, call) })
 
         private fun fetchEntropy(
             bits: Int?,
-            token: CoreCancel?,
-        ): Entropy = Entropy(translated { core.entropy(bits?.toLong(), token) })
+            call: CoreCall,
+        ): Entropy = Entropy(translated { core.entropy(bits?.toLong(), call) })
     }
 
 private fun ClientOptions.toCore() =
@@ -147,21 +165,5 @@ private fun ClientOptions.toCore() =
         clientCertPem = clientCertPem,
         clientKeyPem = clientKeyPem,
         psk = psk?.core,
-        pin = pin,
-        serverName = serverName,
-        tls = tls.text,
-        proxy = proxy,
-        connectTimeout = connectTimeout.milliseconds(),
-        timeout = timeout.milliseconds(),
-        waitWhenBusy = waitWhenBusy.milliseconds(),
-        strict = strict,
-        checkRemote = checkRemote,
+        settings = settings(),
     )
-
-/** What does not fit is as good as for ever, or never; the core judges it. */
-private fun Duration.milliseconds(): Long =
-    try {
-        toMillis()
-    } catch (_: ArithmeticException) {
-        if (isNegative) Long.MIN_VALUE else Long.MAX_VALUE
-    }

@@ -1,0 +1,234 @@
+//! The parts of front ends that have a line for each option are made from the core's table, and this test compares them with it.
+//! `OPTIONS_UPDATE=1 cargo test -p skip-client --test front_ends` writes them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use skip_client::options::{ClientOption, OPTIONS, OptionKind, camel_case};
+
+/// One part of a file, between lines with `options:NAME begin` and `options:NAME end`.
+struct Part {
+    file: &'static str,
+    name: &'static str,
+    line: fn(&ClientOption) -> String,
+}
+
+const PARTS: [Part; 9] = [
+    Part {
+        file: "python/skip_client/_core.pyi",
+        name: "types",
+        line: python_type,
+    },
+    Part {
+        file: "python/skip_client/_options.py",
+        name: "table",
+        line: python_row,
+    },
+    Part {
+        file: "bindings/kotlin/src/main/kotlin/skipclient/ClientOptions.kt",
+        name: "parameters",
+        line: kotlin_parameter,
+    },
+    Part {
+        file: "bindings/kotlin/src/main/kotlin/skipclient/ClientOptions.kt",
+        name: "settings",
+        line: kotlin_setting,
+    },
+    Part {
+        file: "bindings/swift/Sources/SkipClient/ClientOptions.swift",
+        name: "properties",
+        line: swift_property,
+    },
+    Part {
+        file: "bindings/swift/Sources/SkipClient/ClientOptions.swift",
+        name: "parameters",
+        line: swift_parameter,
+    },
+    Part {
+        file: "bindings/swift/Sources/SkipClient/ClientOptions.swift",
+        name: "assignments",
+        line: swift_assignment,
+    },
+    Part {
+        file: "bindings/swift/Sources/SkipClient/ClientOptions.swift",
+        name: "settings",
+        line: swift_setting,
+    },
+    Part {
+        file: "docs/options.md",
+        name: "table",
+        line: markdown_row,
+    },
+];
+
+fn python_type(option: &ClientOption) -> String {
+    let kind = match option.kind {
+        OptionKind::Flag { .. } => "bool".to_owned(),
+        OptionKind::Seconds { .. } => "float".to_owned(),
+        OptionKind::Choice(words) => format!("Literal[{}]", quoted(words)),
+        _ => "str | None".to_owned(),
+    };
+    format!("    {}: {kind}\n    \"\"\"{}.\"\"\"\n", option.name, option.help)
+}
+
+fn quoted(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    words.join(", ")
+}
+
+fn python_row(option: &ClientOption) -> String {
+    let kind = match option.kind {
+        OptionKind::Flag { default: false } => "on",
+        OptionKind::Flag { default: true } => "off",
+        OptionKind::Seconds { .. } => "seconds",
+        _ => "text",
+    };
+    format!(
+        "    \"{}\": (\n        \"{kind}\",\n        \"{}\",\n    ),\n",
+        option.name, option.help
+    )
+}
+
+fn kotlin_default(option: &ClientOption) -> (String, String) {
+    match option.kind {
+        OptionKind::Flag { default } => ("Boolean".into(), default.to_string()),
+        OptionKind::Seconds { default: 0, .. } => ("Duration".into(), "Duration.ZERO".into()),
+        OptionKind::Seconds { default, .. } => ("Duration".into(), format!("Duration.ofSeconds({default})")),
+        OptionKind::Choice(_) => ("TlsVersion".into(), "TlsVersion.AUTO".into()),
+        _ => ("String?".into(), "null".into()),
+    }
+}
+
+fn kotlin_parameter(option: &ClientOption) -> String {
+    let (kind, default) = kotlin_default(option);
+    let name = camel_case(option.name);
+    format!(
+        "    /** {}. */\n    public var {name}: {kind} = {default},\n",
+        option.help
+    )
+}
+
+fn kotlin_setting(option: &ClientOption) -> String {
+    let (name, property) = (option.name, camel_case(option.name));
+    match option.kind {
+        OptionKind::Flag { .. } => format!("            put(\"{name}\", {property}.toString())\n"),
+        OptionKind::Seconds { .. } => format!("            put(\"{name}\", {property}.inSeconds())\n"),
+        OptionKind::Choice(_) => format!("            put(\"{name}\", {property}.text)\n"),
+        _ => format!("            {property}?.let {{ put(\"{name}\", it) }}\n"),
+    }
+}
+
+fn swift_default(option: &ClientOption) -> (String, String) {
+    match option.kind {
+        OptionKind::Flag { default } => ("Bool".into(), default.to_string()),
+        OptionKind::Seconds { default, .. } => ("TimeInterval".into(), default.to_string()),
+        OptionKind::Choice(_) => ("TLSVersion".into(), ".auto".into()),
+        _ => ("String?".into(), "nil".into()),
+    }
+}
+
+fn swift_property(option: &ClientOption) -> String {
+    let (kind, _) = swift_default(option);
+    format!(
+        "    /// {}.\n    public var {}: {kind}\n",
+        option.help,
+        camel_case(option.name)
+    )
+}
+
+fn swift_parameter(option: &ClientOption) -> String {
+    let (kind, default) = swift_default(option);
+    let last = OPTIONS.last().is_some_and(|last| last.name == option.name);
+    let comma = if last { "" } else { "," };
+    format!("        {}: {kind} = {default}{comma}\n", camel_case(option.name))
+}
+
+fn swift_assignment(option: &ClientOption) -> String {
+    let name = camel_case(option.name);
+    format!("        self.{name} = {name}\n")
+}
+
+fn swift_setting(option: &ClientOption) -> String {
+    let (name, property) = (option.name, camel_case(option.name));
+    let value = match option.kind {
+        OptionKind::Flag { .. } => format!("String({property})"),
+        OptionKind::Seconds { .. } => format!("inSeconds({property})"),
+        OptionKind::Choice(_) => format!("{property}.rawValue"),
+        _ => property,
+    };
+    format!("        settings[\"{name}\"] = {value}\n")
+}
+
+fn markdown_row(option: &ClientOption) -> String {
+    let default = match option.kind {
+        OptionKind::Flag { default: true } => "on".to_owned(),
+        OptionKind::Flag { default: false } => "off".to_owned(),
+        OptionKind::Seconds { default, .. } => format!("{default} s"),
+        OptionKind::Choice(words) => words[0].to_owned(),
+        _ => String::new(),
+    };
+    let kebab = option.name.replace('_', "-");
+    let flag = match option.kind {
+        OptionKind::Flag { default: true } => format!("`--no-{kebab}`"),
+        OptionKind::Flag { default: false } => format!("`--{kebab}`"),
+        OptionKind::Text { placeholder } => format!("`--{kebab} {placeholder}`"),
+        OptionKind::Choice(_) => format!("`--{kebab} VERSION`"),
+        _ => format!("`--{kebab} S`"),
+    };
+    let per_call = if option.per_call {
+        " A single call may have another."
+    } else {
+        ""
+    };
+    format!(
+        "| `{}` | {flag} | `{kebab}` | `{}` | {default} | {}.{per_call} |\n",
+        option.name,
+        camel_case(option.name),
+        option.help
+    )
+}
+
+fn root() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
+    // the crate by itself has no front ends
+    root.join("bindings").is_dir().then(|| root.to_owned())
+}
+
+#[test]
+fn every_front_end_has_every_option() {
+    let Some(root) = root() else { return };
+    let update = std::env::var_os("OPTIONS_UPDATE").is_some();
+    let mut wrong = String::new();
+    for part in PARTS {
+        let file = root.join(part.file);
+        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", part.file));
+        let begin = text.find(&format!("options:{} begin", part.name));
+        let begin = begin.and_then(|at| Some(at + text[at..].find('\n')? + 1));
+        let end = text
+            .find(&format!("options:{} end", part.name))
+            .and_then(|at| Some(text[..at].rfind('\n')? + 1));
+        let (Some(begin), Some(end)) = (begin, end) else {
+            panic!("{} has no part options:{}", part.file, part.name);
+        };
+        let options = || OPTIONS.iter().filter(|option| !option.kind.is_credential());
+        let made: String = options().map(part.line).collect();
+        if text[begin..end] == made {
+            continue;
+        }
+        if update {
+            let updated = format!("{}{made}{}", &text[..begin], &text[end..]);
+            fs::write(&file, updated).expect("the file can be written");
+            continue;
+        }
+        let lacking: Vec<&str> = options()
+            .filter(|option| !text[begin..end].contains(&(part.line)(option)))
+            .map(|option| option.name)
+            .collect();
+        let _ = writeln!(wrong, "{} (options:{}): {}", part.file, part.name, lacking.join(", "));
+    }
+    assert!(
+        wrong.is_empty(),
+        "not as in core/src/options:\n{wrong}OPTIONS_UPDATE=1 cargo test -p skip-client --test front_ends writes them"
+    );
+}

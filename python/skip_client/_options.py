@@ -1,0 +1,47 @@
+"""The options of a client that are not credentials, as a table that costs nothing to import."""
+
+# name: (what it takes: on, off or a text or a number of seconds; one sentence of help)
+OPTIONS = {
+    # options:table begin (core/tests/front_ends.rs writes it)
+    "server_name": (
+        "text",
+        "The name that the Key Provider's certificate must have, instead of the URL's host",
+    ),
+    "pin": (
+        "text",
+        "The Key Provider's public key must be this one: `sha256/BASE64`, the SHA-256 of its `SubjectPublicKeyInfo`",
+    ),
+    "tls": (
+        "text",
+        "Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3",
+    ),
+    "timeout": (
+        "seconds",
+        "Seconds for the whole call",
+    ),
+    "connect_timeout": (
+        "seconds",
+        "Seconds for resolving the name, TCP and TLS of one Key Provider together",
+    ),
+    "proxy": (
+        "text",
+        "URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored",
+    ),
+    "lenient": (
+        "on",
+        "Accept some known deviations of real Key Providers from the draft",
+    ),
+    "check_remote": (
+        "off",
+        "Refuse locally what the capabilities exclude, such as a remote that they do not list",
+    ),
+    "wait_when_busy": (
+        "seconds",
+        "Seconds in all to wait for a Key Provider that is busy (429, 503), asking again",
+    ),
+    "legacy": (
+        "on",
+        "Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today",
+    ),
+    # options:table end
+}

@@ -1,0 +1,93 @@
+"""Every option of the core's table, in everything of Python that makes a client."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skip_client import AsyncClient, Client, InvalidArgument, doctor, is_valid, validate
+from skip_client._options import OPTIONS
+from skip_client.testing import KeyProviderPair
+
+URL = "https://127.0.0.1:1"
+PIN = "sha256/" + "A" * 43 + "="
+# what is no text that any option takes
+VALUES = {"server_name": "localhost", "pin": PIN, "tls": "1.3", "proxy": "http://127.0.0.1:1"}
+
+
+def value(name: str) -> object:
+    """One that the option takes."""
+    kind = OPTIONS[name][0]
+    if kind == "seconds":
+        return 2.5
+    return VALUES.get(name, "127.0.0.1") if kind == "text" else kind == "on"
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_is_taken(name: str) -> None:
+    """By both clients and by doctor, which cannot connect here."""
+    options = {"pin": PIN, name: value(name)}
+    Client(URL, **options).close()
+    AsyncClient(URL, **options).close()
+    assert doctor(URL, **options).verdict == "no-connection"
+
+
+def test_another_keyword_is_refused() -> None:
+    """As by every function of Python."""
+    for make in (Client, AsyncClient, doctor):
+        with pytest.raises(TypeError, match="timeuot"):
+            make(URL, pin=PIN, timeuot=5)
+
+
+def test_the_pytest_plugin_has_every_option() -> None:
+    """By the name of the option."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "pytest", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for name, (kind, _) in OPTIONS.items():
+        no = "no-" if kind == "off" else ""
+        assert f"--skip-doctor-{no}{name.replace('_', '-')}" in shown, name
+
+
+def test_errors_speak_python() -> None:
+    """With the argument's name as it is written, and what was given."""
+    with pytest.raises(InvalidArgument, match=r"^timeout: must be more than 0 .* not inf$"):
+        Client(URL, pin=PIN, timeout=float("inf"))
+    with pytest.raises(InvalidArgument) as nobody:
+        Client(URL)
+    assert 'ca="system"' in nobody.value.hint
+    client = Client(URL, pin=PIN)
+    with pytest.raises(InvalidArgument, match=r"^size: .* not -8$"):
+        client.new_key("Bob", -8)
+    with pytest.raises(InvalidArgument, match=r"^bits: .* not 7$"):
+        client.entropy(7)
+    with pytest.raises(InvalidArgument, match=r"^key_id: ") as strict:
+        client.key_by_id("xyz", "Bob")
+    assert strict.value.hint.endswith("lenient=True")
+
+
+def test_lenient_has_its_opposite_until_one() -> None:
+    """`strict=False` is `lenient=True`."""
+    body = b'{"keyId": "SKIP-1", "key": "ad229dfb8a276e74c1f3b6e09a1852aa"}'
+    assert not is_valid("key", body)
+    assert is_valid("key", body, lenient=True)
+    assert is_valid("key", body, strict=False)
+    assert not [problem for problem in validate("key", body, lenient=True) if problem.severity == "error"]
+
+
+def test_a_call_may_have_a_timeout_of_its_own() -> None:
+    """In both clients; a wrong one is refused before anything is sent."""
+    with KeyProviderPair() as pair, Client(pair.alice.url, ca=pair.ca) as kp:
+        assert kp.new_key("Bob", timeout=5.0).bits == 256
+        with pytest.raises(InvalidArgument, match=r"^timeout: "):
+            kp.new_key("Bob", timeout=0.0)
+
+
+def test_types_catch_a_misspelled_option(tmp_path: Path) -> None:
+    """As mypy sees the installed package."""
+    mypy = pytest.importorskip("mypy.api")
+    code = tmp_path / "misspelled.py"
+    code.write_text("from skip_client import AsyncClient\nAsyncClient('https://kp', timeuot=5)\n")
+    shown, _, status = mypy.run(["--no-incremental", "--cache-dir", str(tmp_path), str(code)])
+    assert status == 1 and 'Unexpected keyword argument "timeuot"' in shown, shown
