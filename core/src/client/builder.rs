@@ -113,7 +113,7 @@ impl ClientBuilder {
     /// # Errors
     /// `invalid_argument` for a file that is not PEM, a certificate without its key, a pin that is none, a timeout of zero, when nothing
     /// says whom to trust, or when both certificates and a pre-shared key do.
-    pub fn build(mut self) -> Result<Client> {
+    pub fn build(self) -> Result<Client> {
         self.options.check()?;
         let mut providers = Vec::with_capacity(self.providers.len());
         for source in self.providers {
@@ -122,10 +122,9 @@ impl ClientBuilder {
                 Source::Own(transport) => transport,
             }));
         }
-        self.options.forget_credentials();
         Ok(Client {
             providers,
-            options: self.options,
+            options: self.options.without_credentials(),
             closed: CancelToken::new(),
         })
     }

@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::error::{Advice, Error};
+use crate::options::Options;
 use crate::transport::{Control, Ended, Socket};
 
 use super::connection::{Stop, Wire, wait};
@@ -50,13 +51,17 @@ pub(super) fn resolve(host: &Host, port: u16, control: &Control<'_>) -> Result<V
 }
 
 /// Connects to the first address that answers; each gets its share of the time that is left.
-pub(super) fn connect(addresses: &[SocketAddr], control: &Control<'_>) -> Result<(Arc<Socket>, SocketAddr), Error> {
+pub(super) fn connect(
+    addresses: &[SocketAddr],
+    options: &Options,
+    control: &Control<'_>,
+) -> Result<(Arc<Socket>, SocketAddr), Error> {
     let mut last = None;
     for (tried, address) in addresses.iter().enumerate() {
         let now = Instant::now();
         let left = control.deadline.saturating_duration_since(now);
         let share = left / u32::try_from(addresses.len() - tried).unwrap_or(1);
-        match connect_one(*address, &control.until(now + share)) {
+        match connect_one(*address, options, &control.until(now + share)) {
             Ok(socket) => return Ok((socket, *address)),
             Err(error) if control.check() == Err(Ended::Cancelled) => return Err(error),
             Err(error) => last = Some(error),
@@ -65,7 +70,7 @@ pub(super) fn connect(addresses: &[SocketAddr], control: &Control<'_>) -> Result
     Err(last.unwrap_or_else(|| Error::connect_failed("the host", None)))
 }
 
-fn connect_one(address: SocketAddr, control: &Control<'_>) -> Result<Arc<Socket>, Error> {
+fn connect_one(address: SocketAddr, _options: &Options, control: &Control<'_>) -> Result<Arc<Socket>, Error> {
     let failed = |error: std::io::Error| Error::connect_failed(&address.to_string(), Some(error.kind()));
     let new = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).map_err(failed)?;
     let socket = Arc::new(Socket::new(TcpStream::from(new)));

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use super::connection::{OnWire, TlsStream, Wire};
 use super::http1::Target;
-use super::{Dialer, Https, Open, TlsStack, Url};
+use super::{Dialer, Https, Open, Options, TlsStack, Url};
 use crate::client::Client;
 use crate::error::{Advice, Error, ErrorCode};
 use crate::fork::PerProcess;
@@ -299,6 +299,7 @@ impl Providers {
             Box::new(Https {
                 url,
                 target,
+                options: Options::default(),
                 proxy: None,
                 tls: Box::new(network),
                 pool: PerProcess::default(),

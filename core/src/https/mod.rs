@@ -68,7 +68,7 @@ fn system_certificates() -> Vec<CertificateDer<'static>> {
     rustls_native_certs::load_native_certs().certs
 }
 
-/// Whom the Key Provider is called, and must be.
+/// The name that the certificate must have.
 fn server_name(options: &Options, url: &Url) -> Result<ServerName<'static>> {
     let name = match (&options.server_name, &url.host) {
         (Some(name), _) => name.clone(),
@@ -90,6 +90,8 @@ fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'s
 pub(crate) struct Https {
     url: Url,
     target: Target,
+    /// Without the credentials.
+    options: Options,
     proxy: Option<Proxy>,
     tls: Box<dyn TlsStack>,
     /// A child process has connections of its own.
@@ -115,6 +117,7 @@ impl Https {
         Ok(Self {
             url,
             target,
+            options: options.without_credentials(),
             proxy,
             tls,
             pool: PerProcess::default(),
@@ -197,7 +200,7 @@ impl Https {
 
     /// A TCP connection, through the proxy if there is one, and nothing on it yet.
     fn open_socket(&self, addresses: &[SocketAddr], connecting: &Control<'_>) -> Result<(Arc<Socket>, SocketAddr)> {
-        let (socket, address) = dial::connect(addresses, connecting)?;
+        let (socket, address) = dial::connect(addresses, &self.options, connecting)?;
         if let Some(proxy) = &self.proxy {
             let _watch = connecting.watch(&socket);
             dial::tunnel(&socket, proxy, &self.url, connecting)?;

@@ -75,11 +75,14 @@ impl Options {
         }
     }
 
-    /// Wipes what only the TLS set-up needs.
-    pub fn forget_credentials(&mut self) {
-        self.ca_pem = Vec::new();
-        self.client_cert = None;
-        self.psk = None;
+    /// What is needed after TLS was set up.
+    pub fn without_credentials(&self) -> Self {
+        Self {
+            ca_pem: Vec::new(),
+            client_cert: None,
+            psk: None,
+            ..self.clone()
+        }
     }
 }
 

@@ -44,7 +44,7 @@ type Presented = Arc<Mutex<Option<Vec<String>>>>;
 
 impl Legacy {
     pub fn new(options: &Options, url: &Url) -> Result<Self> {
-        let mut context = context(options.tls).map_err(setup_failed)?;
+        let mut context = context(options, options.tls).map_err(setup_failed)?;
         context.set_cipher_list(SUITES).map_err(setup_failed)?;
         context
             .set_ciphersuites("TLS_AES_256_GCM_SHA384")

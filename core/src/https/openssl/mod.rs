@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod downgrade;
 mod fallback;
+mod groups;
 mod legacy;
 mod psk;
 mod stream;
@@ -13,17 +14,13 @@ use skip_tls_psk::{CLEANSE_PLAINTEXT, wipe_freed_memory};
 
 use crate::error::Error;
 
-use super::TlsVersion;
+use super::{Options, TlsVersion};
 
 pub(super) use legacy::Legacy;
 pub(super) use psk::WithPsk;
 
-/// Post-quantum key exchange (draft 8: MAY) comes first, with a share for those who lack it, so that nobody needs a second hello. OpenSSL
-/// before 3.5 reads only the second list.
-const GROUPS: [&str; 2] = ["?*X25519MLKEM768:?*X25519:?P-256:?P-384", "X25519:P-256:P-384"];
-
 /// What all contexts have in common.
-fn context(versions: TlsVersion) -> Result<SslContextBuilder, ErrorStack> {
+fn context(options: &Options, versions: TlsVersion) -> Result<SslContextBuilder, ErrorStack> {
     // best effort: when the program has used OpenSSL before, its memory is not ours to change
     let _ = wipe_freed_memory();
     let mut context = SslContext::builder(SslMethod::tls_client())?;
@@ -45,9 +42,7 @@ fn context(versions: TlsVersion) -> Result<SslContextBuilder, ErrorStack> {
     // draft 4.2.2: a key is given once, so nothing is kept that would make early data possible
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
     context.set_mode(SslMode::ACCEPT_MOVING_WRITE_BUFFER | SslMode::AUTO_RETRY);
-    if context.set_groups_list(GROUPS[0]).is_err() {
-        context.set_groups_list(GROUPS[1])?;
-    }
+    groups::offer(&mut context, options)?;
     Ok(context)
 }
 

@@ -1,14 +1,12 @@
 //! TLS with a pre-shared key (draft 3, Table 1; RFC 4279, RFC 8446 4.2.11).
 
-use std::ffi::CStr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslMode, SslRef, SslVerifyMode};
 use rustls::pki_types::ServerName;
-use skip_tls_psk::{Hash, offer, set_groups};
+use skip_tls_psk::{Hash, offer};
 
 use crate::error::{Error, ErrorCode, Result, warnings};
 use crate::https::connection::Wire;
@@ -19,6 +17,7 @@ use crate::psk::Psk;
 use crate::transport::{ConnectionInfo, Control};
 
 use super::fallback::{Attempt, Explains, Fallback, Refused, is_downgraded};
+use super::groups::LastGroup;
 use super::stream::{self, Stream, Why};
 use super::{context, setup_failed};
 
@@ -27,24 +26,17 @@ const DHE: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:DHE-PSK-A
 /// The same, and plain PSK last, so that it is taken only by a Key Provider that has nothing else or wants nothing else.
 const ALL: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:DHE-PSK-AES256-CBC-SHA:PSK-AES256-GCM-SHA384";
 
-/// The group that a Key Provider took last time, and the list that sends the share of no other: each share costs as much as the rest of
-/// the hello. The others stay on offer, for one more round trip.
-const SHARES: [(&str, &CStr); 2] = [
-    ("X25519MLKEM768", c"?*X25519MLKEM768:?X25519:?P-256:?P-384"),
-    ("x25519", c"?X25519MLKEM768:?*X25519:?P-256:?P-384"),
-];
-
 /// What is the same for all connections to one Key Provider.
 pub(in crate::https) struct WithPsk {
     psk: Psk,
     shared: skip_tls_psk::Psk,
     /// What the name indication says; addresses are never sent there.
     name: Option<String>,
-    versions: TlsVersion,
+    /// Without the credentials.
+    options: Options,
     fallback: Fallback,
     contexts: [OnceLock<SslContext>; Attempt::COUNT],
-    /// Into `SHARES`, or behind them as long as no group is known.
-    share: AtomicUsize,
+    last_group: LastGroup,
 }
 
 impl WithPsk {
@@ -66,10 +58,10 @@ impl WithPsk {
             psk: psk.clone(),
             shared: skip_tls_psk::Psk::new(psk.identity().as_bytes(), psk.key().expose()),
             name,
-            versions: options.tls,
+            options: options.without_credentials(),
             fallback: Fallback::new(options.tls, false),
             contexts: Default::default(),
-            share: AtomicUsize::new(SHARES.len()),
+            last_group: LastGroup::new(),
         };
         // what OpenSSL does not take should be known now
         this.context(this.fallback.strongest()).map_err(setup_failed)?;
@@ -82,13 +74,13 @@ impl WithPsk {
             return Ok(context);
         }
         let (versions, hash, suites) = match attempt {
-            Attempt::Sha384 => (self.versions, Some(Hash::Sha384), DHE),
+            Attempt::Sha384 => (self.options.tls, Some(Hash::Sha384), DHE),
             Attempt::Sha256 => (TlsVersion::Tls13, Some(Hash::Sha256), DHE),
             Attempt::Dhe => (TlsVersion::Tls12, None, DHE),
             Attempt::Diagnosis if self.fallback.forward_secrecy => (TlsVersion::Tls12, None, DHE),
             Attempt::Plain | Attempt::Diagnosis => (TlsVersion::Tls12, None, ALL),
         };
-        let mut context = context(versions)?;
+        let mut context = context(&self.options, versions)?;
         context.set_cipher_list(suites)?;
         if self.fallback.is_guarded(attempt) {
             context.set_mode(SslMode::SEND_FALLBACK_SCSV);
@@ -104,10 +96,7 @@ impl WithPsk {
         if let Some(name) = &self.name {
             ssl.set_hostname(name)?;
         }
-        if let Some((_, groups)) = SHARES.get(self.share.load(Ordering::Relaxed)) {
-            // OpenSSL before 3.5 does not read such lists, and has one share only
-            let _ = set_groups(&mut ssl, groups);
-        }
+        self.last_group.share(&mut ssl, &self.options);
         Ok(ssl)
     }
 
@@ -148,10 +137,7 @@ impl WithPsk {
             return Err(Error::psk_fallback_refused().into());
         }
         let info = stream.info(self.warnings(attempt, ssl));
-        let taken = SHARES
-            .iter()
-            .position(|(group, _)| info.group.as_deref() == Some(*group));
-        self.share.store(taken.unwrap_or(SHARES.len()), Ordering::Relaxed);
+        self.last_group.remember(info.group.as_deref());
         Ok((stream, info))
     }
 }
