@@ -276,12 +276,12 @@ void uniffi_skip_client_ffi_fn_free_coreclient(uint64_t handle, RustCallStatus *
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_CONSTRUCTOR_CORECLIENT_NEW
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_CONSTRUCTOR_CORECLIENT_NEW
-uint64_t uniffi_skip_client_ffi_fn_constructor_coreclient_new(RustBuffer urls, RustBuffer options, RustCallStatus *_Nonnull out_status
+uint64_t uniffi_skip_client_ffi_fn_constructor_coreclient_new(RustBuffer urls, RustBuffer options, RustBuffer language, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_CORECLIENT_CAPABILITIES
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_CORECLIENT_CAPABILITIES
-RustBuffer uniffi_skip_client_ffi_fn_method_coreclient_capabilities(uint64_t ptr, int8_t refresh, RustBuffer cancel, RustCallStatus *_Nonnull out_status
+RustBuffer uniffi_skip_client_ffi_fn_method_coreclient_capabilities(uint64_t ptr, int8_t refresh, RustBuffer call, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_CORECLIENT_CONNECTION
@@ -291,17 +291,17 @@ RustBuffer uniffi_skip_client_ffi_fn_method_coreclient_connection(uint64_t ptr, 
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_CORECLIENT_ENTROPY
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_CORECLIENT_ENTROPY
-RustBuffer uniffi_skip_client_ffi_fn_method_coreclient_entropy(uint64_t ptr, RustBuffer bits, RustBuffer cancel, RustCallStatus *_Nonnull out_status
+RustBuffer uniffi_skip_client_ffi_fn_method_coreclient_entropy(uint64_t ptr, RustBuffer bits, RustBuffer call, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_CORECLIENT_KEY_BY_ID
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_CORECLIENT_KEY_BY_ID
-RustBuffer uniffi_skip_client_ffi_fn_method_coreclient_key_by_id(uint64_t ptr, RustBuffer key_id, RustBuffer remote, RustBuffer cancel, RustCallStatus *_Nonnull out_status
+RustBuffer uniffi_skip_client_ffi_fn_method_coreclient_key_by_id(uint64_t ptr, RustBuffer key_id, RustBuffer remote, RustBuffer call, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_CORECLIENT_NEW_KEY
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_CORECLIENT_NEW_KEY
-RustBuffer uniffi_skip_client_ffi_fn_method_coreclient_new_key(uint64_t ptr, RustBuffer remote, RustBuffer size, RustBuffer cancel, RustCallStatus *_Nonnull out_status
+RustBuffer uniffi_skip_client_ffi_fn_method_coreclient_new_key(uint64_t ptr, RustBuffer remote, RustBuffer size, RustBuffer call, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_CORECLIENT_SHUT_DOWN

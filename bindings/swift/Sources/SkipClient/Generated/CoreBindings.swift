@@ -780,7 +780,7 @@ protocol CoreClientProtocol: AnyObject, Sendable {
     /**
      * What the Key Provider offers.
      */
-    func capabilities(refresh: Bool, cancel: CoreCancel?) throws  -> CoreCapabilities
+    func capabilities(refresh: Bool, call: CoreCall) throws  -> CoreCapabilities
 
     /**
      * How the last connection was made.
@@ -790,17 +790,17 @@ protocol CoreClientProtocol: AnyObject, Sendable {
     /**
      * Random bytes.
      */
-    func entropy(bits: Int64?, cancel: CoreCancel?) throws  -> CoreEntropyAnswer
+    func entropy(bits: Int64?, call: CoreCall) throws  -> CoreEntropyAnswer
 
     /**
      * The key for a keyId.
      */
-    func keyById(keyId: String, remote: String, cancel: CoreCancel?) throws  -> CoreKeyAnswer
+    func keyById(keyId: String, remote: String, call: CoreCall) throws  -> CoreKeyAnswer
 
     /**
      * A fresh key.
      */
-    func newKey(remote: String, size: Int64?, cancel: CoreCancel?) throws  -> CoreKeyAnswer
+    func newKey(remote: String, size: Int64?, call: CoreCall) throws  -> CoreKeyAnswer
 
     /**
      * Ends the running calls and every later one. The name `close` is taken by the languages.
@@ -851,15 +851,16 @@ final class CoreClient: CoreClientProtocol, @unchecked Sendable {
         return try! rustCall { uniffi_skip_client_ffi_fn_clone_coreclient(self.handle, $0) }
     }
     /**
-     * A client; nothing is connected yet.
+     * A client, with errors in the names of a language; nothing is connected yet.
      */
-convenience init(urls: [String], options: CoreOptions)throws  {
+convenience init(urls: [String], options: CoreOptions, language: CoreLanguage)throws  {
     let handle =
         try rustCallWithError(FfiConverterTypeCoreError_lift) {
         uniffiCallStatus in
     uniffi_skip_client_ffi_fn_constructor_coreclient_new(
         FfiConverterSequenceString.lower(urls),
-        FfiConverterTypeCoreOptions_lower(options),uniffiCallStatus
+        FfiConverterTypeCoreOptions_lower(options),
+        FfiConverterTypeCoreLanguage_lower(language),uniffiCallStatus
     )
 }
     self.init(unsafeFromHandle: handle)
@@ -880,13 +881,13 @@ convenience init(urls: [String], options: CoreOptions)throws  {
     /**
      * What the Key Provider offers.
      */
-func capabilities(refresh: Bool, cancel: CoreCancel?)throws  -> CoreCapabilities  {
+func capabilities(refresh: Bool, call: CoreCall)throws  -> CoreCapabilities  {
     return try  FfiConverterTypeCoreCapabilities_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
         uniffiCallStatus in
     uniffi_skip_client_ffi_fn_method_coreclient_capabilities(
             self.uniffiCloneHandle(),
         FfiConverterBool.lower(refresh),
-        FfiConverterOptionTypeCoreCancel.lower(cancel),uniffiCallStatus
+        FfiConverterTypeCoreCall_lower(call),uniffiCallStatus
     )
 })
 }
@@ -906,13 +907,13 @@ func connection() -> CoreConnection?  {
     /**
      * Random bytes.
      */
-func entropy(bits: Int64?, cancel: CoreCancel?)throws  -> CoreEntropyAnswer  {
+func entropy(bits: Int64?, call: CoreCall)throws  -> CoreEntropyAnswer  {
     return try  FfiConverterTypeCoreEntropyAnswer_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
         uniffiCallStatus in
     uniffi_skip_client_ffi_fn_method_coreclient_entropy(
             self.uniffiCloneHandle(),
         FfiConverterOptionInt64.lower(bits),
-        FfiConverterOptionTypeCoreCancel.lower(cancel),uniffiCallStatus
+        FfiConverterTypeCoreCall_lower(call),uniffiCallStatus
     )
 })
 }
@@ -920,14 +921,14 @@ func entropy(bits: Int64?, cancel: CoreCancel?)throws  -> CoreEntropyAnswer  {
     /**
      * The key for a keyId.
      */
-func keyById(keyId: String, remote: String, cancel: CoreCancel?)throws  -> CoreKeyAnswer  {
+func keyById(keyId: String, remote: String, call: CoreCall)throws  -> CoreKeyAnswer  {
     return try  FfiConverterTypeCoreKeyAnswer_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
         uniffiCallStatus in
     uniffi_skip_client_ffi_fn_method_coreclient_key_by_id(
             self.uniffiCloneHandle(),
         FfiConverterString.lower(keyId),
         FfiConverterString.lower(remote),
-        FfiConverterOptionTypeCoreCancel.lower(cancel),uniffiCallStatus
+        FfiConverterTypeCoreCall_lower(call),uniffiCallStatus
     )
 })
 }
@@ -935,14 +936,14 @@ func keyById(keyId: String, remote: String, cancel: CoreCancel?)throws  -> CoreK
     /**
      * A fresh key.
      */
-func newKey(remote: String, size: Int64?, cancel: CoreCancel?)throws  -> CoreKeyAnswer  {
+func newKey(remote: String, size: Int64?, call: CoreCall)throws  -> CoreKeyAnswer  {
     return try  FfiConverterTypeCoreKeyAnswer_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
         uniffiCallStatus in
     uniffi_skip_client_ffi_fn_method_coreclient_new_key(
             self.uniffiCloneHandle(),
         FfiConverterString.lower(remote),
         FfiConverterOptionInt64.lower(size),
-        FfiConverterOptionTypeCoreCancel.lower(cancel),uniffiCallStatus
+        FfiConverterTypeCoreCall_lower(call),uniffiCallStatus
     )
 })
 }
@@ -1503,6 +1504,69 @@ func FfiConverterTypeCorePsk_lower(_ value: CorePsk) -> UInt64 {
 
 
 /**
+ * What can be chosen for a single call.
+ */
+struct CoreCall {
+    /**
+     * Seconds instead of the client's timeout.
+     */
+    let timeout: String?
+    let cancel: CoreCancel?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    init(
+        /**
+         * Seconds instead of the client's timeout.
+         */timeout: String?, cancel: CoreCancel?) {
+        self.timeout = timeout
+        self.cancel = cancel
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension CoreCall: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCoreCall: FfiConverterRustBuffer {
+    static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CoreCall {
+        return
+            try CoreCall(
+                timeout: FfiConverterOptionString.read(from: &buf),
+                cancel: FfiConverterOptionTypeCoreCancel.read(from: &buf)
+        )
+    }
+
+    static func write(_ value: CoreCall, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.timeout, into: &buf)
+        FfiConverterOptionTypeCoreCancel.write(value.cancel, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCoreCall_lift(_ buf: RustBuffer) throws -> CoreCall {
+    return try FfiConverterTypeCoreCall.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCoreCall_lower(_ value: CoreCall) -> RustBuffer {
+    return FfiConverterTypeCoreCall.lower(value)
+}
+
+
+/**
  * What a Key Provider offers.
  */
 struct CoreCapabilities: Equatable, Hashable {
@@ -1783,7 +1847,7 @@ func FfiConverterTypeCoreKeyAnswer_lower(_ value: CoreKeyAnswer) -> RustBuffer {
 
 
 /**
- * Everything that can be chosen for a client; times in milliseconds.
+ * Everything that can be chosen for a client.
  */
 struct CoreOptions {
     let caPem: Data?
@@ -1791,33 +1855,23 @@ struct CoreOptions {
     let clientCertPem: Data?
     let clientKeyPem: Data?
     let psk: CorePsk?
-    let pin: String?
-    let serverName: String?
-    let tls: String
-    let proxy: String?
-    let connectTimeout: Int64
-    let timeout: Int64
-    let waitWhenBusy: Int64
-    let strict: Bool
-    let checkRemote: Bool
+    /**
+     * The other options of the core's table, by name, as text.
+     */
+    let settings: [String: String]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
-    init(caPem: Data?, caSystem: Bool, clientCertPem: Data?, clientKeyPem: Data?, psk: CorePsk?, pin: String?, serverName: String?, tls: String, proxy: String?, connectTimeout: Int64, timeout: Int64, waitWhenBusy: Int64, strict: Bool, checkRemote: Bool) {
+    init(caPem: Data?, caSystem: Bool, clientCertPem: Data?, clientKeyPem: Data?, psk: CorePsk?,
+        /**
+         * The other options of the core's table, by name, as text.
+         */settings: [String: String]) {
         self.caPem = caPem
         self.caSystem = caSystem
         self.clientCertPem = clientCertPem
         self.clientKeyPem = clientKeyPem
         self.psk = psk
-        self.pin = pin
-        self.serverName = serverName
-        self.tls = tls
-        self.proxy = proxy
-        self.connectTimeout = connectTimeout
-        self.timeout = timeout
-        self.waitWhenBusy = waitWhenBusy
-        self.strict = strict
-        self.checkRemote = checkRemote
+        self.settings = settings
     }
 
 
@@ -1841,15 +1895,7 @@ struct FfiConverterTypeCoreOptions: FfiConverterRustBuffer {
                 clientCertPem: FfiConverterOptionData.read(from: &buf),
                 clientKeyPem: FfiConverterOptionData.read(from: &buf),
                 psk: FfiConverterOptionTypeCorePsk.read(from: &buf),
-                pin: FfiConverterOptionString.read(from: &buf),
-                serverName: FfiConverterOptionString.read(from: &buf),
-                tls: FfiConverterString.read(from: &buf),
-                proxy: FfiConverterOptionString.read(from: &buf),
-                connectTimeout: FfiConverterInt64.read(from: &buf),
-                timeout: FfiConverterInt64.read(from: &buf),
-                waitWhenBusy: FfiConverterInt64.read(from: &buf),
-                strict: FfiConverterBool.read(from: &buf),
-                checkRemote: FfiConverterBool.read(from: &buf)
+                settings: FfiConverterDictionaryStringString.read(from: &buf)
         )
     }
 
@@ -1859,15 +1905,7 @@ struct FfiConverterTypeCoreOptions: FfiConverterRustBuffer {
         FfiConverterOptionData.write(value.clientCertPem, into: &buf)
         FfiConverterOptionData.write(value.clientKeyPem, into: &buf)
         FfiConverterOptionTypeCorePsk.write(value.psk, into: &buf)
-        FfiConverterOptionString.write(value.pin, into: &buf)
-        FfiConverterOptionString.write(value.serverName, into: &buf)
-        FfiConverterString.write(value.tls, into: &buf)
-        FfiConverterOptionString.write(value.proxy, into: &buf)
-        FfiConverterInt64.write(value.connectTimeout, into: &buf)
-        FfiConverterInt64.write(value.timeout, into: &buf)
-        FfiConverterInt64.write(value.waitWhenBusy, into: &buf)
-        FfiConverterBool.write(value.strict, into: &buf)
-        FfiConverterBool.write(value.checkRemote, into: &buf)
+        FfiConverterDictionaryStringString.write(value.settings, into: &buf)
     }
 }
 
@@ -2063,6 +2101,81 @@ func FfiConverterTypeCoreError_lift(_ buf: RustBuffer) throws -> CoreError {
 func FfiConverterTypeCoreError_lower(_ value: CoreError) -> RustBuffer {
     return FfiConverterTypeCoreError.lower(value)
 }
+
+
+/**
+ * The language whose names errors have.
+ */
+
+enum CoreLanguage: Equatable, Hashable {
+
+    /**
+     * `caPem`, `serverName`.
+     */
+    case kotlin
+    /**
+     * `caPEM`, `serverName`.
+     */
+    case swift
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension CoreLanguage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCoreLanguage: FfiConverterRustBuffer {
+    typealias SwiftType = CoreLanguage
+
+    static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CoreLanguage {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+
+        case 1: return .kotlin
+
+        case 2: return .swift
+
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    static func write(_ value: CoreLanguage, into buf: inout [UInt8]) {
+        switch value {
+
+
+        case .kotlin:
+            writeInt(&buf, Int32(1))
+
+
+        case .swift:
+            writeInt(&buf, Int32(2))
+
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCoreLanguage_lift(_ buf: RustBuffer) throws -> CoreLanguage {
+    return try FfiConverterTypeCoreLanguage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCoreLanguage_lower(_ value: CoreLanguage) -> RustBuffer {
+    return FfiConverterTypeCoreLanguage.lower(value)
+}
+
 
 #if swift(>=5.8)
 @_documentation(visibility: private)
@@ -2281,6 +2394,32 @@ fileprivate struct FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer {
         return seq
     }
 }
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterDictionaryStringString: FfiConverterRustBuffer {
+    static func write(_ value: [String: String], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for (key, value) in value {
+            FfiConverterString.write(key, into: &buf)
+            FfiConverterString.write(value, into: &buf)
+        }
+    }
+
+    static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [String: String] {
+        let len: Int32 = try readInt(&buf)
+        var dict = [String: String]()
+        dict.reserveCapacity(Int(len))
+        for _ in 0..<len {
+            let key = try FfiConverterString.read(from: &buf)
+            let value = try FfiConverterString.read(from: &buf)
+            dict[key] = value
+        }
+        return dict
+    }
+}
 /**
  * How many bytes the native library has in use now, for tests that look for leaks.
  */
@@ -2476,19 +2615,19 @@ private let initializationResult: InitializationResult = {
     if (uniffi_skip_client_ffi_checksum_method_corecancel_cancel() != 52289) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_coreclient_capabilities() != 6418) {
+    if (uniffi_skip_client_ffi_checksum_method_coreclient_capabilities() != 23066) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_method_coreclient_connection() != 28927) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_coreclient_entropy() != 58705) {
+    if (uniffi_skip_client_ffi_checksum_method_coreclient_entropy() != 61726) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_coreclient_key_by_id() != 62968) {
+    if (uniffi_skip_client_ffi_checksum_method_coreclient_key_by_id() != 15646) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_coreclient_new_key() != 61232) {
+    if (uniffi_skip_client_ffi_checksum_method_coreclient_new_key() != 9762) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_method_coreclient_shut_down() != 20382) {
@@ -2512,7 +2651,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_skip_client_ffi_checksum_constructor_corecancel_new() != 50886) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_constructor_coreclient_new() != 14469) {
+    if (uniffi_skip_client_ffi_checksum_constructor_coreclient_new() != 54138) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_constructor_corepsk_from_base64() != 51298) {

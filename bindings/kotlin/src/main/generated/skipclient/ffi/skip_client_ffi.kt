@@ -769,17 +769,17 @@ internal object UniffiLib {
     ): Long
     external fun uniffi_skip_client_ffi_fn_free_coreclient(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_skip_client_ffi_fn_constructor_coreclient_new(`urls`: RustBuffer.ByValue,`options`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    external fun uniffi_skip_client_ffi_fn_constructor_coreclient_new(`urls`: RustBuffer.ByValue,`options`: RustBuffer.ByValue,`language`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
-    external fun uniffi_skip_client_ffi_fn_method_coreclient_capabilities(`ptr`: Long,`refresh`: Byte,`cancel`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    external fun uniffi_skip_client_ffi_fn_method_coreclient_capabilities(`ptr`: Long,`refresh`: Byte,`call`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
     external fun uniffi_skip_client_ffi_fn_method_coreclient_connection(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_skip_client_ffi_fn_method_coreclient_entropy(`ptr`: Long,`bits`: RustBuffer.ByValue,`cancel`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    external fun uniffi_skip_client_ffi_fn_method_coreclient_entropy(`ptr`: Long,`bits`: RustBuffer.ByValue,`call`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_skip_client_ffi_fn_method_coreclient_key_by_id(`ptr`: Long,`keyId`: RustBuffer.ByValue,`remote`: RustBuffer.ByValue,`cancel`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    external fun uniffi_skip_client_ffi_fn_method_coreclient_key_by_id(`ptr`: Long,`keyId`: RustBuffer.ByValue,`remote`: RustBuffer.ByValue,`call`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_skip_client_ffi_fn_method_coreclient_new_key(`ptr`: Long,`remote`: RustBuffer.ByValue,`size`: RustBuffer.ByValue,`cancel`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    external fun uniffi_skip_client_ffi_fn_method_coreclient_new_key(`ptr`: Long,`remote`: RustBuffer.ByValue,`size`: RustBuffer.ByValue,`call`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
     external fun uniffi_skip_client_ffi_fn_method_coreclient_shut_down(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
@@ -997,19 +997,19 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_skip_client_ffi_checksum_method_corecancel_cancel() and 0xFFFF) != 52289) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_capabilities() and 0xFFFF) != 6418) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_capabilities() and 0xFFFF) != 23066) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_connection() and 0xFFFF) != 28927) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_entropy() and 0xFFFF) != 58705) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_entropy() and 0xFFFF) != 61726) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_key_by_id() and 0xFFFF) != 62968) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_key_by_id() and 0xFFFF) != 15646) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_new_key() and 0xFFFF) != 61232) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_new_key() and 0xFFFF) != 9762) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_shut_down() and 0xFFFF) != 20382) {
@@ -1033,7 +1033,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_skip_client_ffi_checksum_constructor_corecancel_new() and 0xFFFF) != 50886) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_constructor_coreclient_new() and 0xFFFF) != 14469) {
+    if ((lib.uniffi_skip_client_ffi_checksum_constructor_coreclient_new() and 0xFFFF) != 54138) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_constructor_corepsk_from_base64() and 0xFFFF) != 51298) {
@@ -1811,7 +1811,7 @@ internal interface CoreClientInterface {
     /**
      * What the Key Provider offers.
      */
-    fun `capabilities`(`refresh`: kotlin.Boolean, `cancel`: CoreCancel?): CoreCapabilities
+    fun `capabilities`(`refresh`: kotlin.Boolean, `call`: CoreCall): CoreCapabilities
 
     /**
      * How the last connection was made.
@@ -1821,17 +1821,17 @@ internal interface CoreClientInterface {
     /**
      * Random bytes.
      */
-    fun `entropy`(`bits`: kotlin.Long?, `cancel`: CoreCancel?): CoreEntropyAnswer
+    fun `entropy`(`bits`: kotlin.Long?, `call`: CoreCall): CoreEntropyAnswer
 
     /**
      * The key for a keyId.
      */
-    fun `keyById`(`keyId`: kotlin.String, `remote`: kotlin.String, `cancel`: CoreCancel?): CoreKeyAnswer
+    fun `keyById`(`keyId`: kotlin.String, `remote`: kotlin.String, `call`: CoreCall): CoreKeyAnswer
 
     /**
      * A fresh key.
      */
-    fun `newKey`(`remote`: kotlin.String, `size`: kotlin.Long?, `cancel`: CoreCancel?): CoreKeyAnswer
+    fun `newKey`(`remote`: kotlin.String, `size`: kotlin.Long?, `call`: CoreCall): CoreKeyAnswer
 
     /**
      * Ends the running calls and every later one. The name `close` is taken by the languages.
@@ -1869,16 +1869,17 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
         this.cleanable = null
     }
     /**
-     * A client; nothing is connected yet.
+     * A client, with errors in the names of a language; nothing is connected yet.
      */
-    constructor(`urls`: List<kotlin.String>, `options`: CoreOptions) :
+    constructor(`urls`: List<kotlin.String>, `options`: CoreOptions, `language`: CoreLanguage) :
         this(UniffiWithHandle,
     uniffiRustCallWithError(CoreException) { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_constructor_coreclient_new(
 
 
         FfiConverterSequenceString.lower(`urls`),
-        FfiConverterTypeCoreOptions.lower(`options`),_status)
+        FfiConverterTypeCoreOptions.lower(`options`),
+        FfiConverterTypeCoreLanguage.lower(`language`),_status)
 }
     )
 
@@ -1962,7 +1963,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
     /**
      * What the Key Provider offers.
      */
-    @Throws(CoreException::class)override fun `capabilities`(`refresh`: kotlin.Boolean, `cancel`: CoreCancel?): CoreCapabilities {
+    @Throws(CoreException::class)override fun `capabilities`(`refresh`: kotlin.Boolean, `call`: CoreCall): CoreCapabilities {
             return FfiConverterTypeCoreCapabilities.lift(
     callWithHandle {
     uniffiRustCallWithError(CoreException) { _status ->
@@ -1970,7 +1971,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
         it,
 
         FfiConverterBoolean.lower(`refresh`),
-        FfiConverterOptionalTypeCoreCancel.lower(`cancel`),_status)
+        FfiConverterTypeCoreCall.lower(`call`),_status)
 }
     }
     )
@@ -1997,7 +1998,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
     /**
      * Random bytes.
      */
-    @Throws(CoreException::class)override fun `entropy`(`bits`: kotlin.Long?, `cancel`: CoreCancel?): CoreEntropyAnswer {
+    @Throws(CoreException::class)override fun `entropy`(`bits`: kotlin.Long?, `call`: CoreCall): CoreEntropyAnswer {
             return FfiConverterTypeCoreEntropyAnswer.lift(
     callWithHandle {
     uniffiRustCallWithError(CoreException) { _status ->
@@ -2005,7 +2006,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
         it,
 
         FfiConverterOptionalLong.lower(`bits`),
-        FfiConverterOptionalTypeCoreCancel.lower(`cancel`),_status)
+        FfiConverterTypeCoreCall.lower(`call`),_status)
 }
     }
     )
@@ -2016,7 +2017,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
     /**
      * The key for a keyId.
      */
-    @Throws(CoreException::class)override fun `keyById`(`keyId`: kotlin.String, `remote`: kotlin.String, `cancel`: CoreCancel?): CoreKeyAnswer {
+    @Throws(CoreException::class)override fun `keyById`(`keyId`: kotlin.String, `remote`: kotlin.String, `call`: CoreCall): CoreKeyAnswer {
             return FfiConverterTypeCoreKeyAnswer.lift(
     callWithHandle {
     uniffiRustCallWithError(CoreException) { _status ->
@@ -2025,7 +2026,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
 
         FfiConverterString.lower(`keyId`),
         FfiConverterString.lower(`remote`),
-        FfiConverterOptionalTypeCoreCancel.lower(`cancel`),_status)
+        FfiConverterTypeCoreCall.lower(`call`),_status)
 }
     }
     )
@@ -2036,7 +2037,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
     /**
      * A fresh key.
      */
-    @Throws(CoreException::class)override fun `newKey`(`remote`: kotlin.String, `size`: kotlin.Long?, `cancel`: CoreCancel?): CoreKeyAnswer {
+    @Throws(CoreException::class)override fun `newKey`(`remote`: kotlin.String, `size`: kotlin.Long?, `call`: CoreCall): CoreKeyAnswer {
             return FfiConverterTypeCoreKeyAnswer.lift(
     callWithHandle {
     uniffiRustCallWithError(CoreException) { _status ->
@@ -2045,7 +2046,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
 
         FfiConverterString.lower(`remote`),
         FfiConverterOptionalLong.lower(`size`),
-        FfiConverterOptionalTypeCoreCancel.lower(`cancel`),_status)
+        FfiConverterTypeCoreCall.lower(`call`),_status)
 }
     }
     )
@@ -3045,6 +3046,59 @@ internal object FfiConverterTypeCorePsk: FfiConverter<CorePsk, Long> {
 
 
 /**
+ * What can be chosen for a single call.
+ */
+internal data class CoreCall (
+    /**
+     * Seconds instead of the client's timeout.
+     */
+    val `timeout`: kotlin.String?
+    ,
+    val `cancel`: CoreCancel?
+
+): Disposable{
+
+
+
+
+
+    @Suppress("UNNECESSARY_SAFE_CALL") // codegen is much simpler if we unconditionally emit safe calls here
+    override fun destroy() {
+
+    Disposable.destroy(
+        this.`timeout`,
+        this.`cancel`
+    )
+    }
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+internal object FfiConverterTypeCoreCall: FfiConverterRustBuffer<CoreCall> {
+    override fun read(buf: ByteBuffer): CoreCall {
+        return CoreCall(
+            FfiConverterOptionalString.read(buf),
+            FfiConverterOptionalTypeCoreCancel.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: CoreCall) = (
+            FfiConverterOptionalString.allocationSize(value.`timeout`) +
+            FfiConverterOptionalTypeCoreCancel.allocationSize(value.`cancel`)
+    )
+
+    override fun write(value: CoreCall, buf: ByteBuffer) {
+            FfiConverterOptionalString.write(value.`timeout`, buf)
+            FfiConverterOptionalTypeCoreCancel.write(value.`cancel`, buf)
+    }
+}
+
+
+
+/**
  * What a Key Provider offers.
  */
 internal data class CoreCapabilities (
@@ -3297,7 +3351,7 @@ internal object FfiConverterTypeCoreKeyAnswer: FfiConverterRustBuffer<CoreKeyAns
 
 
 /**
- * Everything that can be chosen for a client; times in milliseconds.
+ * Everything that can be chosen for a client.
  */
 internal data class CoreOptions (
     val `caPem`: kotlin.ByteArray?
@@ -3310,23 +3364,10 @@ internal data class CoreOptions (
     ,
     val `psk`: CorePsk?
     ,
-    val `pin`: kotlin.String?
-    ,
-    val `serverName`: kotlin.String?
-    ,
-    val `tls`: kotlin.String
-    ,
-    val `proxy`: kotlin.String?
-    ,
-    val `connectTimeout`: kotlin.Long
-    ,
-    val `timeout`: kotlin.Long
-    ,
-    val `waitWhenBusy`: kotlin.Long
-    ,
-    val `strict`: kotlin.Boolean
-    ,
-    val `checkRemote`: kotlin.Boolean
+    /**
+     * The other options of the core's table, by name, as text.
+     */
+    val `settings`: Map<kotlin.String, kotlin.String>
 
 ): Disposable{
 
@@ -3343,15 +3384,7 @@ internal data class CoreOptions (
         this.`clientCertPem`,
         this.`clientKeyPem`,
         this.`psk`,
-        this.`pin`,
-        this.`serverName`,
-        this.`tls`,
-        this.`proxy`,
-        this.`connectTimeout`,
-        this.`timeout`,
-        this.`waitWhenBusy`,
-        this.`strict`,
-        this.`checkRemote`
+        this.`settings`
     )
     }
 
@@ -3369,15 +3402,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterOptionalByteArray.read(buf),
             FfiConverterOptionalByteArray.read(buf),
             FfiConverterOptionalTypeCorePsk.read(buf),
-            FfiConverterOptionalString.read(buf),
-            FfiConverterOptionalString.read(buf),
-            FfiConverterString.read(buf),
-            FfiConverterOptionalString.read(buf),
-            FfiConverterLong.read(buf),
-            FfiConverterLong.read(buf),
-            FfiConverterLong.read(buf),
-            FfiConverterBoolean.read(buf),
-            FfiConverterBoolean.read(buf),
+            FfiConverterMapStringString.read(buf),
         )
     }
 
@@ -3387,15 +3412,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterOptionalByteArray.allocationSize(value.`clientCertPem`) +
             FfiConverterOptionalByteArray.allocationSize(value.`clientKeyPem`) +
             FfiConverterOptionalTypeCorePsk.allocationSize(value.`psk`) +
-            FfiConverterOptionalString.allocationSize(value.`pin`) +
-            FfiConverterOptionalString.allocationSize(value.`serverName`) +
-            FfiConverterString.allocationSize(value.`tls`) +
-            FfiConverterOptionalString.allocationSize(value.`proxy`) +
-            FfiConverterLong.allocationSize(value.`connectTimeout`) +
-            FfiConverterLong.allocationSize(value.`timeout`) +
-            FfiConverterLong.allocationSize(value.`waitWhenBusy`) +
-            FfiConverterBoolean.allocationSize(value.`strict`) +
-            FfiConverterBoolean.allocationSize(value.`checkRemote`)
+            FfiConverterMapStringString.allocationSize(value.`settings`)
     )
 
     override fun write(value: CoreOptions, buf: ByteBuffer) {
@@ -3404,15 +3421,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterOptionalByteArray.write(value.`clientCertPem`, buf)
             FfiConverterOptionalByteArray.write(value.`clientKeyPem`, buf)
             FfiConverterOptionalTypeCorePsk.write(value.`psk`, buf)
-            FfiConverterOptionalString.write(value.`pin`, buf)
-            FfiConverterOptionalString.write(value.`serverName`, buf)
-            FfiConverterString.write(value.`tls`, buf)
-            FfiConverterOptionalString.write(value.`proxy`, buf)
-            FfiConverterLong.write(value.`connectTimeout`, buf)
-            FfiConverterLong.write(value.`timeout`, buf)
-            FfiConverterLong.write(value.`waitWhenBusy`, buf)
-            FfiConverterBoolean.write(value.`strict`, buf)
-            FfiConverterBoolean.write(value.`checkRemote`, buf)
+            FfiConverterMapStringString.write(value.`settings`, buf)
     }
 }
 
@@ -3582,6 +3591,51 @@ internal object FfiConverterTypeCoreError : FfiConverterRustBuffer<CoreException
     }
 
 }
+
+
+
+/**
+ * The language whose names errors have.
+ */
+
+internal enum class CoreLanguage {
+
+    /**
+     * `caPem`, `serverName`.
+     */
+    KOTLIN,
+    /**
+     * `caPEM`, `serverName`.
+     */
+    SWIFT;
+
+
+
+
+    companion object
+}
+
+
+/**
+ * @suppress
+ */
+internal object FfiConverterTypeCoreLanguage: FfiConverterRustBuffer<CoreLanguage> {
+    override fun read(buf: ByteBuffer) = try {
+
+        CoreLanguage.entries[buf.getInt() - 1]
+
+    } catch (e: IndexOutOfBoundsException) {
+        throw RuntimeException("invalid enum value, something is very wrong!!", e)
+    }
+
+    override fun allocationSize(value: CoreLanguage) = 4UL
+
+    override fun write(value: CoreLanguage, buf: ByteBuffer) {
+        buf.putInt(value.ordinal + 1)
+    }
+}
+
+
 
 
 
@@ -3859,6 +3913,45 @@ internal object FfiConverterSequenceTypeCoreProblem: FfiConverterRustBuffer<List
         buf.putInt(value.size)
         value.iterator().forEach {
             FfiConverterTypeCoreProblem.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.String, kotlin.String>> {
+    override fun read(buf: ByteBuffer): Map<kotlin.String, kotlin.String> {
+        val len = buf.getInt()
+        return buildMap<kotlin.String, kotlin.String>(len) {
+            repeat(len) {
+                val k = FfiConverterString.read(buf)
+                val v = FfiConverterString.read(buf)
+                this[k] = v
+            }
+        }
+    }
+
+    override fun allocationSize(value: Map<kotlin.String, kotlin.String>): ULong {
+        val spaceForMapSize = 4UL
+        val spaceForChildren = value.map { (k, v) ->
+            FfiConverterString.allocationSize(k) +
+            FfiConverterString.allocationSize(v)
+        }.sum()
+        return spaceForMapSize + spaceForChildren
+    }
+
+    override fun write(value: Map<kotlin.String, kotlin.String>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        // The parens on `(k, v)` here ensure we're calling the right method,
+        // which is important for compatibility with older android devices.
+        // Ref https://blog.danlew.net/2017/03/16/kotlin-puzzler-whose-line-is-it-anyways/
+        value.forEach { (k, v) ->
+            FfiConverterString.write(k, buf)
+            FfiConverterString.write(v, buf)
         }
     }
 }
