@@ -3,6 +3,10 @@
 //!
 //! `make chaos SEED=7 N=50000`; without these, a short run.
 
+#[cfg(unix)]
+#[path = "../common/child.rs"]
+mod child;
+mod front;
 mod proxy;
 
 use std::collections::{BTreeMap, HashSet};
@@ -11,8 +15,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use skip_client::{Advice, CancelToken, Client, ClientBuilder, Error, Key, KeyId, Psk, SystemId};
-use skip_key_provider::{Endpoint, KeyProviderPair, PairOptions};
+use skip_key_provider::{KeyProviderPair, PairOptions};
 
+use front::{Front, TRICKS};
 use proxy::{FAULTS, Proxy, Random};
 
 const WORKERS: u64 = 8;
@@ -22,6 +27,8 @@ const RESTARTS: u64 = 5;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mode {
     Certificates,
+    /// The same with OpenSSL.
+    Legacy,
     Psk,
 }
 
@@ -33,7 +40,7 @@ fn both_ends_have_the_same_key_or_know_that_they_have_none() {
         })
     };
     let (seed, exchanges) = (number("CHAOS_SEED", 1), number("CHAOS_N", 400));
-    for mode in [Mode::Certificates, Mode::Psk] {
+    for mode in [Mode::Certificates, Mode::Legacy, Mode::Psk] {
         let before = Held::now();
         run(mode, seed, exchanges);
         let after = Held::now();
@@ -103,10 +110,11 @@ fn run(mode: Mode, seed: u64, exchanges: u64) {
     let (warm, end) = (warm.expect("a round"), Held::now());
     let mut all = Tally::default();
     let mut delivered = HashSet::new();
-    for worker in workers {
+    for mut worker in workers {
+        worker.note_tricks();
         assert!(worker.delivered.is_disjoint(&delivered), "a key came twice");
         delivered.extend(worker.delivered.iter().cloned());
-        all.add(worker.tally, &worker.proxies);
+        all.add(std::mem::take(&mut worker.tally), &worker.proxies);
     }
     println!(
         "chaos: {mode:?}, seed {seed}, {} exchanges in {:.0?}",
@@ -120,7 +128,11 @@ fn run(mode: Mode, seed: u64, exchanges: u64) {
         warm.resident_kib,
         end.resident_kib
     );
-    assert_eq!(delivered.len(), all.equal, "a key came twice, or was not counted");
+    assert_eq!(
+        delivered.len(),
+        all.equal + all.in_children,
+        "a key came twice, or was not counted"
+    );
     assert!(all.equal > 0 && all.equal + all.told.values().sum::<usize>() == all.exchanges());
     // what a run of any length may need besides: the Key Providers remember the keyIds that they gave
     assert!(end.resident_kib < warm.resident_kib + 64 * 1024, "memory grows");
@@ -137,6 +149,11 @@ struct Tally {
     /// How often which advice was followed.
     advice: BTreeMap<&'static str, usize>,
     connections: BTreeMap<&'static str, usize>,
+    /// What was done to replies.
+    replies: BTreeMap<&'static str, usize>,
+    /// Processes that were forked, and how many of them have a key at both ends.
+    forks: usize,
+    in_children: usize,
 }
 
 impl Tally {
@@ -147,6 +164,11 @@ impl Tally {
     fn add(&mut self, other: Tally, proxies: &[Proxy; 2]) {
         self.equal += other.equal;
         self.gone += other.gone;
+        self.forks += other.forks;
+        self.in_children += other.in_children;
+        for (trick, count) in other.replies {
+            *self.replies.entry(trick).or_default() += count;
+        }
         for (code, count) in other.told {
             *self.told.entry(code).or_default() += count;
         }
@@ -167,32 +189,46 @@ struct Worker {
     random: Random,
     clients: [Client; 2],
     proxies: [Proxy; 2],
+    fronts: Option<[Front; 2]>,
     ids: [SystemId; 2],
     /// A key that the initiator has, and the responder has not asked for.
     pending: Option<Key>,
     delivered: HashSet<KeyId>,
+    /// The keyId that was delivered last.
+    last: Option<String>,
     tally: Tally,
 }
 
-fn address(mode: Mode, side: &Endpoint) -> SocketAddr {
-    match mode {
-        Mode::Certificates => side.address,
-        Mode::Psk => side.psk_address,
+/// Where the proxies of one worker lead: to the Key Providers, or with certificates to what stands in front of them.
+fn targets(mode: Mode, fronts: &Option<[Front; 2]>, pair: &KeyProviderPair) -> [SocketAddr; 2] {
+    match (mode, fronts) {
+        (Mode::Psk, _) | (_, None) => [pair.alice(), pair.bob()].map(|side| side.psk_address),
+        (_, Some(fronts)) => fronts.each_ref().map(|front| front.address),
     }
+}
+
+fn fronts(mode: Mode, pair: &KeyProviderPair, random: &mut Random) -> Option<[Front; 2]> {
+    (mode != Mode::Psk).then(|| {
+        [("alice", pair.alice()), ("bob", pair.bob())]
+            .map(|(name, side)| Front::start(pair.dir(), name, side.address, random.below(u64::MAX)))
+    })
 }
 
 impl Worker {
     fn new(mode: Mode, pair: &KeyProviderPair, psk: &Psk, seed: u64) -> Self {
         let mut random = Random(seed);
-        let proxies = [pair.alice(), pair.bob()].map(|side| Proxy::start(address(mode, side), random.below(u64::MAX)));
+        let fronts = fronts(mode, pair, &mut random);
+        let proxies = targets(mode, &fronts, pair).map(|to| Proxy::start(to, random.below(u64::MAX)));
         Self {
             mode,
             clients: clients(mode, pair, psk, &proxies),
             proxies,
+            fronts,
             random,
             ids: ["Alice", "Bob"].map(|id| id.parse().expect("an id")),
             pending: None,
             delivered: HashSet::new(),
+            last: None,
             tally: Tally::default(),
         }
     }
@@ -200,6 +236,10 @@ impl Worker {
     /// So many exchanges, and one key for which the responder is not to ask yet.
     fn work(&mut self, exchanges: u64) {
         for _ in 0..exchanges {
+            #[cfg(unix)]
+            if self.random.below(40) == 0 {
+                self.in_child();
+            }
             match self.exchange() {
                 Ok(()) => self.tally.equal += 1,
                 Err(error) => *self.tally.told.entry(error.code().as_str()).or_default() += 1,
@@ -210,16 +250,49 @@ impl Worker {
 
     /// The Key Providers know the pre-shared key still, and no other key.
     fn after_restart(&mut self, pair: &KeyProviderPair, psk: &Psk) {
-        for (proxy, side) in self.proxies.iter().zip([pair.alice(), pair.bob()]) {
-            proxy.set_target(address(self.mode, side));
+        self.note_tricks();
+        self.fronts = fronts(self.mode, pair, &mut self.random);
+        for (proxy, to) in self.proxies.iter().zip(targets(self.mode, &self.fronts, pair)) {
+            proxy.set_target(to);
         }
-        if self.mode == Mode::Certificates {
+        if self.mode != Mode::Psk {
             // the development pair makes a new CA at each start
             self.clients = clients(self.mode, pair, psk, &self.proxies);
         }
         if let Some(key) = self.pending.take() {
             assert!(self.key_by_id(&key).is_err(), "a key outlived its Key Provider");
             self.tally.gone += 1;
+        }
+    }
+
+    fn note_tricks(&mut self) {
+        for front in self.fronts.iter().flatten() {
+            for (trick, count) in TRICKS.iter().zip(front.done()) {
+                *self.tally.replies.entry(trick).or_default() += count;
+            }
+        }
+    }
+
+    /// An exchange of a child process, which has copies of the clients; its key, unless there is none.
+    #[cfg(unix)]
+    fn in_child(&mut self) {
+        let child = child::fork(|| {
+            // as in the parent: equal or told
+            let before = self.delivered.len();
+            match self.exchange() {
+                Ok(()) => {
+                    assert_eq!(self.delivered.len(), before + 1);
+                    self.last.clone().expect("a key")
+                }
+                Err(_) => String::new(),
+            }
+        });
+        let said = child.wait();
+        self.tally.forks += 1;
+        if !said.is_empty() {
+            let id = KeyId::new(&said).expect("a keyId");
+            assert!(self.delivered.insert(id), "a key came twice");
+            self.tally.in_children += 1;
         }
     }
 
@@ -230,6 +303,7 @@ impl Worker {
                 Ok(same) => {
                     assert!(same == key, "both ends have a key, and not the same");
                     assert!(self.delivered.insert(key.key_id().clone()), "a key came twice");
+                    self.last = Some(key.key_id().as_str().to_owned());
                     return Ok(());
                 }
                 Err(error) if error.advice() == Advice::NewKey => {}
@@ -296,7 +370,9 @@ fn clients(mode: Mode, pair: &KeyProviderPair, psk: &Psk, proxies: &[Proxy; 2]) 
     ];
     builders.map(|builder| {
         let builder = match mode {
-            Mode::Certificates => builder.ca_pem(std::fs::read(pair.ca()).expect("ca.pem")),
+            Mode::Certificates | Mode::Legacy => builder
+                .ca_pem(std::fs::read(pair.ca()).expect("ca.pem"))
+                .legacy(mode == Mode::Legacy),
             Mode::Psk => builder.psk(psk.clone()),
         };
         builder

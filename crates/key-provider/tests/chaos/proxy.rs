@@ -1,5 +1,5 @@
-//! A proxy that does to connections what networks do: resets, ends, stalls, flipped bytes, latency, connects out of
-//! order.
+//! A proxy that does to connections what networks and attackers do: resets (also of the first flight), ends, stalls, dripping, flipped
+//! bytes, latency, connects out of order.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -28,7 +28,16 @@ impl Random {
 const LIFE: usize = 30_000;
 
 /// What may happen to a connection, and the names in the tally.
-pub const FAULTS: [&str; 6] = ["none", "reset", "end", "stall", "corrupt", "latency"];
+pub const FAULTS: [&str; 8] = [
+    "none",
+    "reset",
+    "end",
+    "stall",
+    "corrupt",
+    "latency",
+    "drip",
+    "reset-hello",
+];
 
 #[derive(Clone, Copy)]
 struct Plan {
@@ -45,16 +54,20 @@ impl Plan {
     fn of(random: &mut Random) -> Self {
         let fault = FAULTS[match random.below(100) {
             0..40 => 0,
-            40..57 => 1,
-            57..74 => 2,
-            74..77 => 3,
-            77..87 => 4,
-            _ => 5,
+            40..55 => 1,
+            55..70 => 2,
+            70..73 => 3,
+            73..82 => 4,
+            82..93 => 5,
+            93..96 => 6,
+            _ => 7,
         }];
-        let up = random.below(3) == 0;
+        let up = random.below(3) == 0 || fault == "reset-hello";
         // half of them in the handshake or soon after it
         let reach = if random.below(2) == 0 { 3000 } else { 20_000 };
-        let at = usize::try_from(random.below(if up { reach / 2 } else { reach })).unwrap_or(0);
+        let at = random.below(if up { reach / 2 } else { reach });
+        // within the first flight of the client
+        let at = usize::try_from(if fault == "reset-hello" { at % 200 } else { at }).unwrap_or(0);
         let hold = Duration::from_millis(if random.below(20) == 0 { random.below(15) } else { 0 });
         Self { fault, up, at, hold }
     }
@@ -155,7 +168,7 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, client: &TcpStream, plan: Opti
         let keep = due.map_or(n, |plan| plan.at.saturating_sub(carried));
         carried += n;
         match due.map(|plan| plan.fault) {
-            Some("reset") => {
+            Some("reset" | "reset-hello") => {
                 let _ = to.write_all(&data[..keep]);
                 // closing sends a reset now; the other direction is woken without a goodbye
                 let _ = SockRef::from(client).set_linger(Some(Duration::ZERO));
@@ -174,6 +187,16 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, client: &TcpStream, plan: Opti
                 break;
             }
             Some("corrupt") if keep < n => data[keep] ^= 0x20,
+            Some("drip") => {
+                // longer than any call has patience for
+                for byte in data {
+                    if to.write_all(std::slice::from_ref(byte)).is_err() {
+                        break;
+                    }
+                    thread::sleep(Duration::from_millis(5));
+                }
+                break;
+            }
             Some("latency") => thread::sleep(Duration::from_millis(2)),
             _ => {}
         }

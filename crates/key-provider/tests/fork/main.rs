@@ -1,19 +1,20 @@
 //! Processes that fork while they have a client: no connection, no key and no random number is shared between parent and child.
 #![cfg(unix)]
-#![allow(unsafe_code, reason = "fork and waitpid are functions of the C library")]
+
+#[path = "../common/child.rs"]
+mod child;
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use skip_client::{Client, Psk, SystemId};
 use skip_key_provider::{Endpoint, KeyProviderPair, PairOptions};
+
+use child::fork;
 
 #[derive(Clone, Copy, Debug)]
 enum Stack {
@@ -59,55 +60,6 @@ fn exchange(alice: &Client, bob: &Client) -> String {
     let same = bob.key_by_id(key.key_id(), &id("Alice")).expect("the same key");
     assert!(same == key);
     key.key_id().as_str().to_owned()
-}
-
-/// A child process, and what it wrote.
-struct Child {
-    pid: libc::pid_t,
-    said: UnixStream,
-}
-
-/// Runs this in a child; what it returns comes to the parent.
-fn fork(run: impl FnOnce() -> String) -> Child {
-    let (parent, child) = UnixStream::pair().expect("a pipe");
-    // SAFETY: the child runs Rust code until `_exit`; that this works after a fork is what is tested
-    let pid = unsafe { libc::fork() };
-    assert!(pid >= 0, "no fork");
-    if pid == 0 {
-        drop(parent);
-        let said = catch_unwind(AssertUnwindSafe(run));
-        let code = match said {
-            Ok(said) => i32::from((&child).write_all(said.as_bytes()).is_err()),
-            Err(_) => 1,
-        };
-        // SAFETY: ends the child without what the parent's test runner does at its end
-        unsafe { libc::_exit(code) };
-    }
-    Child { pid, said: parent }
-}
-
-impl Child {
-    /// Waits for it, and kills one that hangs.
-    fn wait(mut self) -> String {
-        let until = Instant::now() + Duration::from_secs(60);
-        let mut status = 0;
-        loop {
-            // SAFETY: a child of this process, and a place for its status
-            if unsafe { libc::waitpid(self.pid, &raw mut status, libc::WNOHANG) } == self.pid {
-                break;
-            }
-            if Instant::now() > until {
-                // SAFETY: the child was not waited for yet, so this is its number
-                unsafe { libc::kill(self.pid, libc::SIGKILL) };
-                panic!("the child hangs");
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
-        assert_eq!(status, 0, "the child failed");
-        let mut said = String::new();
-        self.said.read_to_string(&mut said).expect("text");
-        said
-    }
 }
 
 /// Carries connections, and remembers what the client's side did on each.
@@ -186,12 +138,7 @@ impl Drop for Recorder {
 
 /// Descriptors of this process that are sockets to this address.
 fn sockets_to(address: SocketAddr) -> usize {
-    let is_one = |fd: i32| {
-        // SAFETY: only looked at, and given back as it is
-        let socket = std::mem::ManuallyDrop::new(unsafe { <TcpStream as std::os::fd::FromRawFd>::from_raw_fd(fd) });
-        socket.peer_addr().is_ok_and(|peer| peer == address)
-    };
-    (3..1024).filter(|fd| is_one(*fd)).count()
+    (3..1024).filter(|fd| child::peer_of(*fd) == Some(address)).count()
 }
 
 #[test]
