@@ -30,26 +30,39 @@ type Options struct {
 	Key []byte `option:"key"`
 	// PSK is the pre-shared key that proves both sides instead of certificates.
 	PSK *PSK `option:"psk"`
-	// ServerName is the name that the Key Provider's certificate must have, instead of the URL's host.
+
+	// options:fields begin (core/tests/front_ends.rs writes it)
+
+	// ServerName: The name that the Key Provider's certificate must have, instead of the URL's host.
 	ServerName string `option:"server_name"`
-	// Pin is the public key to trust: sha256/BASE64, the SHA-256 of the certificate's SubjectPublicKeyInfo.
+
+	// Pin: The Key Provider's public key must be this one: `sha256/BASE64`, the SHA-256 of its `SubjectPublicKeyInfo`.
 	Pin string `option:"pin"`
-	// TLS has the versions to offer: auto (1.3 and 1.2, the default), 1.2 or 1.3.
+
+	// TLS: Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3.
 	TLS string `option:"tls"`
-	// Timeout is the time for a whole call; 10 s unless given. A context may end it earlier.
+
+	// Timeout: Time for the whole call; 10 s unless given.
 	Timeout time.Duration `option:"timeout"`
-	// ConnectTimeout is the time for name, TCP and TLS of one Key Provider; 3 s unless given.
+
+	// ConnectTimeout: Time for resolving the name, TCP and TLS of one Key Provider together; 3 s unless given.
 	ConnectTimeout time.Duration `option:"connect_timeout"`
-	// Proxy is http://[user:password@]host[:port] of a proxy with CONNECT. Proxies of the environment are ignored.
+
+	// Proxy: URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored.
 	Proxy string `option:"proxy"`
-	// Lenient accepts known deviations of real Key Providers from the draft.
+
+	// Lenient: Accept some known deviations of real Key Providers from the draft.
 	Lenient bool `option:"lenient=true"`
-	// NoCheckRemote asks for keys without looking at the capabilities first.
+
+	// NoCheckRemote: do not refuse locally what the capabilities exclude, such as a remote that they do not list.
 	NoCheckRemote bool `option:"check_remote=false"`
-	// WaitWhenBusy is how long to wait in all for a Key Provider that is busy, asking again; not at all unless given.
+
+	// WaitWhenBusy: Total time to wait for a Key Provider that is busy (429, 503), asking again; 0 s unless given.
 	WaitWhenBusy time.Duration `option:"wait_when_busy"`
-	// Legacy also offers TLS_RSA_WITH_AES_256_CBC_SHA256, which Table 1 of the draft recommends and which is not safe today.
+
+	// Legacy: Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today.
 	Legacy bool `option:"legacy=true"`
+	// options:fields end
 
 	// URLs are further Key Providers, asked when those before them cannot be reached.
 	URLs []string

@@ -14,7 +14,7 @@ struct Part {
     line: fn(&ClientOption) -> String,
 }
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     Part {
         file: "python/skip_client/_core.pyi",
         name: "types",
@@ -56,6 +56,11 @@ const PARTS: [Part; 9] = [
         line: swift_setting,
     },
     Part {
+        file: "bindings/go/options.go",
+        name: "fields",
+        line: go_field,
+    },
+    Part {
         file: "docs/options.md",
         name: "table",
         line: markdown_row,
@@ -69,7 +74,13 @@ fn python_type(option: &ClientOption) -> String {
         OptionKind::Choice(words) => format!("Literal[{}]", quoted(words)),
         _ => "str | None".to_owned(),
     };
-    format!("    {}: {kind}\n    \"\"\"{}.\"\"\"\n", option.name, option.help)
+    format!("    {}: {kind}\n    \"\"\"{}.\"\"\"\n", option.name, with_unit(option))
+}
+
+/// The help where a time is a number.
+fn with_unit(option: &ClientOption) -> String {
+    let is_time = matches!(option.kind, OptionKind::Seconds { .. });
+    format!("{}{}", option.help, if is_time { ", in seconds" } else { "" })
 }
 
 fn quoted(words: &[&str]) -> String {
@@ -158,6 +169,41 @@ fn swift_setting(option: &ClientOption) -> String {
         _ => property,
     };
     format!("        settings[\"{name}\"] = {value}\n")
+}
+
+fn go_field(option: &ClientOption) -> String {
+    let name: String = option.name.split('_').map(go_word).collect();
+    let help = option.help;
+    let (comment, field) = match option.kind {
+        OptionKind::Flag { default: true } => {
+            let (first, rest) = help.split_at(1);
+            let comment = format!("No{name}: do not {}{rest}.", first.to_lowercase());
+            (comment, format!("No{name} bool `option:\"{}=false\"`", option.name))
+        }
+        OptionKind::Flag { default: false } => (
+            format!("{name}: {help}."),
+            format!("{name} bool `option:\"{}=true\"`", option.name),
+        ),
+        OptionKind::Seconds { default, .. } => (
+            // a duration has its unit
+            format!("{name}: {help}; {default} s unless given."),
+            format!("{name} time.Duration `option:\"{}\"`", option.name),
+        ),
+        _ => (
+            format!("{name}: {help}."),
+            format!("{name} string `option:\"{}\"`", option.name),
+        ),
+    };
+    // a comment by itself, so that what is above the first field is no part of it
+    format!("\n\t// {comment}\n\t{field}\n")
+}
+
+/// A word of a name; abbreviations are upper-case.
+fn go_word(word: &str) -> String {
+    match word {
+        "tls" | "url" | "psk" => word.to_uppercase(),
+        _ => word[..1].to_uppercase() + &word[1..],
+    }
 }
 
 fn markdown_row(option: &ClientOption) -> String {

@@ -226,9 +226,9 @@ class _ClientOptions(TypedDict, total=False):
     tls: Literal["auto", "1.2", "1.3"]
     """Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3."""
     timeout: float
-    """Seconds for the whole call."""
+    """Time for the whole call, in seconds."""
     connect_timeout: float
-    """Seconds for resolving the name, TCP and TLS of one Key Provider together."""
+    """Time for resolving the name, TCP and TLS of one Key Provider together, in seconds."""
     proxy: str | None
     """URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored."""
     lenient: bool
@@ -236,7 +236,7 @@ class _ClientOptions(TypedDict, total=False):
     check_remote: bool
     """Refuse locally what the capabilities exclude, such as a remote that they do not list."""
     wait_when_busy: float
-    """Seconds in all to wait for a Key Provider that is busy (429, 503), asking again."""
+    """Total time to wait for a Key Provider that is busy (429, 503), asking again, in seconds."""
     legacy: bool
     """Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today."""
     # options:types end

@@ -17,11 +17,11 @@ OPTIONS = {
     ),
     "timeout": (
         "seconds",
-        "Seconds for the whole call",
+        "Time for the whole call",
     ),
     "connect_timeout": (
         "seconds",
-        "Seconds for resolving the name, TCP and TLS of one Key Provider together",
+        "Time for resolving the name, TCP and TLS of one Key Provider together",
     ),
     "proxy": (
         "text",
@@ -37,7 +37,7 @@ OPTIONS = {
     ),
     "wait_when_busy": (
         "seconds",
-        "Seconds in all to wait for a Key Provider that is busy (429, 503), asking again",
+        "Total time to wait for a Key Provider that is busy (429, 503), asking again",
     ),
     "legacy": (
         "on",

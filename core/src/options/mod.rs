@@ -184,10 +184,10 @@ options! {
     /// Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3
     tls(TlsVersion): TlsVersion = OptionKind::Choice(&["auto", "1.2", "1.3"]);
 
-    /// Seconds for the whole call
+    /// Time for the whole call
     timeout(Duration): Duration = OptionKind::Seconds { default: 10, zero: false }, per_call;
 
-    /// Seconds for resolving the name, TCP and TLS of one Key Provider together
+    /// Time for resolving the name, TCP and TLS of one Key Provider together
     connect_timeout(Duration): Duration = OptionKind::Seconds { default: 3, zero: false };
 
     /// URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored
@@ -203,7 +203,7 @@ options! {
     /// Refuse locally what the capabilities exclude, such as a remote that they do not list
     check_remote(bool): bool = OptionKind::Flag { default: true };
 
-    /// Seconds in all to wait for a Key Provider that is busy (429, 503), asking again
+    /// Total time to wait for a Key Provider that is busy (429, 503), asking again
     ///
     /// Each wait is as long as its Retry-After says, at most 30 s. The call's timeout still ends it.
     wait_when_busy(Duration): Duration = OptionKind::Seconds { default: 0, zero: true };

@@ -59,8 +59,10 @@ fn argument(option: &'static ClientOption) -> Arg {
                 .action(ArgAction::SetTrue)
                 .value_parser(FalseyValueParser::new())
         }
-        OptionKind::Seconds { default: 0, .. } => arg.help(help).value_name("S"),
-        OptionKind::Seconds { default, .. } => arg.help(format!("{help} [default: {default}]")).value_name("S"),
+        OptionKind::Seconds { default: 0, .. } => arg.help(format!("{help}, in seconds")).value_name("S"),
+        OptionKind::Seconds { default, .. } => arg
+            .help(format!("{help}, in seconds [default: {default}]"))
+            .value_name("S"),
         OptionKind::Choice(words) => arg
             .help(format!("{help} [default: {}]", words[0]))
             .value_name("VERSION"),

@@ -21,9 +21,9 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var pin: String?
     /// Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3.
     public var tls: TLSVersion
-    /// Seconds for the whole call.
+    /// Time for the whole call.
     public var timeout: TimeInterval
-    /// Seconds for resolving the name, TCP and TLS of one Key Provider together.
+    /// Time for resolving the name, TCP and TLS of one Key Provider together.
     public var connectTimeout: TimeInterval
     /// URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored.
     public var proxy: String?
@@ -31,7 +31,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var lenient: Bool
     /// Refuse locally what the capabilities exclude, such as a remote that they do not list.
     public var checkRemote: Bool
-    /// Seconds in all to wait for a Key Provider that is busy (429, 503), asking again.
+    /// Total time to wait for a Key Provider that is busy (429, 503), asking again.
     public var waitWhenBusy: TimeInterval
     /// Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today.
     public var legacy: Bool

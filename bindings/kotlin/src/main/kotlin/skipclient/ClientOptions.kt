@@ -30,9 +30,9 @@ public class ClientOptions(
     public var pin: String? = null,
     /** Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3. */
     public var tls: TlsVersion = TlsVersion.AUTO,
-    /** Seconds for the whole call. */
+    /** Time for the whole call. */
     public var timeout: Duration = Duration.ofSeconds(10),
-    /** Seconds for resolving the name, TCP and TLS of one Key Provider together. */
+    /** Time for resolving the name, TCP and TLS of one Key Provider together. */
     public var connectTimeout: Duration = Duration.ofSeconds(3),
     /** URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored. */
     public var proxy: String? = null,
@@ -40,7 +40,7 @@ public class ClientOptions(
     public var lenient: Boolean = false,
     /** Refuse locally what the capabilities exclude, such as a remote that they do not list. */
     public var checkRemote: Boolean = true,
-    /** Seconds in all to wait for a Key Provider that is busy (429, 503), asking again. */
+    /** Total time to wait for a Key Provider that is busy (429, 503), asking again. */
     public var waitWhenBusy: Duration = Duration.ZERO,
     /** Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today. */
     public var legacy: Boolean = false,
