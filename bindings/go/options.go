@@ -51,6 +51,9 @@ type Options struct {
 	// Proxy: URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored.
 	Proxy string `option:"proxy"`
 
+	// SourceAddress: Local IP address to connect from.
+	SourceAddress string `option:"source_address"`
+
 	// Lenient: Accept some known deviations of real Key Providers from the draft.
 	Lenient bool `option:"lenient=true"`
 

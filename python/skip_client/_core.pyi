@@ -231,6 +231,8 @@ class _ClientOptions(TypedDict, total=False):
     """Time for resolving the name, TCP and TLS of one Key Provider together, in seconds."""
     proxy: str | None
     """URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored."""
+    source_address: str | None
+    """Local IP address to connect from."""
     lenient: bool
     """Accept some known deviations of real Key Providers from the draft."""
     check_remote: bool

@@ -27,6 +27,10 @@ OPTIONS = {
         "text",
         "URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored",
     ),
+    "source_address": (
+        "text",
+        "Local IP address to connect from",
+    ),
     "lenient": (
         "on",
         "Accept some known deviations of real Key Providers from the draft",

@@ -97,6 +97,23 @@ impl Error {
         Self::invalid_argument(name, "is not an option of a client", Remedy::OneOfTheOptions)
     }
 
+    pub(crate) fn not_an_address(option: &'static str) -> Self {
+        Self::invalid_argument(
+            option,
+            "must be an IP address",
+            Remedy::Example("192.0.2.1 or 2001:db8::1"),
+        )
+    }
+
+    /// No address of this machine, or of another family than every address of the Key Provider.
+    pub(crate) fn source_address(rule: &'static str) -> Self {
+        Self::invalid_argument(
+            "source_address",
+            rule,
+            "give an address of the interface that leads to it",
+        )
+    }
+
     pub(crate) fn not_a_flag(option: &'static str) -> Self {
         Self::invalid_argument(option, "must be true or false", Remedy::OneOf(vec!["true", "false"]))
     }

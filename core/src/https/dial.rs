@@ -56,8 +56,16 @@ pub(super) fn connect(
     options: &Options,
     control: &Control<'_>,
 ) -> Result<(Arc<Socket>, SocketAddr), Error> {
+    let source = options.source_address;
+    let fits = |address: &&SocketAddr| source.is_none_or(|source| source.is_ipv4() == address.is_ipv4());
+    let addresses: Vec<&SocketAddr> = addresses.iter().filter(fits).collect();
+    if addresses.is_empty() {
+        return Err(Error::source_address(
+            "is of another family than the addresses to connect to",
+        ));
+    }
     let mut last = None;
-    for (tried, address) in addresses.iter().enumerate() {
+    for (tried, address) in addresses.iter().copied().enumerate() {
         let now = Instant::now();
         let left = control.deadline.saturating_duration_since(now);
         let share = left / u32::try_from(addresses.len() - tried).unwrap_or(1);
@@ -70,12 +78,16 @@ pub(super) fn connect(
     Err(last.unwrap_or_else(|| Error::connect_failed("the host", None)))
 }
 
-fn connect_one(address: SocketAddr, _options: &Options, control: &Control<'_>) -> Result<Arc<Socket>, Error> {
+fn connect_one(address: SocketAddr, options: &Options, control: &Control<'_>) -> Result<Arc<Socket>, Error> {
     let failed = |error: std::io::Error| Error::connect_failed(&address.to_string(), Some(error.kind()));
     let new = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).map_err(failed)?;
     let socket = Arc::new(Socket::new(TcpStream::from(new)));
     let _watch = control.watch(&socket);
     let tcp = SockRef::from(&socket.tcp);
+    if let Some(source) = options.source_address {
+        tcp.bind(&SocketAddr::new(source, 0).into())
+            .map_err(|_| Error::source_address("is no address of this machine"))?;
+    }
     tcp.set_nonblocking(true).map_err(failed)?;
     if let Err(error) = tcp.connect(&address.into()) {
         let in_progress = rustix::io::Errno::INPROGRESS.raw_os_error();

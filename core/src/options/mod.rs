@@ -7,6 +7,8 @@
 mod values;
 
 #[cfg(feature = "https")]
+use std::net::IpAddr;
+#[cfg(feature = "https")]
 use std::time::Duration;
 
 #[cfg(feature = "https")]
@@ -194,6 +196,9 @@ options! {
     ///
     /// `http://[user:password@]host[:port]`.
     proxy(&str): Option<String> = OptionKind::Text { placeholder: "URL" }, secret;
+
+    /// Local IP address to connect from
+    source_address(IpAddr): Option<IpAddr> = OptionKind::Text { placeholder: "IP" };
 
     /// Accept some known deviations of real Key Providers from the draft
     ///

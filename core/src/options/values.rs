@@ -1,5 +1,6 @@
 //! The values of options: read from text, given by the builder's methods, and checked.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -181,6 +182,22 @@ impl Setting for TlsVersion {
 
     fn parse(_: &'static str, _: OptionKind, text: &str) -> Result<Self> {
         text.parse()
+    }
+}
+
+impl Setting for Option<IpAddr> {
+    type Given<'a> = IpAddr;
+
+    fn of(given: IpAddr) -> Self {
+        Some(given)
+    }
+
+    fn default_of(_: OptionKind) -> Self {
+        None
+    }
+
+    fn parse(name: &'static str, _: OptionKind, text: &str) -> Result<Self> {
+        text.parse().map(Some).map_err(|_| Error::not_an_address(name))
     }
 }
 

@@ -27,6 +27,8 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var connectTimeout: TimeInterval
     /// URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored.
     public var proxy: String?
+    /// Local IP address to connect from.
+    public var sourceAddress: String?
     /// Accept some known deviations of real Key Providers from the draft.
     public var lenient: Bool
     /// Refuse locally what the capabilities exclude, such as a remote that they do not list.
@@ -51,6 +53,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         timeout: TimeInterval = 10,
         connectTimeout: TimeInterval = 3,
         proxy: String? = nil,
+        sourceAddress: String? = nil,
         lenient: Bool = false,
         checkRemote: Bool = true,
         waitWhenBusy: TimeInterval = 0,
@@ -69,6 +72,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         self.timeout = timeout
         self.connectTimeout = connectTimeout
         self.proxy = proxy
+        self.sourceAddress = sourceAddress
         self.lenient = lenient
         self.checkRemote = checkRemote
         self.waitWhenBusy = waitWhenBusy
@@ -99,6 +103,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         settings["timeout"] = inSeconds(timeout)
         settings["connect_timeout"] = inSeconds(connectTimeout)
         settings["proxy"] = proxy
+        settings["source_address"] = sourceAddress
         settings["lenient"] = String(lenient)
         settings["check_remote"] = String(checkRemote)
         settings["wait_when_busy"] = inSeconds(waitWhenBusy)

@@ -36,6 +36,8 @@ public class ClientOptions(
     public var connectTimeout: Duration = Duration.ofSeconds(3),
     /** URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored. */
     public var proxy: String? = null,
+    /** Local IP address to connect from. */
+    public var sourceAddress: String? = null,
     /** Accept some known deviations of real Key Providers from the draft. */
     public var lenient: Boolean = false,
     /** Refuse locally what the capabilities exclude, such as a remote that they do not list. */
@@ -71,6 +73,7 @@ public class ClientOptions(
             put("timeout", timeout.inSeconds())
             put("connect_timeout", connectTimeout.inSeconds())
             proxy?.let { put("proxy", it) }
+            sourceAddress?.let { put("source_address", it) }
             put("lenient", lenient.toString())
             put("check_remote", checkRemote.toString())
             put("wait_when_busy", waitWhenBusy.inSeconds())
