@@ -27,7 +27,11 @@ impl Error {
             Self::invalid_argument(
                 "keyId",
                 "must be hexadecimal, of even length, 2 to 512 digits",
-                Remedy::KeyIdAsReceivedOrLenient,
+                Remedy::Set {
+                    when: "pass the keyId on exactly as the initiator received it; for a Key Provider with other keyIds",
+                    option: "lenient",
+                    value: "true",
+                },
             )
         }
     }

@@ -17,10 +17,15 @@ pub enum Remedy {
     // arguments
     Example(&'static str),
     OneOf(Vec<&'static str>),
+    /// An option set to a value helps when `when` holds: a text that ends before the setting.
+    Set {
+        when: &'static str,
+        option: &'static str,
+        value: &'static str,
+    },
     OneOfTheOptions,
     OneRemote,
     KeyIdAsReceived,
-    KeyIdAsReceivedOrLenient,
     IdentityAsProviderKnowsIt,
     NameFormOfPsk,
     RandomPsk,
@@ -42,10 +47,6 @@ pub enum Remedy {
     FeaturePsk,
     EitherCertificatesOrPsk,
 
-    // what the capabilities say
-    CompareRemotes,
-    OtherProvider,
-
     // statuses
     NewKeyForKeyId,
     CheckRemoteAndSize,
@@ -61,7 +62,6 @@ pub enum Remedy {
     CheckUrlAndProxy,
 
     // replies
-    NotTheDraft,
     CheckMediaType(String),
     NoCompression,
     TellOperatorOfKeys,
@@ -121,26 +121,20 @@ impl Remedy {
     #[allow(clippy::too_many_lines)] // a row for each
     pub fn text(&self, spelling: &dyn Spelling) -> Cow<'static, str> {
         let name = |name| spelling.name(name);
-        let setting = |name, value| spelling.setting(name, value);
+        let setting = |name: &str, value: &str| spelling.setting(name, value);
         let text = match self {
             Self::None => "",
             Self::Say(text) => return text.clone(),
 
             Self::Example(value) => return format!("for example {value}").into(),
             Self::OneOf(names) => return format!("use one of {}", names.join(", ")).into(),
+            Self::Set { when, option, value } => return format!("{when}: {}", setting(option, value)).into(),
             Self::OneOfTheOptions => {
                 let names = crate::options::OPTIONS.map(|option| name(option.name));
                 return format!("use one of {}", names.join(", ")).into();
             }
             Self::OneRemote => "give the id of the one Key Provider at the other end, as its capabilities spell it",
             Self::KeyIdAsReceived => "pass the keyId on exactly as the initiator received it",
-            Self::KeyIdAsReceivedOrLenient => {
-                let lenient = setting("lenient", "true");
-                return format!(
-                    "pass the keyId on exactly as the initiator received it; for a Key Provider with other keyIds: {lenient}"
-                )
-                .into();
-            }
             Self::IdentityAsProviderKnowsIt => "give the identity exactly as the Key Provider knows it",
             Self::NameFormOfPsk => "say which form the key has: hexadecimal, text or base64",
             Self::RandomPsk => "32 random bytes are a good key",
@@ -175,18 +169,6 @@ impl Remedy {
             Self::FeaturePsk => "build skip-client with the feature psk",
             Self::EitherCertificatesOrPsk => "give either certificates or a pre-shared key",
 
-            Self::CompareRemotes => {
-                let off = setting("check_remote", "false");
-                return format!(
-                    "compare with the list in the capabilities; ids are case-sensitive; if the list is wrong: {off}"
-                )
-                .into();
-            }
-            Self::OtherProvider => {
-                let off = setting("check_remote", "false");
-                return format!("ask another Key Provider; if its capabilities are wrong: {off}").into();
-            }
-
             Self::NewKeyForKeyId => {
                 "the keyId may be unknown, used, expired or of another remote: ask the initiator for a new key"
             }
@@ -214,13 +196,6 @@ impl Remedy {
             }
             Self::CheckUrlAndProxy => "this may not be a SKIP Key Provider: check the URL and any proxy on the way",
 
-            Self::NotTheDraft => {
-                return format!(
-                    "the Key Provider does not follow the draft here; some known deviations are accepted with {}",
-                    setting("lenient", "true")
-                )
-                .into();
-            }
             Self::CheckMediaType(media_type) => {
                 return format!(
                     "its media type is {media_type}, not application/json: check that the URL leads to a SKIP Key Provider"

@@ -10,7 +10,11 @@ impl Error {
             ErrorCode::UnknownRemote,
             Advice::No,
             "no entry of the Key Provider's remoteSystemID list matches the remote",
-            Remedy::CompareRemotes,
+            Remedy::Set {
+                when: "compare with the list in the capabilities; ids are case-sensitive; if the list is wrong",
+                option: "check_remote",
+                value: "false",
+            },
         )
     }
 
@@ -19,7 +23,11 @@ impl Error {
             ErrorCode::NotSupported,
             Advice::No,
             format!("the Key Provider's capabilities say that it does not offer {method}"),
-            Remedy::OtherProvider,
+            Remedy::Set {
+                when: "ask another Key Provider; if its capabilities are wrong",
+                option: "check_remote",
+                value: "false",
+            },
         )
     }
 }
@@ -128,7 +136,11 @@ impl Error {
             ErrorCode::MalformedResponse,
             Advice::No,
             format!("the reply is not a valid {what} message: {at}{reason}"),
-            Remedy::NotTheDraft,
+            Remedy::Set {
+                when: "the Key Provider does not follow the draft here; some known deviations are accepted by",
+                option: "lenient",
+                value: "true",
+            },
         )
         .with_status(200)
     }
