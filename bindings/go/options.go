@@ -42,6 +42,9 @@ type Options struct {
 	// TLS: Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3.
 	TLS string `option:"tls"`
 
+	// NoPostQuantum: do not offer post-quantum key exchange (X25519MLKEM768), which makes the `ClientHello` more than 1200 bytes larger.
+	NoPostQuantum bool `option:"post_quantum=false"`
+
 	// Timeout: Time for the whole call; 10 s unless given.
 	Timeout time.Duration `option:"timeout"`
 

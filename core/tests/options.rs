@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use skip_client::{Client, ClientBuilder, Error, ErrorCode};
 
@@ -59,4 +60,47 @@ fn a_source_address_is_where_connections_come_from() {
             (ErrorCode::InvalidArgument, Some("source_address"))
         );
     }
+}
+
+/// The number of the group X25519MLKEM768.
+const ML_KEM: [u8; 2] = [0x11, 0xec];
+
+#[test]
+fn without_post_quantum_a_hello_is_small() {
+    let size = |seen: &[Hello]| {
+        let largest = seen.iter().map(|hello| hello.bytes.len()).max().expect("a hello");
+        let offered = seen
+            .iter()
+            .any(|hello| hello.bytes.windows(2).any(|pair| pair == ML_KEM));
+        (largest, offered)
+    };
+    let (seen, _) = hellos(pinned);
+    assert!(matches!(size(&seen), (1200.., true)), "{:?}", size(&seen));
+    let (seen, _) = hellos(|builder| pinned(builder).post_quantum(false));
+    assert!(matches!(size(&seen), (..512, false)), "{:?}", size(&seen));
+    #[cfg(feature = "psk")]
+    {
+        let (seen, _) = hellos(|builder| with_psk(builder).post_quantum(false));
+        assert!(matches!(size(&seen), (..512, false)), "{:?}", size(&seen));
+    }
+}
+
+#[cfg(feature = "psk")]
+fn with_psk(builder: ClientBuilder) -> ClientBuilder {
+    let psk = skip_client::Psk::from_hex("router", &[b'a'; 64]);
+    builder.psk(psk.expect("a key"))
+}
+
+#[test]
+fn a_handshake_that_times_out_names_the_option() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let url = format!("https://{}", silent.local_addr().expect("an address"));
+    let builder = pinned(Client::builder(&url).expect("a URL"));
+    let client = builder
+        .connect_timeout(Duration::from_millis(200))
+        .build()
+        .expect("a client");
+    let error = client.capabilities().expect_err("nobody answers");
+    assert_eq!(error.code(), ErrorCode::TimedOut);
+    assert!(error.hint().ends_with("post_quantum=false"), "{}", error.hint());
 }

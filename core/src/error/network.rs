@@ -25,6 +25,11 @@ impl Error {
     pub(crate) fn timed_out(what: &'static str, advice: Advice) -> Self {
         let remedy = match advice {
             Advice::NewKey => lost(advice),
+            _ if what == "the TLS handshake" => Remedy::Set {
+                when: "allow more time; a firewall on the path may drop a large ClientHello",
+                option: "post_quantum",
+                value: "false",
+            },
             _ => Remedy::CheckAddressOrAllowTime,
         };
         Self::new(

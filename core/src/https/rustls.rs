@@ -11,8 +11,8 @@ use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs as pro
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, InconsistentKeys, PeerIncompatible,
-    RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, InconsistentKeys, NamedGroup,
+    PeerIncompatible, RootCertStore, SignatureScheme,
 };
 
 use crate::error::{Error, Result, warnings};
@@ -42,7 +42,13 @@ impl Rustls {
             TlsVersion::Tls12 => &[&rustls::version::TLS12],
             TlsVersion::Tls13 => &[&rustls::version::TLS13],
         };
-        let provider = Arc::new(skip_provider());
+        let mut provider = skip_provider();
+        if !options.post_quantum {
+            provider
+                .kx_groups
+                .retain(|group| group.name() != NamedGroup::X25519MLKEM768);
+        }
+        let provider = Arc::new(provider);
         let verifier = verifier(options, &provider)?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)

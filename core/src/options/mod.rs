@@ -186,6 +186,11 @@ options! {
     /// Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3
     tls(TlsVersion): TlsVersion = OptionKind::Choice(&["auto", "1.2", "1.3"]);
 
+    /// Offer post-quantum key exchange (X25519MLKEM768), which makes the `ClientHello` more than 1200 bytes larger
+    ///
+    /// Some middleboxes drop a `ClientHello` that does not fit into one packet.
+    post_quantum(bool): bool = OptionKind::Flag { default: true };
+
     /// Time for the whole call
     timeout(Duration): Duration = OptionKind::Seconds { default: 10, zero: false }, per_call;
 

@@ -21,6 +21,8 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var pin: String?
     /// Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3.
     public var tls: TLSVersion
+    /// Offer post-quantum key exchange (X25519MLKEM768), which makes the `ClientHello` more than 1200 bytes larger.
+    public var postQuantum: Bool
     /// Time for the whole call.
     public var timeout: TimeInterval
     /// Time for resolving the name, TCP and TLS of one Key Provider together.
@@ -50,6 +52,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         serverName: String? = nil,
         pin: String? = nil,
         tls: TLSVersion = .auto,
+        postQuantum: Bool = true,
         timeout: TimeInterval = 10,
         connectTimeout: TimeInterval = 3,
         proxy: String? = nil,
@@ -69,6 +72,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         self.serverName = serverName
         self.pin = pin
         self.tls = tls
+        self.postQuantum = postQuantum
         self.timeout = timeout
         self.connectTimeout = connectTimeout
         self.proxy = proxy
@@ -100,6 +104,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         settings["server_name"] = serverName
         settings["pin"] = pin
         settings["tls"] = tls.rawValue
+        settings["post_quantum"] = String(postQuantum)
         settings["timeout"] = inSeconds(timeout)
         settings["connect_timeout"] = inSeconds(connectTimeout)
         settings["proxy"] = proxy

@@ -21,7 +21,10 @@ const SHARES: [(&str, &CStr); 2] = [
 ];
 
 /// Sets the groups of all hellos.
-pub(super) fn offer(context: &mut SslContextBuilder, _options: &Options) -> Result<(), ErrorStack> {
+pub(super) fn offer(context: &mut SslContextBuilder, options: &Options) -> Result<(), ErrorStack> {
+    if !options.post_quantum {
+        return context.set_groups_list(GROUPS[1]);
+    }
     context
         .set_groups_list(GROUPS[0])
         .or_else(|_| context.set_groups_list(GROUPS[1]))
@@ -36,8 +39,12 @@ impl LastGroup {
     }
 
     /// Sends the share of that group alone.
-    pub fn share(&self, ssl: &mut Ssl, _options: &Options) {
-        if let Some((_, groups)) = SHARES.get(self.0.load(Ordering::Relaxed)) {
+    pub fn share(&self, ssl: &mut Ssl, options: &Options) {
+        // without post-quantum groups there is one share anyway
+        if let Some((_, groups)) = SHARES
+            .get(self.0.load(Ordering::Relaxed))
+            .filter(|_| options.post_quantum)
+        {
             // OpenSSL before 3.5 does not read such lists, and has one share only
             let _ = set_groups(ssl, groups);
         }
