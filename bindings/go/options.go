@@ -42,6 +42,9 @@ type Options struct {
 	// TLS: Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3.
 	TLS string `option:"tls"`
 
+	// ForwardSecrecy: Refuse cipher suites without forward secrecy.
+	ForwardSecrecy bool `option:"forward_secrecy=true"`
+
 	// NoPostQuantum: do not offer post-quantum key exchange (X25519MLKEM768), which makes the `ClientHello` more than 1200 bytes larger.
 	NoPostQuantum bool `option:"post_quantum=false"`
 

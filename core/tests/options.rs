@@ -104,3 +104,33 @@ fn a_handshake_that_times_out_names_the_option() {
     assert_eq!(error.code(), ErrorCode::TimedOut);
     assert!(error.hint().ends_with("post_quantum=false"), "{}", error.hint());
 }
+
+#[cfg(feature = "psk")]
+#[test]
+fn with_forward_secrecy_no_hello_offers_plain_psk() {
+    /// `TLS_PSK_WITH_AES_256_GCM_SHA384`
+    const PLAIN_PSK: [u8; 2] = [0x00, 0xa9];
+    let offers_it = |seen: &[Hello]| {
+        assert!(!seen.is_empty());
+        seen.iter()
+            .any(|hello| suites(&hello.bytes).any(|suite| suite == PLAIN_PSK))
+    };
+    let (seen, _) = hellos(with_psk);
+    assert!(offers_it(&seen));
+    let (seen, _) = hellos(|builder| with_psk(builder).forward_secrecy(true));
+    assert!(!offers_it(&seen));
+    let contradiction = pinned(Client::builder("https://localhost").expect("a URL"))
+        .legacy(true)
+        .forward_secrecy(true)
+        .build();
+    assert_eq!(contradiction.expect_err("both").field(), Some("legacy"));
+}
+
+/// The cipher suites of a `ClientHello`: behind the handshake's head, the version, the random and the session id.
+#[cfg(feature = "psk")]
+fn suites(hello: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let at = 4 + 2 + 32;
+    let at = at + 1 + usize::from(hello[at]);
+    let length = usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
+    hello[at + 2..at + 2 + length].chunks(2)
+}

@@ -225,6 +225,8 @@ class _ClientOptions(TypedDict, total=False):
     """The Key Provider's public key must be this one: `sha256/BASE64`, the SHA-256 of its `SubjectPublicKeyInfo`."""
     tls: Literal["auto", "1.2", "1.3"]
     """Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3."""
+    forward_secrecy: bool
+    """Refuse cipher suites without forward secrecy."""
     post_quantum: bool
     """Offer post-quantum key exchange (X25519MLKEM768), which makes the `ClientHello` more than 1200 bytes larger."""
     timeout: float

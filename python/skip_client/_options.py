@@ -15,6 +15,10 @@ OPTIONS = {
         "text",
         "Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3",
     ),
+    "forward_secrecy": (
+        "on",
+        "Refuse cipher suites without forward secrecy",
+    ),
     "post_quantum": (
         "off",
         "Offer post-quantum key exchange (X25519MLKEM768), which makes the `ClientHello` more than 1200 bytes larger",

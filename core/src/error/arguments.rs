@@ -118,6 +118,11 @@ impl Error {
         )
     }
 
+    pub(crate) fn legacy_without_forward_secrecy() -> Self {
+        let rule = "adds a cipher suite without forward secrecy, which another option refuses";
+        Self::invalid_argument("legacy", rule, "give one of the two")
+    }
+
     pub(crate) fn not_a_flag(option: &'static str) -> Self {
         Self::invalid_argument(option, "must be true or false", Remedy::OneOf(vec!["true", "false"]))
     }

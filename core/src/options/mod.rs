@@ -186,6 +186,11 @@ options! {
     /// Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3
     tls(TlsVersion): TlsVersion = OptionKind::Choice(&["auto", "1.2", "1.3"]);
 
+    /// Refuse cipher suites without forward secrecy
+    ///
+    /// With a pre-shared key these are the suites of plain PSK; whoever learns the key could read recorded traffic.
+    forward_secrecy(bool): bool = OptionKind::Flag { default: false };
+
     /// Offer post-quantum key exchange (X25519MLKEM768), which makes the `ClientHello` more than 1200 bytes larger
     ///
     /// Some middleboxes drop a `ClientHello` that does not fit into one packet.

@@ -68,6 +68,7 @@ impl Options {
         match &self.client_cert {
             Some(client) if client.key_pem.is_empty() => Err(Error::half_a_client_cert("key")),
             Some(client) if client.cert_pem.is_empty() => Err(Error::half_a_client_cert("cert")),
+            _ if self.legacy && self.forward_secrecy => Err(Error::legacy_without_forward_secrecy()),
             #[cfg(not(feature = "psk"))]
             _ if self.psk.is_some() => Err(Error::needs_openssl("psk")),
             #[cfg(not(feature = "psk"))]

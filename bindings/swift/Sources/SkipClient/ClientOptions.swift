@@ -21,6 +21,8 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var pin: String?
     /// Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3.
     public var tls: TLSVersion
+    /// Refuse cipher suites without forward secrecy.
+    public var forwardSecrecy: Bool
     /// Offer post-quantum key exchange (X25519MLKEM768), which makes the `ClientHello` more than 1200 bytes larger.
     public var postQuantum: Bool
     /// Time for the whole call.
@@ -52,6 +54,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         serverName: String? = nil,
         pin: String? = nil,
         tls: TLSVersion = .auto,
+        forwardSecrecy: Bool = false,
         postQuantum: Bool = true,
         timeout: TimeInterval = 10,
         connectTimeout: TimeInterval = 3,
@@ -72,6 +75,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         self.serverName = serverName
         self.pin = pin
         self.tls = tls
+        self.forwardSecrecy = forwardSecrecy
         self.postQuantum = postQuantum
         self.timeout = timeout
         self.connectTimeout = connectTimeout
@@ -104,6 +108,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         settings["server_name"] = serverName
         settings["pin"] = pin
         settings["tls"] = tls.rawValue
+        settings["forward_secrecy"] = String(forwardSecrecy)
         settings["post_quantum"] = String(postQuantum)
         settings["timeout"] = inSeconds(timeout)
         settings["connect_timeout"] = inSeconds(connectTimeout)

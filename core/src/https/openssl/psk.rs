@@ -59,7 +59,7 @@ impl WithPsk {
             shared: skip_tls_psk::Psk::new(psk.identity().as_bytes(), psk.key().expose()),
             name,
             options: options.without_credentials(),
-            fallback: Fallback::new(options.tls, false),
+            fallback: Fallback::new(options.tls, options.forward_secrecy),
             contexts: Default::default(),
             last_group: LastGroup::new(),
         };

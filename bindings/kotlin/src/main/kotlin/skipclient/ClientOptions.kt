@@ -30,6 +30,8 @@ public class ClientOptions(
     public var pin: String? = null,
     /** Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3. */
     public var tls: TlsVersion = TlsVersion.AUTO,
+    /** Refuse cipher suites without forward secrecy. */
+    public var forwardSecrecy: Boolean = false,
     /** Offer post-quantum key exchange (X25519MLKEM768), which makes the `ClientHello` more than 1200 bytes larger. */
     public var postQuantum: Boolean = true,
     /** Time for the whole call. */
@@ -72,6 +74,7 @@ public class ClientOptions(
             serverName?.let { put("server_name", it) }
             pin?.let { put("pin", it) }
             put("tls", tls.text)
+            put("forward_secrecy", forwardSecrecy.toString())
             put("post_quantum", postQuantum.toString())
             put("timeout", timeout.inSeconds())
             put("connect_timeout", connectTimeout.inSeconds())
