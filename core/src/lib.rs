@@ -48,6 +48,8 @@ mod validate;
 
 pub use bits::BitLength;
 pub use capabilities::Capabilities;
+#[cfg(feature = "tokio")]
+pub use client::{AsyncCall, AsyncClient};
 #[cfg(feature = "https")]
 pub use client::{Call, Client, ClientBuilder};
 pub use entropy::Entropy;

@@ -1,5 +1,7 @@
 //! The client: what callers use.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod builder;
 mod call;
 mod provider;
@@ -18,6 +20,8 @@ use crate::transport::{CancelToken, ConnectionInfo, Transport};
 use crate::validate::Rules;
 use provider::Provider;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::{AsyncCall, AsyncClient};
 pub use builder::ClientBuilder;
 pub use call::Call;
 
