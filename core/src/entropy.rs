@@ -29,7 +29,7 @@ impl Entropy {
         &self.secret
     }
 
-    /// Overwrites the bytes with zeros now.
+    /// Overwrites the bytes with zeros now; reading fails from now on.
     pub fn wipe(&mut self) {
         self.secret.wipe();
     }
@@ -46,8 +46,6 @@ impl PartialEq for Entropy {
         self.secret == other.secret
     }
 }
-
-impl Eq for Entropy {}
 
 impl fmt::Debug for Entropy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -80,26 +80,26 @@ pub(crate) fn export(key_id: &KeyId, secret: &Secret, format: ExportFormat) -> R
     let id = key_id.as_str();
     let bits = secret.len() * 8;
     Ok(match format {
-        ExportFormat::Raw => Zeroizing::new(secret.expose().to_vec()),
-        ExportFormat::Hex => hex(secret),
+        ExportFormat::Raw => Zeroizing::new(secret.try_expose()?.to_vec()),
+        ExportFormat::Hex => secret.hex()?,
         ExportFormat::Wireguard if bits != 256 => {
             return Err(Error::export_size(name, "takes a key of exactly 256 bits"));
         }
-        ExportFormat::Base64 | ExportFormat::Wireguard => base64(secret),
+        ExportFormat::Base64 | ExportFormat::Wireguard => base64(secret.try_expose()?),
         ExportFormat::Strongswan => {
             // strongSwan has no dots in names of sections, and no keyId has a plus
             let section = id.replace('.', "+");
             let before = format!("secrets {{\n  ppk-{section} {{\n    id = {id}\n    secret = 0x");
-            around(&before, &hex(secret), "\n  }\n}\n")
+            around(&before, &secret.hex()?, "\n  }\n}\n")
         }
         ExportFormat::Libreswan if id.len() > 64 => {
             return Err(Error::export_key_id(name, "takes a keyId of at most 64 bytes"));
         }
-        ExportFormat::Libreswan => around(&format!(": PPKS \"{id}\" 0x"), &hex(secret), "\n"),
+        ExportFormat::Libreswan => around(&format!(": PPKS \"{id}\" 0x"), &secret.hex()?, "\n"),
         ExportFormat::Vyos => {
             let node = format!("set vpn ipsec authentication ppk skip-{id}");
             let before = format!("{node} id '{id}'\n{node} secret-type 'hex'\n{node} secret '");
-            around(&before, &hex(secret), "'\n")
+            around(&before, &secret.hex()?, "'\n")
         }
         ExportFormat::Wpa if bits != 128 && bits != 256 => {
             return Err(Error::export_size(name, "takes a key of 128 or 256 bits"));
@@ -110,14 +110,14 @@ pub(crate) fn export(key_id: &KeyId, secret: &Secret, format: ExportFormat) -> R
                 "takes a keyId of 2 to 64 hexadecimal digits",
             ));
         }
-        ExportFormat::Wpa => around("mka_cak=", &hex(secret), &format!("\nmka_ckn={id}\n")),
+        ExportFormat::Wpa => around("mka_cak=", &secret.hex()?, &format!("\nmka_ckn={id}\n")),
         ExportFormat::Cisco if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/') => {
             return Err(Error::export_key_id(
                 name,
                 "takes a keyId of letters, digits, '+' and '/'",
             ));
         }
-        ExportFormat::Cisco => around(&format!("ppk manual id {id} key hex "), &hex(secret), "\n"),
+        ExportFormat::Cisco => around(&format!("ppk manual id {id} key hex "), &secret.hex()?, "\n"),
     })
 }
 
@@ -130,16 +130,9 @@ fn around(before: &str, secret: &[u8], after: &str) -> Zeroizing<Vec<u8>> {
     out
 }
 
-fn hex(secret: &Secret) -> Zeroizing<Vec<u8>> {
-    let mut out = Zeroizing::new(vec![0; secret.len() * 2]);
-    let encoded = base16ct::lower::encode(secret.expose(), &mut out).map_or(0, <[u8]>::len);
-    debug_assert_eq!(encoded, secret.len() * 2);
-    out
-}
-
-fn base64(secret: &Secret) -> Zeroizing<Vec<u8>> {
-    let mut out = Zeroizing::new(vec![0; Base64::encoded_len(secret.expose())]);
-    let encoded = Base64::encode(secret.expose(), &mut out).map_or(0, str::len);
+fn base64(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(vec![0; Base64::encoded_len(bytes)]);
+    let encoded = Base64::encode(bytes, &mut out).map_or(0, str::len);
     debug_assert_eq!(encoded, out.len());
     out
 }

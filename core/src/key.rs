@@ -17,6 +17,8 @@ use crate::validate::Problem;
 pub struct Key {
     id: KeyId,
     secret: Secret,
+    /// Kept when the key is wiped.
+    fingerprint: Option<String>,
     warnings: Vec<Problem>,
 }
 
@@ -25,6 +27,7 @@ impl Key {
         Self {
             id: key_id,
             secret,
+            fingerprint: None,
             warnings,
         }
     }
@@ -52,6 +55,9 @@ impl Key {
     /// the key. For people to compare, not for programs: compare keys with `==`.
     #[must_use]
     pub fn fingerprint(&self) -> String {
+        if let Some(kept) = &self.fingerprint {
+            return kept.clone();
+        }
         let mut digest = Sha256::new_with_prefix(b"skip-client key fingerprint\0")
             .chain_update(self.secret.expose())
             .finalize();
@@ -63,13 +69,16 @@ impl Key {
     /// The key in the form that a consumer wants; the buffer is wiped on drop.
     ///
     /// # Errors
-    /// `invalid_argument` when that consumer cannot take a key of this length, or this keyId.
+    /// `invalid_argument` when that consumer cannot take a key of this length, or this keyId, and after [`Key::wipe`].
     pub fn export(&self, format: ExportFormat) -> Result<Zeroizing<Vec<u8>>> {
         export(&self.id, &self.secret, format)
     }
 
-    /// Overwrites the key with zeros now.
+    /// Overwrites the key with zeros now. The keyId, length and fingerprint stay; reading and exporting fail from now on.
     pub fn wipe(&mut self) {
+        if !self.secret.is_wiped() {
+            self.fingerprint = Some(self.fingerprint());
+        }
         self.secret.wipe();
     }
 
@@ -81,13 +90,11 @@ impl Key {
 }
 
 impl PartialEq for Key {
-    /// Whether the bytes are equal, in constant time; keyIds are not compared.
+    /// Whether the bytes are equal, in constant time; keyIds are not compared. A wiped key equals nothing.
     fn eq(&self, other: &Self) -> bool {
         self.secret == other.secret
     }
 }
-
-impl Eq for Key {}
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

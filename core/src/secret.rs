@@ -3,8 +3,9 @@
 use std::fmt;
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
+use crate::error::{Error, Result};
 use crate::pages::Pages;
 
 /// Bytes that must not be seen: a key, a random string, a pre-shared key.
@@ -14,14 +15,17 @@ use crate::pages::Pages;
 ///
 /// On Unix the bytes lie in memory that is locked in RAM, within the limit that the system sets on that (`RLIMIT_MEMLOCK`), and
 /// on Linux they are left out of core dumps. After a fork that is true of dumps only in the child.
-pub struct Secret(Pages);
+pub struct Secret {
+    bytes: Pages,
+    wiped: bool,
+}
 
 impl Secret {
     /// Takes a copy of `bytes`; wiping the original is the caller's part.
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
-        let mut secret = Self(Pages::zeroed(bytes.len()));
-        secret.0.copy_from_slice(bytes);
+        let mut secret = Self::zeroed(bytes.len());
+        secret.bytes.copy_from_slice(bytes);
         secret
     }
 
@@ -30,48 +34,91 @@ impl Secret {
     /// `None` when the length is odd or a character is not a hexadecimal digit.
     #[must_use]
     pub fn from_hex(digits: &[u8]) -> Option<Self> {
-        let mut secret = Self(Pages::zeroed(digits.len() / 2));
-        base16ct::mixed::decode(digits, &mut secret.0).ok()?;
+        let mut secret = Self::zeroed(digits.len() / 2);
+        base16ct::mixed::decode(digits, &mut secret.bytes).ok()?;
         Some(secret)
     }
 
+    fn zeroed(len: usize) -> Self {
+        Self {
+            bytes: Pages::zeroed(len),
+            wiped: false,
+        }
+    }
+
     /// The bytes themselves.
+    ///
+    /// # Panics
+    /// After [`Secret::wipe`]: the zeros that are left must not pass for a key. [`Secret::try_expose`] returns an error instead.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
-        &self.0
+        assert!(!self.wiped, "a secret was read after it was wiped");
+        &self.bytes
+    }
+
+    /// The bytes themselves.
+    ///
+    /// # Errors
+    /// `invalid_argument` after [`Secret::wipe`].
+    pub fn try_expose(&self) -> Result<&[u8]> {
+        if self.wiped {
+            Err(Error::wiped())
+        } else {
+            Ok(&self.bytes)
+        }
+    }
+
+    /// Whether [`Secret::wipe`] was called.
+    #[must_use]
+    pub fn is_wiped(&self) -> bool {
+        self.wiped
+    }
+
+    /// Lower-case hexadecimal digits, encoded without branches on their values; the buffer is wiped on drop.
+    ///
+    /// # Errors
+    /// `invalid_argument` after [`Secret::wipe`].
+    pub fn hex(&self) -> Result<Zeroizing<Vec<u8>>> {
+        let mut digits = Zeroizing::new(vec![0; self.len() * 2]);
+        let encoded = base16ct::lower::encode(self.try_expose()?, &mut digits).map_or(0, <[u8]>::len);
+        debug_assert_eq!(encoded, digits.len());
+        Ok(digits)
     }
 
     /// How many bytes there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
     /// Whether there are no bytes at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 
-    /// Overwrites the bytes with zeros now; the length stays.
+    /// Overwrites the bytes with zeros now. The length stays; reading fails from now on.
     pub fn wipe(&mut self) {
-        self.0.zeroize();
+        self.bytes.zeroize();
+        self.wiped = true;
     }
 }
 
 impl Clone for Secret {
     fn clone(&self) -> Self {
-        Self::copy_of(&self.0)
+        Self {
+            wiped: self.wiped,
+            ..Self::copy_of(&self.bytes)
+        }
     }
 }
 
+/// A wiped secret equals nothing, not even itself.
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        !self.wiped && !other.wiped && self.bytes.ct_eq(&other.bytes).into()
     }
 }
-
-impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,9 +153,15 @@ mod tests {
     }
 
     #[test]
-    fn wiping_leaves_zeros_of_the_same_length() {
+    fn a_wiped_secret_cannot_be_read_and_equals_nothing() {
         let mut secret = Secret::copy_of(b"marker");
+        let before = secret.clone();
         secret.wipe();
-        assert_eq!(secret.expose(), [0; 6]);
+        assert_eq!(secret.len(), 6);
+        assert_eq!(*secret.bytes, [0; 6]);
+        assert_eq!(secret.try_expose().unwrap_err().field(), Some("secret"));
+        assert_ne!(secret, before);
+        assert_ne!(secret, secret.clone());
+        assert!(std::panic::catch_unwind(move || secret.expose().len()).is_err());
     }
 }

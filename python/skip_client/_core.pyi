@@ -154,7 +154,10 @@ class Key:
         Raises InvalidArgument, OSError.
         """
     def wipe(self) -> None:
-        """Overwrites the key with zeros now; open memoryviews then read zeros."""
+        """Overwrites the key with zeros now; open memoryviews then read zeros.
+
+        `key_id`, `bits` and `fingerprint` stay. Reading, exporting and comparing raise InvalidArgument from now on.
+        """
     def __bytes__(self) -> bytes: ...
     def __len__(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...
@@ -178,7 +181,10 @@ class Entropy:
     def hex(self) -> str:
         """The bytes in hexadecimal, lower case."""
     def wipe(self) -> None:
-        """Overwrites the bytes with zeros now; open memoryviews then read zeros."""
+        """Overwrites the bytes with zeros now; open memoryviews then read zeros.
+
+        Reading and comparing raise InvalidArgument from now on.
+        """
     def __bytes__(self) -> bytes: ...
     def __len__(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...

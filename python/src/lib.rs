@@ -2,6 +2,7 @@
 
 mod aio;
 mod arguments;
+mod buffer;
 mod client;
 mod doctor;
 mod errors;

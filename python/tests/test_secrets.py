@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,35 @@ def test_wiping_also_wipes_what_a_view_sees(key: Key) -> None:
     with key:
         assert any(view)
     assert not any(view)
-    assert bytes(key) == bytes(32)
     del key
     assert not any(view)
+
+
+@pytest.mark.parametrize("kind", [Key, Entropy])
+def test_a_wiped_secret_cannot_be_read_exported_or_compared(alice: Client, kind: type) -> None:
+    """Its zeros would be the same at both ends, and no key at all for WireGuard."""
+    secret: Key | Entropy = alice.new_key("Bob") if kind is Key else alice.entropy()
+    other: Key | Entropy = alice.new_key("Bob") if kind is Key else alice.entropy()
+    bits, length, fingerprint = secret.bits, len(secret), getattr(secret, "fingerprint", None)
+    secret.wipe()
+    reads: list[Callable[[], object]] = [
+        lambda: bytes(secret),
+        lambda: memoryview(secret),
+        lambda: secret.hex(),
+        lambda: secret == secret,
+        lambda: secret == other,
+        lambda: other == secret,
+        lambda: other != secret,
+    ]
+    if isinstance(secret, Key):
+        key = secret
+        reads += [lambda name=name: key.export(name) for name in ("raw", "hex", "base64", "wireguard", "strongswan")]
+        reads.append(lambda: key.export_to(1))
+    for read in reads:
+        with pytest.raises(InvalidArgument, match="was wiped"):
+            read()
+    assert secret != b""
+    assert (secret.bits, len(secret), getattr(secret, "fingerprint", None)) == (bits, length, fingerprint)
 
 
 def test_a_view_keeps_the_key_alive(alice: Client) -> None:

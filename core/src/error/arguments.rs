@@ -211,6 +211,10 @@ impl Error {
         )
     }
 
+    pub(crate) fn wiped() -> Self {
+        Self::invalid_argument("secret", "was wiped", Remedy::ReadBeforeWiping)
+    }
+
     pub(crate) fn client_closed() -> Self {
         Self::invalid_argument("client", "is closed", Remedy::NewClient)
     }

@@ -44,6 +44,7 @@ pub enum Remedy {
     CaInsteadOfSystem,
     AnyTlsVersion,
     NewClient,
+    ReadBeforeWiping,
     FeaturePsk,
     EitherCertificatesOrPsk,
 
@@ -166,6 +167,7 @@ impl Remedy {
             Self::CaInsteadOfSystem => "give the CA's certificate instead",
             Self::AnyTlsVersion => return format!("use {}", setting("tls", "auto")).into(),
             Self::NewClient => "make a new client",
+            Self::ReadBeforeWiping => "use a key before it is wiped or its block ends, or fetch another",
             Self::FeaturePsk => "build skip-client with the feature psk",
             Self::EitherCertificatesOrPsk => "give either certificates or a pre-shared key",
 
