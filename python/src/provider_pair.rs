@@ -2,14 +2,14 @@
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use skip_client::Error;
 use skip_key_provider::{Fault, PairOptions, Quirk, SideOptions};
 
-use crate::arguments::seconds;
-use crate::errors::raise;
+use crate::errors::{OrRaise, raise};
 use crate::psk::Psk;
 
 /// One of the two Key Providers.
@@ -67,7 +67,7 @@ impl KeyProviderPair {
             require_client_cert,
             psks: psks.iter().map(|psk| psk.get().0.clone()).collect(),
             psk_ciphers,
-            key_lifetime: seconds(py, "key_lifetime", key_lifetime, false)?,
+            key_lifetime: lifetime(key_lifetime).or_raise(py)?,
             ..PairOptions::default()
         };
         options.alice = SideOptions {
@@ -176,4 +176,15 @@ fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
         })
     };
     names.iter().map(parse).collect()
+}
+
+fn lifetime(seconds: f64) -> Result<Duration, Error> {
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err(Error::invalid_argument(
+            "key_lifetime",
+            "must be seconds, more than zero",
+            "for example 10.0",
+        )),
+    }
 }
