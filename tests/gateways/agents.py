@@ -22,23 +22,13 @@ def skip_client() -> str:
 
 
 def make_certificates(folder: Path, authority: str = "ca") -> None:
-    """An authority, and a certificate for each site's agent."""
-    curve = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
-    run("openssl", "genpkey", *curve, "-out", folder / f"{authority}.key")
-    run(
-        *("openssl", "req", "-x509", "-new", "-key", folder / f"{authority}.key", "-subj", f"/CN={authority}"),
-        *("-days", "2", "-out", folder / f"{authority}.pem"),
-    )
-    for site in SITES:
-        name = site if authority == "ca" else f"{authority}-{site}"
-        run("openssl", "genpkey", *curve, "-out", folder / f"{name}.key")
-        (folder / f"{name}.key").chmod(0o600)
-        run(
-            *("openssl", "req", "-x509", "-new", "-key", folder / f"{name}.key", "-subj", f"/CN={site}", "-days", "2"),
-            *("-CA", folder / f"{authority}.pem", "-CAkey", folder / f"{authority}.key"),
-            *("-addext", f"subjectAltName=DNS:{site}", "-addext", "basicConstraints=critical,CA:FALSE"),
-            *("-out", folder / f"{name}.pem"),
-        )
+    """An authority, and a certificate for each site's agent, by the command that operators use."""
+    made = folder if authority == "ca" else folder / authority
+    run(skip_client(), "agent", "handoff-certs", "--out", made, *SITES)
+    if authority != "ca":
+        for site in SITES:
+            for kind in ("pem", "key"):
+                (made / f"{site}.{kind}").rename(folder / f"{authority}-{site}.{kind}")
 
 
 class Wires:
@@ -107,8 +97,18 @@ class Providers:
 class Agent:
     """One agent, which feeds the gateways of its site."""
 
-    def __init__(self, lab: Lab, site: str, consumers: dict[str, str], intervals: dict[str, str], ca: Path) -> None:
-        self.lab, self.site = lab, site
+    def __init__(
+        self,
+        lab: Lab,
+        site: str,
+        consumers: dict[str, str],
+        intervals: dict[str, str],
+        ca: Path,
+        *,
+        more: str = "",
+    ) -> None:
+        """`more`: lines of each tunnel."""
+        self.lab, self.site, self.more = lab, site, more
         self.folder = lab.folder / f"agent-{site}"
         self.folder.mkdir()
         self.log = self.folder / "log"
@@ -157,6 +157,7 @@ remote = "{there.capitalize()}"
 role = "{"initiator" if here == "alice" else "responder"}"
 interval = "{intervals[name]}"
 size = 256
+{self.more}
 [tunnel.{name}.consumer]
 {consumer}
 """
@@ -183,6 +184,10 @@ size = 256
     def events(self, since: int = 0) -> list[dict[str, str]]:
         """What it has logged after a position."""
         return read_json_lines(self.log, since)
+
+    def has(self, step: str, tunnel: str) -> bool:
+        """Whether it has logged that a step is done."""
+        return any(e.get("step") == step and e.get("tunnel") == tunnel and "code" not in e for e in self.events())
 
     def status(self) -> dict[str, object]:
         """`agent status`."""

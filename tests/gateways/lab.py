@@ -87,8 +87,8 @@ class Lab:
                 self.ip(site, "addr", "add", f"{OUTER[site]}/24", "dev", "eth0")
                 self.ip(site, "addr", "add", f"{INNER[site]}/32", "dev", "lo")
                 self.ip(site, "link", "set", "eth0", "up")
-                # without a tunnel nothing gets to the other inner net
-                self.ip(site, "route", "add", f"{INNER[other(site)]}/32", "via", OUTER[other(site)], "src", INNER[site])
+                # the plain way to the other inner net is closed: what the tunnel does not take is dropped
+                self.ip(site, "route", "add", "blackhole", f"{INNER[other(site)]}/32")
         except BaseException:
             self.__exit__()
             raise

@@ -9,6 +9,7 @@ import subprocess
 from lab import SITES, Lab, wait_for
 
 INTERFACE = "eth0"
+LINK = "macsec0"
 CONFIGURATION = """ctrl_interface=DIR={control}
 eapol_version=3
 ap_scan=0
@@ -34,6 +35,10 @@ class Supplicant:
 
     def start(self) -> None:
         """Starts it, without a key."""
+        # stands for the MACsec link, which must be there before: its kernel module is not needed for this
+        self.lab.ip(self.site, "link", "add", LINK, "type", "veth", "peer", "name", f"{LINK}-peer")
+        for name in (LINK, f"{LINK}-peer"):
+            self.lab.ip(self.site, "link", "set", name, "up")
         file = self.folder / "macsec.conf"
         file.write_text(CONFIGURATION.format(control=self.control))
         command = ("wpa_supplicant", "-d", "-i", INTERFACE, "-D", "wired", "-c", file)
@@ -53,4 +58,4 @@ def pair(lab: Lab) -> dict[str, Supplicant]:
 
 def config(supplicant: Supplicant) -> str:
     """The agent's table for it."""
-    return f'type = "macsec"\ninterface = "{INTERFACE}"\ncontrol = "{supplicant.control}"\n'
+    return f'type = "macsec"\ninterface = "{INTERFACE}"\nlink = "{LINK}"\ncontrol = "{supplicant.control}"\n'

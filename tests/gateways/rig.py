@@ -57,11 +57,31 @@ class Traffic:
         return sent, sent - received
 
 
+class Watch:
+    """Looks at everything that Alice's cable carries: nothing from inside a tunnel may pass unprotected."""
+
+    def __init__(self, lab: Lab, site: str = "alice") -> None:
+        self.file = lab.folder / f"watch-{time.monotonic_ns()}"
+        networks = [f"{address}/32" for address in (*INNER.values(), *WIREGUARD.values())]
+        self.process = lab.start(
+            lab.inside(site, sys.executable, HERE / "traffic.py", "watch", "eth0", self.file, *networks)
+        )
+        wait_for("the watch", Path(f"{self.file}.now").exists)
+
+    def end(self) -> tuple[int, int]:
+        """Stops it: packets seen, and unprotected ones."""
+        stop(self.process, signal.SIGTERM)
+        found = json.loads(self.file.read_text())
+        return found["count"], found["plain"]
+
+
 class Rig:
     """All of it."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
+    def __init__(self, lab: Lab, more: str = "") -> None:
+        """`more`: lines of each tunnel's configuration."""
+        self.lab, self.more = lab, more
+        self.watch = Watch(lab)
         (lab.folder / "hand-off").mkdir()
         agents.make_certificates(lab.folder / "hand-off")
         agents.make_certificates(lab.folder / "hand-off", "stranger")
@@ -88,7 +108,7 @@ class Rig:
             "wireguard": wireguard.config(self.wireguard[site]),
             "macsec": macsec.config(self.macsec[site]),
         }
-        return agents.Agent(self.lab, site, consumers, INTERVALS | MACSEC, self.providers.ca)
+        return agents.Agent(self.lab, site, consumers, INTERVALS | MACSEC, self.providers.ca, more=self.more)
 
     def rotations(self, tunnel: str) -> int:
         """How many rotations Alice's agent has finished."""

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -20,9 +21,9 @@ import faults
 import pytest
 import strongswan
 import wireguard
-from lab import SITES, WIREGUARD, Lab, missing, run, wait_for
+from lab import INNER, OUTER, SITES, WIREGUARD, Lab, missing, other, run, wait_for
 from memory import pieces, search
-from rig import INTERVALS, Rig
+from rig import INTERVALS, Rig, Traffic, Watch
 
 ROTATIONS = int(os.environ.get("ROTATIONS", "100"))
 FAULTS = int(os.environ.get("FAULTS", "1000"))
@@ -60,6 +61,43 @@ def test_strongswan_does_not_come_up_with_a_wrong_key(tmp_path: Path) -> None:
         wrong = strongswan.comes_up(pair, "wrong", {"alice": one, "bob": two})
         assert right, "the positive control"
         assert not wrong
+
+
+def test_the_watch_sees_what_is_unprotected(tmp_path: Path) -> None:
+    """With the plain way open: the positive control of every test that watches the wire."""
+    with Lab(tmp_path) as lab:
+        watch = Watch(lab)
+        for site in SITES:
+            there = other(site)
+            route = (f"{INNER[there]}/32", "via", OUTER[there], "src", INNER[site])
+            lab.ip(site, "route", "replace", *route)
+        ping = ("ping", "-c", "3", "-i", "0.2", "-I", INNER["alice"], INNER["bob"])
+        run(*lab.inside("alice", *ping))
+        seen, plain = watch.end()
+        assert plain >= 6 and seen >= plain
+
+
+def test_a_tunnel_that_is_taken_down_lets_nothing_out(tmp_path: Path) -> None:
+    """The Key Provider is gone for longer than a key may be used, and both tunnels are under traffic."""
+    policy = 'max-key-age = "6s"\nwhen-too-old = "take-down"\nclear-text-closed = true'
+    with Lab(tmp_path) as lab:
+        rig = Rig(lab, policy)
+        traffic = Traffic(lab, "ipsec")
+        traffic.flows(20)
+        rig.providers.signal(signal.SIGSTOP)
+        wait_for("the end of the tunnel", lambda: rig.agents["alice"].has("take-down", "ipsec"), 60)
+        wait_for("no IKE_SA", lambda: not rig.charon["alice"].sas(), 30)
+        # what was counted until then is written down a moment later
+        time.sleep(0.5)
+        before = traffic.received()
+        time.sleep(2)
+        assert traffic.received() == before, "packets arrive although the tunnel is down"
+        rig.providers.signal(signal.SIGCONT)
+        traffic.flows(60)
+        sent, lost = traffic.end()
+        seen, plain = rig.watch.end()
+        assert lost > 0 and seen > sent - lost
+        assert plain == 0, "packets left unprotected"
 
 
 def test_wireguard_does_not_come_up_with_a_wrong_key(tmp_path: Path) -> None:
@@ -133,6 +171,10 @@ def test_rotations(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(wireguard_keys) > ROTATIONS // 2 and len(handshakes) > ROTATIONS // 2
     assert results["ipsec"][1] == 0, "packets were lost in the IPsec tunnel"
     assert results["wireguard"][1] == 0, "packets were lost in the WireGuard tunnel"
+    seen, plain = rig.watch.end()
+    assert seen > sum(sent for sent, _ in results.values()), "the watch has not seen the protected packets"
+    assert plain == 0, "packets left unprotected"
+    rig.watch = Watch(rig.lab)
 
 
 def test_wpa_supplicant_takes_keys(rig: Rig) -> None:
@@ -169,6 +211,8 @@ def test_faults(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
         with capsys.disabled():
             print(f"\n\n{run_of.table(SEED)}")
     assert run_of.asked_twice() == []
+    seen, plain = rig.watch.end()
+    assert seen > 0 and plain == 0, "packets left unprotected"
 
 
 def test_no_key_is_shown(rig: Rig) -> None:

@@ -1,9 +1,11 @@
 """A packet every two milliseconds through a tunnel: sends numbers from Alice, and Bob says which ones came.
 
-Run inside a site: `traffic.py receive ADDRESS PORT FILE`, `traffic.py send FROM ADDRESS PORT FILE`. Both write their
-count at SIGTERM.
+Run inside a site: `traffic.py receive ADDRESS PORT FILE`, `traffic.py send FROM ADDRESS PORT FILE`, and
+`traffic.py watch INTERFACE FILE NETWORK...`, which counts the packets of these networks that pass unprotected. All
+write their count at SIGTERM.
 """
 
+import ipaddress
 import json
 import signal
 import socket
@@ -13,6 +15,8 @@ import time
 from pathlib import Path
 
 EVERY = 0.002
+ETH_P_IP = 0x0800
+ETH_P_ALL = 0x0003
 stopping = False
 
 
@@ -52,11 +56,33 @@ def send(source: str, address: str, port: str, file: str) -> None:
         while not stopping:
             try:
                 sock.sendto(struct.pack("!Q", number) + bytes(40), (address, int(port)))
-                number += 1
             except OSError:
+                # no route: lost as well
                 failed += 1
+            number += 1
             time.sleep(EVERY)
         Path(file).write_text(json.dumps({"count": number, "failed": failed}))
+
+
+def watch(interface: str, file: str, *networks: str) -> None:
+    """Counts the packets on a wire, and those with an address that only the inside of a tunnel has."""
+    inner = [ipaddress.ip_network(network) for network in networks]
+    seen = plain = 0
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL)) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        sock.bind((interface, 0))
+        sock.settimeout(0.1)
+        Path(f"{file}.now").write_text("0")
+        while not stopping:
+            try:
+                packet, (_, protocol, *_rest) = sock.recvfrom(64)
+            except TimeoutError:
+                continue
+            if protocol == ETH_P_IP and len(packet) >= 20:
+                seen += 1
+                ends = (ipaddress.ip_address(packet[12:16]), ipaddress.ip_address(packet[16:20]))
+                plain += any(end in network for end in ends for network in inner)
+    Path(file).write_text(json.dumps({"count": seen, "plain": plain}))
 
 
 if __name__ == "__main__":
@@ -67,3 +93,5 @@ if __name__ == "__main__":
             receive(address, port, file)
         case ["send", source, address, port, file]:
             send(source, address, port, file)
+        case ["watch", interface, file, *networks]:
+            watch(interface, file, *networks)

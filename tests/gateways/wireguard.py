@@ -27,6 +27,7 @@ def build(hurried: bool) -> Path:
     module = "golang.zx2c4.com/wireguard"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skip-client" / "wireguard-go"
     source = HERE / "wireguard-go"
+    run("go", "mod", "download", "-C", source, module, timeout=300)
     version, folder = run("go", "list", "-C", source, "-m", "-f", "{{.Version}} {{.Dir}}", module, timeout=300).split()
     program = cache / f"{version}{'-hurried' if hurried else ''}"
     if program.exists():

@@ -239,25 +239,24 @@ impl Shared {
 }
 
 impl Guests {
-    /// Whether one more may try to prove who it is. The oldest stranger gives way, so that those who say nothing keep
-    /// nobody out.
+    /// Whether one more may try to prove who it is. The oldest gives way, so that those who say nothing keep nobody out.
     fn has_room(&mut self, ip: IpAddr, known: bool) -> bool {
-        let of_one = self.strangers.values().filter(|stranger| stranger.ip == ip).count();
-        if known {
-            return of_one < HANDSHAKES_OF_PEER;
+        let most_of_one = if known { HANDSHAKES_OF_PEER } else { STRANGERS_OF_ONE };
+        let same = |stranger: &Stranger| stranger.ip == ip;
+        if self.strangers.values().filter(|stranger| same(stranger)).count() >= most_of_one {
+            return self.give_way(same);
         }
-        if of_one >= STRANGERS_OF_ONE {
-            return false;
+        let unknown = |stranger: &Stranger| !stranger.known;
+        if !known && self.strangers.values().filter(|stranger| unknown(stranger)).count() >= STRANGERS {
+            return self.give_way(unknown);
         }
-        let strangers = self.strangers.values().filter(|stranger| !stranger.known).count();
-        if strangers < STRANGERS {
-            return true;
-        }
-        let oldest = self.strangers.iter().find(|(_, stranger)| !stranger.known);
-        let Some(id) = oldest
-            .filter(|(_, stranger)| stranger.since.elapsed() > FAIR)
-            .map(|(id, _)| *id)
-        else {
+        true
+    }
+
+    /// Ends the oldest of some connections, unless it has just come.
+    fn give_way(&mut self, which: impl Fn(&Stranger) -> bool) -> bool {
+        let oldest = self.strangers.iter().find(|(_, stranger)| which(stranger));
+        let Some((&id, _)) = oldest.filter(|(_, stranger)| stranger.since.elapsed() > FAIR) else {
             return false;
         };
         self.strangers.remove(&id);

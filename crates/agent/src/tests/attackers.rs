@@ -315,9 +315,9 @@ fn floods_leave_room_for_the_peer() {
     let mut others: Vec<_> = (0..12).map(|_| victim.peer()).collect();
     let heard = others.iter_mut().filter_map(|peer| say(peer, &status)).count();
     assert!(heard <= 7, "{heard} more connections of one peer");
-    wait_for("refusals", || victim.refused("too_many") >= 500);
-    wait_for("ends of handshakes", || {
-        victim.refused("handshake_timed_out") + victim.refused("tls_failed") >= 4
+    // closed at once, or to give way to the next one, or for saying nothing
+    wait_for("refusals", || {
+        victim.refused("too_many") + victim.refused("handshake_timed_out") + victim.refused("tls_failed") >= 500
     });
     drop(silent);
     assert!(victim.agent.inner().counted().total(HANDOFF_HANDLED, "status") >= 2000);
