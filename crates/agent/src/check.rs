@@ -5,12 +5,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::{Config, TunnelTable};
+use crate::config::{Config, ProviderTable, TunnelTable};
 use crate::consumer;
 use crate::control;
 use crate::files::can_replace;
 use crate::handoff::client::Peer;
 use crate::handoff::tls::Tls;
+use crate::journal::{Journal, Level, LogFormat};
 use crate::metrics::Metrics;
 use crate::plan::{Role, WhenTooOld};
 use crate::provider::Provider;
@@ -36,9 +37,8 @@ pub fn check(path: &Path) -> Result<(), Vec<String>> {
         Config::load(path).map_err(|error| error.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let mut wrong = Vec::new();
     wrong.extend(Tls::load(&config.hand_off).err().map(|why| format!("hand-off: {why}")));
-    let metrics = Arc::new(Metrics::default());
     for (name, table) in &config.providers {
-        wrong.extend(Provider::new(Reach::unwatched(name), table, Arc::clone(&metrics)).err());
+        wrong.extend(provider(name, table).err());
     }
     for table in &config.tunnels {
         let opened = consumer::open(&table.consumer);
@@ -58,7 +58,7 @@ pub fn dry_run(config: &Config) -> Vec<Finding> {
     let metrics = Arc::new(Metrics::default());
     let mut ids = std::collections::BTreeMap::new();
     for (name, table) in &config.providers {
-        let looked = Provider::new(Reach::unwatched(name), table, Arc::clone(&metrics)).and_then(|provider| {
+        let looked = provider(name, table).and_then(|provider| {
             let said = |error: skip_client::Error| format!("{}: {error} ({})", error.code(), error.hint());
             provider.look().map_err(said)
         });
@@ -121,6 +121,12 @@ pub fn dry_run(config: &Config) -> Vec<Finding> {
         findings.0.push(gateway(table, starts));
     }
     findings.0
+}
+
+/// A Key Provider that is looked at once, and whose log nobody reads.
+fn provider(name: &str, table: &ProviderTable) -> Result<Provider, String> {
+    let journal = Journal::new(Level::Error, LogFormat::Logfmt, Box::new(std::io::sink()));
+    Provider::new(Reach::unwatched(name), table, Arc::default(), Arc::new(journal))
 }
 
 #[derive(Default)]

@@ -11,6 +11,7 @@ mod agent;
 mod backoff;
 mod check;
 mod clock;
+mod codes;
 mod config;
 pub mod consumer;
 mod control;
@@ -38,6 +39,7 @@ mod threads;
 mod tunnel;
 
 pub use check::{Finding, check, dry_run};
+pub use codes::{agent_codes, explain_code};
 pub use config::{Config, ConfigError, Mistake};
 pub use control::{ask, ask_rotation};
 pub use handoff_certs::handoff_certificates;

@@ -1,13 +1,14 @@
 //! Key Providers: one client for each table of the configuration, shared by all tunnels.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
 use skip_client::{BitLength, Client, ClientBuilder, Error, Key, KeyId, Psk, Result, SystemId};
 
 use crate::config::{ProviderTable, Toml};
 use crate::files::read;
+use crate::journal::{Journal, Level};
 use crate::metrics::{KEY_FAILURES, KEYS, KP_SECONDS, Metrics};
 use crate::ports::Keys;
 use crate::reach::Reach;
@@ -17,6 +18,9 @@ use crate::report::ReachReport;
 pub(crate) struct Provider {
     reach: Reach,
     metrics: Arc<Metrics>,
+    journal: Arc<Journal>,
+    /// What was last said about the connection.
+    warned: Mutex<Vec<String>>,
     made: RwLock<Made>,
 }
 
@@ -34,11 +38,18 @@ impl Provider {
     ///
     /// # Errors
     /// What is wrong, in one line.
-    pub fn new(reach: Reach, table: &ProviderTable, metrics: Arc<Metrics>) -> std::result::Result<Self, String> {
+    pub fn new(
+        reach: Reach,
+        table: &ProviderTable,
+        metrics: Arc<Metrics>,
+        journal: Arc<Journal>,
+    ) -> std::result::Result<Self, String> {
         let made = make(table).map_err(|why| format!("key-provider.{}: {why}", reach.name()))?;
         Ok(Self {
             reach,
             metrics,
+            journal,
+            warned: Mutex::default(),
             made: RwLock::new(made),
         })
     }
@@ -85,6 +96,22 @@ impl Provider {
         Arc::clone(&self.made.read().unwrap_or_else(PoisonError::into_inner).client)
     }
 
+    /// Logs what is weaker about a connection than it should be, when that changes.
+    fn warn_of_connection(&self) {
+        let Some(connection) = self.client().connection() else {
+            return;
+        };
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if *warned == connection.warnings {
+            return;
+        }
+        warned.clone_from(&connection.warnings);
+        for why in warned.iter() {
+            let fields = [("key_provider", &self.reach.name() as _), ("error", why as _)];
+            self.journal.event(Level::Warn, "key-provider", &fields);
+        }
+    }
+
     /// A refusal is an answer; what never arrived, or came from somebody else, is none.
     fn note<T>(&self, outcome: &Result<T>) {
         use skip_client::ErrorCode::{Busy, ConnectFailed, ConnectionLost, ProviderFailed, TimedOut, TlsFailed};
@@ -106,6 +133,7 @@ impl Provider {
         let name = ("key_provider", self.reach.name());
         self.metrics.time(KP_SECONDS, &[name], started.elapsed());
         self.note(&outcome);
+        self.warn_of_connection();
         match &outcome {
             Ok(_) => self.metrics.count(KEYS, &[name, ("kind", kind)]),
             Err(error) => self

@@ -83,8 +83,17 @@ impl Command {
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// A code as errors show it, for example busy; without one, all are listed
-    #[arg(hide_possible_values = true, value_parser = PossibleValuesParser::new(ErrorCode::ALL.map(ErrorCode::as_str)))]
+    #[arg(hide_possible_values = true, value_parser = PossibleValuesParser::new(codes()))]
     pub code: Option<String>,
+}
+
+/// Codes that have an explanation.
+fn codes() -> Vec<&'static str> {
+    let mut all: Vec<&'static str> = ErrorCode::ALL.map(ErrorCode::as_str).to_vec();
+    #[cfg(unix)]
+    all.extend(skip_client_agent::agent_codes());
+    all.dedup();
+    all
 }
 
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ pub(crate) fn run(args: &Explain) -> Result<i32> {
     let asked = |code: &ErrorCode| Some(code.as_str()) == args.code.as_deref();
     let text = match ErrorCode::ALL.into_iter().find(asked) {
         Some(code) => explanation(code),
-        None => list(),
+        None => args.code.as_deref().and_then(of_agent).unwrap_or_else(list),
     };
     write_stdout(text.as_bytes())?;
     Ok(0)
@@ -36,6 +36,22 @@ fn explanation(code: ErrorCode) -> String {
         env!("CARGO_PKG_REPOSITORY")
     );
     text
+}
+
+/// A code of the agent's log and metrics.
+#[cfg(unix)]
+fn of_agent(code: &str) -> Option<String> {
+    let (cause, remedy) = skip_client_agent::explain_code(code)?;
+    let mut text = format!("{code}: the agent\n\n");
+    for (name, part) in [("cause: ", cause), ("remedy: ", remedy)] {
+        text += &wrapped(&format!("{name}{part}"));
+    }
+    Some(text)
+}
+
+#[cfg(not(unix))]
+fn of_agent(_: &str) -> Option<String> {
+    None
 }
 
 fn list() -> String {

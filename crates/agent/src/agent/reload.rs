@@ -129,7 +129,7 @@ impl Inner {
                 })
             } else {
                 let reach = self.reach(name, |running| &running.table.provider);
-                Provider::new(reach, table, Arc::clone(&self.metrics)).map(Arc::new)
+                Provider::new(reach, table, Arc::clone(&self.metrics), Arc::clone(&self.journal)).map(Arc::new)
             };
             match made {
                 Ok(provider) => drop(all.insert(name.clone(), provider)),

@@ -1,28 +1,28 @@
 //! The configuration: a TOML file, read as a whole, with every mistake named.
 
+mod files;
 mod settings;
+mod tunnel;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::MetadataExt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use skip_client::{BitLength, Client, SystemId};
+use skip_client::Client;
 use toml::de::DeTable;
 
 use crate::consumer::ConsumerConfig;
-use crate::consumer::command::check_program;
 use crate::journal::{Level, LogFormat};
 use crate::names::is_name;
-use crate::plan::{Pace, Plan, Role, WhenTooOld};
+use crate::plan::{Pace, Plan};
 
+use self::files::{Content, Files, is_trusted};
+use self::tunnel::{shared_targets, tunnel_table};
 pub use crate::reader::Mistake;
-use crate::reader::{At, Found, Mistakes, Table, similar};
+use crate::reader::{Mistakes, Table};
 pub(crate) use settings::{Settings, Toml};
 
 /// More than any configuration needs: 10,000 tunnels have about 3 MB.
@@ -263,115 +263,6 @@ struct Names {
     peers: BTreeSet<String>,
 }
 
-/// Looks at the files that a configuration names.
-struct Files<'a, 'i> {
-    folder: &'a Path,
-    /// Whether their contents are looked at as well.
-    look_inside: bool,
-    mistakes: &'a mut Mistakes<'i>,
-}
-
-/// What a file is to hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Content {
-    Certificates,
-    PrivateKey,
-    Psk,
-}
-
-impl Content {
-    /// What is wrong with it, and what to do.
-    fn check(self, path: &Path) -> Result<(), (String, String)> {
-        let content = crate::files::read(path).map_err(|why| (why, String::new()))?;
-        let shown = path.display();
-        match self {
-            Self::Certificates => {
-                let mut all = CertificateDer::pem_slice_iter(&content).peekable();
-                if all.peek().is_none() || all.any(|one| one.is_err()) {
-                    let hint = "-----BEGIN CERTIFICATE----- and what follows it";
-                    return Err((format!("{shown} holds no certificate in PEM form"), hint.to_owned()));
-                }
-                Ok(())
-            }
-            Self::PrivateKey => skip_client::read_private_key(&content, |_| Ok(()))
-                .map_err(|error| (format!("{shown}: {}", error.message()), error.hint().to_owned())),
-            // which of several lines is meant is told elsewhere
-            Self::Psk => Ok(()),
-        }
-    }
-}
-
-impl Files<'_, '_> {
-    fn file(&mut self, found: Option<Found<String>>, content: Content) -> Option<PathBuf> {
-        let found = found?;
-        let is_secret = content != Content::Certificates;
-        let path = self.folder.join(&found.value);
-        let meta = match fs::metadata(&path) {
-            Ok(meta) if meta.is_file() => meta,
-            Ok(_) => {
-                self.mistakes
-                    .add(&found.at, format_args!("{} is not a file", path.display()), "");
-                return None;
-            }
-            Err(error) => {
-                self.mistakes.add(
-                    &found.at,
-                    format_args!("cannot look at {}: {error}", path.display()),
-                    "",
-                );
-                return None;
-            }
-        };
-        if is_secret && meta.mode() & 0o037 != 0 {
-            let rule = format!(
-                "{} can be read by others (mode {:o})",
-                path.display(),
-                meta.mode() & 0o777
-            );
-            self.mistakes
-                .add(&found.at, rule, "chmod 600, or 640 for a group of its own");
-        }
-        let me = rustix::process::geteuid().as_raw();
-        if is_secret && ![0, me].contains(&meta.uid()) {
-            let rule = format!("{} belongs to somebody else (user {})", path.display(), meta.uid());
-            self.mistakes
-                .add(&found.at, rule, "chown it to the user of the agent, or to root");
-        }
-        if let Err(error) = fs::File::open(&path) {
-            self.mistakes
-                .add(&found.at, format_args!("cannot read {}: {error}", path.display()), "");
-        } else if self.look_inside
-            && let Err((rule, hint)) = content.check(&path)
-        {
-            self.mistakes.add(&found.at, rule, hint);
-        }
-        Some(path)
-    }
-
-    fn address(&mut self, found: Option<Found<String>>, local_only: bool) -> Option<SocketAddr> {
-        let found = found?;
-        let Ok(address) = found.value.parse::<SocketAddr>() else {
-            self.mistakes.add(
-                &found.at,
-                "must be an IP address and a port",
-                "for example \"127.0.0.1:9464\" or \"[::]:7464\"",
-            );
-            return None;
-        };
-        if local_only && !is_local(address.ip()) {
-            let hint = "a loopback address; let a proxy of yours reach further";
-            self.mistakes
-                .add(&found.at, "must be an address of this machine only", hint);
-            return None;
-        }
-        Some(address)
-    }
-}
-
-fn is_local(ip: IpAddr) -> bool {
-    ip.is_loopback()
-}
-
 /// Reads tables that have names of their own.
 fn named<'i, T>(
     tables: Vec<(String, Table<'i>)>,
@@ -573,211 +464,6 @@ fn peer_table(name: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> Op
         address: address?.value,
         certificate_name,
     })
-}
-
-fn tunnel_table<'i>(
-    name: &str,
-    mut table: Table<'i>,
-    pace: Pace,
-    names: &Names,
-    files: &mut Files<'_, 'i>,
-) -> Option<(TunnelTable, At)> {
-    let mistakes = &mut *files.mistakes;
-    let provider = reference("key-provider", &names.providers, &mut table, mistakes);
-    let peer = reference("peer", &names.peers, &mut table, mistakes);
-    let remote = table.required_text("remote", mistakes);
-    let roles = [
-        ("initiator", Some(Role::Initiator)),
-        ("responder", Some(Role::Responder)),
-        ("auto", None),
-    ];
-    let role = table.choice("role", &roles, mistakes).flatten();
-    let remote = remote.and_then(|found| system_id(&found, role, mistakes));
-    let interval = positive(&mut table, "interval", Duration::from_hours(1), mistakes);
-    let jitter = table.duration("jitter", mistakes);
-    if let Some(found) = jitter.as_ref().filter(|found| found.value >= interval) {
-        mistakes.add(
-            &found.at,
-            "must be less than the interval",
-            "it is how much earlier a rotation may come",
-        );
-    }
-    let size = table.number("size", 8..65_537, mistakes);
-    let size = size.and_then(|found| {
-        let bits = BitLength::new(found.value).ok();
-        if bits.is_none() {
-            mistakes.add(&found.at, "must be a multiple of 8, in bits", "32 bytes are 256");
-        }
-        bits
-    });
-    let max_key_age = table.duration("max-key-age", mistakes);
-    if let Some(found) = max_key_age.as_ref().filter(|found| found.value <= interval) {
-        mistakes.add(
-            &found.at,
-            "must be more than the interval",
-            "three times the interval is a good start",
-        );
-    }
-    let policies = [("keep", WhenTooOld::Keep), ("take-down", WhenTooOld::TakeDown)];
-    let when_too_old = table.choice("when-too-old", &policies, mistakes);
-    if when_too_old == Some(WhenTooOld::TakeDown) && max_key_age.is_none() {
-        mistakes.add(
-            &table.at("max-key-age"),
-            "is missing",
-            "when-too-old = \"take-down\" needs it",
-        );
-    }
-    let then = table.texts("then", mistakes);
-    if let Some(found) = &then
-        && let Err(rule) = check_program("then", &found.value)
-    {
-        table.broken(&rule, mistakes);
-    }
-    let plain_closed = table
-        .flag("clear-text-closed", mistakes)
-        .is_some_and(|found| found.value);
-    let consumer = consumer(&mut table, role, size, mistakes);
-    let at = table.at("consumer");
-    table.finish(mistakes);
-    let tunnel = TunnelTable {
-        plan: Plan {
-            name: name.to_owned(),
-            remote: remote?,
-            role,
-            interval,
-            jitter: jitter.map_or(Duration::ZERO, |found| found.value),
-            size,
-            max_key_age: max_key_age.map(|found| found.value),
-            when_too_old: when_too_old.unwrap_or(WhenTooOld::Keep),
-            then: then.map(|found| found.value),
-            clear_text_closed: plain_closed,
-            pace,
-        },
-        provider: provider?,
-        peer: peer?,
-        consumer: consumer?,
-    };
-    Some((tunnel, at))
-}
-
-fn system_id(found: &Found<String>, role: Option<Role>, mistakes: &mut Mistakes<'_>) -> Option<SystemId> {
-    match SystemId::new(&found.value) {
-        Ok(id) if id.is_pattern() && role != Some(Role::Responder) => {
-            let hint = "give the id of one key provider; a responder may have a pattern";
-            mistakes.add(&found.at, "is a pattern, and a pattern names no key provider", hint);
-            None
-        }
-        Ok(id) => Some(id),
-        Err(error) => {
-            let message = error.what().to_owned();
-            mistakes.add(&found.at, message, error.hint_in(&Toml));
-            None
-        }
-    }
-}
-
-/// The name of another table.
-fn reference(
-    name: &'static str,
-    known: &BTreeSet<String>,
-    table: &mut Table<'_>,
-    mistakes: &mut Mistakes<'_>,
-) -> Option<String> {
-    let found = table.required_text(name, mistakes)?;
-    if known.contains(&found.value) {
-        return Some(found.value);
-    }
-    let names: Vec<&str> = known.iter().map(String::as_str).collect();
-    let mut hint = similar(&found.value, &names);
-    if hint.is_empty() {
-        hint = format!("a table [{name}.NAME] makes one");
-    }
-    mistakes.add(&found.at, format_args!("there is no {name} of this name"), hint);
-    None
-}
-
-fn consumer(
-    table: &mut Table<'_>,
-    role: Option<Role>,
-    size: Option<BitLength>,
-    mistakes: &mut Mistakes<'_>,
-) -> Option<ConsumerConfig> {
-    let Some(mut consumer) = table.table("consumer", mistakes) else {
-        if !table.had("consumer") {
-            let hint = "which gateway takes the keys: consumer = { type = \"file\", … }";
-            mistakes.add(&table.at("consumer"), "is missing", hint);
-        }
-        return None;
-    };
-    let kind = consumer.required_text("type", mistakes)?;
-    if !ConsumerConfig::TYPES.contains(&kind.value.as_str()) {
-        let types = ConsumerConfig::TYPES.join(", ");
-        mistakes.add(
-            &kind.at,
-            format_args!("must be one of {types}"),
-            similar(&kind.value, &ConsumerConfig::TYPES),
-        );
-        return None;
-    }
-    let config = ConsumerConfig::read(&kind.value, &mut consumer, mistakes);
-    if let Some(config) = &config {
-        let mut rules = config.check(size.map(BitLength::bits)).err().unwrap_or_default();
-        if role == Some(Role::Initiator)
-            && let Err(rule) = config.check_initiator()
-        {
-            rules = format!("{rules}\n{rule}");
-        }
-        let (of_size, rules): (Vec<&str>, Vec<&str>) = rules
-            .lines()
-            .filter(|rule| !rule.is_empty())
-            .partition(|rule| rule.starts_with("size:"));
-        consumer.broken(&rules.join("\n"), mistakes);
-        // a size that is wrong in itself was named already
-        if size.is_some() || !table.had("size") {
-            table.broken(&of_size.join("\n"), mistakes);
-        }
-    }
-    consumer.finish(mistakes);
-    config
-}
-
-/// Two tunnels that write the same thing would destroy each other's keys.
-fn shared_targets(tunnels: &[(String, Option<(TunnelTable, At)>)], mistakes: &mut Mistakes<'_>) {
-    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-    for (name, tunnel) in tunnels {
-        let Some((tunnel, at)) = tunnel else { continue };
-        let Some(target) = tunnel.consumer.target() else {
-            continue;
-        };
-        if let Some(other) = seen.get(&target) {
-            let rule = format!("{target} is that of tunnel.{other} already");
-            mistakes.add(at, rule, "each tunnel needs its own");
-        } else {
-            seen.insert(target, name);
-        }
-    }
-}
-
-/// Whether nobody but its owner and root can change the file: it names programs to run.
-fn is_trusted(path: &Path) -> Result<(), String> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let me = rustix::process::geteuid().as_raw();
-    for path in [path, folder.unwrap_or_else(|| Path::new("."))] {
-        let Ok(meta) = fs::metadata(path) else { continue };
-        // in a folder like /tmp nobody can replace another one's file
-        let is_sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
-        if meta.mode() & 0o002 != 0 && !is_sticky {
-            return Err(format!("{} can be changed by anybody (chmod o-w)", path.display()));
-        }
-        if meta.is_file() && ![0, me].contains(&meta.uid()) {
-            return Err(format!(
-                "{} belongs to somebody else (user {})",
-                path.display(),
-                meta.uid()
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -7,7 +7,7 @@ use skip_client::error::{Remedy, Spelling};
 use skip_client::options::{ClientOption, OPTIONS, OptionKind};
 use skip_client::{Client, ClientBuilder, Error, Result};
 
-use super::{Found, Mistakes, Table};
+use crate::reader::{Found, Mistakes, Table};
 
 /// Each option, and its field.
 static FIELDS: LazyLock<Vec<(&ClientOption, String)>> = LazyLock::new(|| {
@@ -99,6 +99,8 @@ impl Spelling for Toml {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::{FIELDS, Settings};
     use crate::config::Mistakes;
     use skip_client::options::{OPTIONS, OptionKind};
@@ -113,7 +115,7 @@ mod tests {
                 OptionKind::Choice(words) => format!("\"{}\"", words[1]),
                 _ => "\"127.0.0.1\"".to_owned(),
             };
-            text += &format!("{field} = {value}\n");
+            let _ = writeln!(text, "{field} = {value}");
         }
         let mut mistakes = Mistakes::new("agent.toml", &text);
         let mut table = mistakes.document();

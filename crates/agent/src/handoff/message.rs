@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use skip_client::{ErrorCode, KeyId, SystemId};
 
+use crate::codes;
 use crate::names::is_name;
 use crate::state::{MAX_COUNTER, Stage};
 
@@ -243,7 +244,8 @@ impl Answer {
         let line: AnswerLine = of_line(line)?;
         // codes become labels of metrics, so a peer cannot make up its own
         let code = line.code.map(|code| {
-            let known = ErrorCode::ALL.iter().any(|one| one.as_str() == code) || CODES.contains(&code.as_str());
+            let known = ErrorCode::ALL.iter().any(|one| one.as_str() == code)
+                || codes::ANSWERS.iter().any(|(name, ..)| *name == code);
             if known { code } else { "other".to_owned() }
         });
         Ok(match (line.answer.as_str(), line.counter, line.stage, code) {
@@ -265,22 +267,6 @@ impl Answer {
         })
     }
 }
-
-/// Codes of answers, beside those of the client library's errors.
-const CODES: [&str; 12] = [
-    "busy",
-    "counter_jump",
-    "gateway",
-    "gateway_restarted",
-    "new_key",
-    "not_initiator",
-    "not_responder",
-    "role",
-    "state",
-    "too_often",
-    "unknown_tunnel",
-    "wrong_system_id",
-];
 
 fn number(counter: u64) -> Result<u64, Malformed> {
     if (1..=MAX_COUNTER).contains(&counter) {

@@ -247,7 +247,9 @@ fn a_state_folder_that_was_removed_is_made_again() {
     let state = pair.rig.state(0);
     fs::remove_dir_all(&state).expect("removed");
     wait_for("the folder", || control::ask(&state).is_ok());
-    assert!(pair.logs[0].text().contains("was removed, and is made again"));
+    wait_for("the log", || {
+        pair.logs[0].text().contains("was removed, and is made again")
+    });
     control::ask_rotation(&state, "a").expect("it answers");
     wait_for("a rotation", || pair.rotations(0) == 2);
     assert!(state.join("tunnels/a.json").exists());
