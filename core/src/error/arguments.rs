@@ -199,6 +199,17 @@ impl Error {
         )
     }
 
+    /// `reason` is a text of OpenSSL's own, not of a peer's.
+    #[cfg(feature = "psk")]
+    pub(crate) fn openssl_configuration(reason: Option<&'static str>) -> Self {
+        let reason = reason.unwrap_or("it gives no reason");
+        Self::invalid_argument(
+            "tls",
+            format_args!("OpenSSL cannot be used as it is configured ({reason})"),
+            Remedy::CheckOpensslConfiguration,
+        )
+    }
+
     pub(crate) fn tls_setup() -> Self {
         Self::invalid_argument("tls", "these options do not go together", Remedy::AnyTlsVersion)
     }

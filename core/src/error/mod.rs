@@ -329,6 +329,7 @@ mod tests {
         ]);
         #[cfg(feature = "psk")]
         let all = all.chain([
+            Error::openssl_configuration(Some("library has no ciphers")),
             Error::psk_with("ca"),
             Error::psk_unknown_identity(),
             Error::psk_wrong_key(),

@@ -43,6 +43,7 @@ pub enum Remedy {
     SayWhomToTrust,
     CaInsteadOfSystem,
     AnyTlsVersion,
+    CheckOpensslConfiguration,
     NewClient,
     ReadBeforeWiping,
     FeaturePsk,
@@ -166,6 +167,10 @@ impl Remedy {
             }
             Self::CaInsteadOfSystem => "give the CA's certificate instead",
             Self::AnyTlsVersion => return format!("use {}", setting("tls", "auto")).into(),
+            Self::CheckOpensslConfiguration => {
+                "check openssl.cnf and OPENSSL_CONF: a FIPS provider or a security level may forbid pre-shared keys, or a module may be \
+                 missing; the packages have an OpenSSL of their own, which reads no configuration"
+            }
             Self::NewClient => "make a new client",
             Self::ReadBeforeWiping => "use a key before it is wiped or its block ends, or fetch another",
             Self::FeaturePsk => "build skip-client with the feature psk",

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslMode, SslOptions, SslVersion};
 use skip_client::Psk;
-use skip_tls_psk::{CLEANSE_PLAINTEXT, Find, accept, set_dh_auto, set_identity_hint};
+use skip_tls_psk::{CLEANSE_PLAINTEXT, Find, accept, prepare, set_dh_auto, set_identity_hint};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
@@ -112,6 +112,7 @@ impl Shared {
     }
 
     fn build(&self, style: Style) -> Result<SslContext, ErrorStack> {
+        prepare();
         let mut context = SslContext::builder(SslMethod::tls_server())?;
         // hyper may offer the rest of a write from another place
         context.set_mode(SslMode::ACCEPT_MOVING_WRITE_BUFFER | SslMode::ENABLE_PARTIAL_WRITE);

@@ -12,6 +12,8 @@
 //! # Ok::<(), openssl::error::ErrorStack>(())
 //! ```
 
+#[cfg(feature = "vendored")]
+use std::ffi::c_void;
 use std::ffi::{CStr, c_char, c_int, c_uchar};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
@@ -86,8 +88,8 @@ impl std::fmt::Debug for Psk {
     }
 }
 
-/// Has a client offer `psk`: in TLS 1.2, and with `tls13` in TLS 1.3 too, bound to that hash and with its suites. Versions, and the
-/// suites of TLS 1.2, are the caller's.
+/// Makes a client offer `psk`: in TLS 1.2, and with `tls13` in TLS 1.3 too, bound to that hash and with its suites. The caller sets the
+/// versions and the suites of TLS 1.2.
 ///
 /// # Errors
 /// When OpenSSL has no memory.
@@ -116,9 +118,9 @@ pub fn offer(context: &mut SslContextBuilder, psk: Psk, tls13: Option<Hash>) -> 
 /// Finds the key of an identity.
 pub type Find = dyn Fn(&[u8]) -> Option<Psk> + Send + Sync;
 
-/// Has a server take the keys that `find` knows: in TLS 1.2, and in TLS 1.3 bound to SHA-384. With `classic` the TLS 1.3 part is left to
-/// the callback of TLS 1.2, as servers do that were written for OpenSSL 1.0: OpenSSL then binds keys to SHA-256. Versions, and the suites
-/// of TLS 1.2, are the caller's.
+/// Makes a server accept the keys that `find` knows: in TLS 1.2, and in TLS 1.3 bound to SHA-384. With `classic`, TLS 1.3 is left to the
+/// callback of TLS 1.2, as in servers written for OpenSSL 1.0, and OpenSSL binds keys to SHA-256. The caller sets the versions and the
+/// suites of TLS 1.2.
 ///
 /// # Errors
 /// When OpenSSL has no memory.
@@ -145,7 +147,7 @@ pub fn accept(context: &mut SslContextBuilder, find: Arc<Find>, classic: bool) -
     Ok(())
 }
 
-/// Has a server of TLS 1.2 send this hint with its key exchange (RFC 4279, 2).
+/// Makes a server send this hint with its key exchange in TLS 1.2 (RFC 4279, 2).
 ///
 /// # Errors
 /// When it is longer than 128 bytes.
@@ -154,7 +156,7 @@ pub fn set_identity_hint(context: &mut SslContextBuilder, hint: &CStr) -> Result
     checked(unsafe { SSL_CTX_use_psk_identity_hint(context.as_ptr(), hint.as_ptr()) })
 }
 
-/// Has a server choose the size of the Diffie-Hellman group by the suite.
+/// Lets a server choose the size of the Diffie-Hellman group by the suite.
 ///
 /// # Errors
 /// When OpenSSL refuses.
@@ -164,13 +166,25 @@ pub fn set_dh_auto(context: &mut SslContextBuilder) -> Result<(), ErrorStack> {
     checked(c_int::from(done > 0))
 }
 
-/// Has OpenSSL wipe what it frees, from now on: it leaves pre-shared keys and private keys in freed memory otherwise.
+/// Sets OpenSSL up for this process. To be called before anything else of OpenSSL; a call that comes too late changes nothing.
 ///
-/// To be called before anything else of OpenSSL in this process; `false` when it is too late, or when the system does not tell the
-/// size of what is freed.
-pub fn wipe_freed_memory() -> bool {
+/// * OpenSSL wipes what it frees, which could be pre-shared keys and private keys. Returns whether it does: not when it is too late, or
+///   when the system does not tell the size of a freed block.
+/// * With the feature `vendored`, OpenSSL reads no configuration: `openssl.cnf` and `OPENSSL_CONF` could make it load code. The
+///   system's OpenSSL is left as its administrator configured it.
+pub fn prepare() -> bool {
     static DONE: OnceLock<bool> = OnceLock::new();
-    *DONE.get_or_init(wiping::install)
+    *DONE.get_or_init(|| {
+        // memory functions cannot be changed after the initialization
+        let wipes = wiping::install();
+        #[cfg(feature = "vendored")]
+        {
+            const NO_LOAD_CONFIG: u64 = 0x80;
+            // SAFETY: may be called at any time; the settings may be null.
+            unsafe { OPENSSL_init_crypto(NO_LOAD_CONFIG, ptr::null()) };
+        }
+        wipes
+    })
 }
 
 /// The IANA name of the group of the key exchange: `X25519MLKEM768`, `x25519`, ...; `None` for TLS 1.2 and before the handshake.
@@ -198,7 +212,7 @@ pub fn negotiated_group(ssl: &SslRef) -> Option<String> {
     })
 }
 
-/// Has this connection offer these groups of the key exchange instead of those of its context. OpenSSL 3.5 and later: `*` marks a group whose
+/// Makes this connection offer these groups of the key exchange instead of those of its context. OpenSSL 3.5 and later: `*` marks a group whose
 /// share is sent with the hello, `?` one that may be unknown.
 ///
 /// # Errors
@@ -294,7 +308,7 @@ unsafe extern "C" fn find_session(
     }
 }
 
-/// A session that stands for the key. Made anew each time, because sessions expire. Null when OpenSSL fails.
+/// A session that stands for the key. Created each time, because sessions expire. Null when OpenSSL fails.
 ///
 /// # Safety
 /// `ssl` is a live connection. Who takes the session frees it, which wipes its copy of the key.
@@ -408,5 +422,7 @@ unsafe extern "C" {
     fn SSL_SESSION_set1_master_key(session: *mut sys::SSL_SESSION, key: *const c_uchar, len: usize) -> c_int;
     fn SSL_SESSION_set_cipher(session: *mut sys::SSL_SESSION, cipher: *const sys::SSL_CIPHER) -> c_int;
     fn SSL_SESSION_set_protocol_version(session: *mut sys::SSL_SESSION, version: c_int) -> c_int;
+    #[cfg(feature = "vendored")]
+    fn OPENSSL_init_crypto(options: u64, settings: *const c_void) -> c_int;
     fn SSL_group_to_name(ssl: *mut sys::SSL, id: c_int) -> *const c_char;
 }

@@ -10,8 +10,12 @@ use skip_tls_psk::set_groups;
 use crate::https::Options;
 
 /// Post-quantum key exchange (draft 8: MAY) comes first, with a share for those who lack it, so that nobody needs a second hello. OpenSSL
-/// before 3.5 reads only the second list.
-const GROUPS: [&str; 2] = ["?*X25519MLKEM768:?*X25519:?P-256:?P-384", "X25519:P-256:P-384"];
+/// before 3.5 reads only the second list, and with a FIPS provider perhaps only the third.
+const GROUPS: [&str; 3] = [
+    "?*X25519MLKEM768:?*X25519:?P-256:?P-384",
+    "X25519:P-256:P-384",
+    "P-256:P-384",
+];
 
 /// The group that a Key Provider took last time, and the list that sends the share of no other. The others stay on offer, for one more
 /// round trip.
@@ -22,12 +26,12 @@ const SHARES: [(&str, &CStr); 2] = [
 
 /// Sets the groups of all hellos.
 pub(super) fn offer(context: &mut SslContextBuilder, options: &Options) -> Result<(), ErrorStack> {
-    if !options.post_quantum {
-        return context.set_groups_list(GROUPS[1]);
-    }
+    let [post_quantum, classic, fips] = GROUPS;
+    let first = if options.post_quantum { post_quantum } else { classic };
     context
-        .set_groups_list(GROUPS[0])
-        .or_else(|_| context.set_groups_list(GROUPS[1]))
+        .set_groups_list(first)
+        .or_else(|_| context.set_groups_list(classic))
+        .or_else(|_| context.set_groups_list(fips))
 }
 
 /// The group that a Key Provider took last time.

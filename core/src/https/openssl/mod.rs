@@ -10,7 +10,7 @@ mod stream;
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode, SslVersion};
-use skip_tls_psk::{CLEANSE_PLAINTEXT, wipe_freed_memory};
+use skip_tls_psk::{CLEANSE_PLAINTEXT, prepare};
 
 use crate::error::Error;
 
@@ -19,10 +19,10 @@ use super::{Options, TlsVersion};
 pub(super) use legacy::Legacy;
 pub(super) use psk::WithPsk;
 
-/// What all contexts have in common.
+/// The settings that all contexts share.
 fn context(options: &Options, versions: TlsVersion) -> Result<SslContextBuilder, ErrorStack> {
     // best effort: when the program has used OpenSSL before, its memory is not ours to change
-    let _ = wipe_freed_memory();
+    let _ = prepare();
     let mut context = SslContext::builder(SslMethod::tls_client())?;
     let (lowest, highest) = match versions {
         TlsVersion::Auto => (SslVersion::TLS1_2, SslVersion::TLS1_3),
@@ -46,7 +46,7 @@ fn context(options: &Options, versions: TlsVersion) -> Result<SslContextBuilder,
     Ok(context)
 }
 
-/// OpenSSL does not take what was given to it.
-fn setup_failed(_: ErrorStack) -> Error {
-    Error::tls_setup()
+/// OpenSSL refuses settings that are the same for every client: its configuration forbids them.
+fn setup_failed(errors: ErrorStack) -> Error {
+    Error::openssl_configuration(errors.errors().first().and_then(openssl::error::Error::reason))
 }
