@@ -142,3 +142,12 @@ def http_server(context: ssl.SSLContext, protocol: str = "HTTP/1.1") -> Iterator
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def spki_pin(certificate: Path) -> str:
+    """The pin as docs/tls.md makes it."""
+    script = (
+        f"openssl x509 -in {certificate} -noout -pubkey | openssl pkey -pubin -outform DER"
+        " | openssl dgst -sha256 -binary | openssl base64"
+    )
+    return "sha256/" + subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True).stdout.strip()

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from pathlib import Path
 
 import pytest
-from servers import KEY, KEY_ID, MESSAGES, RANDOM, free_port, http_server, needs, nginx, openssl, process
+from servers import KEY, KEY_ID, MESSAGES, RANDOM, free_port, http_server, needs, nginx, openssl, process, spki_pin
 
 from skip_client import Client, SkipError
 
@@ -315,15 +315,6 @@ def test_common_name_only(pki: Pki) -> None:
         with Client(url, pin=spki_pin(leaf[0])) as kp:
             fetch_everything(kp)
         assert refused(url, pin=spki_pin(pki.ca)).code == "tls_failed"
-
-
-def spki_pin(certificate: Path) -> str:
-    """The pin as docs/tls.md makes it."""
-    script = (
-        f"openssl x509 -in {certificate} -noout -pubkey | openssl pkey -pubin -outform DER"
-        " | openssl dgst -sha256 -binary | openssl base64"
-    )
-    return "sha256/" + subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def test_tls_versions_that_do_not_meet(pki: Pki, address_leaf: tuple[Path, Path]) -> None:
