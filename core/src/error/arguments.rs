@@ -151,6 +151,14 @@ impl Error {
         Self::invalid_argument(option, "is not in this build", Remedy::FeaturePsk)
     }
 
+    pub(crate) fn url_with_method() -> Self {
+        Self::invalid_argument(
+            "url",
+            "must be the base URL: /capabilities is appended by the client",
+            Remedy::Example("https://kp-alice:8443"),
+        )
+    }
+
     pub(crate) fn proxy(rule: &'static str) -> Self {
         Self::invalid_argument("proxy", rule, Remedy::Example("http://proxy:3128"))
     }
@@ -207,6 +215,47 @@ impl Error {
             "tls",
             format_args!("OpenSSL cannot be used as it is configured ({reason})"),
             Remedy::CheckOpensslConfiguration,
+        )
+    }
+
+    /// `when` says until or from when the client certificate is valid.
+    pub(crate) fn client_cert_expired(when: &str) -> Self {
+        Self::invalid_argument("cert", format_args!("has expired ({when})"), Remedy::RenewClientCert)
+    }
+
+    pub(crate) fn client_cert_not_yet_valid(when: &str) -> Self {
+        Self::invalid_argument(
+            "cert",
+            format_args!("is not valid yet ({when})"),
+            Remedy::RenewClientCert,
+        )
+    }
+
+    pub(crate) fn client_cert_not_for_clients() -> Self {
+        Self::invalid_argument(
+            "cert",
+            "is not for clients: its extended key usage lacks clientAuth",
+            Remedy::ClientCertForClients,
+        )
+    }
+
+    pub(crate) fn client_cert_old(version: u8) -> Self {
+        Self::invalid_argument(
+            "cert",
+            format_args!("has X.509 version {version}, and version 3 is needed"),
+            Remedy::VersionThree,
+        )
+    }
+
+    pub(crate) fn client_cert_unreadable() -> Self {
+        Self::invalid_argument("cert", "must begin with an X.509 certificate", Remedy::PemForm)
+    }
+
+    pub(crate) fn client_cert_swapped() -> Self {
+        Self::invalid_argument(
+            "cert",
+            "holds a private key and no certificate: it seems to be swapped with the private key",
+            Remedy::CertAndKey,
         )
     }
 

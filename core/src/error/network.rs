@@ -22,6 +22,28 @@ impl Error {
         )
     }
 
+    pub(crate) fn connection_lost_unsent() -> Self {
+        Self::new(
+            ErrorCode::ConnectionLost,
+            Advice::SameRequest,
+            "the connection was lost before the request was sent",
+            Remedy::AskAgain,
+        )
+    }
+
+    /// What TLS terminators do whose service cannot be reached.
+    pub(crate) fn connection_ended_unanswered(advice: Advice) -> Self {
+        Self::new(
+            ErrorCode::ConnectionLost,
+            advice,
+            "the connection was closed without an answer to the request",
+            match advice {
+                Advice::NewKey => Remedy::NewKeyOrServiceDown,
+                _ => Remedy::AskAgainOrServiceDown,
+            },
+        )
+    }
+
     pub(crate) fn timed_out(what: &'static str, advice: Advice) -> Self {
         let remedy = match advice {
             Advice::NewKey => lost(advice),

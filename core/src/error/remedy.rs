@@ -37,6 +37,8 @@ pub enum Remedy {
     WholePayload,
     PemForm,
     KeyOfFirstCertificate,
+    RenewClientCert,
+    ClientCertForClients,
     CertAndKey,
     PinForm,
     NameOfCertificate,
@@ -74,6 +76,8 @@ pub enum Remedy {
     // connections
     NewKey,
     AskAgain,
+    NewKeyOrServiceDown,
+    AskAgainOrServiceDown,
     CheckAddressOrAllowTime,
     CheckName,
     CheckPort,
@@ -87,16 +91,22 @@ pub enum Remedy {
 
     // TLS
     TrustIssuer,
-    NameOrPin,
+    PinAlone,
+    SubjectAltNameOrPin,
+    AddressInSubjectAltNameOrPin,
     OneOfTheseNames,
     RenewCertificate,
+    RenewIssuer,
+    VersionThree,
+    WithoutExtension,
+    LargerRsaKey,
     CheckClocks,
     CheckPin,
     ServerCertificateOrPin,
     CheckCertificate,
     GiveClientCert,
     TrustedClientCert,
-    TlsVersions,
+    UpdateTlsOfProvider,
     SuitesOfCertificates,
     CheckUrlOrName,
     ReadLog,
@@ -150,6 +160,8 @@ impl Remedy {
             Self::WholePayload => "give one whole notify payload, from its next-payload byte on",
             Self::PemForm => "PEM is text with a line -----BEGIN ...-----",
             Self::KeyOfFirstCertificate => "give the private key of the first certificate in the file",
+            Self::RenewClientCert => "give one that is valid now; check the clock of this machine",
+            Self::ClientCertForClients => "have it issued for clients (extendedKeyUsage = clientAuth)",
             Self::CertAndKey => {
                 let (cert, key) = (name("cert"), name("key"));
                 return format!("a client certificate and its private key go together: {cert} and {key}").into();
@@ -219,6 +231,14 @@ impl Remedy {
 
             Self::NewKey => "the key of this request may be used up: ask for a new key",
             Self::AskAgain => "nothing is used up: ask again",
+            Self::NewKeyOrServiceDown => {
+                "the key of this request may be used up: ask for a new key; if each call ends like this, check that the service behind \
+                 the TLS terminator (stunnel, reverse proxy) runs"
+            }
+            Self::AskAgainOrServiceDown => {
+                "nothing is used up: ask again; if each call ends like this, check that the service behind the TLS terminator (stunnel, \
+                 reverse proxy) runs"
+            }
             Self::CheckAddressOrAllowTime => "check address, port and firewalls, or allow more time",
             Self::CheckName => {
                 return format!(
@@ -244,12 +264,21 @@ impl Remedy {
                 )
                 .into();
             }
-            Self::NameOrPin => {
+            Self::PinAlone => return format!("pin its public key ({}, without {})", name("pin"), name("ca")).into(),
+            Self::SubjectAltNameOrPin => {
                 return format!(
-                    "it may only have a common name, which does not count: have it issued with a subjectAltName, say which name \
-                     it has ({}), or pin its public key ({})",
-                    name("server_name"),
-                    name("pin")
+                    "a common name does not count: have it issued with a subjectAltName, or pin its public key ({}, without {})",
+                    name("pin"),
+                    name("ca")
+                )
+                .into();
+            }
+            Self::AddressInSubjectAltNameOrPin => {
+                return format!(
+                    "have it issued with the address as an IP address of the subjectAltName (IP:, not DNS:), or pin its public key \
+                     ({}, without {})",
+                    name("pin"),
+                    name("ca")
                 )
                 .into();
             }
@@ -262,6 +291,14 @@ impl Remedy {
                 .into();
             }
             Self::RenewCertificate => "have it renewed; check the clock of this machine",
+            Self::RenewIssuer => {
+                "the Key Provider must send the renewed certificate of that CA; check the clock of this machine"
+            }
+            Self::VersionThree => {
+                "have it issued again with an extension, for example a subjectAltName, which makes it version 3"
+            }
+            Self::WithoutExtension => "have it issued without the extension, or with one that is not critical",
+            Self::LargerRsaKey => "have it issued again with an ECDSA key, or an RSA key of at least 2048 bits",
             Self::CheckClocks => "check the clocks of both machines",
             Self::CheckPin => {
                 let pin = name("pin");
@@ -278,22 +315,19 @@ impl Remedy {
                 )
                 .into();
             }
-            Self::CheckCertificate => "check it with openssl x509 -text; version 3 is needed",
+            Self::CheckCertificate => "check it with openssl x509 -text",
             Self::GiveClientCert => {
                 return format!("give one with its private key ({} and {})", name("cert"), name("key")).into();
             }
             Self::TrustedClientCert => {
                 return format!(
-                    "give a certificate ({} and {}) of a CA that the Key Provider trusts",
+                    "give a certificate ({} and {}) that is valid, for clients, and of a CA that the Key Provider trusts",
                     name("cert"),
                     name("key")
                 )
                 .into();
             }
-            Self::TlsVersions => {
-                let auto = setting("tls", "auto");
-                return format!("SKIP uses 1.2 or 1.3: use {auto}, or update the Key Provider").into();
-            }
+            Self::UpdateTlsOfProvider => "update the Key Provider: SKIP needs TLS 1.2 at least",
             Self::SuitesOfCertificates => {
                 "certificates need TLS_AES_256_GCM_SHA384 or ECDHE with AES-256-GCM-SHA384; a Key Provider with pre-shared keys \
                  only answers like this too"

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Advice, Error, ErrorCode, Remedy};
+use crate::options::TlsVersion;
 
 /// What can go wrong in TLS with certificates.
 impl Error {
@@ -10,18 +11,24 @@ impl Error {
         Self::new(ErrorCode::TlsFailed, Advice::No, message, remedy)
     }
 
-    pub(crate) fn tls_unknown_issuer() -> Self {
+    /// `issuer`: the name of the CA that would have to be trusted.
+    pub(crate) fn tls_unknown_issuer(issuer: &str) -> Self {
         Self::tls(
-            "the Key Provider's certificate does not come from a CA that was given",
+            format!("the Key Provider's certificate does not come from a CA that was given: its issuer is {issuer}"),
             Remedy::TrustIssuer,
         )
+        .saw(issuer.to_owned())
+    }
+
+    pub(crate) fn tls_self_signed() -> Self {
+        Self::tls("the Key Provider's certificate is self-signed", Remedy::PinAlone)
     }
 
     pub(crate) fn tls_wrong_name(presented: &[String]) -> Self {
         if presented.is_empty() {
             return Self::tls(
                 "the Key Provider's certificate does not name the host",
-                Remedy::NameOrPin,
+                Remedy::SubjectAltNameOrPin,
             );
         }
         let names: Vec<&str> = presented.iter().take(5).map(String::as_str).collect();
@@ -35,12 +42,120 @@ impl Error {
         .saw(names.join(", "))
     }
 
-    pub(crate) fn tls_expired() -> Self {
-        Self::tls("the Key Provider's certificate has expired", Remedy::RenewCertificate)
+    pub(crate) fn tls_address_as_dns_name(address: &str) -> Self {
+        Self::tls(
+            format!("the Key Provider's certificate has {address} as a DNS name, where an address does not count"),
+            Remedy::AddressInSubjectAltNameOrPin,
+        )
+        .saw(address.to_owned())
     }
 
-    pub(crate) fn tls_not_yet_valid() -> Self {
-        Self::tls("the Key Provider's certificate is not valid yet", Remedy::CheckClocks)
+    pub(crate) fn tls_expired(when: &str) -> Self {
+        Self::tls(
+            format!("the Key Provider's certificate has expired ({when})"),
+            Remedy::RenewCertificate,
+        )
+        .saw(when.to_owned())
+    }
+
+    pub(crate) fn tls_issuer_expired(issuer: &str, when: &str) -> Self {
+        Self::tls(
+            format!("a CA certificate in the Key Provider's chain has expired ({issuer}, {when})"),
+            Remedy::RenewIssuer,
+        )
+        .saw(issuer.to_owned())
+    }
+
+    pub(crate) fn tls_not_yet_valid(when: &str) -> Self {
+        Self::tls(
+            format!("the Key Provider's certificate is not valid yet ({when})"),
+            Remedy::CheckClocks,
+        )
+        .saw(when.to_owned())
+    }
+
+    pub(crate) fn tls_issuer_not_yet_valid(issuer: &str, when: &str) -> Self {
+        Self::tls(
+            format!("a CA certificate in the Key Provider's chain is not valid yet ({issuer}, {when})"),
+            Remedy::CheckClocks,
+        )
+        .saw(issuer.to_owned())
+    }
+
+    /// `issuer`: the CA whose extended key usage forbids it, or the certificate's own.
+    pub(crate) fn tls_wrong_purpose(issuer: Option<&str>) -> Self {
+        let what = match issuer {
+            None => {
+                "the Key Provider's certificate is not for servers: its extended key usage lacks serverAuth".to_owned()
+            }
+            Some(issuer) => format!(
+                "a CA in the Key Provider's chain may not issue certificates for servers: the extended key usage of {issuer} lacks serverAuth"
+            ),
+        };
+        Self::tls(what, Remedy::ServerCertificateOrPin)
+    }
+
+    pub(crate) fn tls_wrong_key_usage() -> Self {
+        Self::tls(
+            "the Key Provider's certificate is not for this use: its key usage lacks digitalSignature",
+            Remedy::ServerCertificateOrPin,
+        )
+    }
+
+    pub(crate) fn tls_critical_extension(id: &str) -> Self {
+        Self::tls(
+            format!("the Key Provider's certificate has a critical extension that is not known here ({id})"),
+            Remedy::WithoutExtension,
+        )
+        .saw(id.to_owned())
+    }
+
+    pub(crate) fn tls_name_constraint() -> Self {
+        Self::tls(
+            "the CA of the Key Provider may not issue certificates for this name: its name constraints forbid it",
+            Remedy::ServerCertificateOrPin,
+        )
+    }
+
+    pub(crate) fn tls_path_length() -> Self {
+        Self::tls(
+            "the Key Provider's chain has more CAs than one of them allows: its path length constraint forbids it",
+            Remedy::ServerCertificateOrPin,
+        )
+    }
+
+    pub(crate) fn tls_issuer_is_no_ca(issuer: &str) -> Self {
+        Self::tls(
+            format!("the Key Provider's certificate was issued by {issuer}, which may not issue certificates (CA:TRUE, keyCertSign)"),
+            Remedy::ServerCertificateOrPin,
+        )
+        .saw(issuer.to_owned())
+    }
+
+    pub(crate) fn tls_old_certificate(version: u8, subject: &str) -> Self {
+        Self::tls(
+            format!(
+                "a certificate of the Key Provider has X.509 version {version} ({subject}), and version 3 is needed"
+            ),
+            Remedy::VersionThree,
+        )
+        .saw(version.to_string())
+    }
+
+    pub(crate) fn tls_small_rsa(bits: usize, subject: &str) -> Self {
+        Self::tls(
+            format!("a certificate of the Key Provider has an RSA key of {bits} bits ({subject}), which is too short to be safe"),
+            Remedy::LargerRsaKey,
+        )
+        .saw(bits.to_string())
+    }
+
+    pub(crate) fn tls_broken_hash(hash: &'static str, subject: &str) -> Self {
+        Self::tls(
+            format!("a certificate of the Key Provider is signed with {hash} ({subject}), which is broken"),
+            Remedy::ServerCertificateOrPin,
+        )
+        .saw(hash)
     }
 
     pub(crate) fn tls_other_key() -> Self {
@@ -59,7 +174,7 @@ impl Error {
 
     pub(crate) fn tls_bad_certificate() -> Self {
         Self::tls(
-            "the Key Provider's certificate cannot be accepted",
+            "the Key Provider's certificate cannot be read",
             Remedy::CheckCertificate,
         )
     }
@@ -68,18 +183,28 @@ impl Error {
         Self::tls("the Key Provider wants a client certificate", Remedy::GiveClientCert)
     }
 
-    pub(crate) fn tls_client_cert_refused() -> Self {
+    /// `alert` is what the Key Provider said, `look` what we found in the certificate ourselves.
+    pub(crate) fn tls_client_cert_refused(alert: &'static str, look: &str) -> Self {
         Self::tls(
-            "the Key Provider does not accept the client certificate, or its absence",
+            format!("the Key Provider refused the client certificate ({alert}); {look}"),
             Remedy::TrustedClientCert,
         )
+        .saw(alert)
     }
 
-    pub(crate) fn tls_version() -> Self {
-        Self::tls(
-            "the Key Provider does not offer the version of TLS asked for",
-            Remedy::TlsVersions,
-        )
+    /// `asked`: the version that was insisted on.
+    pub(crate) fn tls_version(asked: TlsVersion) -> Self {
+        match asked.only() {
+            None => Self::tls(
+                "the Key Provider does not offer the version of TLS asked for, which was 1.3 or 1.2",
+                Remedy::UpdateTlsOfProvider,
+            ),
+            Some(version) => Self::tls(
+                format!("the Key Provider does not offer the version of TLS asked for, which was {version} alone"),
+                Remedy::AnyTlsVersion,
+            )
+            .saw(version),
+        }
     }
 
     pub(crate) fn tls_no_shared_suite() -> Self {
@@ -120,6 +245,8 @@ impl Error {
             "the Key Provider closed the connection during the TLS handshake",
             Remedy::CredentialsOrService,
         )
+        // it may just be stopping
+        .with_advice(Advice::SameRequest)
     }
 }
 
@@ -194,6 +321,7 @@ impl Error {
             "the Key Provider closed the connection during the TLS handshake",
             Remedy::CheckIdentityAndKey,
         )
+        .with_advice(Advice::SameRequest)
     }
 
     pub(crate) fn tls_weak_dh() -> Self {

@@ -1,13 +1,13 @@
 //! What an alert of TLS means, whichever library received it. The numbers are those of RFC 8446, 6.
 
 use crate::error::Error;
+use crate::options::TlsVersion;
 
-/// An alert in a handshake with certificates.
-pub(super) fn explain(alert: u8) -> Error {
+/// An alert in a handshake with certificates and these versions of TLS; those about a client's certificate are
+/// [`Shown`](super::client_certificate::Shown)'s to explain.
+pub(super) fn explain(alert: u8, versions: TlsVersion) -> Error {
     match alert {
-        CERTIFICATE_REQUIRED => Error::tls_client_cert_wanted(),
-        42..=46 | 48 | 49 => Error::tls_client_cert_refused(),
-        PROTOCOL_VERSION => Error::tls_version(),
+        PROTOCOL_VERSION => Error::tls_version(versions),
         HANDSHAKE_FAILURE | INSUFFICIENT_SECURITY => Error::tls_no_shared_suite(),
         UNRECOGNISED_NAME => Error::tls_unrecognised_name(),
         _ => Error::tls_alert(name(alert)),

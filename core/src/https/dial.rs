@@ -23,6 +23,8 @@ const SLICE: Duration = Duration::from_millis(50);
 pub(super) fn resolve(host: &Host, port: u16, control: &Control<'_>) -> Result<Vec<SocketAddr>, Error> {
     let name = match host {
         Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
+        // the system knows the interface's number
+        Host::Zoned(address, zone) => format!("{address}%{zone}"),
         Host::Name(name) => name.clone(),
     };
     // the system's resolver has no deadline, so it gets a thread that may be left behind

@@ -257,7 +257,7 @@ impl TlsStream for Stream {
     }
 
     fn refusal(&self, error: &io::Error) -> Option<Error> {
-        (error.kind() == io::ErrorKind::PermissionDenied).then(Error::tls_client_cert_refused)
+        (error.kind() == io::ErrorKind::PermissionDenied).then(Error::tls_client_cert_wanted)
     }
 }
 

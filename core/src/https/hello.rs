@@ -24,6 +24,17 @@ pub enum HelloAnswer {
     Refused,
 }
 
+impl HelloAnswer {
+    /// The IANA name of the accepted suite, where it has one.
+    #[must_use]
+    pub fn suite_name(&self) -> Option<&'static str> {
+        match self {
+            Self::Accepted { suite, .. } => rustls::CipherSuite::from(*suite).as_str(),
+            Self::Refused => None,
+        }
+    }
+}
+
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
@@ -40,7 +51,7 @@ pub(super) fn ask(
     let name = match (server_name, &url.host) {
         (Some(name), _) => Some(name),
         (None, Host::Name(name)) => Some(name.as_str()),
-        (None, Host::Address(_)) => None,
+        (None, Host::Address(_) | Host::Zoned(..)) => None,
     };
     let record = client_hello(name, version, suites)?;
     let _watch = control.watch(socket);

@@ -111,6 +111,7 @@ fn stopped(request: &Request, stop: Stop, sent: bool) -> Error {
         Stop::Ended(Ended::Cancelled) => Error::cancelled(advice),
         // no advice of a lost reply: there was none, and the same client is refused again
         Stop::Refused(error) => error,
+        Stop::Io(_) if !sent => Error::connection_lost_unsent(),
         Stop::Io(_) => Error::connection_lost(advice),
     }
 }
@@ -191,7 +192,12 @@ impl Reader<'_> {
                 }
             }
             if self.fill()? == 0 {
-                return Err(Error::connection_lost(advice_when_lost(self.request)));
+                let advice = advice_when_lost(self.request);
+                return Err(if self.buffer.len() == 0 {
+                    Error::connection_ended_unanswered(advice)
+                } else {
+                    Error::connection_lost(advice)
+                });
             }
         }
     }

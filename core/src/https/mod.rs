@@ -1,6 +1,8 @@
 //! The shipped transport: HTTP over TLS to one Key Provider. The only code that opens sockets.
 
 mod alert;
+mod certificate;
+mod client_certificate;
 mod connection;
 mod dial;
 mod divert;
@@ -17,6 +19,7 @@ mod private_key;
 mod probe;
 mod rustls;
 mod url;
+mod verifier;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,6 +76,7 @@ fn server_name(options: &Options, url: &Url) -> Result<ServerName<'static>> {
     let name = match (&options.server_name, &url.host) {
         (Some(name), _) => name.clone(),
         (None, Host::Address(address)) => return Ok(ServerName::IpAddress((*address).into())),
+        (None, Host::Zoned(address, _)) => return Ok(ServerName::IpAddress(std::net::IpAddr::V6(*address).into())),
         (None, Host::Name(name)) => name.strip_suffix('.').unwrap_or(name).to_owned(),
     };
     ServerName::try_from(name).map_err(|_| Error::server_name())

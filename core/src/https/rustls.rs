@@ -1,37 +1,30 @@
 //! TLS with certificates, by rustls and aws-lc-rs.
 
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs as provider};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, InconsistentKeys, NamedGroup,
-    PeerIncompatible, RootCertStore, SignatureScheme,
-};
+use rustls::crypto::{CryptoProvider, aws_lc_rs as provider};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, ClientConnection, InconsistentKeys, NamedGroup, PeerIncompatible};
 
 use crate::error::{Error, Result, warnings};
 use crate::transport::{ConnectionInfo, WipedBuffer};
 
+use super::client_certificate::{self, Resolver, Shown};
 use super::connection::{OnWire, Stop, TlsStream, Wire, wait};
 use super::dial::not_connected;
 use super::divert;
-use super::pin::Pin;
 use super::private_key;
 use super::url::Url;
-use super::{ClientCert, Dialer, Open, Options, TlsStack, TlsVersion};
-use super::{ca_certificates, certificates, server_name, system_certificates};
+use super::verifier::{self, Verifier};
+use super::{ClientCert, Dialer, Open, Options, TlsStack, TlsVersion, server_name};
 
 /// What is the same for all connections to one Key Provider.
 pub(super) struct Rustls {
     config: Arc<ClientConfig>,
-    /// There, and true once the Key Provider asked for one, when there is no client certificate.
-    wants_client_cert: Arc<AtomicBool>,
+    shown: Arc<Shown>,
+    versions: TlsVersion,
     server_name: ServerName<'static>,
 }
 
@@ -49,22 +42,30 @@ impl Rustls {
                 .retain(|group| group.name() != NamedGroup::X25519MLKEM768);
         }
         let provider = Arc::new(provider);
-        let verifier = verifier(options, &provider)?;
+        let verifier = Verifier::new(options, &provider)?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .map_err(|_| Error::tls_setup())?
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
-        let wants_client_cert = Arc::new(AtomicBool::new(false));
-        let mut config = match &options.client_cert {
-            None => config.with_client_cert_resolver(Arc::new(NoCertificate(Arc::clone(&wants_client_cert)))),
-            Some(client) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity(client)?))),
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let (shown, key) = match &options.client_cert {
+            None => (Shown::nothing(), None),
+            Some(client) => {
+                let chain = client_certificate::chain(client)?;
+                (Shown::checked(&chain)?, Some(Arc::new(identity(chain, client)?)))
+            }
         };
+        let shown = Arc::new(shown);
+        let mut config = config.with_client_cert_resolver(Arc::new(Resolver {
+            key,
+            shown: Arc::clone(&shown),
+        }));
         // draft 4.2.2: a key is given once, so a request must not be replayable: never early data
         config.enable_early_data = false;
         Ok(Self {
             config: Arc::new(config),
-            wants_client_cert,
+            shown,
+            versions: options.tls,
             server_name: server_name(options, url)?,
         })
     }
@@ -72,13 +73,15 @@ impl Rustls {
 
 impl TlsStack for Rustls {
     fn open(&self, dialer: &mut Dialer<'_>) -> Result<Open> {
+        self.shown.check_dates()?;
         let (wire, _watch) = dialer.dial()?;
-        let session =
-            ClientConnection::new(Arc::clone(&self.config), self.server_name.clone()).map_err(|e| explain(&e))?;
+        let session = ClientConnection::new(Arc::clone(&self.config), self.server_name.clone())
+            .map_err(|e| explain(&e, self.versions))?;
         let mut stream = Stream {
             session,
             wire,
-            wants_client_cert: Arc::clone(&self.wants_client_cert),
+            shown: Arc::clone(&self.shown),
+            versions: self.versions,
             received: WipedBuffer::default(),
             peer_has_closed: false,
             said_goodbye: false,
@@ -86,9 +89,7 @@ impl TlsStack for Rustls {
         wait(&mut stream, dialer.control, Stream::handshake).map_err(|stop| match stop {
             Stop::Ended(ended) => not_connected(ended, "the TLS handshake"),
             Stop::Refused(error) => error,
-            Stop::Io(error) => stream
-                .explain(&error)
-                .unwrap_or_else(|| stream.or_client_cert_wanted(Error::tls_closed())),
+            Stop::Io(error) => stream.explain(&error).unwrap_or_else(|| stream.closed()),
         })?;
         let info = stream.info();
         Ok((Box::new(stream), info))
@@ -110,39 +111,8 @@ fn skip_provider() -> CryptoProvider {
     }
 }
 
-fn verifier(options: &Options, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
-    let pin = options.pin.as_deref().map(Pin::parse).transpose()?;
-    let mut roots = RootCertStore::empty();
-    for certificate in ca_certificates(options)? {
-        roots.add(certificate).map_err(|_| Error::ca_not_x509())?;
-    }
-    if options.ca_system {
-        // a store may hold certificates that rustls cannot read; the others count
-        let (added, _) = roots.add_parsable_certificates(system_certificates());
-        if added == 0 {
-            return Err(Error::no_system_store());
-        }
-    }
-    let chain = if roots.is_empty() {
-        None
-    } else {
-        let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
-        Some(built.map_err(|_| Error::tls_setup())?)
-    };
-    match (chain, pin) {
-        (None, None) => Err(Error::no_trust()),
-        (Some(chain), None) => Ok(chain),
-        (chain, Some(pin)) => Ok(Arc::new(Pinned {
-            pin,
-            chain,
-            algorithms: provider.signature_verification_algorithms,
-        })),
-    }
-}
-
 /// The client's certificate with its chain, and its key.
-fn identity(client: &ClientCert) -> Result<CertifiedKey> {
-    let chain = certificates(&client.cert_pem, "cert")?;
+fn identity(chain: Vec<CertificateDer<'static>>, client: &ClientCert) -> Result<CertifiedKey> {
     let key = private_key::read(&client.key_pem, |key| {
         provider::sign::any_supported_type(key).map_err(|_| Error::private_key())
     })?;
@@ -154,84 +124,11 @@ fn identity(client: &ClientCert) -> Result<CertifiedKey> {
     }
 }
 
-/// Trusts one public key; if there are CAs too, both must hold.
-struct Pinned {
-    pin: Pin,
-    chain: Option<Arc<WebPkiServerVerifier>>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl fmt::Debug for Pinned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pinned")
-    }
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let wrong = match self.pin.fits(end_entity) {
-            Some(true) => None,
-            Some(false) => Some(CertificateError::ApplicationVerificationFailure),
-            None => Some(CertificateError::BadEncoding),
-        };
-        if let Some(reason) = wrong {
-            return Err(rustls::Error::InvalidCertificate(reason));
-        }
-        match &self.chain {
-            Some(chain) => chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
-            None => Ok(ServerCertVerified::assertion()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
-}
-
-/// No client certificate, but a note that one was asked for: with TLS 1.2 a Key Provider's alert does not say what it misses.
-#[derive(Debug)]
-struct NoCertificate(Arc<AtomicBool>);
-
-impl ResolvesClientCert for NoCertificate {
-    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.0.store(true, Ordering::Relaxed);
-        None
-    }
-
-    fn has_certs(&self) -> bool {
-        false
-    }
-}
-
 struct Stream {
     session: ClientConnection,
     wire: Wire,
-    wants_client_cert: Arc<AtomicBool>,
+    shown: Arc<Shown>,
+    versions: TlsVersion,
     /// Plaintext that nobody read yet; rustls has ciphertext of the same length in its place.
     received: WipedBuffer,
     /// Whether `close_notify` came.
@@ -288,19 +185,19 @@ impl Stream {
     /// What a failure of rustls means, if that is what this is.
     fn explain(&self, error: &io::Error) -> Option<Error> {
         let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-        let explained = explain(error);
-        Some(match error {
-            rustls::Error::AlertReceived(_) => self.or_client_cert_wanted(explained),
-            _ => explained,
-        })
+        let about_client = match error {
+            rustls::Error::AlertReceived(alert) => self.shown.explain((*alert).into()),
+            _ => None,
+        };
+        Some(about_client.unwrap_or_else(|| explain(error, self.versions)))
     }
 
-    /// The error, unless the lack of a client certificate explains it better.
-    fn or_client_cert_wanted(&self, error: Error) -> Error {
-        if self.wants_client_cert.load(Ordering::Relaxed) {
+    /// What the end of the connection in the handshake means.
+    fn closed(&self) -> Error {
+        if self.shown.is_missing() {
             Error::tls_client_cert_wanted()
         } else {
-            error
+            Error::tls_closed()
         }
     }
 
@@ -394,52 +291,18 @@ impl TlsStream for Stream {
     }
 }
 
-/// `kp.example` of `DnsName("kp.example")`, as rustls lists the names of a certificate.
-fn plain_name(listed: &str) -> String {
-    let inner = listed
-        .split_once('(')
-        .map_or(listed, |(_, rest)| rest.trim_end_matches(')'));
-    inner.trim_matches('"').to_owned()
-}
-
-/// What a failure of rustls means to the user. Names of certificates are shown, nothing else of the peer's.
-fn explain(error: &rustls::Error) -> Error {
+/// What a failure of rustls means to the user, who asked for these versions. Names of certificates are shown, nothing else of the peer's.
+fn explain(error: &rustls::Error, versions: TlsVersion) -> Error {
     match error {
-        rustls::Error::InvalidCertificate(reason) => match reason {
-            // another CA of the same name did not sign it either
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Error::tls_unknown_issuer(),
-            CertificateError::NotValidForName => Error::tls_wrong_name(&[]),
-            CertificateError::NotValidForNameContext { presented, .. } => {
-                Error::tls_wrong_name(&presented.iter().map(|name| plain_name(name)).collect::<Vec<_>>())
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Error::tls_expired(),
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Error::tls_not_yet_valid(),
-            CertificateError::ApplicationVerificationFailure => Error::tls_other_key(),
-            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-                Error::tls_ca_as_server()
-            }
-            _ => Error::tls_bad_certificate(),
-        },
-        rustls::Error::AlertReceived(alert) => super::alert::explain((*alert).into()),
+        rustls::Error::InvalidCertificate(_) => verifier::reason(error).unwrap_or_else(Error::tls_bad_certificate),
+        rustls::Error::AlertReceived(alert) => super::alert::explain((*alert).into(), versions),
         rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => Error::tls_version(),
+        ) => Error::tls_version(versions),
         rustls::Error::PeerIncompatible(_) => Error::tls_no_shared_suite(),
         rustls::Error::InvalidMessage(_)
         | rustls::Error::InappropriateMessage { .. }
         | rustls::Error::InappropriateHandshakeMessage { .. } => Error::tls_not_tls(),
         _ => Error::tls_broken(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain_name;
-
-    #[test]
-    fn names_of_certificates_are_shown_plainly() {
-        assert_eq!(plain_name("DnsName(\"kp.example\")"), "kp.example");
-        assert_eq!(plain_name("IpAddress(127.0.0.1)"), "127.0.0.1");
-        assert_eq!(plain_name("kp.example"), "kp.example");
     }
 }

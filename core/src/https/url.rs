@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Host {
     Address(IpAddr),
+    /// A link-local address and the interface that it belongs to, `fe80::1` and `eth0` (RFC 6874).
+    Zoned(Ipv6Addr, String),
     Name(String),
 }
 
@@ -44,16 +46,28 @@ impl Url {
                 "must have a path of printable ASCII; percent-encode the rest",
             ));
         }
-        let (host, port) = split_authority(authority, 443).ok_or_else(|| Error::url(AUTHORITY_RULE))?;
-        let shown = match &host {
-            Host::Address(IpAddr::V6(address)) => format!("[{address}]"),
-            Host::Address(address) => address.to_string(),
-            Host::Name(name) => name.clone(),
-        };
-        let authority = if port == 443 { shown } else { format!("{shown}:{port}") };
+        let (host, port) = split_authority(authority, 443).map_err(Error::url)?;
         let path = path.trim_end_matches('/').to_owned();
+        if path.ends_with("/capabilities") {
+            return Err(Error::url_with_method());
+        }
+        // the zone is this machine's business: RFC 6874 keeps it out of requests
+        let (shown, sent) = match &host {
+            Host::Address(IpAddr::V6(address)) => (format!("[{address}]"), None),
+            Host::Address(address) => (address.to_string(), None),
+            Host::Zoned(address, zone) => (format!("[{address}%{zone}]"), Some(format!("[{address}]"))),
+            Host::Name(name) => (name.clone(), None),
+        };
+        let with_port = |host: &str| {
+            if port == 443 {
+                host.to_owned()
+            } else {
+                format!("{host}:{port}")
+            }
+        };
+        let authority = with_port(sent.as_ref().unwrap_or(&shown));
         Ok(Self {
-            text: format!("https://{authority}{path}"),
+            text: format!("https://{}{path}", with_port(&shown)),
             host,
             port,
             authority,
@@ -90,7 +104,7 @@ impl Proxy {
         let (user, authority) = rest
             .rsplit_once('@')
             .map_or((None, rest), |(user, rest)| (Some(user), rest));
-        let (host, port) = split_authority(authority, 8080).ok_or_else(|| Error::proxy(AUTHORITY_RULE))?;
+        let (host, port) = split_authority(authority, 8080).map_err(Error::proxy)?;
         let authorization = user.map(|user| {
             let decoded: Vec<u8> = percent_decode_str(user).collect();
             format!("Basic {}", Base64::encode_string(&decoded))
@@ -105,41 +119,72 @@ impl Proxy {
 
 const AUTHORITY_RULE: &str =
     "must name a host (IPv6 in brackets, other scripts in their xn-- form) and a port from 1 to 65535";
+const NUMBER_RULE: &str =
+    "must have an IPv4 address as four decimal numbers, like 127.0.0.1: no other form is read as an address";
 
 fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let head = text.get(..scheme.len())?;
     head.eq_ignore_ascii_case(scheme).then(|| &text[scheme.len()..])
 }
 
-fn split_authority(authority: &str, default_port: u16) -> Option<(Host, u16)> {
+/// Host and port, or the rule that they break.
+fn split_authority(authority: &str, default_port: u16) -> std::result::Result<(Host, u16), &'static str> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let (address, rest) = rest.split_once(']')?;
+        let (address, rest) = rest.split_once(']').ok_or(AUTHORITY_RULE)?;
         let port = if rest.is_empty() {
             None
         } else {
-            Some(rest.strip_prefix(':')?)
+            Some(rest.strip_prefix(':').ok_or(AUTHORITY_RULE)?)
         };
-        (Host::Address(IpAddr::V6(address.parse::<Ipv6Addr>().ok()?)), port)
+        (ipv6(address).ok_or(AUTHORITY_RULE)?, port)
     } else {
         let (host, port) = authority
             .split_once(':')
             .map_or((authority, None), |(host, port)| (host, Some(port)));
         let host = match host.parse::<IpAddr>() {
             Ok(address) => Host::Address(address),
+            Err(_) if is_number(host) => return Err(NUMBER_RULE),
             Err(_) if is_name(host) => Host::Name(host.to_ascii_lowercase()),
-            Err(_) => return None,
+            Err(_) => return Err(AUTHORITY_RULE),
         };
         (host, port)
     };
     let port = match port {
         None => default_port,
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok().filter(|port| *port != 0)?,
-        Some(_) => return None,
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+            digits.parse().ok().filter(|port| *port != 0).ok_or(AUTHORITY_RULE)?
+        }
+        Some(_) => return Err(AUTHORITY_RULE),
     };
-    Some((host, port))
+    Ok((host, port))
 }
 
-/// A DNS name; one whose last label is a number would be read as an address by some.
+/// An address, with a zone behind `%` (as the system spells it) or `%25` (as RFC 6874 does).
+fn ipv6(text: &str) -> Option<Host> {
+    let Some((address, zone)) = text.split_once('%') else {
+        return Some(Host::Address(text.parse().map(IpAddr::V6).ok()?));
+    };
+    let zone = zone.strip_prefix("25").filter(|rest| !rest.is_empty()).unwrap_or(zone);
+    let is_zone = !zone.is_empty() && zone.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
+    Some(Host::Zoned(address.parse().ok().filter(|_| is_zone)?, zone.to_owned()))
+}
+
+/// Whether the last label is a number, decimal or as `0x7f000001`: some programs read that as an IPv4 address.
+fn is_number(host: &str) -> bool {
+    let last = host
+        .strip_suffix('.')
+        .unwrap_or(host)
+        .rsplit('.')
+        .next()
+        .unwrap_or_default();
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    match hex {
+        Some(digits) => digits.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()),
+    }
+}
+
+/// A DNS name.
 fn is_name(host: &str) -> bool {
     let label = |l: &str| {
         (1..=63).contains(&l.len())
@@ -147,11 +192,7 @@ fn is_name(host: &str) -> bool {
             && !l.starts_with('-')
     };
     let name = host.strip_suffix('.').unwrap_or(host);
-    let last_is_number = name
-        .rsplit('.')
-        .next()
-        .is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
-    name.len() <= 253 && name.split('.').all(label) && !last_is_number
+    name.len() <= 253 && name.split('.').all(label)
 }
 
 #[cfg(test)]
@@ -170,6 +211,19 @@ mod tests {
             ),
             ("https://[::1]:8443", "https://[::1]:8443", "[::1]:8443"),
             ("https://[2001:db8::1]", "https://[2001:db8::1]", "[2001:db8::1]:443"),
+            (
+                "https://[2001:DB8:0:0::1]",
+                "https://[2001:db8::1]",
+                "[2001:db8::1]:443",
+            ),
+            (
+                "https://[fe80::1%eth0]:8443/a",
+                "https://[fe80::1%eth0]:8443/a",
+                "[fe80::1]:8443",
+            ),
+            ("https://[fe80::1%25eth0]", "https://[fe80::1%eth0]", "[fe80::1]:443"),
+            ("https://[fe80::1%25]", "https://[fe80::1%25]", "[fe80::1]:443"),
+            ("https://0xkp.example", "https://0xkp.example", "0xkp.example:443"),
         ] {
             let parsed = Url::parse(text).expect(text);
             assert_eq!(parsed.text, url);
@@ -198,12 +252,35 @@ mod tests {
             "https://[::1",
             "https://[::1]x",
             "https://1.2.3",
+            "https://[fe80::1%]",
+            "https://[fe80::1%a b]",
+            "https://[fe80%eth0]",
+            "https://kp/skip/capabilities/",
             "https://a..b",
             "https://a b",
             "https://zürich",
         ] {
             assert!(Url::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_that_some_read_as_an_address_are_named() {
+        for text in [
+            "0x7f000001",
+            "0X7F.1",
+            "2130706433",
+            "127.1",
+            "0177.0.0.1",
+            "1.2.3.4.5",
+            "a.0x",
+            "127.0.0.1.",
+        ] {
+            let error = Url::parse(&format!("https://{text}")).expect_err(text);
+            assert!(error.message().contains("four decimal numbers"), "{text}: {error}");
+        }
+        let error = Url::parse("https://kp/capabilities").expect_err("not the base URL");
+        assert!(error.message().contains("/capabilities"), "{error}");
     }
 
     #[test]

@@ -34,6 +34,17 @@ pub enum TlsVersion {
     Tls13,
 }
 
+impl TlsVersion {
+    /// The version, if it is one.
+    pub(crate) const fn only(self) -> Option<&'static str> {
+        match self {
+            Self::Auto => None,
+            Self::Tls12 => Some("1.2"),
+            Self::Tls13 => Some("1.3"),
+        }
+    }
+}
+
 impl FromStr for TlsVersion {
     type Err = Error;
 

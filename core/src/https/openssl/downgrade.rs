@@ -177,7 +177,10 @@ impl Client {
                         hellos: tried.len(),
                     };
                 }
-                Err(why) => run.refused(attempt, explain(&why, attempt, self.fallback.forward_secrecy)),
+                Err(why) => run.refused(
+                    attempt,
+                    explain(&why, attempt, self.fallback.forward_secrecy, self.versions),
+                ),
             }
         }
         Outcome {

@@ -11,12 +11,14 @@ use openssl::x509::{X509, X509StoreContextRef, X509VerifyResult};
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::error::{Error, Result};
+use crate::https::certificate::{self, Verdict};
+use crate::https::client_certificate::{self, Shown};
 use crate::https::dial::not_connected;
 use crate::https::pin::Pin;
 use crate::https::private_key;
 use crate::https::url::Url;
 use crate::https::{
-    ClientCert, Dialer, Open, Options, TlsStack, alert, ca_certificates, certificates, server_name, system_certificates,
+    ClientCert, Dialer, Open, Options, TlsStack, TlsVersion, alert, ca_certificates, server_name, system_certificates,
 };
 
 use super::stream::{self, Stream, Why};
@@ -29,7 +31,8 @@ const SUITES: &str = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:
 pub(in crate::https) struct Legacy {
     context: SslContext,
     server_name: ServerName<'static>,
-    has_client_cert: bool,
+    versions: TlsVersion,
+    shown: Arc<Shown>,
     trust: Trust,
 }
 
@@ -39,8 +42,8 @@ struct Trust {
     pin: Option<Pin>,
 }
 
-/// The names of a certificate that has not the one it should.
-type Presented = Arc<Mutex<Option<Vec<String>>>>;
+/// The chain of a Key Provider whose certificate was refused, its own first.
+type Presented = Arc<Mutex<Vec<CertificateDer<'static>>>>;
 
 impl Legacy {
     pub fn new(options: &Options, url: &Url) -> Result<Self> {
@@ -60,8 +63,11 @@ impl Legacy {
         if let Some(roots) = roots {
             context.set_cert_store(roots);
         }
+        let mut shown = Shown::nothing();
         if let Some(client) = &options.client_cert {
-            let (first, chain, key) = identity(client)?;
+            let presented = client_certificate::chain(client)?;
+            shown = Shown::checked(&presented)?;
+            let (first, chain, key) = identity(&presented, client)?;
             context
                 .set_certificate(&first)
                 .and_then(|()| chain.into_iter().try_for_each(|one| context.add_extra_chain_cert(one)))
@@ -74,7 +80,8 @@ impl Legacy {
         Ok(Self {
             context: context.build(),
             server_name: server_name(options, url)?,
-            has_client_cert: options.client_cert.is_some(),
+            versions: options.tls,
+            shown: Arc::new(shown),
             trust,
         })
     }
@@ -103,20 +110,23 @@ impl Legacy {
     /// What a failed handshake means, as the rustls transport would say it.
     fn explain(&self, why: &Why, ssl: Option<&openssl::ssl::SslRef>, presented: &Presented) -> Error {
         match *why {
-            // the KP had chosen a suite already, so what it misses is a certificate
-            Why::Alert(alert::HANDSHAKE_FAILURE) if ssl.is_some_and(|ssl| ssl.current_cipher().is_some()) => {
-                if self.has_client_cert {
-                    Error::tls_client_cert_refused()
-                } else {
-                    Error::tls_client_cert_wanted()
+            Why::Alert(alert) => {
+                // the KP had chosen a suite already, so what it misses is a certificate
+                if alert == alert::HANDSHAKE_FAILURE && ssl.is_some_and(|ssl| ssl.current_cipher().is_some()) {
+                    self.shown.note_request(&[]);
                 }
+                let about_client = self.shown.explain(alert);
+                about_client.unwrap_or_else(|| alert::explain(alert, self.versions))
             }
-            Why::Alert(alert) => alert::explain(alert),
             Why::Reason(stream::CERTIFICATE_VERIFY_FAILED) => {
                 let result = ssl.map_or(X509VerifyResult::OK, openssl::ssl::SslRef::verify_result);
-                certificate_error(result, presented)
+                let chain = presented.lock().unwrap_or_else(PoisonError::into_inner);
+                match result {
+                    X509VerifyResult::APPLICATION_VERIFICATION => Error::tls_other_key(),
+                    _ => certificate::explain(verdict(result), &chain, &self.server_name, client_certificate::now()),
+                }
             }
-            Why::Reason(stream::UNSUPPORTED_PROTOCOL) => Error::tls_version(),
+            Why::Reason(stream::UNSUPPORTED_PROTOCOL) => Error::tls_version(self.versions),
             Why::Reason(reason) if stream::NOT_TLS.contains(&reason) => Error::tls_not_tls(),
             Why::Reason(_) => Error::tls_broken(),
             Why::Closed | Why::Ended(_) => Error::tls_closed(),
@@ -126,10 +136,11 @@ impl Legacy {
 
 impl TlsStack for Legacy {
     fn open(&self, dialer: &mut Dialer<'_>) -> Result<Open> {
+        self.shown.check_dates()?;
         let (wire, _watch) = dialer.dial()?;
         let presented = Presented::default();
         let ssl = self.ssl(&presented).map_err(setup_failed)?;
-        let stream = Stream::connect(ssl, wire, dialer.control).map_err(|(why, stream)| match why {
+        let mut stream = Stream::connect(ssl, wire, dialer.control).map_err(|(why, stream)| match why {
             Why::Ended(ended) => not_connected(ended, "the TLS handshake"),
             why => self.explain(&why, stream.as_ref().map(openssl::ssl::SslStream::ssl), &presented),
         })?;
@@ -141,6 +152,7 @@ impl TlsStack for Legacy {
             "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384" => warnings.push(crate::error::warnings::RSA_CERTIFICATE.into()),
             _ => {}
         }
+        stream.shows(Arc::clone(&self.shown));
         let info = stream.info(warnings);
         Ok((Box::new(stream), info))
     }
@@ -170,8 +182,11 @@ fn roots(options: &Options) -> Result<Option<X509Store>> {
 }
 
 /// The client's certificate, the rest of its chain, and its key.
-fn identity(client: &ClientCert) -> Result<(X509, Vec<X509>, PKey<openssl::pkey::Private>)> {
-    let mut chain = certificates(&client.cert_pem, "cert")?
+fn identity(
+    chain: &[CertificateDer<'_>],
+    client: &ClientCert,
+) -> Result<(X509, Vec<X509>, PKey<openssl::pkey::Private>)> {
+    let mut chain = chain
         .iter()
         .map(|one| X509::from_der(one).map_err(|_| Error::bad_pem("cert", "must hold X.509 certificates")))
         .collect::<Result<Vec<_>>>()?;
@@ -185,13 +200,10 @@ fn identity(client: &ClientCert) -> Result<(X509, Vec<X509>, PKey<openssl::pkey:
 /// Judges one certificate of the chain; `verified` is what OpenSSL thinks of it.
 fn verify(trust: Trust, verified: bool, store: &mut X509StoreContextRef, presented: &Presented) -> bool {
     let is_first = store.error_depth() == 0;
-    let certificate = store
-        .current_cert()
-        .map(|certificate| (certificate.to_der(), names(certificate)));
-    if let (true, Some(pin), Some((der, _))) = (is_first, trust.pin, &certificate) {
-        let fits = der
-            .as_ref()
-            .is_ok_and(|der| pin.fits(&CertificateDer::from(der.as_slice())) == Some(true));
+    if let (true, Some(pin), Some(certificate)) = (is_first, trust.pin, store.current_cert()) {
+        let fits = certificate
+            .to_der()
+            .is_ok_and(|der| pin.fits(&CertificateDer::from(der)) == Some(true));
         if !fits {
             store.set_error(X509VerifyResult::APPLICATION_VERIFICATION);
             return false;
@@ -201,38 +213,24 @@ fn verify(trust: Trust, verified: bool, store: &mut X509StoreContextRef, present
         // the pinned key is the trust: chain, name and dates are not asked
         return true;
     }
-    if !verified && is_first {
-        *presented.lock().unwrap_or_else(PoisonError::into_inner) = certificate.map(|(_, names)| names);
+    if !verified {
+        let chain = store.chain().into_iter().flatten().filter_map(|it| it.to_der().ok());
+        *presented.lock().unwrap_or_else(PoisonError::into_inner) = chain.map(CertificateDer::from).collect();
     }
     verified
 }
 
-fn names(certificate: &openssl::x509::X509Ref) -> Vec<String> {
-    let mut names = Vec::new();
-    for name in certificate.subject_alt_names().into_iter().flatten() {
-        if let Some(host) = name.dnsname() {
-            names.push(host.to_owned());
-        } else if let Some(octets) = name.ipaddress() {
-            let address = <[u8; 4]>::try_from(octets)
-                .map(IpAddr::from)
-                .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from));
-            names.extend(address.map(|address| address.to_string()));
-        }
-    }
-    names
-}
-
-fn certificate_error(result: X509VerifyResult, presented: &Presented) -> Error {
-    // the numbers of X509_V_ERR_
+/// The numbers of `X509_V_ERR_`.
+fn verdict(result: X509VerifyResult) -> Verdict {
     match result.as_raw() {
-        9 => Error::tls_not_yet_valid(),
-        10 => Error::tls_expired(),
-        2 | 18..=21 => Error::tls_unknown_issuer(),
-        50 => Error::tls_other_key(),
-        62 | 64 => {
-            let names = presented.lock().unwrap_or_else(PoisonError::into_inner).take();
-            Error::tls_wrong_name(&names.unwrap_or_default())
-        }
-        _ => Error::tls_bad_certificate(),
+        9 => Verdict::NotYetValid,
+        10 => Verdict::Expired,
+        24 | 32 | 79 => Verdict::CaUsage,
+        25 => Verdict::PathLength,
+        26 => Verdict::Purpose,
+        34 => Verdict::CriticalExtension,
+        47 | 48 => Verdict::NameConstraint,
+        62 | 64 => Verdict::Name,
+        _ => Verdict::Untrusted,
     }
 }

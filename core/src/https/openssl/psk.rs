@@ -126,7 +126,7 @@ impl WithPsk {
         let stream = match Stream::connect(ssl, wire, control) {
             Ok(stream) => stream,
             Err((Why::Ended(ended), _)) => return Err(not_connected(ended, "the TLS handshake").into()),
-            Err((why, _)) => return Err(explain(&why, attempt, self.fallback.forward_secrecy)),
+            Err((why, _)) => return Err(explain(&why, attempt, self.fallback.forward_secrecy, self.options.tls)),
         };
         let ssl = stream.ssl();
         // a certificate cannot have been verified, so this only says again what the verification says
@@ -165,7 +165,7 @@ impl TlsStack for WithPsk {
 }
 
 /// What a failed handshake means.
-pub(super) fn explain(why: &Why, attempt: Attempt, forward_secrecy: bool) -> Refused {
+pub(super) fn explain(why: &Why, attempt: Attempt, forward_secrecy: bool, asked: TlsVersion) -> Refused {
     let (error, explains) = match *why {
         Why::Alert(UNKNOWN_PSK_IDENTITY) => (Error::psk_unknown_identity(), Explains::All),
         Why::Alert(BAD_RECORD_MAC | DECRYPT_ERROR) => (Error::psk_wrong_key(), Explains::All),
@@ -185,7 +185,7 @@ pub(super) fn explain(why: &Why, attempt: Attempt, forward_secrecy: bool) -> Ref
             (Error::psk_fallback_refused(), Explains::Version)
         }
         Why::Alert(alert::PROTOCOL_VERSION) | Why::Reason(stream::UNSUPPORTED_PROTOCOL) => {
-            (Error::tls_version(), Explains::Version)
+            (Error::tls_version(asked), Explains::Version)
         }
         Why::Alert(other) => (Error::tls_alert(alert::name(other)), Explains::Little),
         Why::Reason(stream::CERTIFICATE_VERIFY_FAILED) => (Error::psk_certificate_instead(), Explains::Port),

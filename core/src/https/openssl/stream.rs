@@ -1,16 +1,23 @@
 //! A TLS connection of OpenSSL.
 
 use std::io;
+use std::sync::Arc;
 
 use openssl::ssl::{self, ErrorCode, ShutdownState, Ssl, SslCipherRef, SslRef, SslStream};
 use skip_tls_psk::negotiated_group;
 
 use crate::error::Error;
 use crate::https::alert;
+use crate::https::client_certificate::Shown;
 use crate::https::connection::{OnWire, Stop, TlsStream, Wire, wait};
+use crate::options::TlsVersion;
 use crate::transport::{ConnectionInfo, Control, Ended};
 
-pub(super) struct Stream(SslStream<Wire>);
+pub(super) struct Stream {
+    tls: SslStream<Wire>,
+    /// What the client shows of itself, with certificates.
+    shown: Option<Arc<Shown>>,
+}
 
 /// Why a handshake failed.
 pub(super) enum Why {
@@ -38,15 +45,23 @@ impl Stream {
     pub fn connect(ssl: Ssl, wire: Wire, control: &Control<'_>) -> Result<Self, (Why, Option<SslStream<Wire>>)> {
         let mut stream = SslStream::new(ssl, wire).map_err(|_| (Why::Reason(0), None))?;
         match wait(&mut stream, control, |stream| stream.connect().map_err(into_io)) {
-            Ok(()) => Ok(Self(stream)),
+            Ok(()) => Ok(Self {
+                tls: stream,
+                shown: None,
+            }),
             Err(Stop::Ended(ended)) => Err((Why::Ended(ended), Some(stream))),
             Err(Stop::Refused(_)) => Err((Why::Closed, Some(stream))),
             Err(Stop::Io(error)) => Err((why(&error), Some(stream))),
         }
     }
 
+    /// A refusal of what the client shows may come after the handshake.
+    pub fn shows(&mut self, shown: Arc<Shown>) {
+        self.shown = Some(shown);
+    }
+
     pub fn ssl(&self) -> &SslRef {
-        self.0.ssl()
+        self.tls.ssl()
     }
 
     /// How the connection came up; URL and address are for the caller to add.
@@ -79,14 +94,14 @@ impl OnWire for SslStream<Wire> {
 
 impl OnWire for Stream {
     fn wire(&mut self) -> &mut Wire {
-        self.0.get_mut()
+        self.tls.get_mut()
     }
 }
 
 impl TlsStream for Stream {
     fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
         // all or nothing: partial writes are off
-        self.0.ssl_write(data).map(drop).map_err(into_io)
+        self.tls.ssl_write(data).map(drop).map_err(into_io)
     }
 
     fn resume_write(&mut self, data: &[u8]) -> io::Result<()> {
@@ -94,7 +109,7 @@ impl TlsStream for Stream {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.0.ssl_read(buffer) {
+        match self.tls.ssl_read(buffer) {
             Ok(n) => Ok(n),
             Err(error) if is_end(&error) => Ok(0),
             Err(error) => Err(into_io(error)),
@@ -103,16 +118,16 @@ impl TlsStream for Stream {
 
     fn is_drained(&mut self) -> bool {
         // without read-ahead OpenSSL takes no byte of a record before it needs that record
-        self.ssl().pending() == 0 && self.0.get_ref().is_between_records() && !self.closed_cleanly()
+        self.ssl().pending() == 0 && self.tls.get_ref().is_between_records() && !self.closed_cleanly()
     }
 
     fn close(&mut self) {
         // best effort: nothing is waited for
-        let _ = self.0.shutdown();
+        let _ = self.tls.shutdown();
     }
 
     fn closed_cleanly(&mut self) -> bool {
-        self.0.get_shutdown().contains(ShutdownState::RECEIVED)
+        self.tls.get_shutdown().contains(ShutdownState::RECEIVED)
     }
 
     fn certificates(&self) -> Vec<Vec<u8>> {
@@ -122,7 +137,10 @@ impl TlsStream for Stream {
 
     fn refusal(&self, error: &io::Error) -> Option<Error> {
         match why(error) {
-            Why::Alert(alert) if alert::refuses_client(alert) => Some(alert::explain(alert)),
+            Why::Alert(alert) if alert::refuses_client(alert) => {
+                let about_client = self.shown.as_ref().and_then(|shown| shown.explain(alert));
+                Some(about_client.unwrap_or_else(|| alert::explain(alert, TlsVersion::Auto)))
+            }
             Why::Alert(_) | Why::Reason(_) | Why::Ended(_) | Why::Closed => None,
         }
     }
