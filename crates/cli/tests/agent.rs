@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::{command, pair, run};
+use common::{command, pair, run, signal};
 use skip_key_provider::KeyProviderPair;
 
 /// Two sites in one folder.
@@ -146,11 +146,6 @@ impl Sites {
 struct Agent(Child);
 
 impl Agent {
-    fn signal(&self, name: &str) {
-        let kill = Command::new("kill").args([name, &self.0.id().to_string()]).status();
-        assert!(kill.expect("kill runs").success());
-    }
-
     fn ended(&mut self) -> Option<i32> {
         let until = Instant::now() + Duration::from_secs(30);
         while Instant::now() < until {
@@ -217,17 +212,17 @@ fn two_agents_rotate_reload_and_stop() {
 
     // a mistake keeps the old configuration; another interval makes the old key due
     sites.configure(0, "role = \"auto\"\ninterval = \"never\"");
-    agents[0].signal("-HUP");
+    signal(&agents[0].0, "HUP");
     wait_for("the mistake", || sites.log(0).contains("tunnel.t.interval"));
     sites.configure(0, "role = \"auto\"\ninterval = \"500ms\"");
     let [first, _] = keys();
-    agents[0].signal("-HUP");
+    signal(&agents[0].0, "HUP");
     wait_for("the next key", || {
         let [a, b] = keys();
         a == b && a != first
     });
-    agents[0].signal("-TERM");
-    agents[1].signal("-INT");
+    signal(&agents[0].0, "TERM");
+    signal(&agents[1].0, "INT");
     assert_eq!(agents.each_mut().map(Agent::ended), [Some(0), Some(0)]);
     assert_eq!(sites.status(0).status, Some(3));
     let log = sites.log(0) + &sites.log(1);

@@ -123,10 +123,11 @@ pub fn mode(path: &Path) -> u32 {
 
 /// Sends a signal by its name to a process of this test.
 pub fn signal(child: &std::process::Child, name: &str) {
-    let sent = Command::new("kill")
-        .args(["-s", name, &child.id().to_string()])
+    // the shell's own, as a small system has no program of that name
+    let sent = Command::new("sh")
+        .args(["-c", "kill -s \"$0\" \"$1\"", name, &child.id().to_string()])
         .status()
-        .expect("kill runs");
+        .expect("sh runs");
     assert!(sent.success());
 }
 
