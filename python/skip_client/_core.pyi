@@ -369,10 +369,16 @@ class Check:
         """What to do; empty when there is nothing to do."""
     @property
     def title(self) -> str:
-        """What should be, in a few words."""
+        """What must or should be."""
     @property
     def about(self) -> str:
         """Why it matters."""
+    @property
+    def page(self) -> str:
+        """URL of the page about it."""
+    @property
+    def provider_text(self) -> str:
+        """What the Key Provider wrote in an error of its own (status 500 and above), redacted; mostly empty."""
     @property
     def evidence(self) -> list[str]:
         """The requests that were made for it, and what came; nothing secret."""
@@ -384,6 +390,9 @@ class Report:
     @property
     def verdict(self) -> Literal["pass", "fail", "no-connection"]:
         """`fail` when a check of level MUST failed."""
+    @property
+    def summary(self) -> str:
+        """One line, of the size of a badge."""
     @property
     def checks(self) -> list[Check]:
         """All checks, in the order of the report."""
@@ -467,16 +476,26 @@ def doctor(
     remote: str | None = None,
     profile: str = "draft",
     budget: int = 200,
+    only: list[str] | None = None,
     ca: _Pem | None = None,
     cert: tuple[_Pem, _Pem] | None = None,
     psk: Psk | None = None,
+    peer_ca: _Pem | None = None,
+    peer_cert: tuple[_Pem, _Pem] | None = None,
+    peer_psk: Psk | None = None,
+    peer_server_name: str | None = None,
+    peer_pin: str | None = None,
+    peer_tls: str = "auto",
+    peer_proxy: str | None = None,
     **options: Unpack[_ClientOptions],
 ) -> Report:
     """Examines a Key Provider, better with its peer: does it follow the draft, and if not, where?
 
     It uses up keys, never more than `budget`. `remote`: whose keys to ask for, by default the peer's. `profile`:
-    `draft`, `ios-xe`, `ios-xr` or `nx-os`. The other arguments are those of Client, for both Key Providers. What goes
-    wrong is in the report; raises InvalidArgument for wrong arguments only.
+    `draft`, `ios-xe`, `ios-xr` or `nx-os`. `only`: ids of the checks to make, together with what they are measured
+    against; by default all. The other arguments are those of Client, for both Key Providers, except where one that begins
+    with `peer_` says otherwise for the peer. What goes wrong is in the report; raises InvalidArgument for wrong arguments
+    only.
     """
 
 def doctor_checks(profile: str, has_peer: bool) -> list[str]:

@@ -23,6 +23,11 @@ OPTIONS = {
     "key": "Private key of the client certificate (PEM)",
     "psk-file": "Pre-shared key instead of certificates: a file with a line identity:hex",
     "psk-identity": "Identity of the pre-shared key",
+    "peer-ca": "As ca, for the peer",
+    "peer-cert": "As cert, for the peer",
+    "peer-key": "As key, for the peer",
+    "peer-psk-file": "As psk-file, for the peer",
+    "peer-psk-identity": "As psk-identity, for the peer",
 }
 
 
@@ -94,10 +99,14 @@ class Examination:
         for option in CLIENT_OPTIONS:
             if (value := self._config.getoption(_dest(option), default=None)) is not None:
                 more[option] = value
-        if cert := given("cert"):
-            more["cert"] = (cert, given("key"))
-        if psk_file := given("psk-file"):
-            more["psk"] = Psk.from_file(Path(psk_file), given("psk-identity"))
+        for end in ("", "peer-"):
+            name = end.replace("-", "_")
+            if end and (ca := given("peer-ca")):
+                more["peer_ca"] = ca
+            if cert := given(f"{end}cert"):
+                more[f"{name}cert"] = (cert, given(f"{end}key"))
+            if psk_file := given(f"{end}psk-file"):
+                more[f"{name}psk"] = Psk.from_file(Path(psk_file), given(f"{end}psk-identity"))
         url = given("url")
         assert url is not None
         return doctor(url, **more)
@@ -116,7 +125,8 @@ class Check(pytest.Item):
             check = report[self.check]
         except KeyError:
             pytest.skip("there is no connection")
-        text = f"{check.title}: {check.message} {check.remedy} (draft {check.section}, {check.level})"
+        said = f" The Key Provider said: {check.provider_text}" if check.provider_text else ""
+        text = f"{check.title}: {check.message}{said} {check.remedy} (draft {check.section}, {check.level}) {check.page}"
         if check.result == "fail":
             raise DoctorFailure(text)
         if check.result == "warn":

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use skip_client::{Client, SystemId};
-use skip_client_doctor::{Examination, Profile};
+use skip_client::{Client, Error, SystemId};
+use skip_client_doctor::{Examination, Id, Profile};
 
 use crate::arguments::text;
 use crate::client::Connection;
@@ -25,6 +25,8 @@ pub struct Check {
     remedy: String,
     title: &'static str,
     about: &'static str,
+    page: &'static str,
+    provider_text: String,
     evidence: Vec<String>,
 }
 
@@ -39,6 +41,8 @@ impl From<&skip_client_doctor::Check> for Check {
             remedy: check.remedy.clone(),
             title: check.id.title(),
             about: check.id.about(),
+            page: check.id.page(),
+            provider_text: check.provider_text.clone(),
             evidence: check.evidence.clone(),
         }
     }
@@ -68,6 +72,11 @@ impl Report {
     #[getter]
     fn checks(&self) -> Vec<Check> {
         self.0.checks.iter().map(Check::from).collect()
+    }
+
+    #[getter]
+    fn summary(&self) -> String {
+        skip_client_doctor::summary(&self.0)
     }
 
     #[getter]
@@ -118,7 +127,8 @@ impl Report {
 
 #[pyfunction]
 #[pyo3(signature = (
-    url, *, peer=None, remote=None, profile="draft", budget=200, ca=None, cert=None, psk=None, **options
+    url, *, peer=None, remote=None, profile="draft", budget=200, only=None, ca=None, cert=None, psk=None, peer_ca=None,
+    peer_cert=None, peer_psk=None, **options
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn doctor(
@@ -128,18 +138,47 @@ pub fn doctor(
     remote: Option<&Bound<'_, PyAny>>,
     profile: &str,
     budget: u32,
+    only: Option<Vec<String>>,
     ca: Option<&Bound<'_, PyAny>>,
     cert: Option<&Bound<'_, PyAny>>,
     psk: Option<&Psk>,
+    peer_ca: Option<&Bound<'_, PyAny>>,
+    peer_cert: Option<&Bound<'_, PyAny>>,
+    peer_psk: Option<&Psk>,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Report> {
-    let connection = Connection { ca, cert, psk, options };
-    let probe = |field: &str, url: &Bound<'_, PyAny>| {
+    // credentials of another kind replace all of the first end's
+    let peer_is_psk = peer_psk.is_some() || psk.is_some() && peer_ca.is_none() && peer_cert.is_none();
+    let (here, there) = of_each_end(py, options, peer_is_psk == psk.is_some())?;
+    let connection = Connection {
+        ca,
+        cert,
+        psk,
+        options: Some(&here),
+    };
+    let of_peer = Connection {
+        ca: peer_ca.or(if peer_is_psk { None } else { ca }),
+        cert: peer_cert.or(if peer_is_psk { None } else { cert }),
+        psk: peer_psk.or(if peer_is_psk { psk } else { None }),
+        options: Some(&there),
+    };
+    let probe = |field: &str, url: &Bound<'_, PyAny>, connection: &Connection<'_, '_>| {
         let builder = Client::builder(&text(field, url)?).or_raise(py)?;
         connection.apply(py, builder)?.probe().or_raise(py)
     };
-    let here = probe("url", url)?;
-    let there = peer.map(|peer| probe("peer", peer)).transpose()?;
+    let here = probe("url", url, &connection)?;
+    let there = peer.map(|peer| probe("peer", peer, &of_peer)).transpose()?;
+    let named = |name: &String| {
+        Id::of_name(name).ok_or_else(|| {
+            Error::invalid_argument("only", "must be ids of checks", "skip-client doctor --list shows them")
+        })
+    };
+    let only = only
+        .iter()
+        .flatten()
+        .map(named)
+        .collect::<Result<Vec<_>, _>>()
+        .or_raise(py)?;
     let remote = remote
         .map(|remote| SystemId::new(&text("remote", remote)?).or_raise(py))
         .transpose()?;
@@ -157,12 +196,40 @@ pub fn doctor(
         examination.remote = remote;
         examination.profile = profile;
         examination.budget = budget;
+        examination.only = only;
         examination.interrupted = Some(&interrupted);
         let report = skip_client_doctor::examine(&examination, &mut |_| ());
         drop(examination);
         (report, raised.into_inner())
     });
     raised.map_or(Ok(Report(report)), Err)
+}
+
+/// The options of the first end, and of the peer: the same, but for those that begin with `peer_`. Name and pin of a certificate
+/// mean something to the peer only where it has certificates too (`same`).
+fn of_each_end<'py>(
+    py: Python<'py>,
+    options: Option<&Bound<'py, PyDict>>,
+    same: bool,
+) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>)> {
+    let (here, there) = (PyDict::new(py), PyDict::new(py));
+    let mut of_peer = Vec::new();
+    for (name, value) in options.into_iter().flat_map(|options| options.iter()) {
+        let name = text("name", &name)?;
+        match name.strip_prefix("peer_") {
+            Some(name) => of_peer.push((name.to_owned(), value)),
+            None => {
+                here.set_item(&name, &value)?;
+                if same || !matches!(name.as_str(), "server_name" | "pin") {
+                    there.set_item(&name, &value)?;
+                }
+            }
+        }
+    }
+    for (name, value) in of_peer {
+        there.set_item(name, value)?;
+    }
+    Ok((here, there))
 }
 
 #[pyfunction]

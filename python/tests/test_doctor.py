@@ -41,7 +41,31 @@ def test_what_is_wrong_is_found_and_said() -> None:
     with pytest.raises(KeyError):
         report["no-such-check"]
     with pytest.raises(InvalidArgument):
+        doctor("https://127.0.0.1:1", ca="system", only=["no-such-check"])
+    with pytest.raises(InvalidArgument):
         doctor("https://127.0.0.1:1", ca="system", profile="ios")
+
+
+def test_one_check_with_other_credentials_for_the_peer(skip_key_providers: KeyProviderPair) -> None:
+    pair = skip_key_providers
+    report = doctor(
+        pair.alice.url,
+        peer=pair.bob.psk_url,
+        ca=pair.ca,
+        peer_psk=pair.psk,
+        only=["peer-same-key"],
+        timeout=60.0,
+        connect_timeout=60.0,
+    )
+    assert [(check.id, check.result) for check in report.checks] == [("peer-same-key", "pass")], str(report)
+    assert report.summary == "SKIP draft: pass, 1 of 1"
+    assert report["peer-same-key"].page.endswith("/docs/checks/peer-same-key.md")
+
+
+def test_the_words_of_a_key_provider_that_failed_are_in_the_report() -> None:
+    with KeyProviderPair(faults=["key-500"]) as pair:
+        check = doctor(pair.alice.url, ca=pair.ca, only=["key-new"])["key-new"]
+    assert (check.result, check.provider_text != "") == ("fail", True)
 
 
 def test_each_check_is_a_test_of_pytest(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use skip_client::ErrorCode;
 
-use crate::options::Settings;
+use crate::options::{PeerSettings, Settings};
 
 /// Fetches quantum-safe keys from a SKIP Key Provider (draft-cisco-skip-02).
 ///
@@ -53,7 +53,7 @@ pub(crate) enum Command {
     /// Check a message against the draft, without a network
     Validate(Validate),
     /// Examine a Key Provider, better with its peer: does it follow the draft, and if not, where?
-    Doctor(Doctor),
+    Doctor(Box<Doctor>),
     /// Run two development Key Providers, Alice and Bob
     Serve(Serve),
     /// Rotate the keys of gateways, in step with the agent at the other end
@@ -218,6 +218,62 @@ pub(crate) enum KeyFormat {
     Cisco,
 }
 
+/// Credentials of the other end, where they differ: each encryptor has its own at its own Key Provider.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection with the peer, where it differs")]
+pub(crate) struct PeerConnection {
+    /// As --ca, for the peer
+    #[arg(long, value_name = "FILE", requires = "peer")]
+    pub peer_ca: Option<PathBuf>,
+    /// As --cert, for the peer
+    #[arg(long, value_name = "FILE", requires_all = ["peer", "peer_key"])]
+    pub peer_cert: Option<PathBuf>,
+    /// As --key, for the peer
+    #[arg(long, value_name = "FILE", requires_all = ["peer", "peer_cert"])]
+    pub peer_key: Option<PathBuf>,
+    /// As --psk-file, for the peer
+    #[arg(long, value_name = "FILE", requires = "peer")]
+    pub peer_psk_file: Option<PathBuf>,
+    /// As --psk-identity, for the peer
+    #[arg(long, value_name = "ID", requires = "peer")]
+    pub peer_psk_identity: Option<String>,
+    /// As --psk-hex, for the peer; others can read it in the list of processes, so prefer a file
+    #[arg(long, value_name = "HEX", requires = "peer")]
+    pub peer_psk_hex: Option<String>,
+    #[command(flatten)]
+    pub settings: PeerSettings,
+}
+
+impl PeerConnection {
+    /// The connection with the peer: as the first one, but for what was given here.
+    pub fn over(&self, first: &Connection) -> Connection {
+        let given = self.peer_psk_file.is_some() || self.peer_psk_identity.is_some() || self.peer_psk_hex.is_some();
+        let certificates = self.peer_ca.is_some() || self.peer_cert.is_some();
+        let first_has_psk = first.psk_file.is_some() || first.psk_hex.is_some() || first.psk_text.is_some();
+        let is_psk = given || first_has_psk && !certificates;
+        // an identity alone picks another line of the first file
+        let key_of_first = is_psk && self.peer_psk_file.is_none() && self.peer_psk_hex.is_none();
+        let either = |one: &Option<PathBuf>, other: &Option<PathBuf>, first: bool| {
+            one.clone().or_else(|| other.clone().filter(|_| first))
+        };
+        let text = |one: &Option<String>, first: bool| one.clone().filter(|_| first);
+        Connection {
+            ca: either(&self.peer_ca, &first.ca, !is_psk),
+            cert: either(&self.peer_cert, &first.cert, !is_psk),
+            key: either(&self.peer_key, &first.key, !is_psk),
+            psk_file: either(&self.peer_psk_file, &first.psk_file, key_of_first),
+            psk_identity: self
+                .peer_psk_identity
+                .clone()
+                .or_else(|| text(&first.psk_identity, key_of_first)),
+            psk_hex: self.peer_psk_hex.clone().or_else(|| text(&first.psk_hex, key_of_first)),
+            psk_text: text(&first.psk_text, key_of_first),
+            settings: self.settings.over(&first.settings, is_psk == first_has_psk),
+            fallback: Vec::new(),
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
@@ -303,10 +359,11 @@ pub(crate) enum Schema {
 
 #[derive(Debug, Args)]
 #[command(after_help = DOCTOR_HELP)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct Doctor {
-    #[arg(env = "SKIP_URL", hide_env_values = true, help = URL_HELP)]
-    pub url: String,
-    /// Base URL of the Key Provider at the other end, to be examined with the same connection options
+    #[arg(env = "SKIP_URL", hide_env_values = true, required_unless_present = "list", help = URL_HELP)]
+    pub url: Option<String>,
+    /// Base URL of the Key Provider at the other end, to be examined with the same connection options but for --peer-...
     #[arg(long, value_name = "URL")]
     pub peer: Option<String>,
     /// The remote to ask keys for [default: what the peer calls itself, or the first id of the capabilities]
@@ -318,9 +375,24 @@ pub(crate) struct Doctor {
     /// How many keys may be used up
     #[arg(long, value_name = "N", default_value = "200")]
     pub budget: String,
+    /// Make this check only, and what it is measured against (may be repeated)
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+    /// List the checks of the profile, and stop
+    #[arg(long)]
+    pub list: bool,
+    /// Look every S seconds, with one key each time while the budget lasts, and print a line for each change
+    #[arg(long, value_name = "S", conflicts_with_all = ["peer", "only", "list", "junit", "html", "baseline", "summary"])]
+    pub watch: Option<String>,
     /// One JSON object on stdout instead of the report for people
     #[arg(long, help_heading = "Output")]
     pub json: bool,
+    /// One line on stdout instead of the report
+    #[arg(long, help_heading = "Output", conflicts_with = "json")]
+    pub summary: bool,
+    /// Say what got better or worse since an earlier report (of --json)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub baseline: Option<PathBuf>,
     #[arg(long, value_name = "FILE", help_heading = "Output", help = JUNIT_HELP)]
     pub junit: Option<PathBuf>,
     /// Also write the report as a web page into FILE, with the evidence and a plot
@@ -331,6 +403,8 @@ pub(crate) struct Doctor {
     pub force: bool,
     #[command(flatten)]
     pub connection: Connection,
+    #[command(flatten)]
+    pub peer_connection: PeerConnection,
 }
 
 const JUNIT_HELP: &str = "Also write the report as JUnit XML into FILE";
@@ -338,7 +412,8 @@ const JUNIT_HELP: &str = "Also write the report as JUnit XML into FILE";
 const DOCTOR_HELP: &str = "\
 A run uses up keys of the Key Provider, never more than the budget. No key is shown or kept.
 Exit status: 0 no requirement failed; 1 one did; 2 wrong use; 3 it could not connect; 130 stopped by Ctrl-C.
---lenient, --no-check-remote and --wait-when-busy change nothing here.";
+--lenient, --no-check-remote and --wait-when-busy change nothing here.
+A check that cannot be measured against a good answer is skipped; each has a page, named in the reports.";
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = AGENT_HELP)]

@@ -43,6 +43,58 @@ fn long(option: &ClientOption) -> String {
     }
 }
 
+/// The same for the other end, where it differs: names and pins of that Key Provider, and how to get there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PeerSettings(Settings);
+
+impl PeerSettings {
+    /// Those of the first end, and these instead of some of them. `same` says whether the credentials are of the same kind, so
+    /// that name and pin of the first certificate mean something.
+    pub fn over(&self, first: &Settings, same: bool) -> Settings {
+        let kept = first
+            .0
+            .iter()
+            .filter(|(name, _)| same || !matches!(*name, "server_name" | "pin"));
+        Settings(kept.chain(&self.0.0).cloned().collect())
+    }
+}
+
+fn peer_rows() -> impl Iterator<Item = &'static ClientOption> {
+    rows().filter(|option| matches!(option.kind, OptionKind::Text { .. } | OptionKind::Choice(_)))
+}
+
+impl Args for PeerSettings {
+    fn augment_args(command: Command) -> Command {
+        command.args(peer_rows().map(|option| {
+            argument(option)
+                .id(format!("peer_{}", option.name))
+                .long(format!("peer-{}", long(option)))
+                .env(None::<&'static str>)
+                .help(format!("As --{}, for the peer", long(option)))
+                .requires("peer")
+        }))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for PeerSettings {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        let given = |option: &'static ClientOption| {
+            let value = matches.get_one::<String>(&format!("peer_{}", option.name));
+            value.map(|value| (option.name, value.clone()))
+        };
+        Ok(Self(Settings(peer_rows().filter_map(given).collect())))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 fn argument(option: &'static ClientOption) -> Arg {
     let long = long(option);
     let env = format!("SKIP_{}", long.replace('-', "_").to_uppercase());

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `text` with control characters, and characters that reorder or hide other text, written as `\u{..}`.
 pub(crate) fn shown(text: &str) -> String {
@@ -16,6 +17,31 @@ pub(crate) fn shown(text: &str) -> String {
         }
     }
     out
+}
+
+/// A time in UTC, as RFC 3339 writes it, in whole seconds.
+pub(crate) fn utc(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (day, second) = (seconds / 86_400, seconds % 86_400);
+    // days since 0000-03-01, in eras of 400 years (146,097 days), so that a leap day is the last of its year
+    let days = day + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
 }
 
 /// A path for messages.
@@ -49,7 +75,21 @@ fn is_unsafe(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{json, shown};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::{json, shown, utc};
+
+    #[test]
+    fn times_are_in_utc() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_827_696, "2000-02-29T12:34:56Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(utc(UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+        }
+    }
 
     #[test]
     fn control_characters_are_written_out() {

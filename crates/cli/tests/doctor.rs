@@ -23,6 +23,11 @@ fn result(report: &Value, id: &str) -> String {
     check["result"].as_str().expect("text").to_owned()
 }
 
+/// An address has its own line, which no terminal breaks for good.
+fn fits(line: &str) -> bool {
+    line.chars().count() <= 80 || line.trim_start().starts_with("https://")
+}
+
 #[test]
 fn all_forms_of_a_report_are_written_and_none_has_a_secret() {
     let pair = pair();
@@ -32,7 +37,7 @@ fn all_forms_of_a_report_are_written_and_none_has_a_secret() {
     let ran = doctor(&pair, &["--junit", &xml, "--html", &page]);
     let text = ran.ok();
     assert!(
-        text.contains("Verdict (draft): pass") && text.lines().all(|line| line.chars().count() <= 80),
+        text.contains("Verdict (draft): pass") && text.lines().all(fits),
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "colours are for terminals");
@@ -135,7 +140,7 @@ fn without_a_connection_it_says_why() {
         assert!(check["message"].as_str().expect("text").len() > 20, "{check}");
         assert!(check["remedy"].as_str().expect("text").len() > 10, "{check}");
     }
-    assert!(unknown_ca.stdout.contains("--ca FILE"), "{}", unknown_ca.stdout);
+    assert!(unknown_ca.stdout.contains("(--ca)"), "{}", unknown_ca.stdout);
 }
 
 #[test]
@@ -171,4 +176,122 @@ fn a_signal_ends_it_with_what_was_found() {
         (&Value::Bool(true), "pass")
     );
     assert_eq!(result(&report, "latency"), "skip");
+}
+
+#[test]
+fn one_check_is_made_with_what_it_is_measured_against() {
+    let pair = pair();
+    let before = pair.stats().keys_issued;
+    let report = doctor(&pair, &["--only", "key-cache", "--json"]).json();
+    assert_eq!(report["checks"].as_array().map(Vec::len), Some(1));
+    assert_eq!(result(&report, "key-cache"), "pass");
+    assert_eq!(pair.stats().keys_issued - before, 1);
+    let page = report["checks"][0]["page"].as_str().expect("text");
+    assert!(page.ends_with("/docs/checks/key-cache.md"), "{page}");
+    doctor(&pair, &["--only", "no-such-check"]).error(2);
+}
+
+#[test]
+fn the_list_needs_no_key_provider() {
+    let text = run(&["doctor", "--list"]).ok().to_owned();
+    assert!(text.lines().any(|line| line.starts_with("key-issuer ")), "{text}");
+    let list = run(&["doctor", "--list", "--profile", "ios-xe", "--json"]).json();
+    let port = list
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|check| check["id"] == "device-port");
+    assert_eq!(port.expect("a check")["level"], "MUST");
+    run(&["doctor"]).error(2);
+}
+
+#[test]
+fn a_baseline_says_what_got_better_and_worse() {
+    let pair = pair();
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("before.json");
+    let only = ["--only", "key-cache", "--only", "key-default-size", "--only", "key-new"];
+    pair.set_quirks(&[Quirk::NoCacheControl]);
+    let before = doctor(&pair, &[&only[..], &["--json"]].concat());
+    std::fs::write(&file, before.ok()).expect("written");
+    pair.set_quirks(&[Quirk::Default128]);
+    let given = ["--baseline", file.to_str().expect("UTF-8")];
+    let report = doctor(&pair, &[&only[..], &given, &["--json"]].concat()).json();
+    let ids = |list: &str| -> Vec<&str> {
+        let changes = report["baseline"][list].as_array().expect("a list");
+        changes
+            .iter()
+            .map(|change| change["id"].as_str().expect("text"))
+            .collect()
+    };
+    assert_eq!(
+        (ids("better"), ids("worse")),
+        (vec!["key-cache"], vec!["key-default-size"])
+    );
+    let text = doctor(&pair, &[&only[..], &given, &["--summary"]].concat());
+    assert_eq!(
+        text.ok(),
+        "SKIP draft: pass, 2 of 3 (1 warning)\nSince the baseline: 1 better, 1 worse, 0 not comparable.\n\
+         better  key-cache: warn, now pass\nworse   key-default-size: pass, now warn\n"
+    );
+    std::fs::write(&file, "no report").expect("written");
+    doctor(&pair, &given).error(2);
+}
+
+#[test]
+fn each_end_has_its_own_credentials() {
+    let pair = pair();
+    let psk = pair.psk();
+    let run = |more: &[&str]| {
+        let url = [
+            "doctor",
+            &pair.alice().url,
+            "--peer",
+            &pair.bob().psk_url,
+            "--json",
+            "--timeout",
+            "60",
+        ];
+        run_with(
+            &pair,
+            &[&url[..], &["--connect-timeout", "60", "--only", "peer-same-key"], more].concat(),
+        )
+    };
+    let report = run(&["--peer-psk-file", psk.to_str().expect("UTF-8")]).json();
+    assert_eq!(result(&report, "peer-same-key"), "pass");
+    assert_eq!(run(&[]).status, Some(3), "with the first end's CA");
+    assert_eq!(
+        run_with(&pair, &["doctor", &pair.alice().url, "--peer-ca", "x"]).status,
+        Some(2)
+    );
+}
+
+#[test]
+fn a_watch_has_a_line_for_each_change() {
+    use std::io::{BufRead as _, BufReader};
+    let pair = pair();
+    let mut child = command(&["doctor", &pair.alice().url, "--watch", "0.1", "--json", "--ca"])
+        .arg(pair.ca())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut seen = |what: &str, good: bool| {
+        let line = lines.find(|line| {
+            let change: Value = serde_json::from_str(line.as_ref().expect("text")).expect("JSON");
+            change["what"] == what && change["good"] == good
+        });
+        line.expect("a line").expect("text")
+    };
+    assert!(seen("reachable", true).contains("TLS 1.3"));
+    assert!(seen("certificate", true).contains("days left"));
+    assert!(!has_long_hex(&seen("keys", true)));
+    pair.set_faults(&[Fault::Key500]);
+    assert!(seen("keys", false).contains("500"));
+    pair.set_faults(&[]);
+    seen("keys", true);
+    drop(pair);
+    seen("reachable", false);
+    signal(&child, "INT");
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
 }

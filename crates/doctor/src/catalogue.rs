@@ -145,6 +145,12 @@ macro_rules! checks {
             #[must_use]
             pub const fn as_str(self) -> &'static str { match self { $(Self::$name => $id,)* } }
 
+            /// The check of this name.
+            #[must_use]
+            pub fn of_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|id| id.as_str() == name)
+            }
+
             /// What it is about.
             #[must_use]
             pub const fn group(self) -> Group { match self { $(Self::$name => Group::$group,)* } }

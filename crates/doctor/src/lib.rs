@@ -19,6 +19,7 @@
 //! in no report: what is remembered of it is a salted hash, and counts of its bits and bytes, both for as long as the
 //! examination runs.
 
+mod baseline;
 mod catalogue;
 mod examine;
 mod profile;
@@ -26,10 +27,13 @@ mod recipes;
 mod render;
 mod report;
 mod statistics;
+mod watch;
 
+pub use baseline::{Baseline, Comparison};
 pub use catalogue::{Control, Group, Id, Level};
 pub use examine::{Examination, Progress, examine};
 pub use profile::Profile;
 pub use recipes::Recipe;
 pub use render::{check_lines, html, json, json_value, junit, shown, summary, summary_lines, text};
 pub use report::{Check, Keys, Outcome, Report, Sample, Verdict};
+pub use watch::{Change, Watch};

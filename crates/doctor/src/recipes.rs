@@ -32,6 +32,7 @@ const fn prose(server: &'static str, text: &'static str) -> Recipe {
 impl Id {
     /// How to repair it in nginx, stunnel, Flask or OpenSSL; empty where their configuration has no say in it.
     #[must_use]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     pub const fn recipes(self) -> &'static [Recipe] {
         match self {
             Self::Tls13 => {

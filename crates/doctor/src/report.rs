@@ -19,6 +19,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Pass, Self::Fail, Self::Warn, Self::Skip];
+
     /// `pass`, `fail`, `warn` or `skip`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -49,11 +49,18 @@ struct Style {
     versions: Versions,
     is_classic: bool,
     has_hint: bool,
-    gcm_only: bool,
-    no_dh: bool,
-    plain_only: bool,
     has_old_tls: bool,
-    has_null_suites: bool,
+    suites: Suites,
+}
+
+/// Which suites of TLS 1.2 there are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Suites {
+    Usual,
+    Gcm,
+    GcmPlainFirst,
+    Plain,
+    WithNull,
 }
 
 impl PskAcceptor {
@@ -120,26 +127,22 @@ impl Shared {
         // with the two bounds set here, openssl.cnf moves neither
         context.set_min_proto_version(Some(style.oldest()))?;
         context.set_max_proto_version(Some(style.newest()))?;
-        let suites = match &self.suites {
-            Some(suites) => suites,
-            None if style.no_dh => GCM_SUITES_PLAIN_FIRST,
-            None if style.plain_only => PLAIN_SUITES,
-            None if style.gcm_only => GCM_SUITES,
-            None => SUITES,
-        };
-        if style.has_old_tls || style.has_null_suites {
+        if style.has_old_tls || style.suites == Suites::WithNull {
             context.set_security_level(0);
         }
-        if style.has_null_suites {
-            context.set_cipher_list(&format!("{suites}:{NULL_SUITES}"))?;
-        } else {
-            context.set_cipher_list(suites)?;
+        match (&self.suites, style.suites) {
+            (Some(suites), _) => context.set_cipher_list(suites)?,
+            (None, Suites::Usual) => context.set_cipher_list(SUITES)?,
+            (None, Suites::Gcm) => context.set_cipher_list(GCM_SUITES)?,
+            (None, Suites::GcmPlainFirst) => context.set_cipher_list(GCM_SUITES_PLAIN_FIRST)?,
+            (None, Suites::Plain) => context.set_cipher_list(PLAIN_SUITES)?,
+            (None, Suites::WithNull) => context.set_cipher_list(&format!("{SUITES}:{NULL_SUITES}"))?,
         }
         let [best, without_ml_kem] = GROUPS;
         context
             .set_groups_list(best)
             .or_else(|_| context.set_groups_list(without_ml_kem))?;
-        if !style.no_dh {
+        if style.suites != Suites::GcmPlainFirst {
             set_dh_auto(&mut context)?;
         }
         if style.has_hint {
@@ -152,22 +155,20 @@ impl Shared {
 
 impl Style {
     fn of(switches: Snapshot) -> Self {
-        let gcm_only = switches.quirk(Quirk::PskGcmOnly);
-        let no_dh = switches.quirk(Quirk::PskNoDh);
-        let plain_only = switches.quirk(Quirk::NoForwardSecrecy);
+        let suites = match () {
+            () if switches.quirk(Quirk::PskNoDh) => Suites::GcmPlainFirst,
+            () if switches.quirk(Quirk::NoForwardSecrecy) => Suites::Plain,
+            () if switches.quirk(Quirk::PskGcmOnly) => Suites::Gcm,
+            () if switches.quirk(Quirk::NullSuites) => Suites::WithNull,
+            () => Suites::Usual,
+        };
+        let is_tls12 = matches!(suites, Suites::Gcm | Suites::Plain);
         Self {
-            versions: if gcm_only || plain_only {
-                Versions::Tls12
-            } else {
-                switches.versions()
-            },
-            is_classic: no_dh || switches.quirk(Quirk::ClassicPsk),
+            versions: if is_tls12 { Versions::Tls12 } else { switches.versions() },
+            is_classic: suites == Suites::GcmPlainFirst || switches.quirk(Quirk::ClassicPsk),
             has_hint: switches.quirk(Quirk::PskIdentityHint),
-            gcm_only,
-            no_dh,
-            plain_only,
             has_old_tls: switches.quirk(Quirk::OldTls),
-            has_null_suites: switches.quirk(Quirk::NullSuites),
+            suites,
         }
     }
 

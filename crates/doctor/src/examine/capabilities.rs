@@ -21,7 +21,7 @@ pub(super) fn run(session: &mut Session<'_>) {
     let reply = match session.ask(At::Here, "GET", TARGET, TARGET) {
         Ok(reply) => reply,
         Err(error) => {
-            session.broken_with(Id::CapabilitiesSchema, sentence(error.message()), error.hint());
+            session.broken_with(Id::CapabilitiesSchema, sentence(error.message()), &session.hint(&error));
             session.lose(Control::Capabilities, "There are no capabilities.");
             session.begins(&OF_MEMBERS);
             return;

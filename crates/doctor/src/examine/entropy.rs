@@ -21,7 +21,7 @@ pub(super) fn run(session: &mut Session<'_>) {
         Ok(read) => read,
         Err(error) => {
             session.skip(Id::CapabilitiesEntropyFlag, "GET /entropy was not answered.");
-            session.broken_with(Id::EntropyAvailable, sentence(error.message()), error.hint());
+            session.broken_with(Id::EntropyAvailable, sentence(error.message()), &session.hint(&error));
             return without_entropy(session, "GET /entropy was not answered (entropy-available).");
         }
     };

@@ -64,7 +64,7 @@ fn unknown_path(session: &mut Session<'_>) {
                 format!("The status is {status}."),
             );
         }
-        Err(error) => session.broken_with(Id::HttpUnknownPath, sentence(error.message()), error.hint()),
+        Err(error) => session.broken_with(Id::HttpUnknownPath, sentence(error.message()), &session.hint(&error)),
     }
 }
 

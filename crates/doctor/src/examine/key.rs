@@ -188,7 +188,7 @@ fn first_key(session: &mut Session<'_>, remote: &SystemId) -> Option<Key> {
             return None;
         }
         Err(NotAsked::Failed(error)) => {
-            session.broken_with(Id::KeyNew, sentence(error.message()), error.hint());
+            session.broken_with(Id::KeyNew, sentence(error.message()), &session.hint(&error));
             session.lose(Control::Key, format!("No key came: {}.", error.message()));
             session.skip(Id::CapabilitiesKeyFlag, "GET /key was not answered.");
             return None;
@@ -213,7 +213,7 @@ fn first_key(session: &mut Session<'_>, remote: &SystemId) -> Option<Key> {
             session.broken_with(
                 Id::KeyNew,
                 error.map(|error| sentence(error.message())).unwrap_or_default(),
-                error.map(Error::hint).unwrap_or_default(),
+                &error.map(|error| session.hint(error)).unwrap_or_default(),
             );
         }
         return None;
@@ -533,7 +533,9 @@ fn unknown(session: &mut Session<'_>, remote: &SystemId) {
     let mut random = [0; 16];
     if rand_bytes(&mut random).is_err() {
         let why = "There are no random numbers for a keyId.";
-        OF_UNKNOWN.iter().for_each(|id| session.skip(*id, why));
+        for id in OF_UNKNOWN {
+            session.skip(id, why);
+        }
         return;
     }
     let unknown = base16ct::lower::encode_string(&random);
@@ -564,7 +566,9 @@ fn unknown(session: &mut Session<'_>, remote: &SystemId) {
     }
     if !lost.is_empty() {
         let why = sentence(&lost.join("; "));
-        OF_UNKNOWN.iter().for_each(|id| session.skip(*id, why.as_str()));
+        for id in OF_UNKNOWN {
+            session.skip(id, why.as_str());
+        }
         return;
     }
     session.pass(Id::KeyUnknown, "Unknown and malformed keyIds are refused.");

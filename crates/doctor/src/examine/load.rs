@@ -319,12 +319,14 @@ fn limit(session: &Session<'_>, error: &Error, sent: bool) -> String {
     let seconds = |end: Instant| end.saturating_duration_since(Instant::now()).as_secs_f64().ceil();
     match (error.code(), sent) {
         (ErrorCode::TimedOut, false) => format!(
-            "no connection within {} s, the time that this client allows (connect_timeout)",
-            seconds(deadlines.connect_deadline)
+            "no connection within {} s, the time that this client allows ({})",
+            seconds(deadlines.connect_deadline),
+            session.option("connect_timeout")
         ),
         (ErrorCode::TimedOut, true) => format!(
-            "no reply within {} s, the time that this client allows (timeout)",
-            seconds(deadlines.deadline)
+            "no reply within {} s, the time that this client allows ({})",
+            seconds(deadlines.deadline),
+            session.option("timeout")
         ),
         (ErrorCode::ConnectFailed, _) => "the connection was refused".into(),
         (ErrorCode::TlsFailed, _) => "the connection was closed during the TLS handshake".into(),

@@ -120,7 +120,7 @@ pub(super) fn judge_schema<T>(
     fine: &'static str,
 ) {
     if let Some(error) = read.other_error() {
-        session.broken_with(id, sentence(error.message()), error.hint());
+        session.broken_with(id, sentence(error.message()), &session.hint(error));
     } else {
         session.judge(id, errors.is_empty(), fine, sentence(&told(errors)));
     }

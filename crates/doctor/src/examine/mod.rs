@@ -13,6 +13,7 @@ mod session;
 mod suites;
 mod tls;
 
+use skip_client::error::{Canonical, Spelling};
 use skip_client::{CancelToken, Probe, SystemId};
 
 use crate::catalogue::{Control, Group, Id};
@@ -40,6 +41,8 @@ pub struct Examination<'a> {
     pub cancel: CancelToken,
     /// Asked in the calling thread at least every 100 ms; `true` ends it.
     pub interrupted: Option<&'a dyn Fn() -> bool>,
+    /// How remedies name the options of the client.
+    pub spelling: &'a dyn Spelling,
 }
 
 impl Examination<'_> {
@@ -58,6 +61,7 @@ impl Examination<'_> {
             budget: Self::BUDGET,
             cancel: CancelToken::new(),
             interrupted: None,
+            spelling: &Canonical,
         }
     }
 
@@ -107,12 +111,12 @@ pub fn examine(examination: &Examination<'_>, progress: &mut dyn FnMut(Progress<
         if examination.peer.is_some() {
             peer::connect(&mut session);
         }
-        if !session.is_down {
-            behind_tls(&mut session);
-        } else {
+        if session.is_down {
             // one cause, said once
             let why = session.why_not(Control::Service).unwrap_or_default();
             session.skip_all(&why);
+        } else {
+            behind_tls(&mut session);
         }
     }
     session.end()

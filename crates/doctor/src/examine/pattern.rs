@@ -55,7 +55,7 @@ pub(super) fn run(session: &mut Session<'_>, remote: &SystemId) {
         match control {
             Ok(200) => served.push(format!("{pattern:?}")),
             Ok(other) => {
-                why = format!("An id that the entry {pattern:?} matches is not served either (status {other}).")
+                why = format!("An id that the entry {pattern:?} matches is not served either (status {other}).");
             }
             Err(reason) => why = reason,
         }

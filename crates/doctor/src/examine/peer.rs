@@ -43,7 +43,7 @@ pub(super) fn connect(session: &mut Session<'_>) {
             capabilities::of_peer(session);
         }
         Err(error) => {
-            session.broken_with(Id::PeerConnect, sentence(error.message()), error.hint());
+            session.broken_with(Id::PeerConnect, sentence(error.message()), &session.hint(&error));
             let why = "There is no connection to the peer (peer-connect).";
             session.lose(Control::Peer, why);
             session.lose(Control::KeyById, why);
@@ -228,21 +228,19 @@ fn wrong_remote(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
 
 /// A remote of the peer's list that is not this Key Provider.
 fn another_remote(session: &Session<'_>, here: &SystemId) -> Option<SystemId> {
-    let listed = session
+    let mut listed = session
         .peer_capabilities
         .iter()
         .flat_map(Capabilities::remote_system_ids);
-    listed
-        .filter_map(|entry| {
-            let id = SystemId::new(entry).ok()?;
-            let plain = if id.is_pattern() {
-                SystemId::new(&pattern::instance(entry)?).ok()?
-            } else {
-                id
-            };
-            (plain.as_str() != here.as_str()).then_some(plain)
-        })
-        .next()
+    listed.find_map(|entry| {
+        let id = SystemId::new(entry).ok()?;
+        let plain = if id.is_pattern() {
+            SystemId::new(&pattern::instance(entry)?).ok()?
+        } else {
+            id
+        };
+        (plain.as_str() != here.as_str()).then_some(plain)
+    })
 }
 
 fn case(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {

@@ -300,6 +300,16 @@ impl<'a> Session<'a> {
         &self.examination.cancel
     }
 
+    /// What helps against an error, in the names of the front end.
+    pub fn hint(&self, error: &Error) -> String {
+        error.hint_in(self.examination.spelling)
+    }
+
+    /// An option of the client, in the spelling of the front end.
+    pub fn option(&self, name: &str) -> String {
+        self.examination.spelling.name(name)
+    }
+
     /// Whether it has to end. Asks the caller, so that an interruption between requests counts too.
     pub fn is_stopped(&self) -> bool {
         if self.examination.interrupted.is_some_and(|ask| ask()) {

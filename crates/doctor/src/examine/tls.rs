@@ -84,7 +84,7 @@ fn connect(session: &mut Session<'_>) -> Option<(ConnectionInfo, Vec<Vec<u8>>)> 
             Some((info, connection.certificates()))
         }
         Err(error) => {
-            session.broken_with(Id::Connect, sentence(error.message()), error.hint());
+            session.broken_with(Id::Connect, sentence(error.message()), &session.hint(&error));
             None
         }
     }
