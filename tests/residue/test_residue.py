@@ -4,8 +4,10 @@ A client process does a step and waits; its memory is searched for pieces of the
 a later request over the same connection proves it. The positive control: while the client holds the key, it is found.
 """
 
+import functools
 import http.server
 import json
+import os
 import secrets
 import socketserver
 import ssl
@@ -22,6 +24,9 @@ import pytest
 from memory import pieces, search
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+# how what is tested was built
+PROFILE = os.environ.get("PROFILE", "quick")
 KEY_ID = "00112233445566778899aabbccddeeff"
 
 
@@ -216,6 +221,9 @@ SETTINGS: dict[str, Callable[[Path], Setting]] = {
 
 LANGUAGES = {
     "rust": lambda: [str(rust_target())],
+    "tokio": lambda: [str(rust_target()), "--tokio"],
+    "c": lambda: [str(c_target())],
+    "go": lambda: [str(go_target())],
     "python": lambda: [sys.executable, str(HERE / "target.py")],
     "asyncio": lambda: [sys.executable, str(HERE / "target.py"), "--asyncio"],
 }
@@ -223,13 +231,39 @@ LANGUAGES = {
 
 def rust_target() -> Path:
     """The built client; `make test-residue` builds it."""
-    metadata = subprocess.run(
-        ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"],
-        cwd=HERE,
-        check=True,
-        capture_output=True,
-    ).stdout
-    return Path(json.loads(metadata)["target_directory"]) / "release" / "residue-target"
+    return built() / "residue-target"
+
+
+@functools.cache
+def built() -> Path:
+    """The folder of what was built with this profile."""
+    command = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
+    metadata = subprocess.run(command, cwd=HERE, check=True, capture_output=True).stdout
+    return Path(json.loads(metadata)["target_directory"]) / ("debug" if PROFILE == "dev" else PROFILE)
+
+
+def c_target() -> Path:
+    """The program of the tests of the C library, which has the same steps."""
+    source = ROOT / "bindings/c/tests/target.c"
+    out = built() / "residue-target-c"
+    command = ["sh", "-euc", 'cc "$1" -o "$2" $(pkg-config --cflags --libs skip-client-static) -pthread', "sh"]
+    subprocess.run([*command, str(source), str(out)], check=True, env=with_library(), timeout=600)
+    return out
+
+
+def go_target() -> Path:
+    """The same over the Go package."""
+    out = built() / "residue-target-go"
+    subprocess.run(["go", "build", "-o", str(out), "."], cwd=HERE / "go", check=True, env=with_library(), timeout=600)
+    return out
+
+
+@functools.cache
+def with_library() -> dict[str, str]:
+    """An environment in which pkg-config finds the C library, built as the others are."""
+    folder = built() / "c"
+    subprocess.run([ROOT / "scripts/c", "install", folder, "--profile", PROFILE], cwd=ROOT, check=True, timeout=1800)
+    return os.environ | {"PKG_CONFIG_PATH": str(folder / "lib/pkgconfig"), "CGO_ENABLED": "1"}
 
 
 class Target:
@@ -254,7 +288,8 @@ class Target:
 
     def _answer(self) -> str:
         assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
+        # that of the C library says more than one word
+        return self.process.stdout.readline().strip().partition(" ")[0]
 
 
 # rows of the table: language, stack, case, copies while the key was held, copies afterwards

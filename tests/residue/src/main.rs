@@ -1,17 +1,25 @@
 //! A client that does one step for each line on stdin and waits while somebody looks through its memory.
 //!
-//! `residue-target URL --ca FILE [--cert FILE --key FILE]` or `residue-target URL --psk FILE`.
+//! `residue-target URL --ca FILE [--cert FILE --key FILE]` or `residue-target URL --psk FILE`; with `--tokio`, by `AsyncClient`.
 
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
 use std::time::Duration;
 
-use skip_client::{BitLength, Client, Entropy, Key, KeyId, Psk, SystemId};
+use skip_client::{AsyncClient, BitLength, Client, Entropy, Key, KeyId, Psk, SystemId};
+use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let mut client = Some(client(&arguments)?);
+    let (flags, arguments): (Vec<String>, _) = std::env::args().partition(|argument| argument == "--tokio");
+    let mut client = Some(if flags.is_empty() {
+        Kp::Blocking(client(&arguments)?)
+    } else {
+        Kp::Tokio(
+            client(&arguments)?.into(),
+            tokio::runtime::Builder::new_current_thread().build()?,
+        )
+    });
     let remote: SystemId = "Bob".parse()?;
     let mut key: Option<Key> = None;
     let mut entropy: Option<Entropy> = None;
@@ -20,16 +28,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let line = line?;
         let mut words = line.split(' ');
         let result = match (words.next().unwrap_or_default(), &client) {
-            ("new_key", Some(kp)) => {
-                let call = kp.call().size(BitLength::DEFAULT);
-                call.new_key(&remote).map(|fresh| key = Some(fresh))
-            }
+            ("new_key", Some(kp)) => kp.new_key(&remote).map(|fresh| key = Some(fresh)),
             ("key_by_id", Some(kp)) => {
                 let id = KeyId::new(words.next().unwrap_or_default())?;
                 kp.key_by_id(&id, &remote).map(|same| key = Some(same))
             }
-            ("entropy", Some(kp)) => kp.entropy(None).map(|random| entropy = Some(random)),
-            ("capabilities", Some(kp)) => kp.refresh_capabilities().map(drop),
+            ("entropy", Some(kp)) => kp.entropy().map(|random| entropy = Some(random)),
+            ("capabilities", Some(kp)) => kp.refresh_capabilities(),
             ("drop", _) => {
                 drop((key.take(), entropy.take()));
                 Ok(())
@@ -46,6 +51,42 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+enum Kp {
+    Blocking(Client),
+    Tokio(AsyncClient, Runtime),
+}
+
+impl Kp {
+    fn new_key(&self, remote: &SystemId) -> skip_client::Result<Key> {
+        match self {
+            Self::Blocking(kp) => kp.call().size(BitLength::DEFAULT).new_key(remote),
+            Self::Tokio(kp, runtime) => runtime.block_on(kp.call().size(BitLength::DEFAULT).new_key(remote)),
+        }
+    }
+
+    fn key_by_id(&self, id: &KeyId, remote: &SystemId) -> skip_client::Result<Key> {
+        match self {
+            Self::Blocking(kp) => kp.key_by_id(id, remote),
+            Self::Tokio(kp, runtime) => runtime.block_on(kp.key_by_id(id, remote)),
+        }
+    }
+
+    fn entropy(&self) -> skip_client::Result<Entropy> {
+        match self {
+            Self::Blocking(kp) => kp.entropy(None),
+            Self::Tokio(kp, runtime) => runtime.block_on(kp.entropy(None)),
+        }
+    }
+
+    fn refresh_capabilities(&self) -> skip_client::Result<()> {
+        match self {
+            Self::Blocking(kp) => kp.refresh_capabilities(),
+            Self::Tokio(kp, runtime) => runtime.block_on(kp.refresh_capabilities()),
+        }
+        .map(drop)
+    }
 }
 
 fn client(arguments: &[String]) -> Result<Client, Box<dyn Error>> {

@@ -1,0 +1,7 @@
+module example.invalid/residue
+
+go 1.24
+
+require github.com/skip-client/skip-client/bindings/go v0.0.0
+
+replace github.com/skip-client/skip-client/bindings/go => ../../../bindings/go
