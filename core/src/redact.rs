@@ -1,29 +1,93 @@
 //! Hides what could be a key in a text that somebody else wrote.
 
-/// A run of so many characters could be a key in hexadecimal or base64.
+/// So many characters could be a key in hexadecimal or base64.
 const RUN: usize = 16;
+/// So many bytes written as `\xad` or `%ad` could be a piece of a key.
+const ESCAPES: usize = 4;
+/// The groups of one key are at most so far apart: `"ad", "22"`.
+const GAP: usize = 4;
+/// The same for escapes, between which the key's printable bytes stand as they are.
+const ESCAPE_GAP: usize = 12;
 
 /// What stands in the place of what is hidden.
 pub(crate) const HIDDEN: &str = "[redacted]";
 
-/// Replaces each run of 16 or more characters of `[0-9A-Za-z+/=_-]` by `[redacted]`.
+/// Replaces what could be a key by `[redacted]`: 16 or more characters of `[0-9A-Za-z+/=_-]`, in one run or in groups that look like data,
+/// and bytes written as escapes. Words and single numbers are left, rows of numbers are not.
 pub(crate) fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (run, after) = split_run(rest, could_be_key);
-        let (other, after) = split_run(after, |byte| !could_be_key(byte));
-        out.push_str(if run.len() >= RUN { HIDDEN } else { run });
-        out.push_str(other);
-        rest = after;
+    let mut shown = 0;
+    let mut hide = |row: &Row| {
+        if row.weight >= RUN || row.escapes >= ESCAPES {
+            out.push_str(&text[shown..row.start]);
+            out.push_str(HIDDEN);
+            shown = row.end;
+        }
+    };
+    let mut row = Row::default();
+    let mut at = 0;
+    while let Some(run) = Run::next(text, at) {
+        at = run.end;
+        let gap = if row.escapes > 0 { ESCAPE_GAP } else { GAP };
+        let is_far = run.start - row.end > gap;
+        if run.weight == 0 && (is_far || row.escapes == 0) || run.weight > 0 && is_far {
+            hide(&row);
+            row = Row::default();
+        }
+        if run.weight > 0 {
+            if row.weight == 0 {
+                row.start = run.start;
+            }
+            row.end = run.end;
+            row.weight += run.weight;
+            row.escapes += usize::from(run.is_escape);
+        }
     }
-    out
+    hide(&row);
+    out + &text[shown..]
 }
 
-/// The bytes at the beginning for which this holds, and the rest; ASCII bytes only can make the difference.
-fn split_run(text: &str, belongs: impl Fn(u8) -> bool) -> (&str, &str) {
-    let run = text.bytes().take_while(|byte| belongs(*byte)).count();
-    text.split_at_checked(run).unwrap_or((text, ""))
+/// Groups that may be one key.
+#[derive(Default)]
+struct Row {
+    start: usize,
+    end: usize,
+    weight: usize,
+    escapes: usize,
+}
+
+/// Characters that could be of a key, and what is before and after them could not.
+struct Run {
+    start: usize,
+    end: usize,
+    /// How many characters of a key it could be: none for a word.
+    weight: usize,
+    is_escape: bool,
+}
+
+impl Run {
+    /// The next run from a place on.
+    fn next(text: &str, from: usize) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let start = from + bytes[from..].iter().position(|b| could_be_key(*b))?;
+        let length = bytes[start..].iter().take_while(|b| could_be_key(**b)).count();
+        let run = &bytes[start..start + length];
+        let digits = run.strip_prefix(b"x").or(run.strip_prefix(b"u")).unwrap_or(run);
+        let is_escape = start > 0
+            && matches!(bytes[start - 1], b'\\' | b'%')
+            && digits.iter().take_while(|b| b.is_ascii_hexdigit()).count() >= 2;
+        let is_data = is_escape
+            || length >= RUN
+            || digits.iter().all(u8::is_ascii_hexdigit)
+            || run.iter().any(|b| b.is_ascii_digit() || b"+/=".contains(b));
+        Some(Self {
+            start,
+            end: start + length,
+            // a small byte in a list of decimal numbers has one digit
+            weight: if is_data { length.max(2) } else { 0 },
+            is_escape,
+        })
+    }
 }
 
 /// The name of a member that nobody knows, made fit for a path: printable, at most 40 characters, and without anything that could
@@ -61,7 +125,9 @@ pub(crate) fn could_be_key(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{redact, redact_name};
+    use proptest::prelude::*;
+
+    use super::{HIDDEN, redact, redact_name};
 
     #[test]
     fn names_that_could_hold_a_piece_of_a_key_are_hidden() {
@@ -83,8 +149,74 @@ mod tests {
             ("key 0123456789abcdef here", "key [redacted] here"),
             ("0123456789abcde", "0123456789abcde"),
             ("ümlaut ad229dfb8a276e74+/==", "ümlaut [redacted]"),
+            ("size must be 128, 192 or 256", "size must be 128, 192 or 256"),
+            (
+                "keyId and remoteSystemID do not fit: 404 at 10.1.2.3",
+                "keyId and remoteSystemID do not fit: 404 at 10.1.2.3",
+            ),
+            ("add a bad face", "add a bad face"),
+            ("no KP K%C3%B6ln", "no KP K%C3%B6ln"),
+            ("before ad 22 9d fb 8a 27 6e 74 after", "before [redacted] after"),
         ] {
             assert_eq!(redact(text), expected);
+        }
+    }
+
+    /// How people and programs write 16 or more bytes.
+    fn written(key: &[u8]) -> Vec<String> {
+        let each = |form: fn(&u8) -> String, between: &str| key.iter().map(form).collect::<Vec<_>>().join(between);
+        let hex = each(|b| format!("{b:02x}"), "");
+        let groups = |n: usize, between: &str| {
+            hex.as_bytes()
+                .chunks(n)
+                .map(|group| String::from_utf8_lossy(group))
+                .collect::<Vec<_>>()
+                .join(between)
+        };
+        let escaped = |b: &u8| match b {
+            b' '..=b'~' if *b != b'\\' && *b != b'%' => char::from(*b).to_string(),
+            _ => format!("\\x{b:02x}"),
+        };
+        vec![
+            hex.to_uppercase(),
+            groups(2, " "),
+            groups(2, ":"),
+            groups(2, ", "),
+            groups(4, " "),
+            groups(8, " "),
+            groups(8, "-"),
+            groups(16, "\n"),
+            each(u8::to_string, ", "),
+            each(u8::to_string, " "),
+            each(|b| format!("0x{b:02X}"), ", "),
+            each(|b| format!("\"{b:02x}\""), ", "),
+            each(|b| format!("\\x{b:02x}"), ""),
+            each(|b| format!("\\{b:03o}"), ""),
+            each(|b| format!("%{b:02X}"), ""),
+            each(escaped, ""),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_piece_of_a_key_is_left_however_it_is_written(key in prop::collection::vec(any::<u8>(), 16..64)) {
+            // what is printable has escapes between, as random bytes do
+            let is_binary = key.chunks(4).all(|bytes| bytes.iter().any(|b| !b.is_ascii_graphic()));
+            let forms = written(&key);
+            let last = forms.len() - usize::from(!is_binary);
+            for form in &forms[..last] {
+                let text = format!("the key is: <{form}>, and so on");
+                let shown = redact(&text);
+                let hidden = text.len() - form.len() + HIDDEN.len();
+                // a quote or escape sign at the ends may stay, or a few printable bytes
+                prop_assert!(shown.contains(HIDDEN) && shown.len() <= hidden + 12, "{} bytes written in {} shown in {}", key.len(), form.len(), shown.len());
+            }
+        }
+
+        #[test]
+        fn any_text_comes_out_without_long_runs(text in "\\PC{0,80}") {
+            let shown = redact(&text).replace(HIDDEN, "");
+            prop_assert!(!shown.as_bytes().split(|b| !super::could_be_key(*b)).any(|run| run.len() >= super::RUN));
         }
     }
 }

@@ -136,8 +136,8 @@ impl Error {
         self.0.status
     }
 
-    /// What the KP wrote beside a status other than 200: printable text of at most 512 bytes, in which each run of 16 or more
-    /// characters that could be a key is replaced by `[redacted]`.
+    /// What the KP wrote beside a status other than 200: printable text of at most 512 bytes, in which 16 or more characters that could
+    /// be a key, in one run, in groups, as numbers or as escapes, are replaced by `[redacted]`.
     ///
     /// It is kept apart from the message because it is not ours: show it to a person, do not log it.
     #[must_use]
