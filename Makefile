@@ -18,9 +18,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(PROFILE)
 WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src crates/*/src python -type f \
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
-NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* \
-	node/lib/*.ts node/lib/internal/* node/src/* node/bindgen/src/* core/src/*.rs core/src/schema/* \
-	examples/validator-page/*)
+NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* examples/validator-page/*) \
+	$(shell find core/src node/lib node/src node/bindgen/src -type f ! -path 'node/lib/generated/*')
 PYTHON_CODE := $(wildcard python examples/python tests/residue tests/gateways tests/fuzz/*.py bench scripts bindings/tests bindings/c/tests docs/site/*.py)
 
 help: ## this list
@@ -158,6 +157,12 @@ $(VENV)/docs: $(VENV)/tools scripts/requirements-docs.txt
 docs/site/node_modules/installed: docs/site/package.json docs/site/package-lock.json
 	@scripts/need node
 	cd docs/site && npm ci --silent
+	@touch $@
+
+# other people's tools, in which the tests use the package
+node/test/ecosystem/node_modules/installed: node/test/ecosystem/package.json node/test/ecosystem/package-lock.json
+	@scripts/need node
+	cd node/test/ecosystem && npm ci --silent
 	@touch $@
 
 node/node_modules/installed: node/package.json node/package-lock.json

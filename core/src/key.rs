@@ -23,13 +23,20 @@ pub struct Key {
 }
 
 impl Key {
-    pub(crate) fn new(key_id: KeyId, secret: Secret, warnings: Vec<Problem>) -> Self {
+    /// A key from its parts, for tests that need no Key Provider and for bindings that hold the bytes themselves.
+    #[must_use]
+    pub fn new(key_id: KeyId, secret: Secret) -> Self {
         Self {
             id: key_id,
             secret,
             fingerprint: None,
-            warnings,
+            warnings: Vec::new(),
         }
+    }
+
+    pub(crate) fn with_warnings(mut self, warnings: Vec<Problem>) -> Self {
+        self.warnings = warnings;
+        self
     }
 
     /// The keyId, in the spelling of the KP for a fresh key and of the caller for a key asked for by keyId.

@@ -98,7 +98,7 @@ pub(crate) fn read_key(request: &Request, reply: &Reply<'_>) -> Result<Key> {
     };
     let secret = decode(message.key, "key")?;
     check_key_size(request.bits(), secret.len())?;
-    Ok(Key::new(key_id, secret, flag(problems, reply.foreign)))
+    Ok(Key::new(key_id, secret).with_warnings(flag(problems, reply.foreign)))
 }
 
 pub(crate) fn read_entropy(request: &Request, reply: &Reply<'_>) -> Result<Entropy> {

@@ -3,9 +3,8 @@ import type { ErrorCode } from "./generated/codes.js";
 export { type ErrorCode, errorCodes } from "./generated/codes.js";
 
 /**
- * What to ask next so that both encryptors end with the same key: the request again as it was, a new key, or
- * nothing until
- * something was put right.
+ * What to ask next so that both encryptors end with the same key: the same request again, a new key, or nothing until
+ * something was changed.
  */
 export type Advice = "same_request" | "new_key" | "no";
 
@@ -20,10 +19,10 @@ export interface ErrorParts {
 }
 
 /**
- * A wrong argument, a Key Provider that refused, or a reply that is wrong. A message that is invalid is no error: the
- * validators return its problems.
+ * A wrong argument, a failed connection, a Key Provider that refused, or a wrong reply. An invalid message is not an error:
+ * the validators return its problems.
  *
- * Neither the message nor what a log shows of the error has a body, a key or a random string.
+ * Neither the message nor what a log shows of the error contains a body, a key or a random string.
  */
 export class SkipError extends Error {
   override readonly name = "SkipError";
@@ -47,9 +46,8 @@ export class SkipError extends Error {
   }
 
   /**
-   * What the Key Provider wrote beside a status other than 200: printable text of at most 512 bytes, in which
-   * what could be
-   * a key is replaced by `[redacted]`. It is not ours: show it to a person, do not log it.
+   * What the Key Provider wrote with a status other than 200: printable text of at most 512 bytes, in which anything that
+   * could be a key is replaced by `[redacted]`. Show it to a person, do not log it.
    */
   get providerText(): string | undefined {
     return this.#providerText;
@@ -59,13 +57,4 @@ export class SkipError extends Error {
 /** An argument breaks a rule. Never pass a secret here. */
 export function invalidArgument(field: string, rule: string, hint: string): SkipError {
   return new SkipError({ code: "invalid_argument", message: `${field}: ${rule}`, hint, advice: "no" });
-}
-
-/** Calls the core. What it throws is the parts of an error as JSON text. */
-export function attempt<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (thrown) {
-    throw typeof thrown === "string" ? new SkipError(JSON.parse(thrown) as ErrorParts) : thrown;
-  }
 }

@@ -1,54 +1,54 @@
-import { attempt, invalidArgument } from "./errors.js";
-import { place, string } from "./internal/input.js";
-import { buffer, core, USUAL } from "./internal/wasm.js";
+import { invalidArgument, SkipError } from "./errors.js";
+import { bytesOf, flag, knownOptions, place, string } from "./internal/input.js";
+import { buffer, core, run, USUAL } from "./internal/wasm.js";
 import { Entropy, Key } from "./secrets.js";
 import type { Problem } from "./validate.js";
 
 /**
- * What to ask a Key Provider (draft, Table 2). `lenient` lets known deviations of real Key Providers pass in the
- * reply.
+ * What to ask a Key Provider (draft, Table 2). `lenient` accepts known deviations of real Key Providers in the reply.
  */
 export type RequestOptions =
   | { kind: "capabilities"; lenient?: boolean | undefined }
-  /**
-   * A fresh key, shared with the Key Provider `remote`, of `size` bits (a multiple of 8 from 8 to 65536) or its
-   * default.
-   */
+  /** A fresh key, shared with the Key Provider `remote`, of `size` bits (a multiple of 8 from 8 to 65536) or its default. */
   | { kind: "newKey"; remote: string; size?: number | undefined; lenient?: boolean | undefined }
   /** The key that the Key Provider `remote` gave out under `keyId`. */
   | { kind: "keyById"; keyId: string; remote: string; lenient?: boolean | undefined }
-  /** Random bytes with `bits` bits of entropy or more (a multiple of 8 from 8 to 65536), or the default. */
+  /** Random bytes with at least `bits` bits of entropy (a multiple of 8 from 8 to 65536), or the default. */
   | { kind: "entropy"; bits?: number | undefined; lenient?: boolean | undefined };
 
+/** Options without misspelled members: a generic parameter alone would let them pass. */
+export type Exact<Options extends RequestOptions> = Options &
+  Record<Exclude<keyof Options, keyof Extract<RequestOptions, { kind: Options["kind"] }>>, never>;
+
 /**
- * One request, to be sent by a transport of your own, **once**: a GET makes a key or uses one up here, so it is never
- * repeated, redirected or cached.
+ * One request, to be sent by a transport of your own, **once**: a GET makes a key or uses one up, so it is never repeated,
+ * redirected or cached.
  */
 export type SkipRequest<Options extends RequestOptions = RequestOptions> = Readonly<Options> & {
   readonly method: "GET";
-  /** Path and query, percent-encoded, to be put directly behind the Key Provider's URL. */
+  /** Path and query, percent-encoded, to be appended to the Key Provider's URL. */
   readonly target: string;
   /** The headers to send. */
   readonly headers: Readonly<Record<string, string>>;
 };
 
-/** What a Key Provider says of itself (draft 4.1). */
+/** What a Key Provider offers (draft 4.1). */
 export interface Capabilities {
   /** The id of the Key Provider (draft 4.1.1). */
   localSystemId: string;
-  /** Ids, or patterns of ids, of those that share keys with it (draft 4.1.2): see `matchesRemote`. */
+  /** Ids, or patterns of ids, of the Key Providers that share keys with it (draft 4.1.2): see `matchesRemote`. */
   remoteSystemIds: string[];
-  /** How it makes and synchronises keys, in its own words. */
+  /** How it makes and synchronises keys, as it describes it. */
   algorithm: string;
   /** Whether it offers `GET /key`. */
   supportsKey: boolean;
   /** Whether it offers `GET /entropy`. */
   supportsEntropy: boolean;
-  /** What is odd in the reply though it is valid. */
+  /** What is unusual in the reply although it is valid. */
   warnings: Problem[];
 }
 
-/** What is read from the reply to a request. */
+/** The result of a request. */
 export type Answer<Options extends RequestOptions> = Options extends { kind: "capabilities" }
   ? Capabilities
   : Options extends { kind: "entropy" }
@@ -65,104 +65,108 @@ export type ReplyHeaders =
  *
  * @throws {SkipError} `invalid_argument` when an argument breaks a rule of the draft, or is not known.
  */
-export function buildRequest<const Options extends RequestOptions>(options: Options): SkipRequest<Options> {
-  const known = FIELDS[options?.kind];
-  if (known === undefined) {
-    throw invalidArgument("kind", "must be capabilities, newKey, keyById or entropy", "name one request of the draft");
-  }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw invalidArgument(name, "is not known here", `give ${known.join(", ")}`);
-  }
-  const target = withExchange(options, (exchange) => exchange.target());
+export function buildRequest<const Options extends RequestOptions>(options: Exact<Options>): SkipRequest<Options> {
+  const target = targetOf(options);
   const added = { method: "GET", target, headers: HEADERS } as const;
-  return Object.freeze(Object.assign({ ...options }, added));
+  return Object.freeze(Object.assign({ ...(options as Options) }, added));
 }
 
-const FIELDS: Record<string, readonly string[] | undefined> = {
+const KINDS = ["capabilities", "newKey", "keyById", "entropy"] as const;
+
+const FIELDS = {
   capabilities: ["kind", "lenient"],
   newKey: ["kind", "remote", "size", "lenient"],
   keyById: ["kind", "keyId", "remote", "lenient"],
   entropy: ["kind", "bits", "lenient"],
-};
+} as const;
 
-const HEADERS = Object.freeze({ accept: "application/json", "cache-control": "no-store" });
+const HEADERS = /* @__PURE__ */ Object.freeze({ accept: "application/json", "cache-control": "no-store" });
 
 /**
- * Reads the reply to a request. Give the body as bytes, and wipe them afterwards: what was a string cannot be
- * wiped. No SKIP
- * reply has more than 64 KiB of body; stop receiving there.
+ * Reads the reply to a request. Give the body as bytes, and wipe them afterwards: a string cannot be wiped. No SKIP reply has
+ * more than 64 KiB of body; stop receiving there.
  *
- * @throws {SkipError} For a status other than 200 what it stands for; for a 200 `malformed_response`,
- * `key_id_mismatch`,
- * `size_mismatch` or `weak_key`. The key, if there was one, is wiped.
+ * @throws {SkipError} For a status other than 200 the error that the status stands for; for a 200 `malformed_response`,
+ * `response_too_large`, `key_id_mismatch`, `size_mismatch` or `weak_key`. The key, if there was one, is wiped.
  */
-export function parseResponse<Options extends RequestOptions>(
+export function parseResponse<const Options extends RequestOptions>(
   request: Options,
   status: number,
   headers: ReplyHeaders,
   body: string | Uint8Array | ArrayBuffer,
 ): Answer<Options> {
+  const call = argumentsOf(request, [...fieldsOf(request), "method", "target", "headers"]);
   if (!Number.isInteger(status) || status < 0 || status > 65_535) {
     throw invalidArgument("status", "must be an HTTP status", "for example 200");
   }
-  if (typeof body !== "string" && !ArrayBuffer.isView(body) && !(body instanceof ArrayBuffer)) {
-    throw invalidArgument("body", "must be text or bytes", "pass the body as it was received");
+  const [kind, texts, lenient] = call;
+  texts.push(header(headers, "content-type"), header(headers, "content-encoding"));
+  const size = typeof body === "string" ? body.length : bytesOf(body)?.length;
+  if (size === undefined) {
+    throw invalidArgument("body", "must be text or bytes", "pass the body as it was received; await it first");
   }
-  const [type, encoding] = [header(headers, "content-type"), header(headers, "content-encoding")];
-  const answer = withExchange(request, (exchange) => {
+  if (size > USUAL) throw tooLarge(status);
+  return run(() => {
     const [reserved, length] = place(body);
-    return JSON.parse(exchange.parse(status, type, encoding, reserved, length));
-  });
-  if (request.kind === "capabilities") return answer;
-  const { bytes: length, ...parts } = answer;
-  const bytes = buffer().slice(0, length);
-  core.wipe(USUAL, length);
-  return (request.kind === "entropy" ? new Entropy(bytes, parts) : new Key(bytes, parts)) as Answer<Options>;
-}
-
-/** The core's request lives for one call, so that nobody has to free it. */
-function withExchange<T>(options: RequestOptions, use: (exchange: core.Exchange) => T): T {
-  return attempt(() => {
-    const exchange = exchangeOf(options);
-    try {
-      return use(exchange);
-    } finally {
-      exchange.free();
-    }
+    const answer = JSON.parse(core.parse_reply(kind, texts, lenient, status, reserved, length));
+    if (kind === 0) return answer;
+    const { bytes: secret, ...parts } = answer;
+    const bytes = buffer().slice(0, secret);
+    core.wipe(USUAL, secret);
+    return kind === 3 ? new Entropy(bytes, parts) : new Key(bytes, parts);
   });
 }
 
-function exchangeOf(options: RequestOptions): core.Exchange {
-  const { lenient = false } = options;
-  if (typeof lenient !== "boolean") throw invalidArgument("lenient", "must be true or false", "false is the default");
-  switch (options.kind) {
-    case "capabilities":
-      return core.Exchange.capabilities(lenient);
-    case "newKey":
-      return core.Exchange.new_key(string("remote", options.remote), digits("size", options.size), lenient);
-    case "keyById":
-      return core.Exchange.key_by_id(string("keyId", options.keyId), string("remote", options.remote), lenient);
-    case "entropy":
-      return core.Exchange.entropy(digits("bits", options.bits), lenient);
-    default:
-      throw invalidArgument("request", "is not what buildRequest returns", "keep the request for its reply");
-  }
+function tooLarge(status: number): SkipError {
+  return new SkipError({
+    code: "response_too_large",
+    message: "the reply is larger than the 64 KiB of any SKIP message",
+    hint: "this may not be a SKIP key provider: check the URL",
+    advice: "no",
+    status,
+  });
+}
+
+function targetOf(options: RequestOptions): string {
+  const call = argumentsOf(options, fieldsOf(options));
+  return run(() => core.request_target(...call));
+}
+
+function fieldsOf(request: RequestOptions): readonly string[] {
+  const kind = request?.kind;
+  if (KINDS.includes(kind)) return FIELDS[kind];
+  throw invalidArgument(
+    "kind",
+    `must be ${KINDS.join(", ").replace(/, (\w+)$/, " or $1")}`,
+    "name one request of the draft",
+  );
+}
+
+/** The texts are remote, keyId and digits of the bits, empty where there is none. */
+type Call = [kind: number, texts: string[], lenient: boolean];
+
+/** A request as the core takes it. The core judges the values; this only looks at types and names. */
+function argumentsOf(options: RequestOptions, names: readonly string[]): Call {
+  const given: Record<string, unknown> = knownOptions(options as unknown as Record<string, unknown>, names);
+  const text = (name: string): string => (names.includes(name) ? string(name, given[name]) : "");
+  const bits = digits("size", given.size) || digits("bits", given.bits);
+  return [KINDS.indexOf(options.kind), [text("remote"), text("keyId"), bits], flag("lenient", given.lenient)];
 }
 
 /** The core reads, and judges, the digits. */
-function digits(field: string, bits: unknown): string | undefined {
-  if (bits === undefined) return undefined;
+function digits(field: string, bits: unknown): string {
+  if (bits === undefined) return "";
   if (typeof bits !== "number") throw invalidArgument(field, "must be a number of bits", "for example 256");
   return String(bits);
 }
 
-function header(headers: ReplyHeaders, name: string): string | undefined {
+function header(headers: ReplyHeaders, name: string): string {
   if (typeof headers !== "object" || headers === null) {
     throw invalidArgument("headers", "must be the headers of the reply", "pass {} when there are none");
   }
-  if (typeof headers.get === "function") return headers.get(name) ?? undefined;
+  if (typeof headers.get === "function") return string(name, headers.get(name) ?? "");
   for (const [key, value] of Object.entries(headers)) {
-    if (key.toLowerCase() === name && value !== undefined) return String(value);
+    if (key.toLowerCase() === name && value !== undefined) return string(name, String(value));
   }
-  return undefined;
+  return "";
 }

@@ -1,6 +1,6 @@
-import { attempt, invalidArgument } from "./errors.js";
-import { string } from "./internal/input.js";
-import { core } from "./internal/wasm.js";
+import { invalidArgument } from "./errors.js";
+import { bytesOf, flag, knownOptions, string } from "./internal/input.js";
+import { core, run } from "./internal/wasm.js";
 
 /** What a `USE_PPK` says. */
 export interface UsePpk {
@@ -19,27 +19,25 @@ export interface PpkIdentity {
 }
 
 /**
- * The IKEv2 notify payloads that SKIP uses (draft 5; RFC 8784): whole payloads, from the next-payload byte on.
- * All throw
- * `SkipError` with `invalid_argument`.
+ * The IKEv2 notify payloads that SKIP uses (draft 5; RFC 8784): whole payloads, from the next-payload byte on. All functions
+ * throw `SkipError` with `invalid_argument`.
  */
 export const ikev2 = {
   /** `USE_PPK` (16435) with a localSystemID, or without one as RFC 8784 has it. */
   encodeUsePpk(
     options: { localSystemId?: string | null | undefined; nextPayload?: number | undefined } = {},
   ): Uint8Array {
-    const { localSystemId: id } = options;
-    return attempt(() => core.encode_use_ppk(id == null ? undefined : string("localSystemId", id), next(options)));
+    const { localSystemId: id, nextPayload } = knownOptions(options, ["localSystemId", "nextPayload"]);
+    return run(() => core.encode_use_ppk(id == null ? undefined : string("localSystemId", id), next(nextPayload)));
   },
 
   /** Reads one `USE_PPK`. */
   decodeUsePpk(payload: Uint8Array): UsePpk {
-    return { localSystemId: attempt(() => core.decode_use_ppk(octets(payload))) ?? null };
+    return { localSystemId: run(() => core.decode_use_ppk(octets(payload))) ?? null };
   },
 
   /**
-   * `PPK_IDENTITY` (16436): the keyId as text, which every known implementation takes, or with `octets: true` the
-   * octets that
+   * `PPK_IDENTITY` (16436): the keyId as text, which every known implementation takes, or with `octets: true` the octets that
    * its digits stand for. `lenient: true` takes keyIds that are not hexadecimal.
    */
   encodePpkIdentity(options: {
@@ -48,13 +46,19 @@ export const ikev2 = {
     lenient?: boolean | undefined;
     nextPayload?: number | undefined;
   }): Uint8Array {
-    const { keyId, octets = false, lenient = false } = options;
-    return attempt(() => core.encode_ppk_identity(string("keyId", keyId), octets, lenient, next(options)));
+    const { keyId, octets, lenient, nextPayload } = knownOptions(options, [
+      "keyId",
+      "octets",
+      "lenient",
+      "nextPayload",
+    ]);
+    const flags = [flag("octets", octets), flag("lenient", lenient)] as const;
+    return run(() => core.encode_ppk_identity(string("keyId", keyId), ...flags, next(nextPayload)));
   },
 
   /** Reads one `PPK_IDENTITY`. */
   decodePpkIdentity(payload: Uint8Array): PpkIdentity {
-    const found = JSON.parse(attempt(() => core.decode_ppk_identity(octets(payload))));
+    const found = JSON.parse(run(() => core.decode_ppk_identity(octets(payload))));
     return {
       identity: Uint8Array.from(found.identity),
       keyId: found.keyId ?? null,
@@ -64,11 +68,13 @@ export const ikev2 = {
 } as const;
 
 function octets(payload: unknown): Uint8Array {
-  if (payload instanceof Uint8Array) return payload;
-  throw invalidArgument("payload", "must be a Uint8Array", "give one whole notify payload");
+  const bytes = bytesOf(payload);
+  if (bytes && bytes.length <= 0xffff) return bytes;
+  throw invalidArgument("payload", "must be bytes, at most 65535", "give one whole notify payload");
 }
 
-function next({ nextPayload = 0 }: { nextPayload?: number | undefined }): number {
-  if (Number.isInteger(nextPayload) && nextPayload >= 0 && nextPayload <= 255) return nextPayload;
+function next(type: unknown): number {
+  if (type === undefined) return 0;
+  if (typeof type === "number" && Number.isInteger(type) && type >= 0 && type <= 255) return type;
   throw invalidArgument("nextPayload", "must be the number of a payload type, 0 to 255", "0 is the default: none");
 }

@@ -8,11 +8,13 @@ export {
   type Answer,
   buildRequest,
   type Capabilities,
+  type Exact,
   parseResponse,
   type ReplyHeaders,
   type RequestOptions,
   type SkipRequest,
 } from "./exchange.js";
+export { type ExportFormat, exportFormats } from "./generated/codes.js";
 export { ikev2, type PpkIdentity, type UsePpk } from "./ikev2.js";
 export {
   type CapabilitiesMessage,
@@ -25,7 +27,7 @@ export {
 } from "./messages.js";
 export { type JsonSchema, type SchemaPair, schemas } from "./schemas.js";
 export type { Entropy, Key } from "./secrets.js";
-export { type MessageInput, type StandardIssue, type StandardSchema, standard } from "./standard.js";
+export { type StandardIssue, type StandardSchema, standard } from "./standard.js";
 export {
   guessKind,
   type InvalidLine,

@@ -1,3 +1,5 @@
+import { SkipError } from "./errors.js";
+import { bytesOf } from "./internal/input.js";
 import { isValid, type MessageKind } from "./validate.js";
 
 /** The reply to `GET /capabilities` (draft 4.1), as it is on the wire. */
@@ -52,8 +54,14 @@ export function isEntropyMessage(value: unknown): value is EntropyMessage {
   return isMessage("entropy", value);
 }
 
-/** Text and bytes are no parsed values, though the validators take them. */
+/** Text and bytes are not parsed values, though the validators take them. */
 function isMessage(kind: MessageKind, value: unknown): boolean {
-  const parsed = typeof value === "object" && value !== null && !ArrayBuffer.isView(value);
-  return parsed && !(value instanceof ArrayBuffer) && isValid(kind, value);
+  if (typeof value !== "object" || value === null || bytesOf(value) !== null) return false;
+  try {
+    return isValid(kind, value);
+  } catch (error) {
+    // a guard answers for any value, also for what is no message at all
+    if (error instanceof SkipError && error.code === "invalid_argument") return false;
+    throw error;
+  }
 }

@@ -9,9 +9,8 @@ export interface SchemaPair {
   /** 2020-12, with the rules of this project, as far as a schema can say them. */
   readonly strict: JsonSchema;
   /**
-   * draft-04, with the constraints of the schemas that the draft prints (Figures 3, 5 and 7). They accept more
-   * than one would
-   * think: an empty list of remotes, a key of any text.
+   * draft-04, with the constraints of the schemas that the draft prints (Figures 3, 5 and 7). They accept more than one would
+   * expect: an empty list of remotes, a key of any text.
    */
   readonly asPublished: JsonSchema;
 }

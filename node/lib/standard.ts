@@ -1,4 +1,4 @@
-import { SkipError } from "./errors.js";
+import { invalidArgument, SkipError } from "./errors.js";
 import { bytesOf } from "./internal/input.js";
 import type { Messages } from "./messages.js";
 import { type JsonSchema, schemas } from "./schemas.js";
@@ -16,7 +16,7 @@ export interface StandardSchema<Input, Output> {
     readonly version: 1;
     readonly vendor: "skip-client";
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
-    /** Judges text, bytes or a parsed value by the strict rules. The output is the parsed message. */
+    /** Judges a parsed value, text or bytes by the strict rules. The output is the parsed message. */
     readonly validate: (
       value: unknown,
     ) => { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly StandardIssue[] };
@@ -28,21 +28,22 @@ export interface StandardSchema<Input, Output> {
   };
 }
 
-/** A message as text, as bytes, or parsed. */
-export type MessageInput<Message> = string | Uint8Array | Message;
-
 /** The three messages as Standard Schemas: `standard.key["~standard"].validate(body)`. */
 export const standard: {
-  readonly [Kind in MessageKind]: StandardSchema<MessageInput<Messages[Kind]>, Messages[Kind]>;
-} = { capabilities: standardOf("capabilities"), key: standardOf("key"), entropy: standardOf("entropy") };
+  readonly [Kind in MessageKind]: StandardSchema<Messages[Kind], Messages[Kind]>;
+} = /* @__PURE__ */ (() => ({
+  capabilities: standardOf("capabilities"),
+  key: standardOf("key"),
+  entropy: standardOf("entropy"),
+}))();
 
-function standardOf<Kind extends MessageKind>(
-  kind: Kind,
-): StandardSchema<MessageInput<Messages[Kind]>, Messages[Kind]> {
-  const jsonSchema = ({ target }: { readonly target: string }): Record<string, unknown> => {
+function standardOf<Kind extends MessageKind>(kind: Kind): StandardSchema<Messages[Kind], Messages[Kind]> {
+  const jsonSchema = (options: { readonly target: string }): Record<string, unknown> => {
     // the strict schemas use nothing that draft-07 does not have
-    const dialect = DIALECTS[target];
-    if (dialect === undefined) throw new TypeError("target: must be draft-2020-12 or draft-07");
+    const dialect = DIALECTS.get(options?.target);
+    if (dialect === undefined) {
+      throw invalidArgument("target", "must be draft-2020-12 or draft-07", "ask for a target that the library takes");
+    }
     return { ...(structuredClone(schemas[kind].strict) as JsonSchema), $schema: dialect };
   };
   return {
@@ -63,10 +64,10 @@ function standardOf<Kind extends MessageKind>(
   };
 }
 
-const DIALECTS: Record<string, string | undefined> = {
-  "draft-2020-12": "https://json-schema.org/draft/2020-12/schema",
-  "draft-07": "http://json-schema.org/draft-07/schema#",
-};
+const DIALECTS = /* @__PURE__ */ new Map([
+  ["draft-2020-12", "https://json-schema.org/draft/2020-12/schema"],
+  ["draft-07", "http://json-schema.org/draft-07/schema#"],
+]);
 
 function parsed(value: unknown): unknown {
   if (typeof value === "string") return JSON.parse(value);

@@ -1,11 +1,11 @@
 import { invalidArgument } from "./errors.js";
-import { bytesOf, encode, place, placeBytes, string } from "./internal/input.js";
-import { core, USUAL } from "./internal/wasm.js";
+import { bytesOf, encode, flag, knownOptions, place, placeBytes, string } from "./internal/input.js";
+import { core, run, USUAL } from "./internal/wasm.js";
 
 /** Which of the draft's three messages. */
 export type MessageKind = "capabilities" | "key" | "entropy";
 
-/** One thing that is wrong with a message. It never shows a value of the message. */
+/** One fault of a message. It never shows a value of the message. */
 export interface Problem {
   /** Where, as a JSON Pointer (RFC 6901), also to a member that is missing; empty for the whole document. */
   path: string;
@@ -25,15 +25,16 @@ export interface Verdict {
   problems: Problem[];
 }
 
-/** By which rules messages are judged. */
+/** The rules by which messages are judged. */
 export interface ValidateOptions {
   /**
-   * `false` lets known deviations of real Key Providers pass: other keyIds, `minentropy` as a string,
-   * capabilities without
+   * `true` accepts known deviations of real Key Providers: other keyIds, `minentropy` as a string, capabilities without
    * `algorithm` or `localSystemID`.
    */
+  lenient?: boolean | undefined;
+  /** The opposite of `lenient`: `false` is the same as `lenient: true`. */
   strict?: boolean | undefined;
-  /** `"as-published"` asks for no more than the JSON Schemas that the draft prints. */
+  /** `"as-published"` checks no more than the JSON Schemas that the draft prints. */
   schema?: "strict" | "as-published" | undefined;
 }
 
@@ -56,15 +57,15 @@ export interface InvalidLine {
 /**
  * Judges a message.
  *
- * @param message Text, bytes, or a value as `JSON.parse` makes it. Prefer what was received: a parsed value has
- * lost doubled
- * members and the spelling of numbers.
- * @throws {SkipError} `invalid_argument` for another kind or option, or for what is no message at all.
+ * @param message Text, bytes, or a value as `JSON.parse` returns it. Prefer the text as received: a parsed value has lost
+ * doubled members and the spelling of numbers.
+ * @throws {SkipError} `invalid_argument` for another kind or option, and for a message that is none of these or is larger than
+ * 16 MiB.
  */
 export function validate(kind: MessageKind, message: unknown, options?: ValidateOptions): Verdict {
   const verdict = check(kind, message, options);
   if (verdict === 0) return { valid: true, problems: [] };
-  return { valid: verdict === 1, problems: JSON.parse(core.problems()) as Problem[] };
+  return { valid: verdict === 1, problems: JSON.parse(run(core.problems)) as Problem[] };
 }
 
 /** Judges a reply to `GET /capabilities` (draft 4.1); see {@link validate}. */
@@ -88,9 +89,9 @@ export function isValid(kind: MessageKind, message: unknown, options?: ValidateO
 }
 
 /**
- * Judges newline-delimited JSON, one message a line, all of one kind. Blank lines are passed over.
+ * Judges newline-delimited JSON, one message a line, all of one kind. Blank lines are skipped.
  *
- * @throws {SkipError} `invalid_argument` when it is neither text nor bytes.
+ * @throws {SkipError} `invalid_argument` when it is neither text nor bytes, and when a line is larger than 16 MiB.
  */
 export function validateLines(
   kind: MessageKind,
@@ -102,24 +103,29 @@ export function validateLines(
   if (bytes === null) throw invalidArgument("lines", "must be text or bytes", "one JSON text a line");
   const total: LinesVerdict = { lines: 0, valid: 0, invalid: [] };
   let before = 0;
-  for (let start = 0; start < bytes.length; ) {
-    const end = endOfLines(bytes, start);
-    const [reserved, length] = placeBytes(bytes.subarray(start, end));
-    const part = JSON.parse(core.check_lines(kindIs, rules, reserved, length, before)) as LinesVerdict & {
-      before: number;
-    };
-    total.lines += part.lines;
-    total.valid += part.valid;
-    for (const one of part.invalid) total.invalid.push(one);
-    before = part.before;
-    start = end;
+  try {
+    for (let start = 0; start < bytes.length; ) {
+      const end = endOfLines(bytes, start);
+      const part = run(() => {
+        const [reserved, length] = placeBytes(bytes.subarray(start, end));
+        return JSON.parse(core.check_lines(kindIs, rules, reserved, length, before)) as LinesVerdict & {
+          before: number;
+        };
+      });
+      total.lines += part.lines;
+      total.valid += part.valid;
+      for (const one of part.invalid) total.invalid.push(one);
+      before = part.before;
+      start = end;
+    }
+  } finally {
+    // a copy of text is ours; the caller's bytes are not
+    if (typeof lines === "string") bytes.fill(0);
   }
-  // the copy is ours; the caller's bytes are not
-  if (typeof lines === "string") bytes.fill(0);
   return total;
 }
 
-/** Where whole lines end that fill the core's buffer; a longer line is taken alone. */
+/** The end of as many whole lines as fit the core's buffer; a longer line is taken alone. */
 function endOfLines(bytes: Uint8Array, start: number): number {
   if (bytes.length - start <= USUAL) return bytes.length;
   const last = bytes.lastIndexOf(LINE_FEED, start + USUAL - 1);
@@ -130,34 +136,32 @@ function endOfLines(bytes: Uint8Array, start: number): number {
 
 const LINE_FEED = 10;
 
-/** The kind of which a message has most members, or `null` when it has none of any. It may be broken. */
+/** The kind whose members a message has most of, or `null` when it has none of any. It may be broken. */
 export function guessKind(message: unknown): MessageKind | null {
-  return (core.guess(...place(message)) as MessageKind | undefined) ?? null;
+  return (run(() => core.guess(...place(message))) as MessageKind | undefined) ?? null;
 }
 
 /**
- * Whether one of the entries of a `remoteSystemID` list is this id, or a pattern that matches it (draft 4.1.2):
- * `*`, `?`,
+ * Whether one of the entries of a `remoteSystemID` list is this id, or a pattern that matches it (draft 4.1.2): `*`, `?`,
  * `[list]` and `[!list]`, case-sensitive.
  *
- * @throws {SkipError} `invalid_argument` when something is no string.
+ * @throws {SkipError} `invalid_argument` when something is not a string.
  */
 export function matchesRemote(remoteSystemIds: Iterable<string>, id: string): boolean {
-  if (typeof remoteSystemIds === "string") {
+  if (typeof remoteSystemIds !== "object" || remoteSystemIds === null || !(Symbol.iterator in remoteSystemIds)) {
     throw invalidArgument("remoteSystemIds", "must be a list of strings", "for one entry give [entry]");
   }
   const entries = Array.from(remoteSystemIds, (entry) => string("remoteSystemIds", entry));
-  return core.matches_remote(entries, string("id", id));
+  return run(() => core.matches_remote(entries, string("id", id)));
 }
 
-/**
- * 0: nothing is wrong; 1: there are warnings; 2: it is invalid. The message comes last: the core wipes what is
- * placed.
- */
+/** 0: no problems; 1: warnings only; 2: invalid. The message is placed last: the core wipes it. */
 function check(kind: MessageKind, message: unknown, options: ValidateOptions | undefined): number {
   const [kindIs, rules] = [kindNumber(kind), rulesNumber(options)];
-  const [reserved, length] = place(message);
-  return core.check(kindIs, rules, reserved, length);
+  return run(() => {
+    const [reserved, length] = place(message);
+    return core.check(kindIs, rules, reserved, length);
+  });
 }
 
 function kindNumber(kind: MessageKind): number {
@@ -175,9 +179,12 @@ function kindNumber(kind: MessageKind): number {
 
 function rulesNumber(options: ValidateOptions | undefined): number {
   if (options === undefined) return 0;
-  const { strict = true, schema = "strict" } = options;
-  if (typeof strict !== "boolean") throw invalidArgument("strict", "must be true or false", "true is the default");
+  const { lenient, strict, schema = "strict" } = knownOptions(options, ["lenient", "strict", "schema"]);
+  const loose = flag("lenient", lenient) || (strict !== undefined && !flag("strict", strict));
+  if (lenient !== undefined && strict !== undefined && lenient === strict) {
+    throw invalidArgument("strict", "contradicts lenient", "give lenient alone");
+  }
   if (schema === "as-published") return 2;
   if (schema !== "strict") throw invalidArgument("schema", "must be strict or as-published", "strict is the default");
-  return strict ? 0 : 1;
+  return loose ? 1 : 0;
 }

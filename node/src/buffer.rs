@@ -1,10 +1,10 @@
-//! The memory that JavaScript writes messages to, and reads secrets from.
+//! The memory through which messages and secrets pass between JavaScript and the core.
 
 use std::cell::RefCell;
 
 use wasm_bindgen::prelude::*;
 
-/// Every SKIP reply fits (the client takes 64 KiB at most), so its place never changes; only longer texts need memory of their own.
+/// Fits every SKIP reply (at most 64 KiB), so that its address never changes; only longer texts need memory of their own.
 const USUAL: usize = 64 * 1024;
 
 thread_local! {
@@ -26,27 +26,27 @@ impl Buffer {
     }
 }
 
-/// Where a text of so many bytes may be written. It is read and wiped by the next call that is told its length.
+/// The address of memory for a text of `bytes` bytes. The next call that takes the length reads the text and wipes it.
 #[wasm_bindgen]
 #[must_use]
 pub fn reserve(bytes: usize) -> *const u8 {
     BUFFER.with_borrow_mut(|buffer| {
         let memory = buffer.of(bytes);
         if memory.len() < bytes {
-            // what it held was wiped already
+            // the old contents were wiped already
             *memory = vec![0; bytes];
         }
         memory.as_ptr()
     })
 }
 
-/// Overwrites the first `length` bytes of what was reserved.
+/// Overwrites the first `length` bytes of the reserved memory.
 #[wasm_bindgen]
 pub fn wipe(reserved: usize, length: usize) {
     read(reserved, length, |_| ());
 }
 
-/// Reads the first `length` bytes of what was reserved, and then wipes them; memory of a long text is given back.
+/// Reads the first `length` bytes of the reserved memory, then wipes them; the memory of a long text is freed.
 pub fn read<T>(reserved: usize, length: usize, read: impl FnOnce(&[u8]) -> T) -> T {
     BUFFER.with_borrow_mut(|buffer| {
         let memory = buffer.of(reserved);
@@ -55,7 +55,7 @@ pub fn read<T>(reserved: usize, length: usize, read: impl FnOnce(&[u8]) -> T) ->
         let result = read(text);
         text.fill(0);
         if reserved > USUAL {
-            // seen again, so that wiping cannot be optimised away before the memory is freed
+            // the compiler must not drop the wiping of memory that is freed next
             std::hint::black_box(&*text);
             *memory = Vec::new();
         }
@@ -63,7 +63,7 @@ pub fn read<T>(reserved: usize, length: usize, read: impl FnOnce(&[u8]) -> T) ->
     })
 }
 
-/// Leaves a secret at the beginning of the buffer, for JavaScript to take and wipe.
+/// Leaves a secret at the start of the buffer, where JavaScript reads and wipes it.
 pub fn leave(secret: &[u8]) {
     BUFFER.with_borrow_mut(|buffer| buffer.usual[..secret.len()].copy_from_slice(secret));
 }

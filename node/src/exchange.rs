@@ -1,99 +1,89 @@
-//! Requests and replies without I/O.
+//! Requests, replies and keys, without I/O.
+//!
+//! A request crosses as its arguments each time, so that JavaScript holds no object of the core that it would have to free, or that
+//! would outlive a restart of the WebAssembly.
 
 use std::fmt::Write as _;
 
-use skip_client::{Answer, BitLength, Headers, Key, KeyId, Request, Rules, SystemId, parse_response};
+use skip_client::{
+    Answer, BitLength, ExportFormat, Headers, Key, KeyId, Request, Rules, Secret, SystemId, parse_response,
+};
 use wasm_bindgen::prelude::*;
 
 use crate::buffer;
-use crate::error::{OrThrow, thrown};
+use crate::error::OrThrow;
 use crate::json::{array, member, problems, string};
 
-/// One request, for as long as a call from JavaScript takes.
+/// Path and query of a request. `kind` counts the methods in the order of `RequestKind`; `arguments` are remote, keyId and digits of
+/// the bits, empty where there is none.
+///
+/// # Errors
+/// `invalid_argument`.
 #[wasm_bindgen]
-pub struct Exchange {
-    request: Request,
+pub fn request_target(kind: u32, arguments: Vec<String>, lenient: bool) -> Result<String, JsValue> {
+    let request = request(kind, &arguments, lenient).or_throw()?;
+    Ok(request.target().to_owned())
+}
+
+/// Reads the reply in the buffer. `arguments` are those of the request, Content-Type and Content-Encoding. The result is JSON text; a
+/// secret is left in the buffer, and its length is in `bytes`.
+///
+/// # Errors
+/// `invalid_argument`, what the status stands for, or what is wrong with the reply.
+#[wasm_bindgen]
+pub fn parse_reply(
+    kind: u32,
+    arguments: Vec<String>,
     lenient: bool,
+    status: u16,
+    reserved: usize,
+    length: usize,
+) -> Result<String, JsValue> {
+    let header = |at: usize| arguments.get(at).filter(|value| !value.is_empty()).cloned();
+    let headers = Headers {
+        content_type: header(3),
+        content_encoding: header(4),
+        retry_after: None,
+    };
+    buffer::read(reserved, length, |body| {
+        let request = request(kind, &arguments, lenient)?;
+        parse_response(&request, status, &headers, body, Rules::of_lenient(lenient))
+    })
+    .map(|answer| answer_json(&answer))
+    .or_throw()
 }
 
+/// Writes the key in the buffer in the form of a consumer, leaves that in the buffer instead, and returns its length. `arguments` are
+/// the keyId and the format.
+///
+/// # Errors
+/// `invalid_argument` when the consumer does not take this key or keyId.
 #[wasm_bindgen]
-impl Exchange {
-    /// `GET /capabilities`.
-    #[must_use]
-    pub fn capabilities(lenient: bool) -> Exchange {
-        Exchange {
-            request: Request::capabilities(),
-            lenient,
-        }
-    }
+pub fn export_key(arguments: Vec<String>, length: usize) -> Result<usize, JsValue> {
+    let key = buffer::read(0, length, Secret::copy_of);
+    let exported = KeyId::parse(argument(&arguments, 0), Rules::Lenient)
+        .and_then(|id| Key::new(id, key).export(argument(&arguments, 1).parse::<ExportFormat>()?))
+        .or_throw()?;
+    buffer::leave(&exported);
+    Ok(exported.len())
+}
 
-    /// `GET /key`.
-    ///
-    /// # Errors
-    /// `invalid_argument`.
-    pub fn new_key(remote: &str, size: Option<String>, lenient: bool) -> Result<Exchange, JsValue> {
-        let request = SystemId::new(remote)
-            .and_then(|remote| Request::new_key(&remote, bits(size)?))
-            .or_throw()?;
-        Ok(Exchange { request, lenient })
-    }
-
-    /// `GET /key/{keyId}`.
-    ///
-    /// # Errors
-    /// `invalid_argument`.
-    pub fn key_by_id(key_id: &str, remote: &str, lenient: bool) -> Result<Exchange, JsValue> {
-        let key_id = self::key_id(key_id, lenient).or_throw()?;
-        let request = SystemId::new(remote)
-            .and_then(|remote| Request::key_by_id(&key_id, &remote))
-            .or_throw()?;
-        Ok(Exchange { request, lenient })
-    }
-
-    /// `GET /entropy`.
-    ///
-    /// # Errors
-    /// `invalid_argument`.
-    pub fn entropy(minentropy: Option<String>, lenient: bool) -> Result<Exchange, JsValue> {
-        let request = Request::entropy(bits(minentropy).or_throw()?);
-        Ok(Exchange { request, lenient })
-    }
-
-    /// Path and query.
-    #[must_use]
-    pub fn target(&self) -> String {
-        self.request.target().to_owned()
-    }
-
-    /// Reads the reply in the buffer. The result is JSON text; a secret is left in the buffer, and its length is in `bytes`.
-    ///
-    /// # Errors
-    /// What the status stands for, or what is wrong with the reply.
-    pub fn parse(
-        &self,
-        status: u16,
-        content_type: Option<String>,
-        content_encoding: Option<String>,
-        reserved: usize,
-        length: usize,
-    ) -> Result<String, JsValue> {
-        let headers = Headers {
-            content_type,
-            content_encoding,
-            retry_after: None,
-        };
-        let parsed = buffer::read(reserved, length, |body| {
-            parse_response(&self.request, status, &headers, body, Rules::of_lenient(self.lenient))
-        });
-        match parsed {
-            Ok(answer) => Ok(answer_json(&answer)),
-            Err(error) => Err(thrown(&error)),
-        }
+fn request(kind: u32, arguments: &[String], lenient: bool) -> skip_client::Result<Request> {
+    let remote = || SystemId::new(argument(arguments, 0));
+    let bits = || match argument(arguments, 2) {
+        "" => Ok(None),
+        digits => digits.parse::<BitLength>().map(Some),
+    };
+    match kind {
+        0 => Ok(Request::capabilities()),
+        1 => Request::new_key(&remote()?, bits()?),
+        2 => Request::key_by_id(&key_id(argument(arguments, 1), lenient)?, &remote()?),
+        _ => Ok(Request::entropy(bits()?)),
     }
 }
 
-fn bits(text: Option<String>) -> skip_client::Result<Option<BitLength>> {
-    text.map(|digits| digits.parse()).transpose()
+fn argument(arguments: &[String], at: usize) -> &str {
+    arguments.get(at).map_or("", String::as_str)
 }
 
 /// A keyId by the strict rules or the lenient ones.
@@ -117,12 +107,13 @@ fn answer_json(answer: &Answer) -> String {
             capabilities.warnings()
         }
         Answer::Key(key) => {
-            key_json(&mut out, key);
+            member(&mut out, "keyId", key.key_id().as_str());
+            member(&mut out, "fingerprint", &key.fingerprint());
+            secret_json(&mut out, key.bits(), key.secret());
             key.warnings()
         }
         Answer::Entropy(entropy) => {
-            buffer::leave(entropy.secret().expose());
-            let _ = write!(out, "\"bits\":{},\"bytes\":{}", entropy.bits(), entropy.secret().len());
+            secret_json(&mut out, entropy.bits(), entropy.secret());
             entropy.warnings()
         }
     };
@@ -132,9 +123,9 @@ fn answer_json(answer: &Answer) -> String {
     out
 }
 
-fn key_json(out: &mut String, key: &Key) {
-    buffer::leave(key.secret().expose());
-    member(out, "keyId", key.key_id().as_str());
+fn secret_json(out: &mut String, bits: u32, secret: &Secret) {
+    buffer::leave(secret.expose());
+    let comma = if out.ends_with('{') { "" } else { "," };
     // writing to a String cannot fail
-    let _ = write!(out, ",\"bits\":{},\"bytes\":{}", key.bits(), key.secret().len());
+    let _ = write!(out, "{comma}\"bits\":{bits},\"bytes\":{}", secret.len());
 }

@@ -1,7 +1,7 @@
 //! The WebAssembly half of the npm package `skip-client`: conversions of types and errors, and no rule of the protocol.
 //!
-//! Messages come and secrets go through one buffer that is wiped after each use (buffer.rs): what wasm-bindgen copies in or out
-//! by itself would stay in memory.
+//! Messages and secrets pass through one buffer that is wiped after each use (buffer.rs), because copies made by wasm-bindgen
+//! would stay in memory.
 
 mod buffer;
 mod error;
@@ -9,3 +9,7 @@ mod exchange;
 mod ikev2;
 mod json;
 mod validate;
+
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();

@@ -4,20 +4,42 @@ import { test } from "node:test";
 
 const MARKER = "5eC2e7".repeat(10) + "abcd";
 
-/** The package, imported anew with its memory in reach. */
+/** Another copy of the package, with its memories in reach: one for each time that the core was started. */
 async function withMemory() {
   const { Instance } = WebAssembly;
-  let memory;
+  const instances = [];
   WebAssembly.Instance = class extends Instance {
     constructor(...parts) {
       super(...parts);
-      memory = this.exports.memory;
+      instances.push(this);
     }
   };
   const skip = await import(`../dist/index.js?${Math.random()}`);
+  skip.isValid("key", "");
   WebAssembly.Instance = Instance;
-  return { skip, held: () => Buffer.from(memory.buffer) };
+  return { skip, instances, held: () => Buffer.from(instances[0].exports.memory.buffer) };
 }
+
+test("a trap ends an instance: its memory is wiped, and the next call starts another", async () => {
+  const { skip, instances } = await withMemory();
+  const [first] = instances;
+  const text = `{"keyId":"00112233445566778899aabbccddeeff","key":"${MARKER}"}`;
+  const { validate } = skip;
+  const views = Object.getPrototypeOf(Uint8Array.prototype);
+  const { set } = views;
+  // the engine's own error, once the message is in the core's memory
+  views.set = function (...parts) {
+    set.apply(this, parts);
+    throw new WebAssembly.RuntimeError("unreachable");
+  };
+  try {
+    assert.throws(() => validate("key", Buffer.from(text)), WebAssembly.RuntimeError);
+  } finally {
+    views.set = set;
+  }
+  assert.equal(Buffer.from(first.exports.memory.buffer).indexOf(MARKER.slice(0, 16)), -1);
+  assert.deepEqual(validate("key", text).valid, true);
+});
 
 test("messages are wiped after use, whatever becomes of them", async () => {
   const { skip, held } = await withMemory();

@@ -89,7 +89,8 @@ test("keys and random bytes are shown by nothing", () => {
     const shown = `${inspect(secret, { showHidden: true, depth: 9 })} ${JSON.stringify(secret)} ${String(secret)}`;
     assert.ok(!shows(shown) && !shown.includes(bytes), shown);
     assert.throws(() => structuredClone(secret).hex());
+    const held = secret.bytes;
     secret[Symbol.dispose]();
-    assert.ok(secret.bytes.every((byte) => byte === 0));
+    assert.ok(held.every((byte) => byte === 0));
   }
 });

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -13,6 +14,7 @@ import { launch, needsBrowser } from "./browser.js";
 const NODE = fileURLToPath(new URL("..", import.meta.url));
 const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "skip-client-npm-"));
+const ECOSYSTEM = fileURLToPath(new URL("ecosystem", import.meta.url));
 const KEY = '{"keyId": "1726e9ae76234fb1dd1283d4dca1911e", "key": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}';
 
 function run(command, args, options = {}) {
@@ -28,6 +30,7 @@ function good(command, args, options) {
 }
 
 function write(name, text) {
+  mkdirSync(dirname(join(folder, name)), { recursive: true });
   writeFileSync(join(folder, name), text);
 }
 
@@ -42,17 +45,30 @@ test("it has what it needs, no dependencies, and little of anything", () => {
   const root = join(folder, "node_modules/skip-client");
   const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const names = files.map((entry) => entry.name).sort();
-  for (const name of ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "index.js", "index.d.ts", "skip-validate.js"]) {
+  const scripts = [
+    "index.js",
+    "index.mjs",
+    "index.cjs",
+    "node.js",
+    "node.mjs",
+    "node.cjs",
+    "workerd.js",
+    "edge-light.js",
+  ];
+  for (const name of ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "core.wasm", "skip-validate.js", ...scripts]) {
     assert.ok(names.includes(name), name);
   }
-  assert.ok(!names.some((name) => /\.(rs|toml|map|test\.js)$/.test(name)), names.join(" "));
+  assert.ok(!names.some((name) => /\.(rs|toml|test\.js)$/.test(name)), names.join(" "));
+  assert.equal(names.filter((name) => name.endsWith(".wasm")).length, 1);
   assert.equal(JSON.parse(readFileSync(join(root, "package.json"))).dependencies, undefined);
   assert.deepEqual(
     readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith(".")),
     ["skip-client"],
   );
-  const size = gzipSync(readFileSync(join(root, "dist/index.js")), { level: 9 }).length;
-  assert.ok(size < 45_000, `the default import has ${size} bytes of gzip`);
+  const size = ["index.js", "core-bytes.js"]
+    .map((name) => gzipSync(readFileSync(join(root, "dist", name)), { level: 9 }).length)
+    .reduce((sum, one) => sum + one);
+  assert.ok(size < 45 * 1024, `the default import has ${size} bytes of gzip`);
 });
 
 test("import, and require without a warning", () => {
@@ -78,27 +94,140 @@ test("the types are right, from ESM and from CommonJS", () => {
     const guard = (value: unknown): string => (isKeyMessage(value) ? value.keyId : "");
     const code = (error: SkipError): "weak_key" | undefined => (error.code === "weak_key" ? error.code : undefined);
     const lines: number = validateLines("key", "").invalid.length + Number(matchesRemote(["a"], "a"));
-    const asStandard: StandardSchemaV1<string | Uint8Array | KeyMessage, KeyMessage> = standard.key;
+    const asStandard: StandardSchemaV1<KeyMessage, KeyMessage> = standard.key;
     const asJsonSchema: StandardJSONSchemaV1 = standard.key;
     const payload: Uint8Array = ikev2.encodeUsePpk({ localSystemId: "Alice" });
     // @ts-expect-error an unknown kind
     validate("keys", "");
+    // @ts-expect-error a misspelled member
+    buildRequest({ kind: "newKey", remote: "Bob", sise: 256 });
+    // @ts-expect-error a misspelled option
+    new Client("https://kp", { timeuot: 5 });
+    const fresh = (kp: Client): Promise<Key> => kp.newKey("Bob", { size: 256, signal: AbortSignal.timeout(9) });
+    const form = (key: Key): Uint8Array => key.export("wireguard");
+    // react-hook-form's standardSchemaResolver asks for an input of fields
+    const fields: StandardSchemaV1<Record<string, any>> = standard.capabilities;
     // @ts-expect-error a remote is missing
     buildRequest({ kind: "newKey" });
     // @ts-expect-error a problem's code is of errors only there
     code({ code: "nonsense" });
-    export { asJsonSchema, asStandard, code, first, get, guard, lines, payload, schemas, valid };`;
+    export { asJsonSchema, asStandard, code, fields, first, form, fresh, get, guard, lines, payload, schemas, valid };`;
   const names = `buildRequest, ikev2, isKeyMessage, matchesRemote, parseResponse, schemas, SkipError, standard,
     validate, validateKey, validateLines, type Capabilities, type Key, type KeyMessage, type Verdict`;
   const spec = 'import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";';
-  write("types.mts", `import { ${names} } from "skip-client"; ${spec} ${code}`);
-  write("types.cts", `import { ${names} } from "skip-client"; ${spec} ${code}`);
+  const client = 'import { Client } from "skip-client/node";';
+  for (const file of ["types.mts", "types.cts", "types.ts"]) {
+    write(file, `import { ${names} } from "skip-client"; ${client} ${spec} ${code}`);
+  }
   cpSync(`${NODE}/node_modules/@standard-schema`, `${folder}/node_modules/@standard-schema`, { recursive: true });
-  const strict = "--noEmit --strict --exactOptionalPropertyTypes --types --lib ES2023,DOM,ESNext.Disposable";
-  const tsc = [`${NODE}/node_modules/typescript/bin/tsc`, ...strict.split(" "), "--module", "nodenext"];
-  tsc.splice(tsc.indexOf("--types") + 1, 0, "");
-  good("node", [...tsc, "types.mts", "types.cts"]);
+  const strict = "--noEmit --strict --skipLibCheck false --lib ES2023,DOM --types node";
+  const types = ["--typeRoots", `${NODE}/node_modules/@types`];
+  for (const tools of [NODE, ECOSYSTEM]) {
+    const tsc = [`${tools}/node_modules/typescript/bin/tsc`, ...strict.split(" "), ...types];
+    for (const module of ["nodenext", "node16"]) good("node", [...tsc, "--module", module, "types.mts", "types.cts"]);
+    good("node", [...tsc, "--module", "esnext", "--moduleResolution", "bundler", "types.ts", "types.mts"]);
+  }
   rmSync(`${folder}/node_modules/@standard-schema`, { recursive: true });
+});
+
+test("import and require are one library with one core", () => {
+  write(
+    "one.cjs",
+    `const { Client, SkipError } = require("skip-client/node");
+     import("skip-client").then((esm) => import("skip-client/node").then((node) => {
+       console.log(esm.SkipError === SkipError && node.Client === Client && require("skip-client").SkipError === SkipError);
+     }));`,
+  );
+  assert.equal(good("node", ["one.cjs"]), "true\n");
+});
+
+test("an uncaught error shows names and short lines", () => {
+  write("uncaught.mjs", 'import { buildRequest } from "skip-client"; buildRequest({ kind: "newKey", remote: "*" });');
+  const { stderr } = run("node", ["uncaught.mjs"]);
+  assert.match(stderr, /SkipError.*: /);
+  assert.match(stderr, /at buildRequest/);
+  assert.ok(
+    stderr.split("\n").every((line) => line.length < 400),
+    stderr,
+  );
+});
+
+test("publint and attw find nothing", () => {
+  const root = join(folder, "node_modules/skip-client");
+  write(
+    "publint.mjs",
+    `import { publint } from ${JSON.stringify(`${ECOSYSTEM}/node_modules/publint/src/index-node.js`)};
+     const { messages } = await publint({ pkgDir: ${JSON.stringify(root)}, strict: true, pack: false });
+     console.log(JSON.stringify(messages));`,
+  );
+  assert.equal(good("node", ["publint.mjs"]), "[]\n");
+  const [tarball] = readdirSync(DIST).filter((name) => /^skip-client-.*\.tgz$/.test(name));
+  const attw = [`${ECOSYSTEM}/node_modules/@arethetypeswrong/cli/dist/index.js`, join(DIST, tarball)];
+  good("node", [...attw, "--profile", "node16", "--exclude-entrypoints", "./core.wasm"]);
+});
+
+test("Jest loads it, as CommonJS", () => {
+  write(
+    "jest/skip.test.cjs",
+    `const { isKeyMessage, validateKey } = require("skip-client");
+     const { Client } = require("skip-client/node");
+     test("it works", () => {
+       expect(validateKey('${KEY}').valid).toBe(true);
+       expect(isKeyMessage(${KEY})).toBe(true);
+       expect(validateKey(new TextEncoder().encode('${KEY}').buffer).valid).toBe(true);
+       expect(() => new Client("http://kp")).toThrow("https");
+     });`,
+  );
+  const options = ["--rootDir", join(folder, "jest"), "--testMatch", "**/*.test.cjs", "--config", '{"transform": {}}'];
+  good("node", [
+    `${ECOSYSTEM}/node_modules/jest/bin/jest.js`,
+    ...options,
+    "--modulePaths",
+    join(folder, "node_modules"),
+  ]);
+});
+
+test("webpack takes it, and a bundle of the schemas alone has no WebAssembly", () => {
+  write("all.js", `import { validateKey } from "skip-client"; console.log(validateKey('${KEY}').valid);`);
+  write("schemas.js", 'import { schemas } from "skip-client"; console.log(schemas.key.strict.type);');
+  const webpack = createRequire(`${ECOSYSTEM}/`)("webpack");
+  return Promise.all(
+    ["all", "schemas"].map(async (name) => {
+      const output = { path: join(folder, "webpack"), filename: `${name}.cjs` };
+      const entry = join(folder, `${name}.js`);
+      const options = { mode: "production", target: "web", context: folder, entry, output };
+      const stats = await new Promise((done, failed) =>
+        webpack(options, (error, stats) => (error ? failed(error) : done(stats))),
+      );
+      assert.ok(!stats.hasErrors(), stats.toString());
+      const file = join(folder, `webpack/${name}.cjs`);
+      const [text, result] = [readFileSync(file, "utf8"), good("node", [file])];
+      assert.equal(result, name === "all" ? "true\n" : "object\n");
+      if (name === "schemas") assert.ok(text.length < 12_000 && !text.includes("WebAssembly"), `${text.length}`);
+    }),
+  );
+});
+
+test("workerd runs it, with the core as a module", async () => {
+  const { Miniflare } = createRequire(`${ECOSYSTEM}/`)("miniflare");
+  const root = join(folder, "node_modules/skip-client/dist");
+  const script = `import { validateKey } from "./workerd.js";
+    export default { async fetch(request) { return Response.json(validateKey(await request.text())); } };`;
+  const worker = new Miniflare({
+    modules: [
+      { type: "ESModule", path: join(root, "main.mjs"), contents: script },
+      { type: "ESModule", path: join(root, "workerd.js") },
+      { type: "CompiledWasm", path: join(root, "core.wasm") },
+    ],
+    modulesRoot: root,
+    compatibilityDate: "2026-01-01",
+  });
+  try {
+    const reply = await worker.dispatchFetch("http://localhost/", { method: "POST", body: KEY });
+    assert.equal((await reply.json()).valid, true);
+  } finally {
+    await worker.dispose();
+  }
 });
 
 test("a Vite build starts in a browser", needsBrowser, async () => {

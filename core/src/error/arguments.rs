@@ -36,6 +36,10 @@ impl Error {
         }
     }
 
+    pub(crate) fn wiped() -> Self {
+        Self::invalid_argument("secret", "was wiped", Remedy::ReadBeforeWiping)
+    }
+
     pub(crate) fn psk(rule: &'static str, remedy: Remedy) -> Self {
         Self::invalid_argument("psk", format_args!("the key {rule}"), remedy)
     }
@@ -269,10 +273,6 @@ impl Error {
             "must be given, because a transport of one's own cannot be examined",
             Remedy::Example("https://kp-alice:8443"),
         )
-    }
-
-    pub(crate) fn wiped() -> Self {
-        Self::invalid_argument("secret", "was wiped", Remedy::ReadBeforeWiping)
     }
 
     pub(crate) fn client_closed() -> Self {

@@ -132,7 +132,6 @@ impl Remedy {
     #[must_use]
     #[allow(clippy::too_many_lines)] // a row for each
     pub fn text(&self, spelling: &dyn Spelling) -> Cow<'static, str> {
-        let name = |name| spelling.name(name);
         let setting = |name: &str, value: &str| spelling.setting(name, value);
         let text = match self {
             Self::None => "",
@@ -141,10 +140,6 @@ impl Remedy {
             Self::Example(value) => return format!("for example {value}").into(),
             Self::OneOf(names) => return format!("use one of {}", names.join(", ")).into(),
             Self::Set { when, option, value } => return format!("{when}: {}", setting(option, value)).into(),
-            Self::OneOfTheOptions => {
-                let names = crate::options::OPTIONS.map(|option| name(option.name));
-                return format!("use one of {}", names.join(", ")).into();
-            }
             Self::OneRemote => "give the id of the one Key Provider at the other end, as its capabilities spell it",
             Self::KeyIdAsReceived => "pass the keyId on exactly as the initiator received it",
             Self::IdentityAsProviderKnowsIt => "give the identity exactly as the Key Provider knows it",
@@ -158,35 +153,7 @@ impl Remedy {
             Self::KeyOfThatSize => "ask for a key of that size, in bits",
             Self::OtherFormatOrKey => "use another format, or ask for a new key",
             Self::WholePayload => "give one whole notify payload, from its next-payload byte on",
-            Self::PemForm => "PEM is text with a line -----BEGIN ...-----",
-            Self::KeyOfFirstCertificate => "give the private key of the first certificate in the file",
-            Self::RenewClientCert => "give one that is valid now; check the clock of this machine",
-            Self::ClientCertForClients => "have it issued for clients (extendedKeyUsage = clientAuth)",
-            Self::CertAndKey => {
-                let (cert, key) = (name("cert"), name("key"));
-                return format!("a client certificate and its private key go together: {cert} and {key}").into();
-            }
-            Self::PinForm => "it is the SHA-256 of the certificate's public key (SubjectPublicKeyInfo in DER)",
-            Self::NameOfCertificate => "give a name that the certificate has",
-            Self::SayWhomToTrust => {
-                return format!(
-                    "give the CA's certificate ({}), the Key Provider's public key ({}), or {} for the system's store",
-                    name("ca"),
-                    name("pin"),
-                    setting("ca", "system")
-                )
-                .into();
-            }
-            Self::CaInsteadOfSystem => "give the CA's certificate instead",
-            Self::AnyTlsVersion => return format!("use {}", setting("tls", "auto")).into(),
-            Self::CheckOpensslConfiguration => {
-                "check openssl.cnf and OPENSSL_CONF: a FIPS provider or a security level may forbid pre-shared keys, or a module may be \
-                 missing; the packages have an OpenSSL of their own, which reads no configuration"
-            }
-            Self::NewClient => "make a new client",
             Self::ReadBeforeWiping => "use a key before it is wiped or its block ends, or fetch another",
-            Self::FeaturePsk => "build skip-client with the feature psk",
-            Self::EitherCertificatesOrPsk => "give either certificates or a pre-shared key",
 
             Self::NewKeyForKeyId => {
                 "the keyId may be unknown, used, expired or of another remote: ask the initiator for a new key"
@@ -228,6 +195,55 @@ impl Remedy {
             Self::TellOperatorOfMixUp => "the key was wiped; the Key Provider mixes up its keys: tell its operator",
             Self::OtherSize => "the key was wiped; ask for a size that this Key Provider can make",
             Self::FewerBits => "ask for fewer bits at a time",
+
+            #[cfg(feature = "https")]
+            other => return other.text_of_clients(spelling),
+            // without a client nobody says them, and they would be a tenth of the npm package
+            #[cfg(not(feature = "https"))]
+            _ => "",
+        };
+        Cow::Borrowed(text)
+    }
+
+    /// The remedies of options, connections and TLS.
+    #[cfg(feature = "https")]
+    #[allow(clippy::too_many_lines)] // a row for each
+    fn text_of_clients(&self, spelling: &dyn Spelling) -> Cow<'static, str> {
+        let name = |name| spelling.name(name);
+        let setting = |name: &str, value: &str| spelling.setting(name, value);
+        let text = match self {
+            Self::OneOfTheOptions => {
+                let names = crate::options::OPTIONS.map(|option| name(option.name));
+                return format!("use one of {}", names.join(", ")).into();
+            }
+            Self::PemForm => "PEM is text with a line -----BEGIN ...-----",
+            Self::KeyOfFirstCertificate => "give the private key of the first certificate in the file",
+            Self::RenewClientCert => "give one that is valid now; check the clock of this machine",
+            Self::ClientCertForClients => "have it issued for clients (extendedKeyUsage = clientAuth)",
+            Self::CertAndKey => {
+                let (cert, key) = (name("cert"), name("key"));
+                return format!("a client certificate and its private key go together: {cert} and {key}").into();
+            }
+            Self::PinForm => "it is the SHA-256 of the certificate's public key (SubjectPublicKeyInfo in DER)",
+            Self::NameOfCertificate => "give a name that the certificate has",
+            Self::SayWhomToTrust => {
+                return format!(
+                    "give the CA's certificate ({}), the Key Provider's public key ({}), or {} for the system's store",
+                    name("ca"),
+                    name("pin"),
+                    setting("ca", "system")
+                )
+                .into();
+            }
+            Self::CaInsteadOfSystem => "give the CA's certificate instead",
+            Self::AnyTlsVersion => return format!("use {}", setting("tls", "auto")).into(),
+            Self::CheckOpensslConfiguration => {
+                "check openssl.cnf and OPENSSL_CONF: a FIPS provider or a security level may forbid pre-shared keys, or a module may be \
+                 missing; the packages have an OpenSSL of their own, which reads no configuration"
+            }
+            Self::NewClient => "make a new client",
+            Self::FeaturePsk => "build skip-client with the feature psk",
+            Self::EitherCertificatesOrPsk => "give either certificates or a pre-shared key",
 
             Self::NewKey => "the key of this request may be used up: ask for a new key",
             Self::AskAgain => "nothing is used up: ask again",
@@ -380,6 +396,7 @@ impl Remedy {
             }
             Self::CheckIdentityAndKey => "some do that for a wrong identity or key: check both, and look into its log",
             Self::LargerGroup => "have it use a group of at least 2048 bits, or TLS 1.3",
+            _ => "",
         };
         Cow::Borrowed(text)
     }

@@ -1,13 +1,14 @@
 /**
- * Unpacks DEFLATE (RFC 1951). Browsers can only do that asynchronously, and the package starts synchronously.
+ * Unpacks DEFLATE (RFC 1951). Browsers do that only asynchronously, and the package starts synchronously.
  *
- * It reads one text only, which is part of the package; so there are no checks of the input.
+ * Its only input is part of the package, so there are no checks. That makes it half the size of fflate, which is 1.3 KB of gzip
+ * more than the default import may have.
  */
 export function inflate(packed: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(size);
   let [at, written, held, count] = [0, 0, 0, 0];
 
-  /** Looks at the next bits without taking them; behind the end there are zeros. */
+  /** The next bits, without taking them; past the end there are zeros. */
   const peek = (wanted: number): number => {
     for (; count < wanted; count += 8) held |= (packed[at++] ?? 0) << count;
     return held & ((1 << wanted) - 1);

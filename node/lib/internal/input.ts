@@ -1,28 +1,34 @@
-/** Puts what callers give into the core's buffer. */
+/** Checks arguments, and puts messages into the core's buffer. */
 import { invalidArgument } from "../errors.js";
 import { at, buffer, core, USUAL } from "./wasm.js";
 
-const encoder = new TextEncoder();
+const encoder = /* @__PURE__ */ new TextEncoder();
 /** With the flag `u` a pair is one character, so that this finds halves of pairs only. */
 const HALF_A_PAIR = /\p{Surrogate}/u;
+
+/**
+ * The largest message that is judged. No SKIP message comes near; the core's memory ends long before JavaScript's does.
+ */
+export const LARGEST = 16 * 1024 * 1024;
 
 /** How much memory was reserved, and how many bytes of it are the text. */
 export type Placed = readonly [reserved: number, length: number];
 
-/** The text or bytes of a message, or a value as `JSON.parse` makes it, for the core to read. */
+/** Puts the text or bytes of a message, or a value as `JSON.parse` makes it, where the core reads it. */
 export function place(message: unknown): Placed {
   if (typeof message === "string") return placeText(message);
   const bytes = bytesOf(message);
   return bytes === null ? placeText(stringify(message)) : placeBytes(bytes);
 }
 
-/** Text for the core to read. A text of ASCII characters, which most are, needs no second look. */
-export function placeText(text: string): Placed {
+/** Text for the core to read. Most text is ASCII and is looked at only once. */
+function placeText(text: string): Placed {
   if (text.length * 3 <= USUAL) {
     const { written } = encoder.encodeInto(text, buffer());
     if (written === text.length || !HALF_A_PAIR.test(text)) return [USUAL, written];
     core.wipe(USUAL, written);
   }
+  if (text.length > LARGEST) throw tooLarge();
   const bytes = encode(text);
   const placed = placeBytes(bytes);
   bytes.fill(0);
@@ -30,12 +36,17 @@ export function placeText(text: string): Placed {
 }
 
 export function placeBytes(bytes: Uint8Array): Placed {
+  if (bytes.length > LARGEST) throw tooLarge();
   const reserved = Math.max(bytes.length, USUAL);
   at(reserved).set(bytes);
   return [reserved, bytes.length];
 }
 
-/** UTF-8. Half a surrogate pair has none: there the bytes stop being UTF-8, as the core is to say. */
+function tooLarge(): Error {
+  return invalidArgument("message", "must not be larger than 16 MiB", "a SKIP message has at most 64 KiB");
+}
+
+/** UTF-8. Half a surrogate pair has none: the bytes stop being UTF-8 there, and the core says so. */
 export function encode(text: string): Uint8Array {
   const half = text.search(HALF_A_PAIR);
   if (half < 0) return encoder.encode(text);
@@ -45,31 +56,60 @@ export function encode(text: string): Uint8Array {
   return bytes;
 }
 
-/** The bytes of anything that has bytes. */
+/** The bytes of a view or an `ArrayBuffer`, also of another realm (a frame, Jest's sandbox), where `instanceof` is false. */
 export function bytesOf(value: unknown): Uint8Array | null {
   if (value instanceof Uint8Array) return value;
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  if (Object.prototype.toString.call(value) === "[object ArrayBuffer]") return new Uint8Array(value as ArrayBuffer);
   return null;
 }
 
-/** The JSON text of a parsed value. */
+/** The JSON text of a parsed value. Other objects (a `Response`, a promise, a `Blob`) would be `{}` as JSON. */
 function stringify(value: unknown): string {
   let text: string | undefined;
   try {
-    text = JSON.stringify(value);
+    if (typeof value !== "object" || value === null || Array.isArray(value) || isPlain(value)) {
+      text = JSON.stringify(value);
+    }
   } catch {
     // a circle or a bigint: the reason could show a name or a value
   }
-  if (text === undefined) {
-    throw invalidArgument("message", "must be text, bytes or a JSON value", "pass the body as it was received");
-  }
-  return text;
+  if (text !== undefined) return text;
+  const hint = "pass the body as it was received; await it first where it is a Response, a Blob or a promise";
+  throw invalidArgument("message", "must be text, bytes or a JSON value", hint);
 }
 
-/** An argument that must be a string, and one that has a UTF-8 form. */
+/** An object without a class, of any realm. */
+export function isPlain(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const parent = Object.getPrototypeOf(value);
+  return parent === null || Object.getPrototypeOf(parent) === null;
+}
+
+/** An argument that must be a string with a UTF-8 form. */
 export function string(field: string, value: unknown): string {
   if (typeof value !== "string") throw invalidArgument(field, "must be a string", "");
   if (HALF_A_PAIR.test(value)) throw invalidArgument(field, "has half of a surrogate pair", "give whole characters");
+  return value;
+}
+
+/** Options by name: an object of known members, or nothing. A misspelled option must not be ignored. */
+export function knownOptions<T extends object>(options: T | undefined, names: readonly string[]): T {
+  if (options === undefined) return {} as T;
+  if (typeof options !== "object" || options === null) {
+    throw invalidArgument("options", "must be an object", `give ${names.join(", ")}, or nothing`);
+  }
+  for (const name of Object.keys(options)) {
+    // a name could be anything, also a secret in the wrong place
+    const shown = /^\w{1,30}$/.test(name) ? name : "options";
+    if (!names.includes(name)) throw invalidArgument(shown, "is not an option here", `give ${names.join(", ")}`);
+  }
+  return options;
+}
+
+/** An option that is true or false. */
+export function flag(field: string, value: unknown): boolean {
+  if (value === undefined) return false;
+  if (typeof value !== "boolean") throw invalidArgument(field, "must be true or false", "false is the default");
   return value;
 }

@@ -1,44 +1,67 @@
-/** The core, ready to use. It starts when the package is imported, without a request or a file. */
-import packed, { size } from "../generated/bytes.js";
+/** The core. It starts at its first use, synchronously, and again after a trap. */
+import { SkipError } from "../errors.js";
 import * as core from "../generated/core.js";
-import { inflate } from "./inflate.js";
-
-const module = new WebAssembly.Module(unpack());
-const { memory } = core.initSync({ module });
-
-/** Node unpacks in a fraction of the time with its own; a bundler finds no import here that a browser would lack. */
-function unpack(): Uint8Array<ArrayBuffer> {
-  const node = globalThis.process?.getBuiltinModule;
-  if (node) {
-    const bytes = node("node:buffer").Buffer.from(packed, "base64");
-    return new Uint8Array(node("node:zlib").inflateRawSync(bytes));
-  }
-  const text = atob(packed);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  return inflate(bytes, size);
-}
+import { compile } from "./module.js";
 
 export { core };
 
-/** The core's usual buffer takes texts of up to so many bytes; longer ones get memory of their own. */
+/** The size of the core's usual buffer; longer texts get memory of their own. */
 export const USUAL = 64 * 1024;
 
-let usual: Uint8Array = new Uint8Array(0);
+let module: WebAssembly.Module | undefined;
+let memory: WebAssembly.Memory | undefined;
+let usual = new Uint8Array(0);
 
-/** The core's usual buffer. The view is made anew when the core's memory has grown, which empties it. */
+/**
+ * Calls the core. What it throws on purpose is the parts of an error as JSON text. Anything else, such as a trap or a
+ * stack overflow, may have left it in any state: its memory is wiped and the next call starts it again.
+ */
+export function run<T>(call: () => T): T {
+  try {
+    memory ??= start();
+    return call();
+  } catch (thrown) {
+    if (typeof thrown === "string") throw new SkipError(JSON.parse(thrown));
+    if (!(thrown instanceof SkipError)) {
+      if (memory) new Uint8Array(memory.buffer).fill(0);
+      memory = undefined;
+    }
+    throw thrown;
+  }
+}
+
+function start(): WebAssembly.Memory {
+  usual = new Uint8Array(0);
+  try {
+    module ??= compile();
+    return core.initSync({ module }).memory;
+  } catch (thrown) {
+    if (thrown instanceof RangeError) throw thrown;
+    // never the engine's own words alone: under a Content-Security-Policy they do not say which directive it is about
+    throw new SkipError({
+      code: "not_supported",
+      message: "WebAssembly cannot be compiled here",
+      hint:
+        "a Content-Security-Policy must allow it: script-src 'wasm-unsafe-eval'; bundlers for edge runtimes must use " +
+        "the export condition workerd or edge-light",
+      advice: "no",
+    });
+  }
+}
+
+/** The usual buffer. A view of it goes stale when the core's memory grows. */
 export function buffer(): Uint8Array {
   if (usual.length === 0) usual = reserve(USUAL);
   return usual;
 }
 
-/** Memory for a text of so many bytes. The next call of the core that is told so reads and wipes it. */
+/** Memory for a text of so many bytes. The next call that is told its length reads it and wipes it. */
 export function at(reserved: number): Uint8Array {
   return reserved <= USUAL ? buffer() : reserve(reserved);
 }
 
-function reserve(bytes: number): Uint8Array {
-  // the core's memory may grow here, and is another one then
+function reserve(bytes: number): Uint8Array<ArrayBuffer> {
+  // the memory may grow here, and then has another buffer
   const place = core.reserve(bytes);
-  return new Uint8Array(memory.buffer, place, bytes);
+  return new Uint8Array((memory as WebAssembly.Memory).buffer as ArrayBuffer, place, bytes);
 }

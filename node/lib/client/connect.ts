@@ -1,0 +1,247 @@
+/** A TLS connection to one Key Provider, before any byte of a request. */
+import { constants, createHash, timingSafeEqual } from "node:crypto";
+import net from "node:net";
+import tls from "node:tls";
+import { SkipError } from "../index.js";
+import type { Control, Ended } from "./control.js";
+import { cancelled, connectFailed, proxyFailed, timedOut, tls as tlsError, tlsFailed } from "./errors.js";
+import type { HttpProxy, Place, Settings } from "./options.js";
+
+/** How a connection to a Key Provider was made. */
+export interface ConnectionInfo {
+  /** The Key Provider's URL. */
+  url: string;
+  /** Address and port of the Key Provider, or of the proxy. */
+  address: string;
+  /** `TLS 1.2` or `TLS 1.3`. */
+  tlsVersion: string;
+  /** The IANA name of the cipher suite, as in Table 1 of the draft. */
+  cipherSuite: string;
+  /** What is weaker than Table 1 of the draft asks for. */
+  warnings: string[];
+}
+
+export interface Connected {
+  socket: tls.TLSSocket;
+  info: ConnectionInfo;
+}
+
+// draft Table 1; the last one for key providers with an RSA certificate, which Table 1 forgot
+const CERTIFICATE_SUITES = "TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+// one hello each, because a server that has both might choose the one without forward secrecy
+const PSK_SUITES = [
+  "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:DHE-PSK-AES256-CBC-SHA",
+  "PSK-AES256-GCM-SHA384",
+];
+/** The alerts of a server that shares no suite with us. */
+const NO_SUITE = ["ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE", "ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY"];
+
+const nothing = (): void => {};
+
+/** Connects within the connect timeout, which all attempts share. Nothing was sent when it fails. */
+export async function connect(place: Place, settings: Settings, control: Control): Promise<Connected> {
+  const until = performance.now() + settings.connectTimeout;
+  const credentials = settings.credentials();
+  const attempts = credentials.psk ? PSK_SUITES.slice(0, settings.forwardSecrecy ? 1 : 2) : [CERTIFICATE_SUITES];
+  try {
+    for (;;) {
+      const suites = attempts.shift() as string;
+      try {
+        return await attempt(suites);
+      } catch (error) {
+        const code = (error as { reason?: string }).reason;
+        if (attempts.length === 0 || !NO_SUITE.includes(code ?? "")) throw error;
+      }
+    }
+  } finally {
+    (credentials.psk ? credentials.psk.key : credentials.key)?.fill(0);
+  }
+
+  async function attempt(suites: string): Promise<Connected> {
+    const tunnel = settings.proxy ? await throughProxy(settings.proxy, place, settings, control, until) : undefined;
+    const stopped = (why: Ended): SkipError =>
+      why === "deadline" ? timedOut("the connection", "same_request") : cancelled("same_request");
+    const socket = await control.step<tls.TLSSocket>(
+      (done, failed) => {
+        const { psk } = credentials;
+        let connected = tunnel !== undefined;
+        const socket = tls.connect({
+          ...(tunnel ? { socket: tunnel } : { host: place.host, port: place.port }),
+          ...(settings.sourceAddress === undefined ? {} : { localAddress: settings.sourceAddress }),
+          ...(psk ? pskOptions(psk) : certificateOptions(place, settings, credentials)),
+          ciphers: suites,
+          secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TICKET,
+        });
+        const fail = (error: unknown): void => {
+          socket.destroy();
+          failed(error);
+        };
+        socket.once("connect", () => {
+          connected = true;
+        });
+        socket.once("secureConnect", () => {
+          const problem = psk ? checkPsk(socket) : checkPin(socket, settings.pin);
+          if (problem) fail(problem);
+          else done(socket);
+        });
+        socket.on("error", (error: NodeJS.ErrnoException & { errors?: NodeJS.ErrnoException[] }) => {
+          if (error instanceof SkipError) return fail(error);
+          const code = error.code ?? error.errors?.[0]?.code;
+          if (!connected) return fail(connectFailed(place.authority, code));
+          fail(Object.defineProperty(tlsFailed(code, psk !== undefined), "reason", { value: code }));
+        });
+        socket.once("close", () => fail(tlsFailed(undefined, psk !== undefined)));
+        return () => socket.destroy();
+      },
+      stopped,
+      until - performance.now(),
+    );
+    socket.removeAllListeners("error").removeAllListeners("close").on("error", nothing);
+    return { socket, info: infoOf(socket, place, settings) };
+  }
+}
+
+function pskOptions(psk: { identity: string; key: Buffer }): tls.ConnectionOptions {
+  return {
+    minVersion: "TLSv1.2",
+    maxVersion: "TLSv1.2",
+    pskCallback: () => ({ identity: psk.identity, psk: psk.key }),
+    // the key proves both sides; the suites leave no room for a certificate
+    checkServerIdentity: () => undefined,
+    ca: [],
+  };
+}
+
+function certificateOptions(
+  place: Place,
+  settings: Settings,
+  { ca, cert, key }: { ca?: (string | Buffer)[] | undefined; cert?: Buffer; key?: Buffer },
+): tls.ConnectionOptions {
+  const name = settings.serverName ?? place.host;
+  return {
+    ca: ca ?? [],
+    ...(cert && key ? { cert, key } : {}),
+    minVersion: settings.tls === "1.3" ? "TLSv1.3" : "TLSv1.2",
+    maxVersion: settings.tls === "1.2" ? "TLSv1.2" : "TLSv1.3",
+    // SNI has no addresses
+    servername: net.isIP(name) ? "" : name,
+    // a pin alone is the trust; checkPin looks at it before anything is sent
+    rejectUnauthorized: ca !== undefined,
+    checkServerIdentity: (_, certificate) => wrongName(name, certificate),
+    ...(settings.postQuantum ? {} : { ecdhCurve: "X25519:P-256:P-384" }),
+  };
+}
+
+function wrongName(name: string, certificate: tls.PeerCertificate): Error | undefined {
+  const names = certificate.subjectaltname;
+  if (names && !tls.checkServerIdentity(name, certificate)) return undefined;
+  if (!names) {
+    return tlsError(
+      "the key provider's certificate does not name the host",
+      "it may only have a common name, which does not count: have it issued with a subjectAltName, say which name it has " +
+        "(serverName), or pin its public key (pin)",
+    );
+  }
+  const shown = names
+    .replace(/[^ -~]/g, "?")
+    .split(", ")
+    .slice(0, 5)
+    .map((one) => one.replace(/^(DNS|IP Address):/, ""));
+  return tlsError(
+    `the key provider's certificate is for another name: ${shown.join(", ").slice(0, 500)}`,
+    "check the URL; if this is the right key provider, give one of these names (serverName) or pin its public key (pin)",
+  );
+}
+
+/** Whether the certificate has the pinned public key. */
+function checkPin(socket: tls.TLSSocket, pin: Buffer | undefined): SkipError | undefined {
+  if (pin === undefined) return undefined;
+  const spki = socket.getPeerX509Certificate()?.publicKey.export({ type: "spki", format: "der" });
+  if (spki && timingSafeEqual(createHash("sha256").update(spki).digest(), pin)) return undefined;
+  return tlsError(
+    "the key provider has another public key than the pinned one",
+    "check the pin (pin); if nobody changed the key provider's key, somebody else answers",
+  );
+}
+
+/** The suites allow nothing else; this makes sure of it. */
+function checkPsk(socket: tls.TLSSocket): SkipError | undefined {
+  if (/PSK/.test(socket.getCipher().name) && !socket.getPeerX509Certificate()) return undefined;
+  return tlsError(
+    "the key provider answered with a certificate instead of the pre-shared key",
+    "it does not know the identity, or this port wants certificates: check the identity and the port, or give its CA (ca)",
+  );
+}
+
+function infoOf(socket: tls.TLSSocket, place: Place, settings: Settings): ConnectionInfo {
+  const { standardName } = socket.getCipher();
+  const warnings = [];
+  if (standardName.startsWith("TLS_PSK_")) {
+    warnings.push("the connection has no forward secrecy: whoever learns the pre-shared key later can read it");
+  }
+  if (standardName === "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384") {
+    warnings.push("the cipher suite is not in Table 1 of the draft: the key provider has an RSA certificate");
+  }
+  const { remoteAddress: address, remotePort: port } = socket;
+  const peer = settings.proxy ? settings.proxy : { host: address ?? place.host, port: port ?? place.port };
+  return {
+    url: place.url,
+    address: net.isIPv6(peer.host) ? `[${peer.host}]:${peer.port}` : `${peer.host}:${peer.port}`,
+    tlsVersion: socket.getProtocol()?.replace("TLSv", "TLS ") ?? "",
+    cipherSuite: standardName,
+    warnings,
+  };
+}
+
+const PROXY_HEAD = 16 * 1024;
+
+/** A tunnel that a proxy opened with CONNECT. */
+function throughProxy(
+  proxy: HttpProxy,
+  place: Place,
+  settings: Settings,
+  control: Control,
+  until: number,
+): Promise<net.Socket> {
+  const stopped = (why: Ended): SkipError =>
+    why === "deadline" ? timedOut("the tunnel", "same_request") : cancelled("same_request");
+  return control.step<net.Socket>(
+    (done, failed) => {
+      const { sourceAddress } = settings;
+      const socket = net.connect({
+        host: proxy.host,
+        port: proxy.port,
+        ...(sourceAddress === undefined ? {} : { localAddress: sourceAddress }),
+      });
+      let head = Buffer.alloc(0);
+      let connected = false;
+      const fail = (error: SkipError): void => {
+        socket.destroy();
+        failed(error);
+      };
+      socket.once("connect", () => {
+        connected = true;
+        const host = `${place.host.includes(":") ? `[${place.host}]` : place.host}:${place.port}`;
+        const authorization = proxy.authorization ? `Proxy-Authorization: ${proxy.authorization}\r\n` : "";
+        socket.write(`CONNECT ${host} HTTP/1.1\r\nHost: ${host}\r\n${authorization}\r\n`);
+      });
+      socket.on("data", (chunk: Buffer) => {
+        head = Buffer.concat([head, chunk]);
+        const end = head.indexOf("\r\n\r\n");
+        if (end < 0 && head.length <= PROXY_HEAD) return;
+        const status = /^HTTP\/1\.[01] (\d{3})[ \r]/.exec(head.toString("latin1"))?.[1];
+        // bytes of the Key Provider cannot be here before our hello
+        if (end !== head.length - 4 || status !== "200") return fail(proxyFailed(status ? Number(status) : undefined));
+        socket.removeAllListeners().pause().on("error", nothing);
+        done(socket);
+      });
+      socket.on("error", (error: NodeJS.ErrnoException) =>
+        fail(connected ? proxyFailed(undefined) : connectFailed(`${proxy.host}:${proxy.port}`, error.code)),
+      );
+      socket.on("close", () => fail(proxyFailed(undefined)));
+      return () => socket.destroy();
+    },
+    stopped,
+    until - performance.now(),
+  );
+}

@@ -1,0 +1,441 @@
+/** The options of a client, checked once. */
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import tls from "node:tls";
+import { wrong } from "./errors.js";
+
+/** PEM: bytes, text that begins with `-----BEGIN`, or the path of a file, which is read again for each connection. */
+export type Pem = string | Uint8Array;
+
+/**
+ * A pre-shared key and its identity. A key has no encoding of its own, so its form is named. A string, or `file`, is the path of
+ * a file with a line `identity:hex` for each identity, or with one line of hexadecimal digits.
+ */
+export type Psk =
+  | string
+  | { identity: string; hex: string }
+  | { identity: string; text: string }
+  | { identity: string; base64: string }
+  | { identity: string; raw: Uint8Array }
+  | { file: string; identity?: string | undefined };
+
+/** How to reach and trust a Key Provider. Times are in milliseconds. */
+export interface ClientOptions {
+  /** Certificates of the CAs to trust; `"system"` is the system's store. Needed unless `pin` or `psk` is given. */
+  ca?: Pem | readonly Pem[] | undefined;
+  /** The client's certificate, with its chain. */
+  cert?: Pem | undefined;
+  /** The private key of `cert`. */
+  key?: Pem | undefined;
+  /** The password of an encrypted `key`. */
+  keyPassword?: string | undefined;
+  /**
+   * A pre-shared key instead of certificates. Node's TLS has pre-shared keys in TLS 1.2 only: a Key Provider must offer a suite
+   * of DHE-PSK or PSK with AES-256 there.
+   */
+  psk?: Psk | undefined;
+  /** The name that the Key Provider's certificate must have, instead of the URL's host. */
+  serverName?: string | undefined;
+  /**
+   * `sha256/BASE64`: the SHA-256 of the Key Provider's public key (SubjectPublicKeyInfo). With `ca` both must hold; alone, the pin
+   * is the trust, and neither chain nor name nor dates are checked.
+   */
+  pin?: string | undefined;
+  /** Versions of TLS to offer: `auto` (1.3 and 1.2), `1.2` or `1.3`. */
+  tls?: "auto" | "1.2" | "1.3" | undefined;
+  /** Milliseconds for a whole call: 10,000 unless given. */
+  timeout?: number | undefined;
+  /** Milliseconds for name, TCP and TLS of one Key Provider together: 3,000 unless given. */
+  connectTimeout?: number | undefined;
+  /** Milliseconds to ask a busy Key Provider again, as often as its `Retry-After` says: 0 unless given. */
+  waitWhenBusy?: number | undefined;
+  /** `http://[user:password@]host[:port]` of an HTTP proxy with CONNECT. Proxies of the environment are ignored. */
+  proxy?: string | undefined;
+  /** The local IP address to connect from. */
+  sourceAddress?: string | undefined;
+  /** Accept known deviations of real Key Providers from the draft. */
+  lenient?: boolean | undefined;
+  /** Ask for the capabilities before the first key, and refuse remotes and methods that they do not list: true unless given. */
+  checkRemote?: boolean | undefined;
+  /** Offer a post-quantum key exchange where Node has one (24 and later): true unless given. */
+  postQuantum?: boolean | undefined;
+  /** Refuse pre-shared keys without forward secrecy. */
+  forwardSecrecy?: boolean | undefined;
+  /** Ends all calls of the client when it is aborted. */
+  signal?: AbortSignal | undefined;
+}
+
+/** The names, for the test that compares them with the core's table. */
+export const OPTION_NAMES = [
+  "ca",
+  "cert",
+  "key",
+  "keyPassword",
+  "psk",
+  "serverName",
+  "pin",
+  "tls",
+  "timeout",
+  "connectTimeout",
+  "waitWhenBusy",
+  "proxy",
+  "sourceAddress",
+  "lenient",
+  "checkRemote",
+  "postQuantum",
+  "forwardSecrecy",
+  "signal",
+] as const satisfies readonly (keyof ClientOptions)[];
+
+/** Refuses what is not an option: a misspelled one must not be ignored. */
+export function checkNames(given: unknown, names: readonly string[]): void {
+  if (typeof given !== "object" || given === null) {
+    throw wrong("options", "must be an object", `give ${names.join(", ")}`);
+  }
+  for (const name of Object.keys(given)) {
+    // a name could be anything, also a secret in the wrong place
+    const shown = /^\w{1,30}$/.test(name) && !/^[0-9a-f]{16,}$/i.test(name) ? name : "options";
+    if (!names.includes(name)) throw wrong(shown, "is not an option here", `give ${names.join(", ")}`);
+  }
+}
+
+/** The URL of a Key Provider in its parts. */
+export interface Place {
+  url: string;
+  host: string;
+  port: number;
+  /** Host and port, for the Host header: without a port that is the default. */
+  authority: string;
+  /** Without a slash at its end. */
+  path: string;
+}
+
+export function placeOf(url: unknown): Place {
+  const example = "for example https://kp-alice:8443";
+  if (typeof url !== "string") throw wrong("url", "must be a string", example);
+  if (!/^https:\/\//i.test(url)) {
+    throw wrong("url", "must begin with https://, because SKIP runs over TLS only", example);
+  }
+  if (/[?#]/.test(url)) throw wrong("url", "must have no query and no fragment", example);
+  if (/^https:\/\/[^/]*@/i.test(url)) {
+    const rule = "must have no user name or password: give a certificate or a pre-shared key instead";
+    throw wrong("url", rule, example);
+  }
+  // no spaces, line feeds or backslashes, which URL would repair silently
+  const parsed = /^[\x21-\x5b\x5d-\x7e]+$/.test(url) ? parse(url) : undefined;
+  if (!parsed?.hostname) {
+    throw wrong("url", "must name a host, in ASCII (IPv6 in brackets, other scripts in their xn-- form)", example);
+  }
+  const path = (/^https:\/\/[^/]*(.*)$/i.exec(url)?.[1] ?? "").replace(/\/+$/, "");
+  const { host: authority, port } = parsed;
+  const host = parsed.hostname.replace(/^\[(.*)\]$/, "$1");
+  return { url: `https://${authority}${path}`, host, port: Number(port || 443), authority, path };
+}
+
+function parse(url: string): URL | undefined {
+  try {
+    return new URL(url);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An HTTP proxy that understands CONNECT. */
+export interface HttpProxy {
+  host: string;
+  port: number;
+  /** The value of a Proxy-Authorization header. */
+  authorization: string | undefined;
+}
+
+function proxyOf(url: unknown): HttpProxy | undefined {
+  if (url === undefined) return undefined;
+  const hint = "for example http://proxy:3128; it must understand CONNECT";
+  const parsed = typeof url === "string" && /^http:\/\//i.test(url) ? parse(url) : undefined;
+  if (!parsed?.hostname) throw wrong("proxy", "must begin with http:// and name a host", hint);
+  if (parsed.pathname !== "/" || parsed.search || parsed.hash) {
+    throw wrong("proxy", "must have no path, query or fragment", hint);
+  }
+  const user = `${decodeURIComponent(parsed.username)}:${decodeURIComponent(parsed.password)}`;
+  return {
+    host: parsed.hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: Number(parsed.port || 80),
+    authorization: parsed.username ? `Basic ${Buffer.from(user).toString("base64")}` : undefined,
+  };
+}
+
+/** A client's options, checked. Files are read for each connection, so that a renewed one counts. */
+export interface Settings {
+  credentials: () => Credentials;
+  serverName: string | undefined;
+  pin: Buffer | undefined;
+  tls: "auto" | "1.2" | "1.3";
+  timeout: number;
+  connectTimeout: number;
+  waitWhenBusy: number;
+  proxy: HttpProxy | undefined;
+  sourceAddress: string | undefined;
+  lenient: boolean;
+  checkRemote: boolean;
+  postQuantum: boolean;
+  forwardSecrecy: boolean;
+  signal: AbortSignal | undefined;
+}
+
+/** What proves each side. */
+export type Credentials =
+  | { psk: { identity: string; key: Buffer } }
+  | { psk?: undefined; ca: (string | Buffer)[] | undefined; cert?: Buffer; key?: Buffer };
+
+export function settingsOf(options: ClientOptions): Settings {
+  checkNames(options, OPTION_NAMES);
+  const { ca, cert, key, psk, keyPassword, pin, serverName, tls: versions = "auto", sourceAddress } = options;
+  if (psk !== undefined) {
+    for (const other of ["ca", "cert", "key", "keyPassword", "pin", "serverName"] as const) {
+      if (options[other] !== undefined) {
+        const rule = "does not go with a pre-shared key, which proves both sides by itself";
+        throw wrong(other, rule, "give either certificates or a pre-shared key");
+      }
+    }
+    if (versions === "1.3") {
+      const hint = "use tls 1.2 here, or the package of another language, which have pre-shared keys in TLS 1.3 too";
+      throw wrong("tls", "must not be 1.3 with a pre-shared key: Node has pre-shared keys in TLS 1.2 only", hint);
+    }
+  } else if (ca === undefined && pin === undefined) {
+    const hint = "give the CA's certificate (ca), the key provider's public key (pin), or ca: \"system\"";
+    throw wrong("ca", "nothing says which key provider to trust", hint);
+  }
+  if ((cert === undefined) !== (key === undefined)) {
+    const [missing, given] = cert === undefined ? ["cert", "key"] : ["key", "cert"];
+    throw wrong(missing, `must be given with ${given}`, "a client certificate and its private key belong together");
+  }
+  if (keyPassword !== undefined && typeof keyPassword !== "string") {
+    throw wrong("keyPassword", "must be a string", "it is the password of the private key");
+  }
+  if (serverName !== undefined && !(typeof serverName === "string" && /^[\w.:-]{1,253}$/.test(serverName))) {
+    throw wrong("serverName", "must be a DNS name or an IP address", "give one that the certificate has");
+  }
+  if (sourceAddress !== undefined && !(typeof sourceAddress === "string" && isIP(sourceAddress))) {
+    throw wrong("sourceAddress", "must be an IP address", "give an address of this machine");
+  }
+  if (!["auto", "1.2", "1.3"].includes(versions)) {
+    throw wrong("tls", "must be auto, 1.2 or 1.3", "auto takes what the key provider offers");
+  }
+  const credentials =
+    psk === undefined
+      ? () => ({
+          ca: ca === undefined ? undefined : casOf(ca),
+          ...(cert !== undefined && key !== undefined ? clientCertOf(cert, key, keyPassword) : {}),
+        })
+      : () => ({ psk: pskOf(psk) });
+  // a wrong file or key is told at once, not at the first call
+  credentials();
+  return {
+    credentials,
+    serverName,
+    pin: pinOf(pin),
+    tls: versions,
+    timeout: time("timeout", options.timeout, 10_000),
+    connectTimeout: time("connectTimeout", options.connectTimeout, 3000),
+    waitWhenBusy: time("waitWhenBusy", options.waitWhenBusy, 0),
+    proxy: proxyOf(options.proxy),
+    sourceAddress,
+    lenient: flag("lenient", options.lenient, false),
+    checkRemote: flag("checkRemote", options.checkRemote, true),
+    postQuantum: flag("postQuantum", options.postQuantum, true),
+    forwardSecrecy: flag("forwardSecrecy", options.forwardSecrecy, false),
+    signal: signalOf(options.signal),
+  };
+}
+
+/** The longest time: what Node's timers take. */
+const LONGEST = 2 ** 31 - 1;
+
+export function time(field: string, value: unknown, otherwise: number): number {
+  if (value === undefined) return otherwise;
+  const least = field === "waitWhenBusy" ? 0 : 1;
+  if (typeof value !== "number" || !(value >= least && value <= LONGEST)) {
+    throw wrong(field, `must be ${least} to ${LONGEST} milliseconds`, "give milliseconds, for example 10_000");
+  }
+  return value;
+}
+
+function flag(field: string, value: unknown, otherwise: boolean): boolean {
+  if (value === undefined) return otherwise;
+  if (typeof value !== "boolean") throw wrong(field, "must be true or false", `${otherwise} is the default`);
+  return value;
+}
+
+export function signalOf(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined) return undefined;
+  const like = typeof signal === "object" && signal !== null && "aborted" in signal && "addEventListener" in signal;
+  if (!like) throw wrong("signal", "must be an AbortSignal", "for example AbortSignal.timeout(5000)");
+  return signal as AbortSignal;
+}
+
+function pinOf(pin: unknown): Buffer | undefined {
+  if (pin === undefined) return undefined;
+  const digest = typeof pin === "string" && pin.startsWith("sha256/") ? pin.slice("sha256/".length) : "";
+  if (!/^[A-Za-z0-9+/]{43}=$/.test(digest)) {
+    const hint = "it is the SHA-256 of the certificate's public key (SubjectPublicKeyInfo in DER)";
+    throw wrong("pin", "must be sha256/ and the base64 of 32 bytes", hint);
+  }
+  return Buffer.from(digest, "base64");
+}
+
+const PEM_HINT = "PEM is text with a line -----BEGIN ...-----";
+
+/** The content of PEM or of the file that it names. The value is never shown: it may be a secret in the wrong place. */
+function pemOf(field: string, pem: unknown): Buffer {
+  const content = contentOf(field, pem);
+  if (!content.includes("-----BEGIN ")) throw wrong(field, "must be PEM", PEM_HINT);
+  return content;
+}
+
+function contentOf(field: string, given: unknown): Buffer {
+  if (given instanceof Uint8Array) return Buffer.from(given);
+  if (typeof given !== "string") throw wrong(field, "must be PEM as text or bytes, or the path of a file", PEM_HINT);
+  if (given.trimStart().startsWith("-----BEGIN")) return Buffer.from(given);
+  try {
+    return readFileSync(given);
+  } catch (error) {
+    const looksSecret = /[\r\n]|-----|[0-9a-f]{32}|^[^/]*:[0-9a-f]+$/i.test(given);
+    const reason = (error as NodeJS.ErrnoException).code === "ENOENT" ? "does not exist" : "cannot be read";
+    const file = looksSecret ? "the file (its name looks like a secret and is not shown)" : given;
+    throw wrong(field, `${file} ${reason}`, "give the path of a file, or PEM that begins with -----BEGIN");
+  }
+}
+
+/** The certificate and its key, unencrypted: Node is given no password, and the errors are ours. */
+function clientCertOf(cert: Pem, key: Pem, passphrase: string | undefined): { cert: Buffer; key: Buffer } {
+  const [certificates, file] = [pemOf("cert", cert), pemOf("key", key)];
+  const certificate = x509("cert", certificates);
+  let privateKey: KeyObject;
+  try {
+    privateKey = createPrivateKey({ key: file, ...(passphrase === undefined ? {} : { passphrase }) });
+  } catch {
+    if (file.includes("ENCRYPTED"))
+      throw wrong("keyPassword", "does not open the private key", "give the key's password");
+    throw wrong("key", "must hold one private key in PEM form", PEM_HINT);
+  } finally {
+    file.fill(0);
+  }
+  if (!certificate.checkPrivateKey(privateKey)) {
+    const hint = "give the private key of the first certificate in the file";
+    throw wrong("cert", "and key do not belong together", hint);
+  }
+  return { cert: certificates, key: Buffer.from(privateKey.export({ type: "pkcs8", format: "pem" })) };
+}
+
+/** The first certificate of a PEM text. */
+function x509(field: string, pem: Buffer): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    throw wrong(field, "holds something that is not an X.509 certificate", PEM_HINT);
+  }
+}
+
+function casOf(ca: Pem | readonly Pem[]): (string | Buffer)[] {
+  const all = Array.isArray(ca) ? ca : [ca];
+  if (all.length === 0) throw wrong("ca", "must not be empty", "give the CA's certificate");
+  return all.flatMap((one) => (one === "system" ? systemStore() : [certificatesOf(one)]));
+}
+
+function certificatesOf(pem: Pem): Buffer {
+  const certificates = pemOf("ca", pem);
+  x509("ca", certificates);
+  return certificates;
+}
+
+/** Where Linux and BSD systems keep their store. Node has a function of its own since 22.15. */
+const STORES = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+  "/etc/ssl/ca-bundle.pem",
+  "/etc/ssl/cert.pem",
+];
+
+function systemStore(): (string | Buffer)[] {
+  const { getCACertificates } = tls as { getCACertificates?: (type: "system") => string[] };
+  if (getCACertificates) return getCACertificates("system");
+  for (const file of [process.env.SSL_CERT_FILE || [], ...STORES].flat()) {
+    try {
+      return [readFileSync(file)];
+    } catch {
+      // the next one
+    }
+  }
+  const hint = "give the CA's certificate instead, or use Node 22.15 or later";
+  throw wrong("ca", "the system has no certificate store that can be read", hint);
+}
+
+const PSK_FORMS = ["hex", "text", "base64", "raw"] as const;
+
+/** The identity (1 to 128 bytes of UTF-8) and the key (1 to 256 bytes). */
+function pskOf(psk: Psk): { identity: string; key: Buffer } {
+  if (typeof psk === "string") return pskOfFile(psk, undefined);
+  const hint = 'for example psk: { identity: "router", hex: "00ff..." }, or the path of a file';
+  if (typeof psk !== "object" || psk === null) throw wrong("psk", "must be an object or a path", hint);
+  if ("file" in psk) {
+    checkNames(psk, ["file", "identity"]);
+    return pskOfFile(psk.file, psk.identity);
+  }
+  checkNames(psk, ["identity", ...PSK_FORMS]);
+  const given = psk as Record<string, unknown>;
+  const forms = PSK_FORMS.filter((form) => given[form] !== undefined);
+  const [form] = forms;
+  if (form === undefined || forms.length > 1) throw wrong("psk", "must have its key as hex, text, base64 or raw", hint);
+  return pskOfParts(given.identity, keyOf(form, given[form]));
+}
+
+function pskOfParts(identity: unknown, key: Buffer): { identity: string; key: Buffer } {
+  if (typeof identity !== "string" || !/^[^\0]+$/.test(identity) || Buffer.byteLength(identity) > 128) {
+    const rule = "the identity must have 1 to 128 bytes of UTF-8, without NUL";
+    throw wrong("psk", rule, "give the identity exactly as the key provider knows it");
+  }
+  if (key.length < 1 || key.length > 256) {
+    throw wrong("psk", "the key must have 1 to 256 bytes", "32 random bytes are a good key");
+  }
+  return { identity, key };
+}
+
+function keyOf(form: (typeof PSK_FORMS)[number], value: unknown): Buffer {
+  const hint = "give a key in another form as such";
+  if (form === "raw") {
+    if (value instanceof Uint8Array) return Buffer.from(value);
+    throw wrong("psk", "the key must be bytes", hint);
+  }
+  if (typeof value !== "string") throw wrong("psk", "the key must be a string", hint);
+  if (form === "text") return Buffer.from(value);
+  if (form === "hex") {
+    if (/^([0-9a-f]{2})+$/i.test(value)) return Buffer.from(value, "hex");
+    throw wrong("psk", "the key must be hexadecimal, of even length", hint);
+  }
+  if (/^([A-Za-z0-9+/]{4})+$|^([A-Za-z0-9+/]{4})*[A-Za-z0-9+/]{2}([A-Za-z0-9+/]=|==)$/.test(value)) {
+    return Buffer.from(value, "base64");
+  }
+  throw wrong("psk", "the key must be base64 with padding", hint);
+}
+
+/** A file with lines `identity:hex`, or one line of digits. Lines that begin with `#` are comments. */
+function pskOfFile(path: unknown, wanted: string | undefined): { identity: string; key: Buffer } {
+  const form = "it should have a line identity:hex for each identity, or one line with the key in hexadecimal";
+  if (typeof path !== "string") throw wrong("psk", "the path of the file must be a string", form);
+  const content = contentOf("psk", path);
+  const lines = content.toString("utf8").split(/\r?\n/);
+  content.fill(0);
+  const found: { identity: string | undefined; digits: string }[] = [];
+  for (const line of lines.map((line) => line.trim())) {
+    if (line === "" || line.startsWith("#")) continue;
+    const colon = line.lastIndexOf(":");
+    const identity = colon < 0 ? wanted : line.slice(0, colon).trim();
+    if (wanted === undefined || identity === wanted) found.push({ identity, digits: line.slice(colon + 1).trim() });
+  }
+  const [only, more] = found;
+  if (only === undefined)
+    throw wrong("psk", wanted === undefined ? "the file is empty" : "the file has no key of that identity", form);
+  if (more !== undefined) throw wrong("psk", "the file has several keys", "say which identity is yours");
+  return pskOfParts(only.identity, keyOf("hex", only.digits));
+}

@@ -1,0 +1,378 @@
+/** The client over TLS: against the development Key Providers, and against servers that do everything wrong. */
+import assert from "node:assert/strict";
+import { createHash, X509Certificate } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import tls from "node:tls";
+import { inspect } from "node:util";
+import { SkipError } from "skip-client";
+import { Client } from "skip-client/node";
+import { serve } from "./serve.js";
+
+const folder = mkdtempSync(join(tmpdir(), "skip-client-node-"));
+let kp;
+before(async () => {
+  kp = await serve(folder);
+});
+after(() => {
+  kp?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const KEY = "ad229dfb8a276e74c1f3b6c09349a69fb2fed73c541270663f0e5cbbfb031670";
+const BODY = `{"keyId":"1726e9ae76234fb1dd1283d4dca1911e","key":"${KEY}"}`;
+const HEAD = "HTTP/1.1 200 OK\r\n";
+const GOOD = `${HEAD}Content-Length: ${BODY.length}\r\n\r\n${BODY}`;
+const misuse = { name: "SkipError", code: "invalid_argument" };
+
+/** A TLS server that answers each request with what `answer` writes; the heads of all requests. */
+async function server(answer, options = {}) {
+  const asked = [];
+  const certificate = { cert: readFileSync(join(folder, "alice.pem")), key: readFileSync(join(folder, "alice.key")) };
+  const listener = tls.createServer({ ...certificate, ...options }, (socket) => {
+    let head = "";
+    socket.on("error", () => {});
+    socket.on("data", (data) => {
+      head += data;
+      if (!head.endsWith("\r\n\r\n")) return;
+      asked.push(head.split("\r\n")[0]);
+      answer(socket, head);
+      head = "";
+    });
+  });
+  listener.on("tlsClientError", () => {});
+  await new Promise((ready) => listener.listen(0, "127.0.0.1", ready));
+  const stop = () => new Promise((done) => listener.close(done));
+  return { url: `https://127.0.0.1:${listener.address().port}`, asked, stop };
+}
+
+const client = (url, options) => new Client(url, { ca: kp.ca, checkRemote: false, timeout: 10_000, ...options });
+
+/** What a fresh key gives at a server that writes these parts and then ends the connection, or not. */
+async function reply(parts, { end = true, call = (kp) => kp.newKey("Bob"), options = {} } = {}) {
+  const { url, asked, stop } = await server(async (socket) => {
+    for (const part of [parts].flat()) {
+      socket.write(part);
+      await new Promise((next) => setTimeout(next, 5));
+    }
+    if (end) socket.end();
+  });
+  const kp = client(url, options);
+  try {
+    return { key: await call(kp), asked };
+  } catch (error) {
+    assert.ok(error instanceof SkipError, inspect(error));
+    return { error, asked };
+  } finally {
+    kp.close();
+    await stop();
+  }
+}
+
+test("an exchange, entropy and capabilities with certificates", async () => {
+  const alice = new Client(kp.alice.url, { ca: kp.ca, cert: kp.client_cert, key: readFileSync(kp.client_key, "utf8") });
+  const bob = new Client([kp.bob.url], { ca: readFileSync(kp.ca) });
+  const capabilities = await alice.capabilities();
+  assert.equal(capabilities.localSystemId, kp.alice.id);
+  assert.equal(await alice.capabilities(), capabilities);
+  assert.notEqual(await alice.capabilities({ refresh: true }), capabilities);
+  const key = await alice.newKey(kp.bob.id, { size: 512 });
+  assert.equal(key.bits, 512);
+  const same = await bob.keyById(key.keyId, kp.alice.id);
+  assert.ok(key.equals(same) && key.fingerprint === same.fingerprint);
+  await assert.rejects(bob.keyById(key.keyId, kp.alice.id), { code: "rejected", advice: "new_key", status: 400 });
+  assert.ok((await alice.entropy(384)).bits >= 384);
+  assert.ok((await alice.entropy()).bits >= 1);
+  const { tlsVersion, cipherSuite, address, warnings } = alice.connection;
+  assert.deepEqual([tlsVersion, cipherSuite, warnings], ["TLS 1.3", "TLS_AES_256_GCM_SHA384", []]);
+  assert.equal(`https://${address}`, kp.alice.url);
+  await assert.rejects(alice.newKey("Nobody"), { code: "unknown_remote", advice: "no" });
+  await assert.rejects(alice.newKey("Bob", { size: 7 }), misuse);
+});
+
+test("pre-shared keys: a file, an object, a wrong key, a wrong identity, forward secrecy", async () => {
+  const [, identity, hex] = /^(.*):([0-9a-f]+)\s*$/.exec(readFileSync(kp.psk, "utf8"));
+  const raw = Buffer.from(hex, "hex");
+  for (const psk of [
+    kp.psk,
+    { file: kp.psk, identity },
+    { identity, hex },
+    { identity, raw },
+    { identity, base64: raw.toString("base64") },
+  ]) {
+    const alice = new Client(kp.alice.psk_url, { psk, forwardSecrecy: true });
+    assert.equal((await alice.newKey(kp.bob.id)).bits, 256);
+    assert.match(alice.connection.cipherSuite, /^TLS_DHE_PSK_/);
+  }
+  const other = (more) => new Client(kp.alice.psk_url, more).newKey(kp.bob.id);
+  await assert.rejects(other({ psk: { identity, hex: "00".repeat(32) } }), { code: "tls_failed", advice: "no" });
+  await assert.rejects(other({ psk: { identity: "nobody", hex } }), { code: "tls_failed" });
+  await assert.rejects(other({ ca: kp.ca }), { code: "tls_failed" });
+  assert.throws(() => new Client(kp.alice.psk_url, { psk: kp.psk, ca: kp.ca }), misuse);
+  assert.throws(() => new Client(kp.alice.psk_url, { psk: kp.psk, tls: "1.3" }), misuse);
+});
+
+test("plain PSK is the last resort, seen by its warning, and refused with forwardSecrecy", async () => {
+  const psk = { identity: "router", hex: "00112233445566778899aabbccddeeff" };
+  const callback = (_, identity) => (identity === "router" ? Buffer.from(psk.hex, "hex") : null);
+  const plain = { pskCallback: callback, ciphers: "PSK-AES256-GCM-SHA384", maxVersion: "TLSv1.2" };
+  const { url, stop } = await server((socket) => socket.end(GOOD), { ...plain, cert: undefined, key: undefined });
+  const kp = new Client(url, { psk, checkRemote: false });
+  assert.equal((await kp.newKey("Bob")).hex(), KEY);
+  assert.equal(kp.connection.cipherSuite, "TLS_PSK_WITH_AES_256_GCM_SHA384");
+  assert.match(kp.connection.warnings[0], /forward secrecy/);
+  const strict = new Client(url, { psk, checkRemote: false, forwardSecrecy: true });
+  await assert.rejects(strict.newKey("Bob"), { code: "tls_failed" });
+  await stop();
+});
+
+test("trust: another CA, another name, a pin alone, a pin and a CA, a client certificate that is wanted", async () => {
+  const { publicKey } = new X509Certificate(readFileSync(join(folder, "alice.pem")));
+  const digest = createHash("sha256")
+    .update(publicKey.export({ type: "spki", format: "der" }))
+    .digest("base64");
+  const { url, stop } = await server((socket) => socket.end(GOOD));
+  const ask = (options) => new Client(url, { checkRemote: false, ...options }).newKey("Bob");
+  await assert.rejects(ask({ ca: readFileSync(join(folder, "client.pem")) }), { code: "tls_failed" });
+  await assert.rejects(ask({ ca: "system" }), { code: "tls_failed" });
+  await assert.rejects(ask({ ca: kp.ca, serverName: "kp.example" }), { code: "tls_failed", message: /another name/ });
+  assert.equal((await ask({ ca: kp.ca, serverName: "localhost" })).hex(), KEY);
+  assert.equal((await ask({ pin: `sha256/${digest}` })).hex(), KEY);
+  assert.equal((await ask({ ca: kp.ca, pin: `sha256/${digest}` })).hex(), KEY);
+  const other = `sha256/${Buffer.alloc(32).toString("base64")}`;
+  for (const options of [{ pin: other }, { ca: kp.ca, pin: other }]) {
+    await assert.rejects(ask(options), { code: "tls_failed", message: /another public key/ });
+  }
+  await stop();
+  const mutual = await server((socket) => socket.end(GOOD), { requestCert: true, ca: readFileSync(kp.ca) });
+  for (const versions of ["1.2", "1.3"]) {
+    await assert.rejects(client(mutual.url, { tls: versions }).newKey("Bob"), { code: "tls_failed", advice: "no" });
+    const known = client(mutual.url, { tls: versions, cert: kp.client_cert, key: kp.client_key });
+    assert.equal((await known.newKey("Bob")).hex(), KEY);
+  }
+  await mutual.stop();
+});
+
+test("replies in every framing are read, and interim replies are skipped", async () => {
+  const chunked = `${HEAD}Transfer-Encoding: chunked\r\n\r\n${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`;
+  const interim = [100, 102, 103, 104, 199].map((status) => `HTTP/1.1 ${status} x\r\nA: b\r\n\r\n`).join("");
+  for (const text of [GOOD, chunked, `${HEAD}\r\n${BODY}`, interim + GOOD, `${GOOD}HTTP/1.1 200 OK\r\n`]) {
+    for (const parts of [text, [...text].length < 200 ? [...text] : [text.slice(0, 20), text.slice(20)]]) {
+      const { key, error, asked } = await reply(parts);
+      assert.equal(key?.hex(), KEY, `${text} ${error}`);
+      assert.deepEqual(asked, ["GET /key?remoteSystemID=Bob HTTP/1.1"]);
+    }
+  }
+});
+
+test("broken replies have their codes and advices, and nothing is asked twice", async () => {
+  const length = (n) => `${HEAD}Content-Length: ${n}\r\n\r\n`;
+  const cases = {
+    connection_lost: [
+      "",
+      HEAD,
+      `${length(999)}{}`,
+      `${HEAD}Transfer-Encoding: chunked\r\n\r\n9\r\n{}`,
+      `${HEAD}\r\n{"key":`,
+    ],
+    malformed_response: [
+      "220 mail.example ESMTP\r\n\r\n",
+      `${HEAD}Transfer-Encoding: chunked\r\n\r\nxyz\r\n`,
+      `${HEAD}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}`,
+      `${HEAD}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`,
+      `${length(2)}{}`,
+    ],
+    response_too_large: [
+      `${HEAD}${"A: b\r\n".repeat(10_000)}\r\n`,
+      `${HEAD}A: ${"b".repeat(100_000)}\r\n\r\n`,
+      `${HEAD}${"A: b\r\n".repeat(200)}\r\n`,
+      `${length(65_537)}${"b".repeat(65_537)}`,
+      `${HEAD}\r\n${"b".repeat(200_000)}`,
+    ],
+    unexpected_status: [
+      "HTTP/1.1 103 x\r\n\r\n".repeat(9) + GOOD,
+      "HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+      "HTTP/1.1 302 x\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n",
+    ],
+    provider_failed: [`HTTP/1.1 500 x\r\nContent-Length: 9\r\n\r\n{}`, `HTTP/1.1 500 x\r\n\r\n${"<".repeat(99_999)}`],
+    size_mismatch: [GOOD.replace(KEY, KEY.slice(16)).replace(`${BODY.length}`, `${BODY.length - 16}`)],
+  };
+  for (const [code, texts] of Object.entries(cases)) {
+    for (const text of texts) {
+      const { error, asked } = await reply(text, { call: (kp) => kp.newKey("Bob", { size: 256 }) });
+      assert.equal(error?.code, code, `${text.slice(0, 100)}: ${inspect(error)}`);
+      assert.equal(
+        error.advice,
+        ["connection_lost", "provider_failed"].includes(code) ? "new_key" : "no",
+        text.slice(0, 100),
+      );
+      assert.equal(asked.length, 1);
+      assert.ok(!inspect(error).includes(KEY.slice(0, 8)));
+    }
+  }
+  const { error } = await reply("", { call: (kp) => kp.entropy() });
+  assert.deepEqual([error.code, error.advice], ["connection_lost", "same_request"]);
+});
+
+test("one deadline for the call: silence, drips, handshakes without end", async () => {
+  const drip = async (socket) => {
+    for (const c of GOOD) {
+      socket.write(c);
+      await new Promise((next) => setTimeout(next, 40));
+    }
+  };
+  for (const answer of [() => {}, drip, (socket) => socket.write(HEAD)]) {
+    const { url, stop } = await server(answer);
+    await assert.rejects(client(url, { timeout: 200 }).newKey("Bob"), { code: "timed_out", advice: "new_key" });
+    await assert.rejects(client(url).newKey("Bob", { timeout: 200 }), { code: "timed_out", advice: "new_key" });
+    await assert.rejects(client(url).entropy(256, { timeout: 200 }), { code: "timed_out", advice: "same_request" });
+    await stop();
+  }
+  const silent = net.createServer((socket) => socket.on("error", () => {}).resume());
+  await new Promise((ready) => silent.listen(0, "127.0.0.1", ready));
+  const url = `https://127.0.0.1:${silent.address().port}`;
+  await assert.rejects(client(url, { connectTimeout: 100 }).newKey("Bob"), {
+    code: "timed_out",
+    advice: "same_request",
+  });
+  silent.close();
+});
+
+test("AbortSignal and close end a call, with the advice that fits what was sent", async () => {
+  const { url, asked, stop } = await server(() => {});
+  const started = async (kp, options) => {
+    const call = kp.newKey("Bob", options);
+    call.catch(() => {});
+    for (const before = asked.length; asked.length === before; ) await new Promise((next) => setTimeout(next, 5));
+    return call;
+  };
+  const [one, two, three] = [new AbortController(), new AbortController(), client(url)];
+  for (const [kp, options, end] of [
+    [client(url, { signal: one.signal }), {}, () => one.abort()],
+    [client(url), { signal: two.signal }, () => two.abort()],
+    [three, {}, () => three.close()],
+  ]) {
+    const call = started(kp, options);
+    while (asked.length === 0) await new Promise((next) => setTimeout(next, 5));
+    await new Promise((next) => setTimeout(next, 20));
+    end();
+    await assert.rejects(call, { code: "connection_lost", advice: "new_key", message: /cancelled/ });
+  }
+  await assert.rejects(three.newKey("Bob"), misuse);
+  const aborted = { signal: AbortSignal.abort() };
+  await assert.rejects(client(url).newKey("Bob", aborted), { code: "connection_lost", advice: "same_request" });
+  await stop();
+});
+
+test("the next Key Provider is asked when the first cannot be reached, and only then", async () => {
+  const broken = await server((socket) => socket.end());
+  const good = await server((socket) => socket.end(GOOD));
+  const closed = net.createServer();
+  await new Promise((ready) => closed.listen(0, "127.0.0.1", ready));
+  const nobody = `https://127.0.0.1:${closed.address().port}`;
+  await new Promise((done) => closed.close(done));
+  assert.equal((await client([nobody, good.url]).newKey("Bob")).hex(), KEY);
+  await assert.rejects(client(nobody).newKey("Bob"), { code: "connect_failed", advice: "same_request" });
+  await assert.rejects(client([broken.url, good.url]).newKey("Bob"), { code: "connection_lost", advice: "new_key" });
+  await Promise.all([broken.stop(), good.stop()]);
+});
+
+test("a busy Key Provider is asked again only where the caller waits, and a proxy is used when it is given", async () => {
+  const busy = await server((socket) => {
+    const again = busy.asked.length > 1;
+    socket.end(again ? GOOD : "HTTP/1.1 503 x\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n");
+  });
+  await assert.rejects(client(busy.url).newKey("Bob"), { code: "busy", status: 503, advice: "same_request" });
+  busy.asked.length = 0;
+  assert.equal((await client(busy.url, { waitWhenBusy: 1000 }).newKey("Bob")).hex(), KEY);
+  const heads = [];
+  const proxy = net.createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", (data) => {
+      heads.push(String(data));
+      const [, port] = /^CONNECT 127\.0\.0\.1:(\d+) /.exec(data);
+      const peer = net.connect(port, "127.0.0.1", () => socket.write("HTTP/1.1 200 x\r\n\r\n")).on("error", () => {});
+      socket.pipe(peer).pipe(socket);
+    });
+  });
+  await new Promise((ready) => proxy.listen(0, "127.0.0.1", ready));
+  const url = `http://user:pass%20word@127.0.0.1:${proxy.address().port}`;
+  const tunnelled = client(busy.url, { proxy: url });
+  assert.equal((await tunnelled.newKey("Bob")).hex(), KEY);
+  assert.match(heads[0], /Proxy-Authorization: Basic dXNlcjpwYXNzIHdvcmQ=\r\n/);
+  proxy.close();
+  await busy.stop();
+});
+
+test("wrong options are errors that show no secret", () => {
+  const url = "https://127.0.0.1";
+  const ca = readFileSync(kp.ca, "utf8");
+  const key = readFileSync(kp.client_key, "utf8");
+  for (const [where, options] of [
+    ["http://127.0.0.1", { ca }],
+    ["https://user:secret@host", { ca }],
+    ["https://host/?q", { ca }],
+    ["https://ho st", { ca }],
+    [7, { ca }],
+    [[], { ca }],
+    [url, {}],
+    [url, null],
+    [url, { ca, timeuot: 5 }],
+    [url, { ca, timeout: 0 }],
+    [url, { ca, timeout: Number.POSITIVE_INFINITY }],
+    [url, { ca, timeout: "5" }],
+    [url, { ca, tls: "1.1" }],
+    [url, { ca, pin: "sha256/short" }],
+    [url, { ca: join(folder, "missing.pem") }],
+    [url, { ca: [] }],
+    [url, { ca: "system-store" }],
+    [url, { ca, cert: kp.client_cert }],
+    [url, { ca, cert: kp.client_cert, key: key.replace("-----BEGIN", "") }],
+    [url, { ca, cert: kp.client_cert, key: join(folder, "alice.key") }],
+    [url, { ca, cert: kp.client_cert, key: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----" }],
+    [url, { ca, serverName: "a b" }],
+    [url, { ca, lenient: "yes" }],
+    [url, { ca, signal: {} }],
+    [url, { ca, proxy: "https://proxy" }],
+    [url, { ca, sourceAddress: "localhost" }],
+    [url, { psk: {} }],
+    [url, { psk: { identity: "", hex: "00" } }],
+    [url, { psk: { identity: "a\0", hex: "00" } }],
+    [url, { psk: { identity: "a", hex: KEY.slice(1) } }],
+    [url, { psk: { identity: "a", hex: KEY, text: KEY } }],
+    [url, { psk: `router:${KEY}` }],
+    [url, { psk: { [KEY]: 1 } }],
+  ]) {
+    assert.throws(
+      () => new Client(where, options),
+      (error) => {
+        assert.ok(error instanceof SkipError && error.code === "invalid_argument", inspect(error));
+        assert.ok(!inspect(error).includes(KEY.slice(0, 8)) && !inspect(error).includes("MII"), inspect(error));
+        return true;
+      },
+      inspect(options),
+    );
+  }
+});
+
+test("files are read again for each connection", async () => {
+  const own = join(folder, "own-ca.pem");
+  writeFileSync(own, readFileSync(kp.ca));
+  const { url, stop } = await server((socket) => socket.end(GOOD));
+  const renewed = client(url, { ca: own });
+  assert.equal((await renewed.newKey("Bob")).hex(), KEY);
+  writeFileSync(own, readFileSync(join(folder, "client.pem")));
+  await assert.rejects(renewed.newKey("Bob"), { code: "tls_failed" });
+  await stop();
+});
+
+test("a client and its errors show nothing of the credentials", async () => {
+  const shown = inspect(new Client(kp.alice.psk_url, { psk: { identity: "router", hex: KEY } }), {
+    depth: 9,
+    showHidden: true,
+  });
+  assert.ok(!shown.includes(KEY.slice(0, 8)));
+});
