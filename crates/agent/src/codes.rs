@@ -106,7 +106,7 @@ const REFUSALS: [Code; 7] = [
     ),
 ];
 
-/// What a code of the agent means, and what to do; `None` for others.
+/// Cause and remedy of one of the agent's codes; `None` for other codes.
 #[must_use]
 pub fn explain_code(code: &str) -> Option<(&'static str, &'static str)> {
     let mut all = ANSWERS.iter().chain(&REFUSALS);

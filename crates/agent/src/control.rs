@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 64 << 20;
 const MAX_REQUEST: u64 = 128;
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the operator can ask of a running agent.
+/// Requests that an operator can make of a running agent.
 pub(crate) trait Operated: Send + Sync {
     fn report(&self) -> Report;
     /// Rotates a tunnel as soon as possible.

@@ -1,10 +1,10 @@
-//! What the configuration says of a tunnel: its role, its intervals, its policy for old keys.
+//! The plan of a tunnel, from its configuration: role, intervals, policy for old keys.
 
 use std::time::Duration;
 
 use skip_client::{BitLength, SystemId};
 
-/// Who begins a rotation.
+/// Which end starts a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Asks its Key Provider for fresh keys and offers them.
@@ -53,7 +53,7 @@ pub(crate) struct Pace {
     pub confirm_within: Duration,
 }
 
-/// What the configuration says of a tunnel, but for its gateway.
+/// The configuration of a tunnel without its gateway.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plan {
     pub name: String,

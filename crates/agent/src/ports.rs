@@ -1,4 +1,4 @@
-//! What a tunnel needs of the world, as traits: whatever an agent does to the outside goes through one of these (and
+//! The outside world of a tunnel, as traits: everything an agent does to it goes through one of these (and
 //! through [`Consumer`](crate::consumer::Consumer), [`Store`] and [`Clock`]). So a test can end an agent at any step.
 
 use std::sync::Arc;

@@ -19,7 +19,7 @@ pub(crate) struct Provider {
     reach: Reach,
     metrics: Arc<Metrics>,
     journal: Arc<Journal>,
-    /// What was last said about the connection.
+    /// The warnings about the connection that were logged last.
     warned: Mutex<Vec<String>>,
     made: RwLock<Made>,
 }
@@ -77,7 +77,7 @@ impl Provider {
         self.reach.report()
     }
 
-    /// What it says of itself now.
+    /// Asks for its capabilities.
     pub fn look(&self) -> Result<Arc<skip_client::Capabilities>> {
         self.client().refresh_capabilities()
     }

@@ -1,4 +1,4 @@
-//! What is remembered on disk: counters and keyIds, never keys. One small file a tunnel, replaced as a whole.
+//! The state on disk: counters and keyIds, never keys. One small file for each tunnel, replaced as a whole.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -36,9 +36,9 @@ pub(crate) enum Stage {
     Unclear,
     /// The new key is in use; the gateway may still have others.
     Retiring,
-    /// What only an initiator does.
+    /// A stage of an initiator.
     Initiator(InitiatorStage),
-    /// What only a responder does.
+    /// A stage of a responder.
     Responder(ResponderStage),
 }
 
@@ -134,12 +134,12 @@ pub(crate) struct Current {
     pub since: String,
 }
 
-/// What is remembered of one tunnel.
+/// The saved state of one tunnel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Record {
     version: u32,
-    /// The number of the last rotation that was begun (initiator) or heard of (responder). Only grows.
+    /// The number of the last rotation that this end has started (initiator) or heard of (responder). Only grows.
     pub counter: u64,
     pub stage: Stage,
     /// Of the rotation with that number.
@@ -165,7 +165,7 @@ impl Default for Record {
     }
 }
 
-/// What was found of a tunnel.
+/// The result of loading a tunnel's record.
 #[derive(Debug)]
 pub(crate) enum Loaded {
     Nothing,

@@ -1,4 +1,4 @@
-//! What must go on whatever the workers wait for: the policy for old keys, and the state folder.
+//! Duties that no worker may delay: the policy for old keys, the state folder, and looking for repairs.
 
 use std::fs::File;
 use std::io;

@@ -33,7 +33,7 @@ use crate::state::Folder;
 use crate::threads::{STOP_WITHIN, Ticker, join_until};
 use crate::tunnel::Tunnel;
 
-/// What the agent is built on, so that tests can put something between it and the world.
+/// The things an agent is built on. Tests put their own in between.
 pub(crate) trait Environment: Send + Sync {
     fn ports(&self, _tunnel: &str, ports: Ports) -> Ports {
         ports
@@ -64,7 +64,7 @@ pub(crate) struct Agent {
     probe: Option<Ticker>,
 }
 
-/// What the agent's threads share.
+/// The state that the agent's threads share.
 pub(crate) struct Inner {
     journal: Arc<Journal>,
     metrics: Arc<Metrics>,

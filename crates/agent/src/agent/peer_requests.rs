@@ -1,4 +1,4 @@
-//! What peers' agents may ask: of the tunnels that name them, and of no others.
+//! Requests of peers' agents: a peer may ask about the tunnels that name it, and no others.
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};

@@ -49,7 +49,7 @@ impl Inner {
         }
     }
 
-    /// What a worker does.
+    /// The loop of a worker.
     pub(super) fn work(&self) {
         while let Some((name, lane)) = self.next() {
             let running = self

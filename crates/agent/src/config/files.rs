@@ -18,7 +18,7 @@ pub(super) struct Files<'a, 'i> {
     pub mistakes: &'a mut Mistakes<'i>,
 }
 
-/// What a file is to hold.
+/// The expected content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
     Certificates,

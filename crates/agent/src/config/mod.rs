@@ -28,7 +28,7 @@ pub(crate) use settings::{Settings, Toml};
 /// More than any configuration needs: 10,000 tunnels have about 3 MB.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// All that an agent is told.
+/// The configuration of an agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     pub(crate) agent: AgentTable,

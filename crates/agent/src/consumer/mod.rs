@@ -17,7 +17,7 @@ use crate::reader::{Mistakes, Table};
 /// A gateway that takes the keys of one tunnel.
 ///
 /// One thread uses it at a time. A call may block up to its own deadline, and each may be repeated with the same key.
-/// What is written here for three of the steps fits a gateway that holds one key, whose place the new one takes.
+/// The default implementations suit a gateway that holds one key and replaces it.
 pub trait Consumer: Send {
     /// The gateway accepts its peer with this key from now on, and goes on with the one in use as far as it can hold
     /// two. The responder calls it before it acknowledges, the initiator before it activates.
@@ -66,7 +66,7 @@ pub trait Consumer: Send {
         ClearText::Unknown
     }
 
-    /// What the gateway itself says.
+    /// Asks the gateway for the state of the tunnel.
     ///
     /// # Errors
     /// The gateway answers something that cannot be understood. One that cannot be reached is an [`Observation`].
@@ -108,7 +108,7 @@ impl ClearText {
     }
 }
 
-/// What a gateway says of its tunnel.
+/// The state of a tunnel, as its gateway reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observation {
     /// Whether the gateway answers at all.

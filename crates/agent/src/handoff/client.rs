@@ -1,4 +1,4 @@
-//! Asking a peer's agent: a few connections, kept open and shared by all its tunnels.
+//! The client of the hand-off: a few connections to a peer's agent, kept open and shared by all its tunnels.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};

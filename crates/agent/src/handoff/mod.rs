@@ -1,6 +1,6 @@
 //! The hand-off: how the agents at both ends of a tunnel tell each other keyIds.
 //!
-//! Mutual TLS 1.3; a line of JSON each way; whoever connects is the peer whose name its certificate has.
+//! Mutual TLS 1.3; a line of JSON each way; a peer is identified by the name in its certificate.
 
 pub(crate) mod client;
 pub(crate) mod message;

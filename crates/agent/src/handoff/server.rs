@@ -1,4 +1,4 @@
-//! Hearing what peers' agents ask: bounded in connections, time, bytes and rate, because anybody can reach the port.
+//! The server of the hand-off: bounded in connections, time, bytes and rate, because anybody can reach the port.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Display;
@@ -43,7 +43,7 @@ const BURST: f64 = 1000.0;
 /// How often the listener looks whether it is to stop.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Who answers.
+/// Answers the requests of peers.
 pub(crate) trait Handler: Send + Sync {
     /// The peer that has this certificate.
     fn peer_of(&self, is_named: &dyn Fn(&str) -> bool) -> Option<String>;
@@ -387,7 +387,7 @@ impl Guest {
             self.shared.metrics.count(HANDOFF_HANDLED, &labels);
             stream.sock.within(LINE);
             let sent = stream.write_all(&answer.to_line()).and_then(|()| stream.flush());
-            // whoever speaks another language is not listened to any longer
+            // a peer that speaks another protocol gets one answer
             let ends = answer == Answer::Version || since.elapsed() > OLDEST;
             if sent.is_err() || ends || self.shared.stopping.load(Ordering::SeqCst) {
                 return;

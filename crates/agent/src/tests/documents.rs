@@ -117,6 +117,7 @@ fn every_step_is_explained() {
         include_str!("../agent/reload.rs"),
         include_str!("../agent/guard.rs"),
         include_str!("../run.rs"),
+        include_str!("../provider.rs"),
     ];
     let mut found = 0;
     for source in sources {

@@ -1,4 +1,4 @@
-//! What an operator lives through: Key Providers that hang, disks that are full, certificates that have expired.
+//! Operators' troubles: Key Providers that hang, disks that are full, certificates that have expired.
 
 use std::fs;
 use std::io;
@@ -29,7 +29,7 @@ const PACE: &str =
 /// Waits that no test outlasts.
 const SLOW: &str = "check-every = \"50ms\"\nretry-first = \"1h\"\nretry-longest = \"1h\"";
 
-/// What goes wrong at one end.
+/// Faults of one end.
 #[derive(Default)]
 struct Faults {
     /// Requests for fresh keys do not return.

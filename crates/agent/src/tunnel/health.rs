@@ -1,4 +1,4 @@
-//! What the gateway says of its tunnel, and when that is a reason for a fresh key before its time.
+//! The health of a tunnel, and when it is a reason to rotate early.
 
 use std::time::Instant;
 

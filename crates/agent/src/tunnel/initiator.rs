@@ -54,7 +54,7 @@ impl Tunnel {
         if self.is_wanted() {
             return None;
         }
-        // without a key, or after the machine was started anew, at once
+        // without a key, or after a restart of the machine, at once
         let age = self.key_age(&rotation.record)?;
         let early = self.plan.jitter.mul_f64(rotation.jitter_part);
         let wait = self.plan.interval.saturating_sub(early).saturating_sub(age);
@@ -227,7 +227,7 @@ impl Tunnel {
         }
     }
 
-    /// The agent was started anew after it had offered a key: the key is gone, and the own gateway has never seen it.
+    /// The agent was restarted after it had offered a key: the key is gone, and this end's gateway has never had it.
     fn give_up_after_restart(&self, rotation: &mut RotationState) -> Result<(), Stopped> {
         let counter = rotation.record.counter;
         let answer = self.ask(rotation, "abandon", Ask::Abandon { counter })?;
@@ -239,7 +239,7 @@ impl Tunnel {
         self.drop_next(rotation)
     }
 
-    /// The agent was started anew while the gateway was given a key: perhaps the gateway knows how that ended.
+    /// The agent was restarted while it gave the gateway a key: the gateway may know how that ended.
     fn settle_after_restart(&self, rotation: &mut RotationState, observation: &Observation) -> Result<(), Stopped> {
         let in_gateway = observation.key_id.as_ref().map(skip_client::KeyId::as_str);
         let current = rotation.record.current.as_ref().map(|current| current.key_id.as_str());

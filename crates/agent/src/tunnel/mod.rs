@@ -1,4 +1,4 @@
-//! One tunnel: what is known of it, and who may change that.
+//! One tunnel and its rotations.
 //!
 //! The order that survives every loss: the initiator fetches a fresh key and offers its keyId; the responder fetches
 //! the same key, prepares its gateway and says so; the initiator installs and activates the key and confirms; both take
@@ -55,7 +55,7 @@ pub(crate) struct Tunnel {
     snapshot: Mutex<TunnelSnapshot>,
 }
 
-/// What can be seen of a tunnel without waiting for a rotation that is under way.
+/// A tunnel as others see it, without waiting for a rotation that is under way.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TunnelSnapshot {
     pub record: Record,
@@ -70,7 +70,7 @@ pub(crate) struct TunnelSnapshot {
     pub next: Option<Instant>,
 }
 
-/// What belongs to the thread that works on the tunnel.
+/// The state that only the thread working on the tunnel may touch.
 pub(crate) struct RotationState {
     pub record: Record,
     /// The record is not on disk as it is here.
@@ -84,7 +84,7 @@ pub(crate) struct RotationState {
     /// Which part of the jitter the next rotation takes.
     pub jitter_part: f64,
     pub warned_old: bool,
-    /// What was last said about packets that may leave unprotected.
+    /// The last finding about packets that may leave unprotected, so that it is logged once.
     pub clear_text: Option<ClearText>,
     pub rotations: u64,
 }
@@ -103,7 +103,7 @@ pub(crate) struct Retry {
     pub not_before: Option<Instant>,
 }
 
-/// What only a responder has to remember.
+/// State of a responder.
 #[derive(Default)]
 pub(crate) struct ResponderState {
     /// Since when a prepared key waits for its confirmation.
@@ -114,7 +114,7 @@ pub(crate) struct ResponderState {
     pub asked_rotation: Option<Instant>,
 }
 
-/// What is known of the rotations before this start.
+/// Where this start's knowledge of earlier rotations comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Memory {
     /// The record.
@@ -301,7 +301,7 @@ impl Tunnel {
         }
     }
 
-    /// What is reported of it.
+    /// Its part of the agent's report.
     pub fn report(&self, peer: &str) -> TunnelReport {
         let snapshot = self.snapshot();
         let current = snapshot.record.current.as_ref();
@@ -327,7 +327,7 @@ impl Tunnel {
         }
     }
 
-    /// What can be seen now.
+    /// The current snapshot.
     pub fn snapshot(&self) -> TunnelSnapshot {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -389,7 +389,7 @@ impl Tunnel {
         Ok(())
     }
 
-    /// What the gateway says; a failure to say anything counts as unreachable.
+    /// Observes the gateway; one that gives no sensible answer counts as unreachable.
     pub(crate) fn look(&self, rotation: &mut RotationState) -> Observation {
         let observation = self.gateway().observe().unwrap_or_else(|error| {
             self.failed("observe", "gateway", &error, rotation);

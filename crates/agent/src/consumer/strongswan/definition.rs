@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::vici::Section;
 
-/// What `swanctl` splits at commas.
+/// Values that `swanctl` splits at commas.
 const LISTS: [&str; 11] = [
     "local_addrs",
     "remote_addrs",
@@ -19,7 +19,7 @@ const LISTS: [&str; 11] = [
     "groups",
     "cert_policy",
 ];
-/// What names files, and where `swanctl` looks for them.
+/// Values that name files, and the folders in which `swanctl` looks for them.
 const FILES: [(&str, &str); 3] = [
     ("certs", "/etc/swanctl/x509"),
     ("cacerts", "/etc/swanctl/x509ca"),

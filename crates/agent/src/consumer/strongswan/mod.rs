@@ -28,7 +28,7 @@ pub struct Settings {
     pub definition: Option<PathBuf>,
     /// Charon's VICI socket; `/run/charon.vici` unless given.
     pub socket: PathBuf,
-    /// What the names of this tunnel's secrets in charon begin with, before the keyId; `skip:CONNECTION:` unless given.
+    /// The prefix of the names of this tunnel's secrets in charon, before the keyId; `skip:CONNECTION:` unless given.
     /// No two tunnels of one charon may share it.
     pub secret_prefix: Option<String>,
     /// How long charon may take for one step, in seconds, 1 to 300; 15 unless given.
