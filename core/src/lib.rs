@@ -1,15 +1,79 @@
 //! Client for the Secure Key Integration Protocol (SKIP, draft-cisco-skip-02).
 //!
-//! Two encryptors get the same quantum-safe key from two Key Providers (KP): the initiator asks its KP for a fresh key, passes the keyId
-//! on, and the responder asks its own KP for the key of that keyId.
+//! Two encryptors get the same quantum-safe key from two Key Providers (KP). The initiator asks its KP for a fresh key and passes the
+//! keyId on; the responder asks its own KP for the key of that keyId. Lengths are in bits.
 //!
-//! * [`Client`]: [`capabilities`](Client::capabilities), [`new_key`](Client::new_key), [`key_by_id`](Client::key_by_id) and
-//!   [`entropy`](Client::entropy) over TLS, with certificates (feature `https`) or a pre-shared key, `Psk` (feature `psk`).
-//! * [`Request`] and [`parse_response`]: the same without any I/O, for a transport of your own.
-//! * [`validate`] and [`schema`]: what is wrong with a message, and the JSON Schemas.
-//! * [`ikev2`]: the payloads that carry a `keyId` between `IKEv2` peers.
+//! # Fetching a key
 //!
-//! Lengths are in bits. Failures are one type, [`Error`], with a stable [`ErrorCode`], a hint and [`Advice`].
+//! A [`Client`] is blocking, serves many threads at once and keeps connections. It is made by a [`ClientBuilder`], whose
+//! [options] are the same in every language of the project.
+//!
+//! ```no_run
+//! use skip_client::{BitLength, Client, KeyId};
+//!
+//! // at the initiator, with certificates
+//! let kp = Client::builder("https://kp-alice:8443")?
+//!     .ca_pem(std::fs::read("ca.pem")?)
+//!     .client_cert_pem(std::fs::read("me.pem")?, std::fs::read("me.key")?)
+//!     .build()?;
+//! let key = kp.call().size(BitLength::new(256)?).new_key(&"Bob".parse()?)?;
+//! println!("tell the responder: {}", key.key_id());
+//!
+//! // at the responder
+//! let kp = Client::builder("https://kp-bob:8443")?.ca_pem(std::fs::read("ca.pem")?).build()?;
+//! let key = kp.key_by_id(&KeyId::new("1726e9AE76234FB1dd1283d4dca1911e")?, &"Alice".parse()?)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # When it fails
+//!
+//! Every failure is an [`Error`]: a stable [`ErrorCode`], whose side it is, a hint, and [`Advice`] what to ask next so that both ends
+//! have the same key. The same as data, for front ends, is in [`error`].
+//!
+//! ```
+//! use skip_client::{Advice, BitLength, ErrorCode};
+//!
+//! let error = BitLength::new(250).unwrap_err();
+//! assert_eq!(error.code(), ErrorCode::InvalidArgument);
+//! assert_eq!(error.advice(), Advice::No);
+//! assert_eq!(error.field(), Some("size"));
+//! assert_eq!(error.to_string(), "size: must be a multiple of 8 from 8 to 65536 bits, not 250");
+//! ```
+//!
+//! # Without I/O
+//!
+//! A [`TypedRequest`] says what to send and reads what came back, over any transport; [`validate`](fn@validate) lists everything that is
+//! wrong with a message. Neither has sockets, clocks, files or threads, and both build for WebAssembly.
+//!
+//! ```
+//! use skip_client::{Headers, MessageKind, Rules, TypedRequest, validate};
+//!
+//! let request = TypedRequest::key_by_id(&"1726e9AE".parse()?, &"Alice".parse()?)?;
+//! assert_eq!(request.request().target(), "/key/1726e9AE?remoteSystemID=Alice");
+//!
+//! let body = br#"{"keyId": "1726e9AE", "key": "ad229dfb8a276e74c1f3b6e09a1852aa"}"#;
+//! let key = request.parse(200, &Headers::default(), body, Rules::Strict)?;
+//! assert_eq!(key.bits(), 128);
+//!
+//! let problems = validate(MessageKind::Key, br#"{"keyId": "xyz"}"#, Rules::Strict);
+//! assert!(problems.iter().any(|problem| problem.path == "/key"));
+//! # Ok::<(), skip_client::Error>(())
+//! ```
+//!
+//! # Handing a key on
+//!
+//! [`Key::export`] writes the form that strongSwan, WireGuard and others read; [`ikev2`] has the payloads that carry a keyId between
+//! `IKEv2` peers. A key is wiped on drop, and no `Debug` shows it.
+//!
+//! # Features
+//!
+//! * `https` (on): the client, and TLS with certificates by rustls.
+//! * `psk`: TLS with pre-shared keys by the system's OpenSSL (3.0 or later), and the option `legacy`.
+//! * `psk-vendored`: the same with an OpenSSL that is built along.
+//! * `tokio`: `AsyncClient`, the same on threads of a tokio runtime.
+//! * `probe`: [`probe`], for programs that examine a Key Provider.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bits;
 mod capabilities;
@@ -33,6 +97,17 @@ mod key_id;
 pub mod options;
 #[cfg_attr(not(all(unix, feature = "https", not(miri))), path = "heap.rs")]
 mod pages;
+#[cfg(feature = "probe")]
+pub mod probe {
+    //! A look at a Key Provider from outside, for programs that examine one.
+    pub use crate::https::{Ending, HelloAnswer, Probe, ProbeConnection, ProbeReply};
+}
+#[cfg(feature = "https")]
+pub mod process {
+    //! This process: keeping its memory to itself, and which TLS libraries are in it.
+    pub use crate::harden::{Hardening, harden_process, lock_memory};
+    pub use crate::tls_library::{TlsLibrary, tls_libraries};
+}
 mod psk;
 mod redact;
 mod request;
@@ -43,7 +118,7 @@ mod system_id;
 #[cfg(feature = "https")]
 mod tls_library;
 #[cfg(feature = "https")]
-mod transport;
+pub mod transport;
 mod validate;
 
 pub use bits::BitLength;
@@ -53,18 +128,13 @@ pub use client::{AsyncCall, AsyncClient};
 #[cfg(feature = "https")]
 pub use client::{Call, Client, ClientBuilder};
 pub use entropy::Entropy;
-pub use error::Explanation;
 pub use error::{Advice, Error, ErrorCode, Result, Side};
 pub use export::ExportFormat;
-#[cfg(feature = "https")]
-pub use harden::{Hardening, harden_process, lock_memory};
 #[cfg(all(feature = "https", fuzzing))]
 pub use https::fuzz_reply;
 #[cfg(feature = "https")]
 #[doc(hidden)] // for the agent's own TLS; the types are of rustls, which may change
 pub use https::read_private_key;
-#[cfg(feature = "https")]
-pub use https::{Ending, HelloAnswer, Probe, ProbeConnection, ProbeReply};
 pub use key::Key;
 pub use key_id::KeyId;
 #[cfg(feature = "https")]
@@ -76,7 +146,5 @@ pub use schema::{SchemaStyle, schema};
 pub use secret::Secret;
 pub use system_id::{SystemId, matches_remote};
 #[cfg(feature = "https")]
-pub use tls_library::{TlsLibrary, tls_libraries};
-#[cfg(feature = "https")]
-pub use transport::{CancelToken, ConnectionInfo, Control, Ended, Response, Transport, TransportError, WipedBuffer};
+pub use transport::{CancelToken, ConnectionInfo};
 pub use validate::{MessageKind, Problem, Rules, Severity, is_valid, validate};

@@ -5,10 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use skip_client::{
-    Advice, CancelToken, Client, ClientBuilder, Control, Error, ErrorCode, Headers, Request, Response, SystemId,
-    Transport, TransportError, WipedBuffer,
-};
+use skip_client::transport::{Control, Response, Transport, TransportError, WipedBuffer};
+use skip_client::{Advice, CancelToken, Client, ClientBuilder, Error, ErrorCode, Headers, Request, SystemId};
 
 const CAPABILITIES: &str =
     r#"{"entropy":true,"key":true,"algorithm":"PRF","localSystemID":"Alice","remoteSystemID":["Bob","KP_*_LOC1"]}"#;

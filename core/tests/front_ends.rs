@@ -97,7 +97,8 @@ fn python_row(option: &ClientOption) -> String {
     };
     format!(
         "    \"{}\": (\n        \"{kind}\",\n        \"{}\",\n    ),\n",
-        option.name, option.help
+        option.name,
+        with_unit(option)
     )
 }
 
@@ -143,7 +144,7 @@ fn swift_property(option: &ClientOption) -> String {
     let (kind, _) = swift_default(option);
     format!(
         "    /// {}.\n    public var {}: {kind}\n",
-        option.help,
+        with_unit(option),
         camel_case(option.name)
     )
 }

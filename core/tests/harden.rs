@@ -2,7 +2,7 @@
 #![cfg(all(feature = "https", target_os = "linux"))]
 
 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
-use skip_client::{Hardening, harden_process, lock_memory};
+use skip_client::process::{Hardening, harden_process, lock_memory};
 
 #[test]
 fn a_hardened_process_has_no_core_dumps_and_no_readers() {

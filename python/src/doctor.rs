@@ -10,7 +10,7 @@ use skip_client_doctor::{Examination, Id, Profile};
 
 use crate::arguments::text;
 use crate::client::Connection;
-use crate::errors::OrRaise;
+use crate::errors::{Keywords, OrRaise};
 use crate::psk::Psk;
 
 /// One check and what became of it.
@@ -196,6 +196,7 @@ pub fn doctor(
         examination.remote = remote;
         examination.profile = profile;
         examination.budget = budget;
+        examination.spelling = &Keywords;
         examination.only = only;
         examination.interrupted = Some(&interrupted);
         let report = skip_client_doctor::examine(&examination, &mut |_| ());

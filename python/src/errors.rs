@@ -6,7 +6,7 @@ use skip_client::error::Spelling;
 use skip_client::options::{OPTIONS, OptionKind};
 
 /// Names as keyword arguments.
-struct Keywords;
+pub struct Keywords;
 
 impl Spelling for Keywords {
     fn name(&self, name: &str) -> String {

@@ -50,13 +50,13 @@ fn cli_main(py: Python<'_>, arguments: Vec<OsString>) -> i32 {
 /// Keeps the memory of this process to itself, as far as the system can; says how far.
 #[pyfunction]
 fn harden_process() -> &'static str {
-    skip_client::harden_process().as_str()
+    skip_client::process::harden_process().as_str()
 }
 
 /// Keeps the memory of this process out of swap; says whether the system allowed it.
 #[pyfunction]
 fn lock_memory() -> bool {
-    skip_client::lock_memory()
+    skip_client::process::lock_memory()
 }
 
 /// The codes of all errors, in the order of the four sides.
@@ -76,7 +76,7 @@ fn export_formats() -> Vec<&'static str> {
 /// The TLS libraries inside this package, by name, with their versions.
 #[pyfunction]
 fn tls_libraries() -> BTreeMap<&'static str, &'static str> {
-    skip_client::tls_libraries()
+    skip_client::process::tls_libraries()
         .into_iter()
         .map(|library| (library.name, library.version))
         .collect()

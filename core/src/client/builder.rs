@@ -2,7 +2,9 @@
 
 use crate::error::Error;
 use crate::error::Result;
-use crate::https::{Https, Probe};
+use crate::https::Https;
+#[cfg(feature = "probe")]
+use crate::https::Probe;
 use crate::options::{ClientCert, Options};
 use crate::psk::Psk;
 use crate::transport::{CancelToken, Transport};
@@ -100,6 +102,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// As [`ClientBuilder::build`]; also `invalid_argument` when the first Key Provider has a transport of the caller's own.
+    #[cfg(feature = "probe")]
     pub fn probe(mut self) -> Result<Probe> {
         self.options.check()?;
         match self.providers.drain(..).next() {

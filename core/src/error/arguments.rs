@@ -267,6 +267,7 @@ impl Error {
         Self::invalid_argument("tls", "these options do not go together", Remedy::AnyTlsVersion)
     }
 
+    #[cfg(feature = "probe")]
     pub(crate) fn probe_without_url() -> Self {
         Self::invalid_argument(
             "url",

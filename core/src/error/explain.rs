@@ -151,7 +151,7 @@ const fn texts(code: ErrorCode) -> [&'static str; 4] {
             "The Key Provider deviates from the draft, or something else answers on this port. The message names the member and \
              the rule, and never shows the value.",
             "Tell the Key Provider's operator; `skip-client doctor` lists all deviations. Some known ones can be allowed: \
-             `strict=False`, `--lenient`.",
+             `lenient=True`, `--lenient`.",
             "`no`: the next reply will be of the same form.",
         ],
         ErrorCode::ResponseTooLarge => [

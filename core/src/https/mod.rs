@@ -10,12 +10,14 @@ mod divert;
 mod exactly_once;
 #[cfg(any(test, fuzzing))]
 mod fuzzing;
+#[cfg(feature = "probe")]
 mod hello;
 mod http1;
 #[cfg(feature = "psk")]
 mod openssl;
 mod pin;
 mod private_key;
+#[cfg(feature = "probe")]
 mod probe;
 mod rustls;
 mod url;
@@ -39,56 +41,16 @@ use url::{Host, Proxy, Url};
 
 #[cfg(fuzzing)]
 pub use fuzzing::reply as fuzz_reply;
+#[cfg(feature = "probe")]
 pub use hello::HelloAnswer;
 pub use private_key::read as read_private_key;
+#[cfg(feature = "probe")]
 pub use probe::{Ending, Probe, ProbeConnection, ProbeReply};
 
 /// How many idle connections are kept for the next requests.
 const IDLE_LIMIT: usize = 128;
 /// How long one is kept.
 const IDLE_TIME: Duration = Duration::from_mins(1);
-
-/// A TLS library, set up for one Key Provider.
-trait TlsStack: Send + Sync {
-    /// Opens a connection that is ready for a request. A handshake that is tried with several hellos dials for each of them.
-    fn open(&self, dialer: &mut Dialer<'_>) -> Result<Open>;
-}
-
-/// A stream that is ready for a request, and how it came up (without URL and address).
-type Open = (Box<dyn TlsStream>, ConnectionInfo);
-
-/// The certificates of the CAs that were given.
-fn ca_certificates(options: &Options) -> Result<Vec<CertificateDer<'static>>> {
-    let mut all = Vec::new();
-    for pem in &options.ca_pem {
-        all.extend(certificates(pem, "ca")?);
-    }
-    Ok(all)
-}
-
-/// Those of the system's store; none when it has no store.
-fn system_certificates() -> Vec<CertificateDer<'static>> {
-    rustls_native_certs::load_native_certs().certs
-}
-
-/// The name that the certificate must have.
-fn server_name(options: &Options, url: &Url) -> Result<ServerName<'static>> {
-    let name = match (&options.server_name, &url.host) {
-        (Some(name), _) => name.clone(),
-        (None, Host::Address(address)) => return Ok(ServerName::IpAddress((*address).into())),
-        (None, Host::Zoned(address, _)) => return Ok(ServerName::IpAddress(std::net::IpAddr::V6(*address).into())),
-        (None, Host::Name(name)) => name.strip_suffix('.').unwrap_or(name).to_owned(),
-    };
-    ServerName::try_from(name).map_err(|_| Error::server_name())
-}
-
-fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'static>>> {
-    let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match read {
-        Ok(list) if !list.is_empty() => Ok(list),
-        _ => Err(Error::bad_pem(field, "must hold at least one certificate in PEM form")),
-    }
-}
 
 /// Connections to one Key Provider, kept for reuse.
 pub(crate) struct Https {
@@ -291,5 +253,47 @@ impl Transport for Https {
         let idle = std::mem::take(&mut pool.idle);
         drop(pool);
         drop(idle);
+    }
+}
+
+/// A TLS library, set up for one Key Provider.
+trait TlsStack: Send + Sync {
+    /// Opens a connection that is ready for a request. A handshake that is tried with several hellos dials for each of them.
+    fn open(&self, dialer: &mut Dialer<'_>) -> Result<Open>;
+}
+
+/// A stream that is ready for a request, and how it came up (without URL and address).
+type Open = (Box<dyn TlsStream>, ConnectionInfo);
+
+/// The certificates of the CAs that were given.
+fn ca_certificates(options: &Options) -> Result<Vec<CertificateDer<'static>>> {
+    let mut all = Vec::new();
+    for pem in &options.ca_pem {
+        all.extend(certificates(pem, "ca")?);
+    }
+    Ok(all)
+}
+
+/// Those of the system's store; none when it has no store.
+fn system_certificates() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
+/// The name that the certificate must have.
+fn server_name(options: &Options, url: &Url) -> Result<ServerName<'static>> {
+    let name = match (&options.server_name, &url.host) {
+        (Some(name), _) => name.clone(),
+        (None, Host::Address(address)) => return Ok(ServerName::IpAddress((*address).into())),
+        (None, Host::Zoned(address, _)) => return Ok(ServerName::IpAddress(std::net::IpAddr::V6(*address).into())),
+        (None, Host::Name(name)) => name.strip_suffix('.').unwrap_or(name).to_owned(),
+    };
+    ServerName::try_from(name).map_err(|_| Error::server_name())
+}
+
+fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'static>>> {
+    let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match read {
+        Ok(list) if !list.is_empty() => Ok(list),
+        _ => Err(Error::bad_pem(field, "must hold at least one certificate in PEM form")),
     }
 }

@@ -23,7 +23,8 @@ mod unix {
     use std::io::ErrorKind;
     use std::path::Path;
 
-    use skip_client::{Error, harden_process, lock_memory};
+    use skip_client::Error;
+    use skip_client::process::{harden_process, lock_memory};
     use skip_client_agent::{
         Config, ConfigError, Ended, ask, ask_rotation, check, dry_run, handoff_certificates, run as run_agent,
         run_once, signals, state_of,

@@ -25,7 +25,7 @@ pub(crate) struct Cli {
 fn long_version() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
-        let libraries = skip_client::tls_libraries();
+        let libraries = skip_client::process::tls_libraries();
         let names: Vec<_> = libraries.iter().map(ToString::to_string).collect();
         format!("{}\nTLS: {}", env!("CARGO_PKG_VERSION"), names.join(", "))
     })

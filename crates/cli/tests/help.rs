@@ -30,7 +30,7 @@ help_is_as_recorded! {
 
 #[test]
 fn version_is_the_crates_and_names_the_tls_libraries() {
-    let libraries = skip_client::tls_libraries();
+    let libraries = skip_client::process::tls_libraries();
     assert_eq!(
         run(&["--version"]).ok(),
         format!(

@@ -4,10 +4,8 @@ use std::time::Instant;
 
 use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
-use skip_client::{
-    Answer, CancelToken, Capabilities, Error, Probe, ProbeConnection, ProbeReply, Request, Rules, SystemId,
-    parse_response,
-};
+use skip_client::probe::{Probe, ProbeConnection, ProbeReply};
+use skip_client::{Answer, CancelToken, Capabilities, Error, Request, Rules, SystemId, parse_response};
 
 /// A value is told again when it is twice or half of what was told, and this many milliseconds away from it.
 const STEP_MS: f64 = 50.0;

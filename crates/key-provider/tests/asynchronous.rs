@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use skip_client::transport::{Control, Response, Transport, TransportError, WipedBuffer};
 use skip_client::{
-    AsyncClient, BitLength, Client, Control, Error, ErrorCode, Headers, Psk, Request, RequestKind, Response, Result,
-    SystemId, Transport, TransportError, WipedBuffer,
+    AsyncClient, BitLength, Client, Error, ErrorCode, Headers, Psk, Request, RequestKind, Result, SystemId,
 };
 use skip_key_provider::{Fault, KeyProviderPair, PairOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

@@ -1,6 +1,7 @@
 //! What the Key Provider says of itself. Whether its flags tell the truth is asked where the methods are tried.
 
-use skip_client::{Capabilities, MessageKind, ProbeReply, Problem, Rules, Severity, TypedRequest, validate};
+use skip_client::probe::ProbeReply;
+use skip_client::{Capabilities, MessageKind, Problem, Rules, Severity, TypedRequest, validate};
 
 use crate::catalogue::{Control, Id};
 

@@ -2,7 +2,8 @@
 
 use openssl::hash::{MessageDigest, hash};
 use openssl::rand::rand_bytes;
-use skip_client::{BitLength, Error, Key, KeyId, ProbeReply, Request, Secret, SystemId};
+use skip_client::probe::ProbeReply;
+use skip_client::{BitLength, Error, Key, KeyId, Request, Secret, SystemId};
 
 use crate::catalogue::{Control, Group, Id};
 

@@ -1,8 +1,8 @@
 //! What a reply holds, taken apart so that each check sees its own part of what is wrong.
 
+use skip_client::probe::ProbeReply;
 use skip_client::{
-    Answer, Entropy, Error, ErrorCode, Key, MessageKind, ProbeReply, Problem, Request, Rules, Severity, parse_response,
-    validate,
+    Answer, Entropy, Error, ErrorCode, Key, MessageKind, Problem, Request, Rules, Severity, parse_response, validate,
 };
 
 use crate::catalogue::Id;

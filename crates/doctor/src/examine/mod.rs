@@ -14,7 +14,8 @@ mod suites;
 mod tls;
 
 use skip_client::error::{Canonical, Spelling};
-use skip_client::{CancelToken, Probe, SystemId};
+use skip_client::probe::Probe;
+use skip_client::{CancelToken, SystemId};
 
 use crate::catalogue::{Control, Group, Id};
 use crate::profile::Profile;

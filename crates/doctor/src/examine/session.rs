@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use openssl::rand::rand_bytes;
 use openssl::sha::Sha256;
-use skip_client::{
-    CancelToken, Capabilities, Control as Deadlines, Error, ErrorCode, Probe, ProbeConnection, ProbeReply, Request,
-    Rules, Secret, parse_response,
-};
+use skip_client::probe::{Probe, ProbeConnection, ProbeReply};
+use skip_client::transport::Control as Deadlines;
+use skip_client::{CancelToken, Capabilities, Error, ErrorCode, Request, Rules, Secret, parse_response};
 
 use crate::catalogue::{Control, Group, Id, Level};
 use crate::report::{Check, Keys, Outcome, Report, Sample};

@@ -6,7 +6,8 @@ use openssl::asn1::Asn1Time;
 use openssl::pkey::Id as KeyKind;
 use openssl::rand::rand_bytes;
 use openssl::x509::X509;
-use skip_client::{ConnectionInfo, Ending, Error, ErrorCode, HelloAnswer, Probe, ProbeReply, Psk, TlsVersion};
+use skip_client::probe::{Ending, HelloAnswer, Probe, ProbeReply};
+use skip_client::{ConnectionInfo, Error, ErrorCode, Psk, TlsVersion};
 
 use crate::catalogue::{Control, Group, Id};
 use crate::profile::Profile;

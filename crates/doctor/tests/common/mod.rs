@@ -6,7 +6,8 @@ pub mod terminator;
 use std::fs;
 use std::time::Duration;
 
-use skip_client::{Client, Probe, Psk};
+use skip_client::probe::Probe;
+use skip_client::{Client, Psk};
 use skip_client_doctor::{Examination, Outcome, Report, examine};
 use skip_key_provider::{Endpoint, KeyProviderPair, PairOptions, SideOptions};
 
