@@ -45,6 +45,7 @@ ELSEWHERE = {
 # blocks without a language to run: what is compared with them
 SHOWN = {
     "README.md": "no code: the picture of the exchange",
+    "agent-libreswan.md": "no code: the form of ipsec.conf, whose pluto cannot stand beside strongSwan",
     "agent.md": "crates/agent/src/tests/documents.rs, but for the picture",
     "psk-with-ios-xe.md": "test_lines_for_routers_are_those_of_serve",
 }
@@ -132,6 +133,7 @@ class Console:
             "ip": self.gateways,
             "modprobe": self.gateways,
             "systemctl": self.gateways,
+            "umask": self.umask,
             "wpa_cli": self.gateways,
             "pytest": self.pytest,
             "swanctl": self.swanctl,
@@ -205,10 +207,20 @@ class Console:
             unit = ROOT / "crates/agent/packaging" / f"{words[-1]}.service"
             assert words[1:3] == ["enable", "--now"] and (words[-1] == "strongswan" or unit.is_file()), words
 
+    def umask(self, words: list[str], _printed: list[str]) -> None:
+        """For the commands of the page after it; files with keys are checked where they are made."""
+        assert words == ["umask", "077"], words
+
     def skip_client(self, words: list[str], printed: list[str]) -> None:
         """`agent` understands its options, and misses the file alone; the rest is `serve`."""
         if words[1] != "agent":
             return self.serve(words, printed)
+        if words[2] == "handoff-certs":
+            status, text = self.output(words)
+            assert status == 0 and text.splitlines() == printed, text
+            modes = {path.stat().st_mode & 0o777 for path in self.folder.glob("hand-off/*.key")}
+            assert modes == {0o600}, modes
+            return None
         status, text = self.output(words)
         assert status == 2 and "agent.toml:1: cannot be read" in text, text
         return None
