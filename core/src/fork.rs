@@ -92,14 +92,12 @@ mod number {
         };
         let page = NonNull::new(page.ok()?)?;
         // SAFETY: the memory was just mapped, and nothing is in it
-        match unsafe { madvise(page.as_ptr(), PAGE_SIZE, Advice::LinuxWipeOnFork) } {
-            Ok(()) => Some(page.cast()),
-            Err(_) => {
-                // SAFETY: as above
-                let _ = unsafe { munmap(page.as_ptr(), PAGE_SIZE) };
-                None
-            }
+        if unsafe { madvise(page.as_ptr(), PAGE_SIZE, Advice::LinuxWipeOnFork) }.is_ok() {
+            return Some(page.cast());
         }
+        // SAFETY: as above
+        let _ = unsafe { munmap(page.as_ptr(), PAGE_SIZE) };
+        None
     }
 }
 

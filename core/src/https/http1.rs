@@ -220,11 +220,10 @@ impl Reader<'_> {
             Framing::UntilClose => {
                 loop {
                     match self.receive() {
-                        Ok(0) => break,
+                        // a reset, or TLS cut without close_notify, ends the body too; whether it is whole is asked next
+                        Ok(0) | Err(Stop::Io(_)) => break,
                         Ok(_) if self.buffer.len() > BODY_LIMIT => return Err(Error::body_too_large()),
                         Ok(_) => {}
-                        // a reset, or TLS cut without close_notify, ends the body too; whether it is whole is asked next
-                        Err(Stop::Io(_)) => break,
                         Err(stop) => return Err(stopped(self.request, stop, true)),
                     }
                 }
