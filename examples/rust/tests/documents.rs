@@ -28,7 +28,10 @@ fn provoke(pair: &KeyProviderPair, fault: Fault) -> Error {
         let builder = Client::builder(url)
             .expect("a URL")
             .ca_pem(fs::read(pair.ca()).expect("the CA"));
-        builder.timeout(Duration::from_secs(2)).build().expect("a client")
+        // only what never comes is waited for
+        let waits = matches!(fault, Fault::Stall | Fault::Drip);
+        let timeout = Duration::from_secs(if waits { 2 } else { 60 });
+        builder.timeout(timeout).build().expect("a client")
     };
     let (alice, bob) = (client(&pair.alice().url), client(&pair.bob().url));
     let [alice_id, bob_id]: [SystemId; 2] = ["Alice", "Bob"].map(|id| id.parse().expect("an id"));
