@@ -4,7 +4,7 @@ import random
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -60,7 +60,9 @@ def in_front_of(server: str) -> Iterator[Adversary]:
                     this.connections += 1
                     act = this.acts.pop(0) if this.acts else PASS
                     this._clients.append(client)
-                    threading.Thread(target=_play, args=(act, client, (target.hostname, target.port)), daemon=True).start()
+                    threading.Thread(
+                        target=_play, args=(act, client, (target.hostname, target.port)), daemon=True
+                    ).start()
 
         thread = threading.Thread(target=serve)
         thread.start()

@@ -1,4 +1,4 @@
-"""Nobody on the path weakens TLS: servers of other people with pre-shared keys, and the development Key Provider in both modes.
+"""Nobody on the path weakens TLS: other people's servers with pre-shared keys, ours in both modes.
 
 A server that is not installed is a skip here and an error in CI.
 """
@@ -104,15 +104,18 @@ def test_tls_1_3_stays_tls_1_3_in_both_modes() -> None:
 
 def test_a_key_provider_without_diffie_hellman_parameters_gets_tls_1_3() -> None:
     quirks = ["psk-no-dh", "psk-identity-hint", "no-close-notify", "connection-close"]
-    with KeyProviderPair(quirks) as pair, in_front_of(pair.alice.psk_url) as adversary:
-        with Client(adversary.url, psk=pair.psk) as kp:
-            adversary.acts = [RESET]
-            # what was cut is tried again, what was refused is remembered
-            for hellos in (2, 2, 1):
-                kp.capabilities(refresh=True)
-                assert kp.connection is not None
-                assert (kp.connection.cipher_suite, adversary.connections) == (SHA256, hellos)
-                adversary.connections = 0
+    with (
+        KeyProviderPair(quirks) as pair,
+        in_front_of(pair.alice.psk_url) as adversary,
+        Client(adversary.url, psk=pair.psk) as kp,
+    ):
+        adversary.acts = [RESET]
+        # what was cut is tried again, what was refused is remembered
+        for hellos in (2, 2, 1):
+            kp.capabilities(refresh=True)
+            assert kp.connection is not None
+            assert (kp.connection.cipher_suite, adversary.connections) == (SHA256, hellos)
+            adversary.connections = 0
 
 
 def test_tls_1_2_is_there_for_those_who_ask_for_it() -> None:

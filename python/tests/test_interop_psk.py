@@ -139,23 +139,24 @@ def test_a_server_of_the_field_with_all_its_quirks(suite: str) -> None:
 def test_renegotiation_is_refused(mode: str, tmp_path: Path) -> None:
     """`openssl s_server` asks for it when its input has a line with R."""
     port = free_port()
+    url = f"https://127.0.0.1:{port}"
     command = [needs("openssl"), "s_server", "-accept", f"127.0.0.1:{port}", "-tls1_2"]
     if mode == "psk":
         command += ["-nocert", "-psk_identity", SECRET.identity, "-psk", SECRET.key.hex()]
-        make = lambda: Client(f"https://127.0.0.1:{port}", psk=PSK, tls="1.2")  # noqa: E731
+        client = Client(url, psk=PSK, tls="1.2")
     else:
-        certificate = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "k.pem")
-        openssl(*certificate, "-out", "c.pem", "-subj", "/CN=kp", "-addext", "subjectAltName=IP:127.0.0.1", directory=tmp_path)
-        pin = spki_pin(tmp_path / "c.pem")
+        kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+        files = ("-keyout", "k.pem", "-out", "c.pem")
+        openssl("req", "-x509", *kind, *files, "-subj", "/CN=kp", directory=tmp_path)
         command += ["-cert", "c.pem", "-key", "k.pem"]
-        make = lambda: Client(f"https://127.0.0.1:{port}", pin=pin, tls="1.2")  # noqa: E731
+        client = Client(url, pin=spki_pin(tmp_path / "c.pem"), tls="1.2")
     with subprocess.Popen(command, cwd=tmp_path, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, bufsize=0) as server:
         assert server.stdin is not None and server.stdout is not None
         try:
             said = server.stdout.readline()
             while not said.startswith(b"ACCEPT"):
                 said = server.stdout.readline()
-            with make() as kp, ThreadPoolExecutor(1) as pool:
+            with client as kp, ThreadPoolExecutor(1) as pool:
                 asked = pool.submit(kp.capabilities)
                 while not said.startswith(b"GET "):
                     said = server.stdout.readline()

@@ -286,8 +286,8 @@ fn untrusted(chain: &[Certificate]) -> Error {
         return Error::tls_small_rsa(bits, &weak.subject());
     }
     // nobody checks the signature that a root has put under itself
-    let signed = chain.iter().filter(|it| !it.is_self_issued());
-    if let Some((weak, hash)) = signed.filter_map(|it| Some((it, it.broken_hash()?))).next() {
+    let mut signed = chain.iter().filter(|it| !it.is_self_issued());
+    if let Some((weak, hash)) = signed.find_map(|it| Some((it, it.broken_hash()?))) {
         return Error::tls_broken_hash(hash, &weak.subject());
     }
     if own.is_self_issued() {

@@ -30,8 +30,9 @@ struct Spec {
     /// Names of the subjectAltName: those of addresses begin with a digit or a colon.
     names: &'static [&'static str],
     purpose: Option<&'static str>,
-    /// Whether it is a CA, and how many CAs may follow.
-    ca: Option<Option<u32>>,
+    ca: bool,
+    /// How many CAs may follow.
+    path_length: Option<u32>,
     /// Whether it may sign certificates as far as its key usage says.
     signs: bool,
     permitted: Option<&'static str>,
@@ -47,7 +48,8 @@ fn leaf() -> Spec {
         valid: (-10, 10),
         names: &["127.0.0.1"],
         purpose: Some("serverAuth"),
-        ca: None,
+        ca: false,
+        path_length: None,
         signs: false,
         permitted: None,
         unknown_extension: false,
@@ -59,7 +61,7 @@ fn ca(name: &'static str) -> Spec {
         name,
         names: &[],
         purpose: None,
-        ca: Some(None),
+        ca: true,
         signs: true,
         ..leaf()
     }
@@ -72,12 +74,11 @@ struct Issued {
 }
 
 fn issue(spec: &Spec, issuer: Option<&Issued>) -> Issued {
-    let key = match spec.rsa {
-        Some(bits) => PKey::from_rsa(Rsa::generate(bits).expect("a key")),
-        None => {
-            let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("a curve");
-            PKey::from_ec_key(EcKey::generate(&group).expect("a key"))
-        }
+    let key = if let Some(bits) = spec.rsa {
+        PKey::from_rsa(Rsa::generate(bits).expect("a key"))
+    } else {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("a curve");
+        PKey::from_ec_key(EcKey::generate(&group).expect("a key"))
     };
     let key = key.expect("a key");
     let mut name = X509NameBuilder::new().expect("a name");
@@ -127,11 +128,11 @@ fn extensions(spec: &Spec, builder: &openssl::x509::X509Builder, issuer: Option<
     if let Some(purpose) = spec.purpose {
         all.push(ExtendedKeyUsage::new().other(purpose).build().expect("a purpose"));
     }
-    if let Some(pathlen) = spec.ca {
+    if spec.ca {
         let mut constraints = BasicConstraints::new();
         constraints.critical().ca();
-        if let Some(pathlen) = pathlen {
-            constraints.pathlen(pathlen);
+        if let Some(length) = spec.path_length {
+            constraints.pathlen(length);
         }
         all.push(constraints.build().expect("constraints"));
         let mut usage = KeyUsage::new();
@@ -233,6 +234,7 @@ fn said(url: &str, trust: impl Fn(ClientBuilder) -> ClientBuilder) -> Option<(St
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // a row for each cause
 fn each_cause_for_which_a_certificate_is_refused_has_its_own_text() {
     let root = issue(&ca("Lab CA"), None);
     let other_root = issue(&ca("Other CA"), None);
@@ -253,7 +255,7 @@ fn each_cause_for_which_a_certificate_is_refused_has_its_own_text() {
         spec
     };
     let two_middles = {
-        let first = middle(&change_ca(|it| it.ca = Some(Some(0))));
+        let first = middle(&change_ca(|it| it.path_length = Some(0)));
         let second = issue(&ca("Second CA"), Some(&first));
         vec![issue(&leaf(), Some(&second)), second, first]
     };
@@ -302,7 +304,7 @@ fn each_cause_for_which_a_certificate_is_refused_has_its_own_text() {
         ("path length", two_middles, "path length constraint", true),
         (
             "issuer that is no CA",
-            with_middle(change_ca(|it| it.ca = None), &leaf()),
+            with_middle(change_ca(|it| it.ca = false), &leaf()),
             "issued by CN=Middle CA, which may not issue",
             true,
         ),
@@ -369,10 +371,7 @@ fn each_cause_for_which_a_certificate_is_refused_has_its_own_text() {
         ("self-signed", vec![issue(&leaf(), None)], "is self-signed", true),
         (
             "CA as server",
-            vec![under(&Spec {
-                ca: Some(None),
-                ..leaf()
-            })],
+            vec![under(&Spec { ca: true, ..leaf() })],
             "a CA's certificate as its own",
             true,
         ),

@@ -47,6 +47,7 @@ fn context(options: &Options, versions: TlsVersion) -> Result<SslContextBuilder,
 }
 
 /// OpenSSL refuses settings that are the same for every client: its configuration forbids them.
+#[allow(clippy::needless_pass_by_value)] // for map_err
 fn setup_failed(errors: ErrorStack) -> Error {
     Error::openssl_configuration(errors.errors().first().and_then(openssl::error::Error::reason))
 }

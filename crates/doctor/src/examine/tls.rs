@@ -276,10 +276,12 @@ fn old_versions(session: &mut Session<'_>) {
 
 fn broken_suites(session: &mut Session<'_>) {
     match session.probe().hello(TLS12, BROKEN, &session.deadlines(At::Here)) {
-        Ok(HelloAnswer::Accepted { suite, .. }) => session.broken(
-            Id::TlsWeakSuites,
-            format!("The broken suite 0x{suite:04x} (its number at IANA) is accepted."),
-        ),
+        Ok(answer @ HelloAnswer::Accepted { suite, .. }) => {
+            let name = answer
+                .suite_name()
+                .map_or_else(|| format!("0x{suite:04x}"), str::to_owned);
+            session.broken(Id::TlsWeakSuites, format!("The broken suite {name} is accepted."));
+        }
         Ok(HelloAnswer::Refused) => session.pass(
             Id::TlsWeakSuites,
             format!(
