@@ -1,5 +1,5 @@
-"""pack.py wheel FILE | cli TARGET | swift: packs a wheel tighter, archives of the command line (tar.gz and .deb) and
-of the Swift package, into dist/.
+"""pack.py wheel FILE | cli TARGET | library TARGET FOLDER | swift: packs a wheel tighter, archives of the command line
+(tar.gz and .deb), the C library (.deb) and the Swift package, into dist/.
 
 The same content gives the same bytes: one date, one owner, sorted names.
 """
@@ -15,7 +15,6 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-import zopfli.zlib
 from artefacts import DIST, VERSION
 from linked import ROOT, Graph, linked, notices
 
@@ -45,6 +44,8 @@ class Zopfli:
 
     def flush(self) -> bytes:
         """All of it, without the head and the sum that zlib has around it."""
+        import zopfli.zlib
+
         # half a minute for a wheel; further rounds take as long and gain a thousandth
         packed = zopfli.zlib.compress(b"".join(self.parts), numiterations=3)[2:-4]
         self.size = len(packed)
@@ -108,10 +109,7 @@ def tarball(target: str, program: bytes, made: Path, texts: str) -> None:
 
 def deb(target: str, program: bytes, made: Path, texts: str) -> None:
     """`skip-client_VERSION_ARCH.deb`, with the services of crates/agent/packaging if there are any."""
-    architecture = {"x86_64": "amd64", "aarch64": "arm64"}[target.partition("-")[0]]
-    tree = WORK / f"deb-{architecture}"
-    shutil.rmtree(tree, ignore_errors=True)
-    files = {"usr/bin/skip-client": program}
+    files: Files = {"usr/bin/skip-client": program}
     share = "usr/share"
     for page in sorted(made.glob("man/*.1")):
         files[f"{share}/man/man1/{page.name}.gz"] = compressed(page.read_bytes())
@@ -119,44 +117,85 @@ def deb(target: str, program: bytes, made: Path, texts: str) -> None:
         f"{share}/bash-completion/completions/skip-client": (made / "completions/skip-client.bash").read_bytes(),
         f"{share}/zsh/vendor-completions/_skip-client": (made / "completions/_skip-client").read_bytes(),
         f"{share}/fish/vendor_completions.d/skip-client.fish": (made / "completions/skip-client.fish").read_bytes(),
-        f"{share}/doc/skip-client/changelog.gz": compressed((ROOT / "CHANGELOG.md").read_bytes()),
-        f"{share}/doc/skip-client/copyright": _copyright(texts).encode(),
     }
     services = sorted((ROOT / "crates/agent/packaging").glob("*.service"))
     files |= {f"usr/lib/systemd/system/{path.name}": path.read_bytes() for path in services}
-    users = sorted((ROOT / "crates/agent/packaging").glob("*.sysusers"))
-    files |= {f"usr/lib/sysusers.d/{path.stem}.conf": path.read_bytes() for path in users}
-    size = (sum(map(len, files.values())) + 1023) // 1024
-    files["DEBIAN/control"] = _control(architecture, size).encode()
     if services:
         # a service is not started by being installed: it needs a configuration first
         reload = "#!/bin/sh\nset -e\nif [ -d /run/systemd/system ]; then systemctl daemon-reload; fi\n"
-        make_users = "if command -v systemd-sysusers >/dev/null; then systemd-sysusers; fi\n" if users else ""
-        files |= {"DEBIAN/postinst": (reload + make_users).encode(), "DEBIAN/postrm": reload.encode()}
+        files |= {"DEBIAN/postinst": reload.encode(), "DEBIAN/postrm": reload.encode()}
+    fields = "Depends: libc6 (>= 2.17)\nRecommends: ca-certificates\nSection: net\n"
+    _debian("skip-client", target, files, fields, COMMAND, texts)
+
+
+def library(target: str, folder: Path) -> None:
+    """`libskip-client0` and `libskip-client-dev` of what `scripts/c install` put into a folder."""
+    texts = notices(linked((Graph("skip-client-c", ("psk-vendored",), (target,)),)))
+    lib = f"usr/lib/{target.partition('-')[0]}-linux-gnu"
+    shared = next(path for path in (folder / "lib").glob("libskip_client.so.*") if not path.is_symlink())
+    files: Files = {
+        f"{lib}/{shared.name}": shared.read_bytes(),
+        f"{lib}/libskip_client.so.0": Path(shared.name),
+        # for packages that are built with it, and so that the loader knows it
+        "DEBIAN/shlibs": f"libskip_client 0 libskip-client0 (>= {VERSION})\n".encode(),
+        "DEBIAN/triggers": b"activate-noawait ldconfig\n",
+    }
+    fields = "Multi-Arch: same\nDepends: libc6 (>= 2.17)\nRecommends: ca-certificates\nSection: libs\n"
+    _debian("libskip-client0", target, files, fields, LIBRARY, texts)
+
+    files = {
+        "usr/include/skip_client.h": (folder / "include/skip_client.h").read_bytes(),
+        f"{lib}/libskip_client.a": (folder / "lib/libskip_client.a").read_bytes(),
+        f"{lib}/libskip_client.so": Path("libskip_client.so.0"),
+    }
+    described = WORK / "pkgconfig"
+    prefix = ["/usr", f"${{prefix}}/{lib.removeprefix('usr/')}", ""]
+    subprocess.run([ROOT / "scripts/c", "pkg-config", described, *prefix], check=True)
+    files |= {f"{lib}/pkgconfig/{path.name}": path.read_bytes() for path in described.glob("*.pc")}
+    fields = f"Multi-Arch: same\nDepends: libskip-client0 (= {VERSION}), libc6-dev\nSection: libdevel\n"
+    _debian("libskip-client-dev", target, files, fields, DEVELOPMENT, texts)
+
+
+# paths in a package, with their content, or for a symbolic link with what it leads to
+Files = dict[str, bytes | Path]
+
+
+def _debian(package: str, target: str, files: Files, fields: str, description: str, texts: str) -> None:
+    """`PACKAGE_VERSION_ARCH.deb`."""
+    architecture = {"x86_64": "amd64", "aarch64": "arm64"}[target.partition("-")[0]]
+    tree = WORK / f"{package}-{architecture}"
+    shutil.rmtree(tree, ignore_errors=True)
+    doc = f"usr/share/doc/{package}"
+    files |= {
+        f"{doc}/changelog.gz": compressed((ROOT / "CHANGELOG.md").read_bytes()),
+        f"{doc}/copyright": _copyright(texts).encode(),
+    }
+    size = sum(len(content) for content in files.values() if isinstance(content, bytes))
+    files["DEBIAN/control"] = f"""\
+Package: {package}
+Version: {VERSION}
+Architecture: {architecture}
+Maintainer: The skip-client developers <https://github.com/skip-client/skip-client/issues>
+Installed-Size: {(size + 1023) // 1024}
+{fields}Priority: optional
+Homepage: https://github.com/skip-client/skip-client
+Description: {description}""".encode()
     for name, content in files.items():
         path = tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Path):
+            path.symlink_to(content)
+            continue
         path.write_bytes(content)
         path.chmod(0o755 if name in ("usr/bin/skip-client", "DEBIAN/postinst", "DEBIAN/postrm") else 0o644)
-    out = DIST / f"skip-client_{VERSION}_{architecture}.deb"
+    out = DIST / f"{package}_{VERSION}_{architecture}.deb"
     # xz, which every Debian and Ubuntu reads
     command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--threads-max=1", "--build", str(tree), str(out)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def _control(architecture: str, size: int) -> str:
-    return f"""\
-Package: skip-client
-Version: {VERSION}
-Architecture: {architecture}
-Maintainer: The skip-client developers <https://github.com/skip-client/skip-client/issues>
-Installed-Size: {size}
-Depends: libc6 (>= 2.17)
-Recommends: ca-certificates
-Section: net
-Priority: optional
-Homepage: https://github.com/skip-client/skip-client
-Description: quantum-safe keys from a SKIP Key Provider
+COMMAND = """\
+quantum-safe keys from a SKIP Key Provider
  The command skip-client fetches pre-shared keys from a Key Provider of the
  Secure Key Integration Protocol (draft-cisco-skip-02), over TLS with
  certificates or pre-shared keys, in the forms that strongSwan, WireGuard and
@@ -164,6 +203,19 @@ Description: quantum-safe keys from a SKIP Key Provider
  of them for tests.
  .
  OpenSSL and AWS-LC are linked in: skip-client --version says their versions.
+"""
+LIBRARY = """\
+quantum-safe keys from a SKIP Key Provider (shared library)
+ The library fetches pre-shared keys from a Key Provider of the Secure Key
+ Integration Protocol (draft-cisco-skip-02), over TLS with certificates or
+ pre-shared keys.
+ .
+ OpenSSL and AWS-LC are linked in, and their symbols are not visible.
+"""
+DEVELOPMENT = """\
+quantum-safe keys from a SKIP Key Provider (development files)
+ The header skip_client.h, the static library and the files of pkg-config, for
+ programs in C, C++ and, by cgo, Go.
 """
 
 
@@ -204,10 +256,12 @@ def main() -> None:
             made = pages()
             tarball(target, program, made, texts)
             deb(target, program, made, texts)
+        case ["library", target, folder]:
+            library(target, Path(folder))
         case ["swift"]:
             swift()
         case _:
-            sys.exit("usage: pack.py wheel FILE | cli TARGET | swift")
+            sys.exit("usage: pack.py wheel FILE | cli TARGET | library TARGET FOLDER | swift")
 
 
 if __name__ == "__main__":
