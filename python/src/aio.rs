@@ -396,12 +396,12 @@ pub struct Calls {
 
 #[pymethods]
 impl Calls {
-    #[pyo3(signature = (refresh, timeout))]
+    #[pyo3(signature = (refresh, timeout=None))]
     fn capabilities(&self, py: Python<'_>, refresh: bool, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         self.submit(py, Question::Capabilities { refresh }, timeout)
     }
 
-    #[pyo3(signature = (remote, size, timeout))]
+    #[pyo3(signature = (remote, size, timeout=None))]
     fn new_key(
         &self,
         remote: &Bound<'_, PyAny>,
@@ -412,7 +412,7 @@ impl Calls {
         self.submit(remote.py(), question, timeout)
     }
 
-    #[pyo3(signature = (key_id, remote, timeout))]
+    #[pyo3(signature = (key_id, remote, timeout=None))]
     fn key_by_id(
         &self,
         key_id: &Bound<'_, PyAny>,
@@ -425,7 +425,7 @@ impl Calls {
         self.submit(py, Question::KeyById(id, remote), timeout)
     }
 
-    #[pyo3(signature = (bits, timeout))]
+    #[pyo3(signature = (bits, timeout=None))]
     fn entropy(&self, py: Python<'_>, bits: Option<&Bound<'_, PyAny>>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         let question = Question::Entropy(crate::arguments::bits("bits", bits)?);
         self.submit(py, question, timeout)
