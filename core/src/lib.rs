@@ -79,6 +79,8 @@ mod bits;
 mod capabilities;
 #[cfg(feature = "https")]
 mod client;
+#[cfg(feature = "https")]
+pub mod credentials;
 mod entropy;
 pub mod error;
 mod export;

@@ -1,5 +1,6 @@
 //! A pre-shared key of TLS and its identity (RFC 4279), in the forms in which people have them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64ct::{Base64, Encoding};
@@ -29,7 +30,7 @@ impl Psk {
     /// A key in hexadecimal digits of either case: an even number from 2 to 512 of them, nothing between them.
     ///
     /// # Errors
-    /// `invalid_argument` for another form, or an identity that is not 1 to 128 bytes of UTF-8 without NUL.
+    /// `invalid_argument` for another form, or an identity that is not 1 to 128 bytes of UTF-8 without control characters.
     pub fn from_hex(identity: &str, digits: &[u8]) -> Result<Self> {
         let key = Secret::from_hex(digits)
             .ok_or_else(|| Error::psk("must be hexadecimal, of even length", Remedy::NameFormOfPsk))?;
@@ -65,16 +66,17 @@ impl Psk {
     }
 
     /// The key of a file's content: a line `identity:hex` for each identity, or `hex` alone. The last colon of a line is the one that
-    /// counts; empty lines do not. `identity` chooses a line, or goes with a key that has none.
+    /// counts, with or without spaces around it. `#` begins a comment, unless hexadecimal digits and a colon follow: that is an identity
+    /// as psktool of `GnuTLS` escapes it. Empty lines do not count. `identity` chooses a line, or goes with a key that has none.
     ///
     /// # Errors
     /// As [`Psk::from_hex`]; also when the file has no line, none of that identity, or several and none was chosen.
     pub fn from_file_content(content: &[u8], identity: Option<&str>) -> Result<Self> {
-        let fits = |line: &Line<'_>| match (line.identity, identity) {
-            (Some(name), Some(wanted)) => name == wanted.as_bytes(),
+        let fits = |line: &Line<'_>| match (&line.identity, identity) {
+            (Some(name), Some(wanted)) => **name == *wanted.as_bytes(),
             _ => true,
         };
-        let mut fitting = lines(content).filter(fits);
+        let mut fitting = lines(content)?.filter(fits);
         match (fitting.next(), fitting.next()) {
             (Some(line), None) => line.read(identity),
             (Some(_), Some(_)) => Err(Error::psk_file("has several keys", Remedy::ChooseIdentity)),
@@ -83,12 +85,14 @@ impl Psk {
         }
     }
 
-    /// All keys of a file's content with lines `identity:hex`.
+    /// All keys of a file's content with lines `identity:hex`; comments and escapes as in [`Psk::from_file_content`].
     ///
     /// # Errors
     /// As [`Psk::from_hex`]; also when there is no line, or one without an identity.
     pub fn all_of_file_content(content: &[u8]) -> Result<Vec<Self>> {
-        let all = lines(content).map(|line| line.read(None)).collect::<Result<Vec<_>>>()?;
+        let all = lines(content)?
+            .map(|line| line.read(None))
+            .collect::<Result<Vec<_>>>()?;
         if all.is_empty() {
             return Err(Error::psk_file("is empty", Remedy::PskFileForm));
         }
@@ -114,8 +118,8 @@ impl Psk {
     }
 
     fn new(identity: &str, key: Secret) -> Result<Self> {
-        // RFC 4279, 5.1 and 5.3; TLS 1.2 would cut an identity at a NUL
-        if identity.is_empty() || identity.len() > IDENTITY_LIMIT || identity.contains('\0') {
+        // RFC 4279, 5.1 and 5.3; TLS 1.2 would cut an identity at a NUL, and a line feed at its end is of the shell or an editor
+        if identity.is_empty() || identity.len() > IDENTITY_LIMIT || identity.contains(char::is_control) {
             return Err(Error::psk_identity());
         }
         if key.is_empty() || key.len() > KEY_LIMIT {
@@ -130,31 +134,45 @@ impl Psk {
 
 /// A line of a file.
 struct Line<'a> {
-    identity: Option<&'a [u8]>,
+    identity: Option<Cow<'a, [u8]>>,
     digits: &'a [u8],
 }
 
-fn lines(content: &[u8]) -> impl Iterator<Item = Line<'_>> {
-    content
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .filter(|line| !line.is_empty())
-        .map(|line| match line.iter().rposition(|byte| *byte == b':') {
-            Some(colon) => Line {
-                identity: Some(&line[..colon]),
-                digits: &line[colon + 1..],
-            },
-            None => Line {
-                identity: None,
-                digits: line,
-            },
-        })
+/// The lines that have a key.
+fn lines(content: &[u8]) -> Result<impl Iterator<Item = Line<'_>>> {
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
+        return Err(Error::utf_16("psk"));
+    }
+    Ok(content.split(|byte| *byte == b'\n').filter_map(line))
+}
+
+/// What a line has, unless it is empty or a comment.
+fn line(text: &[u8]) -> Option<Line<'_>> {
+    let text = text.trim_ascii();
+    let colon = text.iter().rposition(|byte| *byte == b':');
+    let (identity, digits) = match colon {
+        Some(colon) => (Some(text[..colon].trim_ascii()), text[colon + 1..].trim_ascii()),
+        None => (None, text),
+    };
+    let Some(comment) = text.strip_prefix(b"#") else {
+        let identity = identity.map(Cow::Borrowed);
+        return (!text.is_empty()).then_some(Line { identity, digits });
+    };
+    let escaped = &comment[..colon?.saturating_sub(1)];
+    let identity = base16ct::mixed::decode_vec(escaped.trim_ascii())
+        .ok()
+        .filter(|bytes| !bytes.is_empty())?;
+    Some(Line {
+        identity: Some(Cow::Owned(identity)),
+        digits,
+    })
 }
 
 impl Line<'_> {
     /// The key of the line, with this identity where the line has none.
     fn read(&self, identity: Option<&str>) -> Result<Psk> {
-        match (self.identity.map(std::str::from_utf8), identity) {
+        match (self.identity.as_deref().map(std::str::from_utf8), identity) {
             (Some(Ok(name)), _) | (None, Some(name)) => Psk::from_hex(name, self.digits),
             (Some(Err(_)), _) => Err(Error::psk_file(
                 "has an identity that is not UTF-8",
@@ -190,6 +208,12 @@ mod tests {
             Psk::from_file_content(b"router:6d61726b\n", None),
             Psk::from_file_content(b"\r\n6d61726b\r\n", Some("router")),
             Psk::from_file_content(b"a:00\nrouter:6d61726b\nb:01", Some("router")),
+            Psk::from_file_content(
+                b"\xef\xbb\xbf# for site B: until May\r\n\r\n router : 6d61726b \r\n#",
+                None,
+            ),
+            Psk::from_file_content(b"#726f75746572:6d61726b", None),
+            Psk::from_file_content(b"#726F75746572:6d61726b\n#613a62:00", Some("router")),
         ] {
             let same = same.expect("valid");
             assert_eq!((same.identity(), same.key()), (psk.identity(), psk.key()));
@@ -207,6 +231,8 @@ mod tests {
         for bad in [
             Psk::from_hex("", b"00"),
             Psk::from_hex("a\0b", b"00"),
+            Psk::from_hex("router\n", b"00"),
+            Psk::from_hex("a\u{85}b", b"00"),
             Psk::from_hex(&long, b"00"),
             Psk::from_hex("a", b""),
             Psk::from_hex("a", b"marker"),
@@ -224,6 +250,9 @@ mod tests {
             Psk::from_file_content(b"a:00\na:01", Some("a")),
             Psk::from_file_content(b"\xff:00", None),
             Psk::from_file_content(b":00", None),
+            Psk::from_file_content(b"# a comment", None),
+            Psk::from_file_content(b"\xff\xfea\0:\x000\x000\0", None),
+            Psk::from_file_content(b"#0a:00", None),
         ] {
             let error = bad.expect_err("invalid");
             assert_eq!(error.code(), ErrorCode::InvalidArgument);

@@ -119,6 +119,37 @@ pub(crate) fn redact_name(name: &str) -> String {
     shown
 }
 
+/// What a front end was given, unless that looks like a secret in the wrong place.
+pub(crate) fn given(text: &str) -> &str {
+    if looks_like(text).is_some() { HIDDEN } else { text }
+}
+
+/// What a text looks like that must not be shown, where a path or a word was expected.
+///
+/// ```
+/// # #[cfg(feature = "https")] {
+/// use skip_client::credentials::looks_like;
+/// assert_eq!(looks_like("/etc/skip/ca.pem"), None);
+/// assert!(looks_like("router:00112233445566778899aabbccddeeff").is_some());
+/// # }
+/// ```
+#[must_use]
+pub fn looks_like(text: &str) -> Option<&'static str> {
+    let digits = |text: &str| text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let longest = text.split(|c: char| !c.is_ascii_hexdigit()).map(str::len).max();
+    if text.contains("-----BEGIN") {
+        Some("PEM")
+    } else if text.contains(['\n', '\r']) {
+        Some("a text of several lines")
+    } else if longest >= Some(32) {
+        Some("a key in hexadecimal")
+    } else if text.rsplit_once(':').is_some_and(|(_, key)| digits(key.trim())) {
+        Some("a pre-shared key")
+    } else {
+        None
+    }
+}
+
 pub(crate) fn could_be_key(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte)
 }

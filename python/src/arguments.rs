@@ -1,12 +1,11 @@
 //! Arguments from Python: text, numbers of bits, seconds, files.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
-use skip_client::{BitLength, Error};
-use zeroize::Zeroizing;
+use skip_client::{BitLength, Error, credentials};
 
 use crate::errors::{OrRaise, raise};
 
@@ -43,23 +42,15 @@ pub fn bits(field: &'static str, value: Option<&Bound<'_, PyAny>>) -> PyResult<O
         .map(Some)
 }
 
-/// PEM: bytes as they are, or the content of the file that a path names.
+/// PEM: bytes or a `str` that begins with `-----BEGIN` as they are, or the content of the file that a path names.
 pub fn pem(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(bytes.as_bytes().to_vec());
     }
-    let path: PathBuf = value
+    let given: OsString = value
         .extract()
-        .map_err(|_| PyTypeError::new_err(format!("{field} must be a path, or PEM as bytes")))?;
-    file(field, &path, "give a file in PEM form, or its bytes")
+        .map_err(|_| PyTypeError::new_err(format!("{field} must be a path, or PEM as bytes or str")))?;
+    credentials::pem(field, &given)
         .map(|mut content| std::mem::take(&mut *content))
-        .map_err(|error| raise(value.py(), &error))
-}
-
-/// The content of a file; `hint` says which one it should be.
-pub fn file(field: &str, path: &Path, hint: &'static str) -> Result<Zeroizing<Vec<u8>>, Error> {
-    std::fs::read(path).map(Zeroizing::new).map_err(|error| {
-        let rule = format!("cannot read {}: {}", path.display(), error.kind());
-        Error::invalid_argument(field, rule, hint)
-    })
+        .or_raise(value.py())
 }

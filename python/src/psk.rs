@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use skip_client::Error;
+use skip_client::{Error, credentials};
 use zeroize::Zeroizing;
 
-use crate::arguments::{file, text};
-use crate::errors::{OrRaise, raise};
+use crate::arguments::text;
+use crate::errors::OrRaise;
 
 /// An identity and its key.
 #[pyclass(frozen, module = "skip_client")]
@@ -60,7 +60,7 @@ impl Psk {
     #[pyo3(signature = (path, identity=None))]
     fn from_file(py: Python<'_>, path: PathBuf, identity: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let identity = identity.map(|identity| text("identity", identity)).transpose()?;
-        let content = file("psk", &path, "give a file with a line identity:hex").map_err(|error| raise(py, &error))?;
+        let content = credentials::file("psk", &path).or_raise(py)?;
         skip_client::Psk::from_file_content(&content, identity.as_deref())
             .or_raise(py)
             .map(Self)

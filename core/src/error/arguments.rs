@@ -1,6 +1,14 @@
 //! Arguments that break a rule.
 
+#[cfg(feature = "https")]
+use std::io;
+#[cfg(feature = "https")]
+use std::path::Path;
+
 use super::{Error, Remedy};
+use crate::redact::given;
+#[cfg(feature = "https")]
+use crate::redact::looks_like;
 
 /// Arguments.
 impl Error {
@@ -47,7 +55,7 @@ impl Error {
     pub(crate) fn psk_identity() -> Self {
         Self::invalid_argument(
             "psk",
-            "the identity must have 1 to 128 bytes of UTF-8, without NUL",
+            "the identity must have 1 to 128 bytes of UTF-8, without line feeds or other control characters",
             Remedy::IdentityAsProviderKnowsIt,
         )
     }
@@ -57,6 +65,7 @@ impl Error {
     }
 
     pub(crate) fn bit_length(bits: &str) -> Self {
+        let bits = given(bits);
         Self::invalid_argument(
             "size",
             format_args!("must be a multiple of 8 from 8 to 65536 bits, not {bits}"),
@@ -131,8 +140,8 @@ impl Error {
         Self::invalid_argument(option, "must be true or false", Remedy::OneOf(vec!["true", "false"]))
     }
 
-    /// `seen` is what was given, which is never a secret here.
     pub(crate) fn not_seconds(option: &str, zero: bool, seen: &str) -> Self {
+        let seen = given(seen);
         let least = if zero { "0 or more" } else { "more than 0" };
         Self::invalid_argument(
             option,
@@ -165,6 +174,32 @@ impl Error {
 
     pub(crate) fn proxy(rule: &'static str) -> Self {
         Self::invalid_argument("proxy", rule, Remedy::Example("http://proxy:3128"))
+    }
+
+    #[cfg(feature = "https")]
+    /// A file that the option `field` names cannot be read. A path that looks like a secret is not shown.
+    pub(crate) fn unreadable_file(field: &str, path: &Path, error: &io::Error) -> Self {
+        let shown = path.to_string_lossy();
+        match looks_like(&shown) {
+            Some(secret) => Self::invalid_argument(
+                field,
+                format_args!("must name a file, and looks like {secret}"),
+                Remedy::PathOrPem,
+            ),
+            None => Self::invalid_argument(
+                field,
+                format_args!("cannot read {}: {}", shown.escape_debug(), error.kind()),
+                Remedy::CheckFile,
+            ),
+        }
+    }
+
+    pub(crate) fn utf_16(field: &str) -> Self {
+        Self::invalid_argument(
+            field,
+            "is UTF-16, as some editors on Windows write it",
+            Remedy::SaveAsUtf8,
+        )
     }
 
     pub(crate) fn bad_pem(field: &'static str, rule: &'static str) -> Self {

@@ -30,6 +30,9 @@ pub enum Remedy {
     NameFormOfPsk,
     RandomPsk,
     PskFileForm,
+    SaveAsUtf8,
+    CheckFile,
+    PathOrPem,
     ChooseIdentity,
     LengthInBits,
     KeyOfThatSize,
@@ -145,6 +148,9 @@ impl Remedy {
             Self::IdentityAsProviderKnowsIt => "give the identity exactly as the Key Provider knows it",
             Self::NameFormOfPsk => "say which form the key has: hexadecimal, text or base64",
             Self::RandomPsk => "32 random bytes are a good key",
+            Self::CheckFile => "check the path and its permissions",
+            Self::PathOrPem => "give the path of a file, or PEM that begins with -----BEGIN",
+            Self::SaveAsUtf8 => "save it as UTF-8",
             Self::PskFileForm => {
                 "the file should have a line identity:hex for each identity, or one line with the key in hexadecimal"
             }

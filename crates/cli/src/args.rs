@@ -125,13 +125,12 @@ pub(crate) struct NewKey {
 }
 
 #[derive(Debug, Args)]
-#[command(allow_missing_positional = true)]
 pub(crate) struct Key {
-    #[arg(env = "SKIP_URL", hide_env_values = true, help = URL_HELP)]
-    pub url: Option<String>,
-    /// The keyId, exactly as the initiator received it
-    #[arg(value_name = "KEYID", required = true)]
-    pub id: String,
+    /// The Key Provider, https://HOST[:PORT][/PATH], and the keyId, exactly as the initiator received it. The keyId alone goes to
+    /// the Key Provider of SKIP_URL
+    // one argument of two values, so that options may stand between them
+    #[arg(value_names = ["URL", "KEYID"], required = true, num_args = 1..=2)]
+    pub target: Vec<String>,
     /// Id of the initiator's Key Provider
     #[arg(long, value_name = "ID")]
     pub remote: String,
@@ -249,7 +248,7 @@ impl PeerConnection {
     pub fn over(&self, first: &Connection) -> Connection {
         let given = self.peer_psk_file.is_some() || self.peer_psk_identity.is_some() || self.peer_psk_hex.is_some();
         let certificates = self.peer_ca.is_some() || self.peer_cert.is_some();
-        let first_has_psk = first.psk_file.is_some() || first.psk_hex.is_some() || first.psk_text.is_some();
+        let first_has_psk = first.has_psk();
         let is_psk = given || first_has_psk && !certificates;
         // an identity alone picks another line of the first file
         let key_of_first = is_psk && self.peer_psk_file.is_none() && self.peer_psk_hex.is_none();
@@ -268,6 +267,7 @@ impl PeerConnection {
                 .or_else(|| text(&first.psk_identity, key_of_first)),
             psk_hex: self.peer_psk_hex.clone().or_else(|| text(&first.psk_hex, key_of_first)),
             psk_text: text(&first.psk_text, key_of_first),
+            psk_base64: text(&first.psk_base64, key_of_first),
             settings: self.settings.over(&first.settings, is_psk == first_has_psk),
             fallback: Vec::new(),
         }
@@ -312,6 +312,9 @@ pub(crate) struct Connection {
     /// The pre-shared key as text, as a router takes it; prefer the environment for the same reason
     #[arg(long, value_name = "TEXT", env = "SKIP_PSK_TEXT", hide_env_values = true)]
     pub psk_text: Option<String>,
+    /// The pre-shared key in base64; prefer the environment for the same reason
+    #[arg(long, value_name = "BASE64", env = "SKIP_PSK_BASE64", hide_env_values = true)]
+    pub psk_base64: Option<String>,
     /// Another Key Provider of the same site, tried when the one before it cannot be reached (may be repeated)
     #[arg(
         long,
@@ -323,6 +326,13 @@ pub(crate) struct Connection {
     pub fallback: Vec<String>,
     #[command(flatten)]
     pub settings: Settings,
+}
+
+impl Connection {
+    fn has_psk(&self) -> bool {
+        let texts = [&self.psk_hex, &self.psk_text, &self.psk_base64];
+        self.psk_file.is_some() || texts.into_iter().any(Option::is_some)
+    }
 }
 
 #[derive(Debug, Args)]

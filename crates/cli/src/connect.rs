@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use skip_client::{Client, ClientBuilder, Error, Psk, Result};
+use skip_client::{Client, ClientBuilder, Error, Psk, Result, credentials};
 
 use crate::args::Connection;
-use crate::files;
 
 /// Makes the client for `url` and its fallbacks; nothing is sent yet.
 pub(crate) fn client(url: &str, options: &Connection) -> Result<Client> {
@@ -20,12 +19,12 @@ pub(crate) fn builder(url: &str, options: &Connection) -> Result<ClientBuilder> 
     }
     builder = match options.ca.as_deref() {
         Some(ca) if ca == Path::new("system") => builder.ca_system(),
-        Some(ca) => builder.ca_pem(std::mem::take(&mut *files::read("ca", ca)?)),
+        Some(ca) => builder.ca_pem(std::mem::take(&mut *credentials::pem("ca", ca.as_os_str())?)),
         None => builder,
     };
     if let (Some(cert), Some(key)) = (&options.cert, &options.key) {
-        let mut cert = files::read("cert", cert)?;
-        let mut key = files::read("key", key)?;
+        let mut cert = credentials::pem("cert", cert.as_os_str())?;
+        let mut key = credentials::pem("key", key.as_os_str())?;
         builder = builder.client_cert_pem(std::mem::take(&mut *cert), std::mem::take(&mut *key));
     }
     if let Some(psk) = psk(options)? {
@@ -40,20 +39,26 @@ fn psk(options: &Connection) -> Result<Option<Psk>> {
     let with_identity = |option: &str| {
         identity.ok_or_else(|| Error::invalid_argument(option, "needs an identity", "give --psk-identity as well"))
     };
-    let psk = match (&options.psk_file, &options.psk_hex, &options.psk_text) {
-        (None, None, None) if identity.is_none() => return Ok(None),
-        (Some(file), None, None) => Psk::from_file_content(&files::read("--psk-file", file)?, identity),
-        (None, Some(digits), None) => Psk::from_hex(with_identity("--psk-hex")?, digits.as_bytes()),
-        (None, None, Some(text)) => Psk::from_text(with_identity("--psk-text")?, text),
-        (None, None, None) => Err(Error::invalid_argument(
+    let psk = match (
+        &options.psk_file,
+        &options.psk_hex,
+        &options.psk_text,
+        &options.psk_base64,
+    ) {
+        (None, None, None, None) if identity.is_none() => return Ok(None),
+        (Some(file), None, None, None) => Psk::from_file_content(&credentials::file("psk_file", file)?, identity),
+        (None, Some(digits), None, None) => Psk::from_hex(with_identity("--psk-hex")?, digits.as_bytes()),
+        (None, None, Some(text), None) => Psk::from_text(with_identity("--psk-text")?, text),
+        (None, None, None, Some(text)) => Psk::from_base64(with_identity("--psk-base64")?, text.as_bytes()),
+        (None, None, None, None) => Err(Error::invalid_argument(
             "--psk-identity",
             "has no key",
-            "give --psk-file, --psk-hex or --psk-text, or set SKIP_PSK_HEX or SKIP_PSK_TEXT",
+            "give --psk-file, --psk-hex, --psk-text or --psk-base64, or set one of SKIP_PSK_HEX, SKIP_PSK_TEXT, SKIP_PSK_BASE64",
         )),
         _ => Err(Error::invalid_argument(
             "--psk-file",
             "is not the only key",
-            "give one of --psk-file, --psk-hex and --psk-text; variables of the environment count",
+            "give one of --psk-file, --psk-hex, --psk-text and --psk-base64; variables of the environment count",
         )),
     };
     psk.map(Some)

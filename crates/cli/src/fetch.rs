@@ -65,13 +65,18 @@ pub(crate) fn new_key(args: &args::NewKey, interrupt: &Interrupt) -> Result<i32>
 
 /// `skip-client key`.
 pub(crate) fn key(args: &args::Key, interrupt: &Interrupt) -> Result<i32> {
-    let url = args
-        .url
-        .as_deref()
-        .ok_or_else(|| Error::invalid_argument("URL", "is missing", "give URL and KEYID, or set SKIP_URL"))?;
+    let (url, id) = match args.target.as_slice() {
+        [url, id] => (url.clone(), id),
+        [id, ..] => {
+            let url = std::env::var("SKIP_URL").ok().filter(|url| !url.is_empty());
+            let missing = || Error::invalid_argument("URL", "is missing", "give URL and KEYID, or set SKIP_URL");
+            (url.ok_or_else(missing)?, id)
+        }
+        [] => return Err(Error::invalid_argument("KEYID", "is missing", "give URL and KEYID")),
+    };
     let remote = SystemId::new(&args.remote)?;
-    let client = connect::client(url, &args.connection)?;
-    let key_id = KeyId::parse(&args.id, client.rules())?;
+    let client = connect::client(&url, &args.connection)?;
+    let key_id = KeyId::parse(id, client.rules())?;
     let (format, destination) = key_output(&args.output, &args.secret)?;
     let listening = interrupt.listen();
     let key = client.call().cancel(listening.token()).key_by_id(&key_id, &remote)?;

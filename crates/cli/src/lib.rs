@@ -13,6 +13,7 @@ mod files;
 mod interrupt;
 mod options;
 mod output;
+mod parse;
 mod report;
 mod secret_text;
 mod serve;
@@ -21,7 +22,7 @@ mod validate;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use crate::args::{Cli, Command};
 use crate::interrupt::Interrupt;
@@ -43,7 +44,7 @@ pub fn description() -> clap::Command {
 #[must_use]
 pub fn run(args: Vec<OsString>) -> i32 {
     let json = report::asks_for_json(&args);
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match parse::parse(args) {
         Ok(cli) => cli,
         Err(error) => return report::usage(&error, json),
     };

@@ -1,0 +1,85 @@
+//! Credentials as people give them: PEM itself, or the path of a file that holds it.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+pub use crate::redact::looks_like;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The PEM text that `value` is, if it begins with `-----BEGIN`, or else the content of the file that it names.
+///
+/// # Errors
+/// `invalid_argument` about the option `field` when the file cannot be read or is UTF-16.
+pub fn pem(field: &str, value: &OsStr) -> Result<Zeroizing<Vec<u8>>> {
+    let text = value.as_encoded_bytes();
+    let inner = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii_start();
+    if inner.starts_with(b"-----BEGIN") {
+        return Ok(Zeroizing::new(inner.to_vec()));
+    }
+    let content = file(field, Path::new(value))?;
+    if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
+        return Err(Error::utf_16(field));
+    }
+    match content.strip_prefix(BYTE_ORDER_MARK) {
+        Some(text) => Ok(Zeroizing::new(text.to_vec())),
+        None => Ok(content),
+    }
+}
+
+/// The content of the file that the option `field` names.
+///
+/// # Errors
+/// `invalid_argument` when it cannot be read. The message has the path, unless that looks like a secret.
+pub fn file(field: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    std::fs::read(path)
+        .map(Zeroizing::new)
+        .map_err(|error| Error::unreadable_file(field, path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{looks_like, pem};
+
+    #[test]
+    fn pem_is_taken_as_it_is_and_a_path_is_read() {
+        let text = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let folder = tempfile::tempdir().expect("a folder");
+        for (before, is_fine) in [(&b""[..], true), (b"\xef\xbb\xbf", true), (b"\xff\xfe", false)] {
+            let path = folder.path().join("ca.pem");
+            std::fs::write(&path, [before, text.as_bytes()].concat()).expect("written");
+            match pem("ca", path.as_os_str()) {
+                Ok(read) => assert!(is_fine && *read == text.as_bytes()),
+                Err(error) => assert!(!is_fine && error.message().contains("UTF-16"), "{error}"),
+            }
+        }
+        for given in [text.to_owned(), format!("\u{feff}{text}"), format!("\n{text}")] {
+            assert_eq!(*pem("ca", given.as_ref()).expect("PEM"), text.as_bytes());
+        }
+        let missing = pem("ca", "/nowhere/ca.pem".as_ref()).expect_err("no file");
+        assert!(missing.message().contains("/nowhere/ca.pem"), "{missing}");
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_not_shown() {
+        let hex = "00112233445566778899aabbccddeeff";
+        for secret in [
+            format!("secret -----BEGIN PRIVATE KEY-----\n{hex}"),
+            format!("{hex}{hex}"),
+            format!("router:{hex}"),
+            "router:0011223344".to_owned(),
+            "one\nmarker".to_owned(),
+        ] {
+            let error = pem("key", secret.as_ref()).expect_err("no file");
+            let shown = format!("{error} {error:?} {}", error.hint());
+            assert!(!shown.contains("0011") && !shown.contains("marker"), "{shown}");
+            assert!(
+                error.message().contains(looks_like(&secret).expect("a secret")),
+                "{error}"
+            );
+        }
+    }
+}
