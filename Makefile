@@ -140,7 +140,12 @@ $(VENV)/peers: $(VENV)/tools bench/requirements.txt
 	$(BIN)/python -m pip install --quiet --requirement bench/requirements.txt
 	@touch $@
 
-installed: $(INSTALLED)
+installed: $(INSTALLED) $(VENV)/psk
+
+# it is compiled: without the headers for that, the tests that use it are skipped
+$(VENV)/psk: $(VENV)/tools scripts/requirements-psk.txt
+	@if scripts/need cc python-headers libssl 2>/dev/null; then \
+		$(BIN)/python -m pip install --quiet --requirement scripts/requirements-psk.txt && touch $@; fi
 
 # the package as it is packed for users, but for the optimisation of PROFILE
 $(INSTALLED): $(VENV)/tools $(WHEEL_SOURCES)

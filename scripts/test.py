@@ -38,7 +38,8 @@ PARTS = {
     "test-python": Part("python3 cargo cc perl openssl", f"make installed && {PYTEST} python/tests"),
     # the npm package as users get it, the page in a browser, cross-checks
     "test-node": Part(
-        "node cargo cc wasm32-unknown-unknown python3", "make npm .venv/tools node/test/ecosystem/node_modules/installed && cd node && npm test --silent"
+        "node cargo cc wasm32-unknown-unknown python3",
+        "make npm .venv/tools node/test/ecosystem/node_modules/installed && cd node && npm test --silent",
     ),
     # the JVM package, a project that uses it, the Android archive and example
     "test-kotlin": Part("javac mvn cargo cc perl python3", "scripts/kotlin test"),

@@ -4,6 +4,7 @@ All have the arguments of `Start`. What they speak is theirs: the table of suite
 """
 
 import base64
+import importlib.util
 import json
 import ssl
 import time
@@ -131,6 +132,8 @@ def sslpsk3_dh(directory: Path, secret: Secret, tls: str = "auto", cipher: str |
 
 
 def _sslpsk3_context(secret: Secret, tls: str, cipher: str | None) -> ssl.SSLContext:
+    if importlib.util.find_spec("sslpsk3") is None:
+        needs("sslpsk3")
     from sslpsk3 import SSLPSKContext
 
     versions = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}

@@ -294,12 +294,18 @@ class Target:
 
 # rows of the table: language, stack, case, copies while the key was held, copies afterwards
 table: list[tuple[str, str, str, str, int]] = []
+# languages and settings for which a program is missing
+skipped: list[tuple[str, str]] = []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_nothing_stays(setting: str, language: str, tmp_path: Path) -> None:
-    made = SETTINGS[setting](tmp_path)
+    try:
+        made = SETTINGS[setting](tmp_path)
+    except pytest.skip.Exception:
+        skipped.append((language, setting))
+        raise
     left: list[str] = []
     with serve(made.context) as (url, script):
         target = Target([*LANGUAGES[language](), url, *made.options])
@@ -340,4 +346,4 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
         print(f"\n\n{'':10}{'':20}{'':34}{'held':>6}{'after':>7}")
         for language, setting, name, held, after in table:
             print(f"{language:10}{setting:20}{name:34}{held:>6}{after:>7}")
-    assert len(table) == len(LANGUAGES) * len(SETTINGS) * (len(CASES) + 1)
+    assert len(table) == (len(LANGUAGES) * len(SETTINGS) - len(skipped)) * (len(CASES) + 1)
