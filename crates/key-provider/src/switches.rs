@@ -200,6 +200,7 @@ switches! {
         OddKey = "odd-key",
         /// Answers 400 with an error text that has the key or randomStr in it.
         EchoKeyInError = "echo-key-in-error",
+        // up to here one reply shows the fault: `Fault::is_in_one_reply`
         /// Denies in the capabilities that there are keys and entropy, and gives both.
         FalseFlags = "false-flags",
         /// Lists another remote than the one that it shares keys with.
@@ -252,6 +253,14 @@ switches! {
         FewKeys = "few-keys",
         /// Lets all other faults act on `/capabilities` too (key-500 and entropy-503 included).
         OnCapabilities = "on-capabilities",
+    }
+}
+
+impl Fault {
+    /// Whether one reply to a request for a key or entropy shows it. The others are seen in the capabilities, or by comparing replies.
+    #[must_use]
+    pub fn is_in_one_reply(self) -> bool {
+        self.bit() < Self::FalseFlags.bit()
     }
 }
 
