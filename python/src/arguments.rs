@@ -1,11 +1,11 @@
 //! Arguments from Python: text, numbers of bits, seconds, files.
 
-use std::ffi::OsString;
+use std::path::PathBuf;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
-use skip_client::{BitLength, Error, credentials};
+use skip_client::{BitLength, Error};
 
 use crate::errors::{OrRaise, raise};
 
@@ -42,15 +42,19 @@ pub fn bits(field: &'static str, value: Option<&Bound<'_, PyAny>>) -> PyResult<O
         .map(Some)
 }
 
-/// PEM: bytes or a `str` that begins with `-----BEGIN` as they are, or the content of the file that a path names.
-pub fn pem(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+/// PEM as it is, or what the core reads: a path, or a `str` that begins with `-----BEGIN`.
+pub enum Pem {
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
+/// PEM as bytes or `str`, or the path of a file that holds it.
+pub fn pem(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Pem> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
-        return Ok(bytes.as_bytes().to_vec());
+        return Ok(Pem::Bytes(bytes.as_bytes().to_vec()));
     }
-    let given: OsString = value
+    value
         .extract()
-        .map_err(|_| PyTypeError::new_err(format!("{field} must be a path, or PEM as bytes or str")))?;
-    credentials::pem(field, &given)
-        .map(|mut content| std::mem::take(&mut *content))
-        .or_raise(value.py())
+        .map(Pem::File)
+        .map_err(|_| PyTypeError::new_err(format!("{field} must be a path, or PEM as bytes or str")))
 }

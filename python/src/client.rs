@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use skip_client::options::{ClientOption, OPTIONS, OptionKind, parse_seconds};
 use skip_client::{Call, ClientBuilder, Error, KeyId, SystemId};
 
-use crate::arguments::{bits, pem, text};
+use crate::arguments::{Pem, bits, pem, text};
 use crate::errors::OrRaise;
 use crate::messages::{Capabilities, ConnectionInfo};
 use crate::psk::Psk;
@@ -200,14 +200,26 @@ impl Connection<'_, '_> {
             builder = if system {
                 builder.ca_system()
             } else {
-                builder.ca_pem(pem("ca", ca)?)
+                match pem("ca", ca)? {
+                    Pem::Bytes(pem) => builder.ca_pem(pem),
+                    Pem::File(path) => builder.ca_file(path),
+                }
             };
         }
         if let Some(cert) = self.cert {
             let (cert, key): (Bound<'_, PyAny>, Bound<'_, PyAny>) = cert
                 .extract()
                 .map_err(|_| PyTypeError::new_err("cert must be a pair: certificate and private key"))?;
-            builder = builder.client_cert_pem(pem("cert", &cert)?, pem("key", &key)?);
+            let (mut cert_pem, mut key_pem) = (Vec::new(), Vec::new());
+            match pem("cert", &cert)? {
+                Pem::Bytes(pem) => cert_pem = pem,
+                Pem::File(path) => builder = builder.cert_file(path),
+            }
+            match pem("key", &key)? {
+                Pem::Bytes(pem) => key_pem = pem,
+                Pem::File(path) => builder = builder.key_file(path),
+            }
+            builder = builder.client_cert_pem(cert_pem, key_pem);
         }
         if let Some(psk) = self.psk {
             builder = builder.psk(psk.0.clone());

@@ -1,5 +1,7 @@
 //! How a client is made: its Key Providers, then its options.
 
+use std::path::PathBuf;
+
 use crate::error::Error;
 use crate::error::Result;
 use crate::https::Https;
@@ -71,6 +73,16 @@ impl ClientBuilder {
         self
     }
 
+    /// The same in a file: it is read when the client is built, and again before a call when it has changed.
+    ///
+    /// A changed file that cannot be used (half written, or a certificate whose key is still the old one) is a warning in
+    /// [`ConnectionInfo::warnings`](crate::ConnectionInfo::warnings); until it can be, the earlier credentials stay in use. PEM text in the
+    /// place of a path is taken as it is; a pipe is read once.
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.files.ca.push(path.into());
+        self
+    }
+
     /// Trusts the system's certificate store as well.
     pub fn ca_system(mut self) -> Self {
         self.options.ca_system = true;
@@ -86,6 +98,23 @@ impl ClientBuilder {
         self
     }
 
+    /// The same in two files, read as in [`ClientBuilder::ca_file`].
+    pub fn client_cert_files(self, cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.cert_file(cert).key_file(key)
+    }
+
+    /// The client certificate alone, for callers that have its key in another form.
+    pub fn cert_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.files.cert = Some(path.into());
+        self
+    }
+
+    /// The private key alone, for callers that have its certificate in another form.
+    pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.files.key = Some(path.into());
+        self
+    }
+
     /// Proves both sides by a pre-shared key instead of certificates (draft 3, Table 1), with OpenSSL; needs the feature `psk`.
     ///
     /// TLS 1.3 with `TLS_AES_256_GCM_SHA384` and TLS 1.2 with DHE are offered first; a Key Provider that refuses both in one hello is
@@ -98,15 +127,22 @@ impl ClientBuilder {
         self
     }
 
+    /// The same in a file with the lines that [`Psk::from_file_content`] takes, read as in [`ClientBuilder::ca_file`]; `identity` chooses one.
+    pub fn psk_file(mut self, path: impl Into<PathBuf>, identity: Option<&str>) -> Self {
+        self.options.files.psk = Some((path.into(), identity.map(str::to_owned)));
+        self
+    }
+
     /// Instead of a client, what looks at the first Key Provider from outside, for tools that examine one. Nothing is connected yet.
     ///
     /// # Errors
     /// As [`ClientBuilder::build`]; also `invalid_argument` when the first Key Provider has a transport of the caller's own.
     #[cfg(feature = "probe")]
     pub fn probe(mut self) -> Result<Probe> {
-        self.options.check()?;
+        let options = self.options.with_files()?;
+        options.check()?;
         match self.providers.drain(..).next() {
-            Some(Source::Url(url)) => Probe::new(&url, self.options),
+            Some(Source::Url(url)) => Probe::new(&url, options),
             Some(Source::Own(_)) | None => Err(Error::probe_without_url()),
         }
     }
@@ -114,10 +150,11 @@ impl ClientBuilder {
     /// The client. Nothing is connected yet.
     ///
     /// # Errors
-    /// `invalid_argument` for a file that is not PEM, a certificate without its key, a pin that is none, a timeout of zero, when nothing
+    /// `invalid_argument` for a file that cannot be read or is not PEM, a certificate without its key, a pin that is none, a timeout of zero, when nothing
     /// says whom to trust, or when both certificates and a pre-shared key do.
-    pub fn build(self) -> Result<Client> {
-        self.options.check()?;
+    pub fn build(mut self) -> Result<Client> {
+        self.options.read_pipes()?;
+        self.options.with_files()?.check()?;
         let mut providers = Vec::with_capacity(self.providers.len());
         for source in self.providers {
             providers.push(Provider::new(match source {

@@ -4,6 +4,11 @@
 pub(crate) const RSA_CERTIFICATE: &str =
     "the cipher suite is not in Table 1 of the draft: the Key Provider has an RSA certificate";
 
+/// Files with credentials have changed, and the old content stays in use.
+pub(crate) fn credentials_not_renewed(error: &super::Error) -> String {
+    format!("the changed credentials cannot be used, so the earlier ones still are: {error}")
+}
+
 /// TLS 1.2 was agreed on after a fallback from TLS 1.3.
 #[cfg(feature = "psk")]
 pub(crate) const FALLBACK: &str = "TLS 1.2 was negotiated by a fallback: the Key Provider does not take the hello that also offers TLS 1.3, \

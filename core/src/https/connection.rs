@@ -53,14 +53,17 @@ pub(super) struct Connection {
     tls: Box<dyn TlsStream>,
     pub info: Arc<ConnectionInfo>,
     pub idle_since: Instant,
+    /// That of the credentials it was made with.
+    pub generation: u64,
 }
 
 impl Connection {
-    pub fn new(tls: Box<dyn TlsStream>, info: ConnectionInfo) -> Self {
+    pub fn new(tls: Box<dyn TlsStream>, info: ConnectionInfo, generation: u64) -> Self {
         Self {
             tls,
             info: Arc::new(info),
             idle_since: Instant::now(),
+            generation,
         }
     }
 

@@ -15,6 +15,7 @@ use proptest::prelude::*;
 
 use super::connection::{OnWire, TlsStream, Wire};
 use super::http1::Target;
+use super::renewal::Renewal;
 use super::{Dialer, Https, Open, Options, TlsStack, Url};
 use crate::client::Client;
 use crate::error::{Advice, Error, ErrorCode};
@@ -301,7 +302,7 @@ impl Providers {
                 target,
                 options: Options::default(),
                 proxy: None,
-                tls: Box::new(network),
+                tls: Renewal::fixed(Arc::new(network), Vec::new()),
                 pool: PerProcess::default(),
             })
         };

@@ -71,7 +71,7 @@ pub(super) fn in_pieces(reply: &[u8], piece: usize, socket: &Arc<Socket>) -> Con
         left: reply.to_vec(),
         piece,
     });
-    Connection::new(tls, ConnectionInfo::default())
+    Connection::new(tls, ConnectionInfo::default(), 0)
 }
 
 /// Gives bytes in pieces, then ends.

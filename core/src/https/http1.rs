@@ -482,7 +482,7 @@ mod tests {
         });
         let socket = Socket::new(TcpStream::connect(address).expect("connects"));
         let plain = Plain(Wire::new(Arc::new(socket)));
-        let mut connection = Connection::new(Box::new(plain), ConnectionInfo::default());
+        let mut connection = Connection::new(Box::new(plain), ConnectionInfo::default(), 0);
         let target = Target {
             base_path: "/base".into(),
             authority: "kp:8443".into(),

@@ -19,6 +19,7 @@ mod pin;
 mod private_key;
 #[cfg(feature = "probe")]
 mod probe;
+mod renewal;
 mod rustls;
 mod url;
 mod verifier;
@@ -37,6 +38,7 @@ use ::rustls::pki_types::{CertificateDer, ServerName};
 
 use connection::{Connection, TlsStream, Wire};
 use http1::{Target, exchange};
+use renewal::{Renewal, Setup};
 use url::{Host, Proxy, Url};
 
 #[cfg(fuzzing)]
@@ -59,7 +61,7 @@ pub(crate) struct Https {
     /// Without the credentials.
     options: Options,
     proxy: Option<Proxy>,
-    tls: Box<dyn TlsStack>,
+    tls: Renewal,
     /// A child process has connections of its own.
     pool: PerProcess<Mutex<Pool>>,
 }
@@ -75,7 +77,7 @@ impl Https {
     pub fn new(url: &str, options: &Options) -> Result<Self> {
         let url = Url::parse(url)?;
         let proxy = options.proxy.as_deref().map(Proxy::parse).transpose()?;
-        let tls = tls_stack(options, &url)?;
+        let tls = Renewal::new(options, &url)?;
         let target = Target {
             base_path: url.path.clone(),
             authority: url.authority.clone(),
@@ -99,11 +101,14 @@ impl Https {
         self.pool.get().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An idle connection that is still open. The last one used comes first, so that a quiet time lets the others go.
-    fn take_idle(&self) -> Option<Connection> {
+    /// An idle connection of this generation that is still open. The last one used comes first, so that a quiet time lets the others go.
+    fn take_idle(&self, generation: u64) -> Option<Connection> {
         loop {
             let mut connection = self.pool().idle.pop()?;
-            if connection.idle_since.elapsed() < IDLE_TIME && connection.is_usable() {
+            if connection.generation == generation
+                && connection.idle_since.elapsed() < IDLE_TIME
+                && connection.is_usable()
+            {
                 return Some(connection);
             }
         }
@@ -136,7 +141,7 @@ impl Https {
     }
 
     /// Name, TCP, proxy and TLS, within the connect deadline.
-    fn connect(&self, control: &Control<'_>) -> Result<Connection> {
+    fn connect(&self, setup: &Setup, control: &Control<'_>) -> Result<Connection> {
         self.let_inherited_go();
         let connecting = control.while_connecting();
         let mut dialer = Dialer {
@@ -144,13 +149,14 @@ impl Https {
             control: &connecting,
             addresses: self.resolve(&connecting)?,
         };
-        let (tls, info) = self.tls.open(&mut dialer)?;
+        let (tls, mut info) = setup.tls.open(&mut dialer)?;
+        info.warnings.extend(setup.warning.clone());
         let info = ConnectionInfo {
             url: self.url.text.clone(),
             address: dialer.addresses.first().map(SocketAddr::to_string).unwrap_or_default(),
             ..info
         };
-        let connection = Connection::new(tls, info);
+        let connection = Connection::new(tls, info, setup.generation);
         self.pool().last = Some(Arc::clone(&connection.info));
         Ok(connection)
     }
@@ -175,14 +181,14 @@ impl Https {
     }
 }
 
-fn tls_stack(options: &Options, url: &Url) -> Result<Box<dyn TlsStack>> {
+fn tls_stack(options: &Options, url: &Url) -> Result<Arc<dyn TlsStack>> {
     #[cfg(feature = "psk")]
     if let Some(psk) = &options.psk {
-        return Ok(Box::new(openssl::WithPsk::new(psk, options, url)?));
+        return Ok(Arc::new(openssl::WithPsk::new(psk, options, url)?));
     } else if options.legacy {
-        return Ok(Box::new(openssl::Legacy::new(options, url)?));
+        return Ok(Arc::new(openssl::Legacy::new(options, url)?));
     }
-    Ok(Box::new(rustls::Rustls::new(options, url)?))
+    Ok(Arc::new(rustls::Rustls::new(options, url)?))
 }
 
 /// Makes the TCP connections to one Key Provider on which a handshake is tried.
@@ -206,10 +212,11 @@ impl<'a> Dialer<'a> {
 impl Transport for Https {
     fn exchange(&self, request: &Request, control: &Control<'_>) -> std::result::Result<Response, TransportError> {
         let unsent = |error| TransportError { error, sent: false };
+        let setup = self.tls.current();
         loop {
-            let (mut connection, reused) = match self.take_idle() {
+            let (mut connection, reused) = match self.take_idle(setup.generation) {
                 Some(connection) => (connection, true),
-                None => (self.connect(control).map_err(unsent)?, false),
+                None => (self.connect(&setup, control).map_err(unsent)?, false),
             };
             let socket = Arc::clone(connection.socket());
             let watch = control.watch(&socket);

@@ -4,6 +4,8 @@
 //! To add an option, add a row here and use [`Options`]' new field where it takes effect.
 
 #[cfg(feature = "https")]
+mod files;
+#[cfg(feature = "https")]
 mod values;
 
 #[cfg(feature = "https")]
@@ -18,6 +20,8 @@ use crate::psk::Psk;
 #[cfg(feature = "https")]
 use values::Setting;
 
+#[cfg(feature = "https")]
+pub(crate) use files::Stamp;
 #[cfg(feature = "https")]
 pub(crate) use values::{ClientCert, check_seconds};
 #[cfg(feature = "https")]
@@ -127,6 +131,7 @@ macro_rules! options {
             pub ca_system: bool,
             pub client_cert: Option<ClientCert>,
             pub psk: Option<Psk>,
+            pub files: files::Files,
             $(pub $name: $type,)+
         }
 
@@ -138,6 +143,7 @@ macro_rules! options {
                     ca_system: false,
                     client_cert: None,
                     psk: None,
+                    files: files::Files::default(),
                     $($name: <$type as Setting>::default_of($kind),)+
                 }
             }

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::psk::Psk;
 
+use super::files::Files;
 use super::{OptionKind, Options};
 
 /// Longer times are mistakes: a year in seconds.
@@ -94,6 +95,7 @@ impl Options {
             ca_pem: Vec::new(),
             client_cert: None,
             psk: None,
+            files: Files::default(),
             ..self.clone()
         }
     }

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
-use skip_client::{BitLength, Client, ClientBuilder, Error, Key, KeyId, Psk, Result, SystemId};
+use skip_client::{BitLength, Client, ClientBuilder, Error, Key, KeyId, Result, SystemId};
 
 use crate::config::{ProviderTable, Toml};
-use crate::files::read;
 use crate::journal::{Journal, Level};
 use crate::metrics::{KEY_FAILURES, KEYS, KP_SECONDS, Metrics};
 use crate::ports::Keys;
@@ -182,15 +181,14 @@ fn make(table: &ProviderTable) -> std::result::Result<Made, String> {
     let mut builder = Client::of_urls(&table.urls).map_err(said)?;
     builder = match table.ca.as_deref() {
         Some(ca) if ca == Path::new("system") => builder.ca_system(),
-        Some(ca) => builder.ca_pem(std::mem::take(&mut *read(ca)?)),
+        Some(ca) => builder.ca_file(ca),
         None => builder,
     };
     if let Some((cert, key)) = &table.cert {
-        builder = builder.client_cert_pem(std::mem::take(&mut *read(cert)?), std::mem::take(&mut *read(key)?));
+        builder = builder.client_cert_files(cert, key);
     }
     if let Some(file) = &table.psk_file {
-        let psk = Psk::from_file_content(&read(file)?, table.psk_identity.as_deref());
-        builder = builder.psk(psk.map_err(|error| format!("{}: {}", file.display(), said(error)))?);
+        builder = builder.psk_file(file, table.psk_identity.as_deref());
     }
     let client = table.settings.apply(builder).and_then(ClientBuilder::build);
     let client = client.map_err(said)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use skip_client::{Client, ClientBuilder, Error, Psk, Result, credentials};
+use skip_client::{Client, ClientBuilder, Error, Psk, Result};
 
 use crate::args::Connection;
 
@@ -19,22 +19,17 @@ pub(crate) fn builder(url: &str, options: &Connection) -> Result<ClientBuilder> 
     }
     builder = match options.ca.as_deref() {
         Some(ca) if ca == Path::new("system") => builder.ca_system(),
-        Some(ca) => builder.ca_pem(std::mem::take(&mut *credentials::pem("ca", ca.as_os_str())?)),
+        Some(ca) => builder.ca_file(ca),
         None => builder,
     };
     if let (Some(cert), Some(key)) = (&options.cert, &options.key) {
-        let mut cert = credentials::pem("cert", cert.as_os_str())?;
-        let mut key = credentials::pem("key", key.as_os_str())?;
-        builder = builder.client_cert_pem(std::mem::take(&mut *cert), std::mem::take(&mut *key));
+        builder = builder.client_cert_files(cert, key);
     }
-    if let Some(psk) = psk(options)? {
-        builder = builder.psk(psk);
-    }
-    options.settings.apply(builder)
+    options.settings.apply(psk(builder, options)?)
 }
 
-/// The pre-shared key, if there is one.
-fn psk(options: &Connection) -> Result<Option<Psk>> {
+/// The builder with the pre-shared key, if there is one.
+fn psk(builder: ClientBuilder, options: &Connection) -> Result<ClientBuilder> {
     let identity = options.psk_identity.as_deref();
     let with_identity = |option: &str| {
         identity.ok_or_else(|| Error::invalid_argument(option, "needs an identity", "give --psk-identity as well"))
@@ -45,8 +40,8 @@ fn psk(options: &Connection) -> Result<Option<Psk>> {
         &options.psk_text,
         &options.psk_base64,
     ) {
-        (None, None, None, None) if identity.is_none() => return Ok(None),
-        (Some(file), None, None, None) => Psk::from_file_content(&credentials::file("psk_file", file)?, identity),
+        (None, None, None, None) if identity.is_none() => return Ok(builder),
+        (Some(file), None, None, None) => return Ok(builder.psk_file(file, identity)),
         (None, Some(digits), None, None) => Psk::from_hex(with_identity("--psk-hex")?, digits.as_bytes()),
         (None, None, Some(text), None) => Psk::from_text(with_identity("--psk-text")?, text),
         (None, None, None, Some(text)) => Psk::from_base64(with_identity("--psk-base64")?, text.as_bytes()),
@@ -61,5 +56,5 @@ fn psk(options: &Connection) -> Result<Option<Psk>> {
             "give one of --psk-file, --psk-hex, --psk-text and --psk-base64; variables of the environment count",
         )),
     };
-    psk.map(Some)
+    Ok(builder.psk(psk?))
 }

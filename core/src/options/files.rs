@@ -1,0 +1,95 @@
+//! Credentials in files, which are read again when they change.
+
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use zeroize::Zeroizing;
+
+use crate::credentials;
+use crate::error::Result;
+use crate::psk::Psk;
+
+use super::Options;
+
+/// The paths of credentials.
+#[derive(Clone, Default)]
+pub(crate) struct Files {
+    pub ca: Vec<PathBuf>,
+    pub cert: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// With the identity that chooses a line.
+    pub psk: Option<(PathBuf, Option<String>)>,
+}
+
+/// What tells a changed file from the one that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    /// Device, inode and the time of its last change, which also tells of other permissions.
+    #[cfg(unix)]
+    inode: (u64, u64, i64, i64),
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            modified: metadata.modified().ok(),
+            length: metadata.len(),
+            #[cfg(unix)]
+            inode: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+impl Files {
+    pub fn is_empty(&self) -> bool {
+        self.paths().next().is_none()
+    }
+
+    /// How the files are now; `None` for one that is missing.
+    pub fn stamps(&self) -> Vec<Option<Stamp>> {
+        let stamp = |path: &PathBuf| Some(Stamp::from(&std::fs::metadata(path).ok()?));
+        self.paths().map(stamp).collect()
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let psk = self.psk.iter().map(|(path, _)| path);
+        self.ca.iter().chain(&self.cert).chain(&self.key).chain(psk)
+    }
+}
+
+impl Options {
+    /// Reads what can be read only once, such as a pipe or PEM in the place of a path. Only regular files remain.
+    pub fn read_pipes(&mut self) -> Result<()> {
+        self.read_files(|path| !path.is_file())
+    }
+
+    /// The same options with the content of the files.
+    pub fn with_files(&self) -> Result<Self> {
+        let mut options = self.clone();
+        options.read_files(|_| true)?;
+        Ok(options)
+    }
+
+    fn read_files(&mut self, is_wanted: impl Fn(&Path) -> bool) -> Result<()> {
+        let pem = |field, path: &Path| credentials::pem(field, path.as_os_str());
+        for path in self.files.ca.extract_if(.., |path| is_wanted(path)) {
+            self.ca_pem.push(std::mem::take(&mut *pem("ca", &path)?));
+        }
+        if let Some(path) = self.files.cert.take_if(|path| is_wanted(path)) {
+            self.client_cert.get_or_insert_default().cert_pem = std::mem::take(&mut *pem("cert", &path)?);
+        }
+        if let Some(path) = self.files.key.take_if(|path| is_wanted(path)) {
+            self.client_cert.get_or_insert_default().key_pem = pem("key", &path)?;
+        }
+        if let Some((path, identity)) = self.files.psk.take_if(|(path, _)| is_wanted(path)) {
+            let content: Zeroizing<Vec<u8>> = credentials::file("psk_file", &path)?;
+            self.psk = Some(Psk::from_file_content(&content, identity.as_deref())?);
+        }
+        Ok(())
+    }
+}
