@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use skip_client::residue::clear_after_copy;
 use skip_client::{Entropy, ExportFormat, Key};
 
 use crate::errors::Result;
@@ -108,7 +109,7 @@ fn copy_out(bytes: &[u8], address: u64, capacity: u32) -> u32 {
         let room = std::ptr::with_exposed_provenance_mut::<u8>(address);
         // SAFETY: the layers written by hand, the only callers, give the address of memory that they allocated with
         // that capacity and hold until this returns; it is new, so it does not overlap with the secret
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len()) };
+        clear_after_copy(|| unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len()) });
     }
     length
 }

@@ -8,6 +8,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::error::Result;
 use crate::export::{ExportFormat, export};
 use crate::key_id::KeyId;
+use crate::residue::clear_after_copy;
 use crate::secret::Secret;
 use crate::validate::Problem;
 
@@ -65,12 +66,14 @@ impl Key {
         if let Some(kept) = &self.fingerprint {
             return kept.clone();
         }
-        let mut digest = Sha256::new_with_prefix(b"skip-client key fingerprint\0")
-            .chain_update(self.secret.expose())
-            .finalize();
-        let text = base16ct::lower::encode_string(&digest[..4]);
-        digest.as_mut_slice().zeroize();
-        text
+        clear_after_copy(|| {
+            let mut digest = Sha256::new_with_prefix(b"skip-client key fingerprint\0")
+                .chain_update(self.secret.expose())
+                .finalize();
+            let text = base16ct::lower::encode_string(&digest[..4]);
+            digest.as_mut_slice().zeroize();
+            text
+        })
     }
 
     /// The key in the form that a consumer wants; the buffer is wiped on drop.
@@ -78,7 +81,7 @@ impl Key {
     /// # Errors
     /// `invalid_argument` when that consumer cannot take a key of this length, or this keyId, and after [`Key::wipe`].
     pub fn export(&self, format: ExportFormat) -> Result<Zeroizing<Vec<u8>>> {
-        export(&self.id, &self.secret, format)
+        clear_after_copy(|| export(&self.id, &self.secret, format))
     }
 
     /// Overwrites the key with zeros now. The keyId, length and fingerprint stay; reading and exporting fail from now on.

@@ -113,6 +113,8 @@ pub mod process {
 mod psk;
 mod redact;
 mod request;
+#[doc(hidden)] // for the bindings, which copy keys to buffers of their callers
+pub mod residue;
 mod response;
 mod schema;
 mod secret;

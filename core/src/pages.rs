@@ -1,6 +1,6 @@
 //! Memory for secrets that rest: locked in RAM and left out of core dumps, as far as the system has that.
 //!
-//! The only unsafe code of the core: these are pages of the system's, not of the allocator's.
+//! Unsafe, because these are pages of the system's, not of the allocator's.
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, handle_alloc_error};

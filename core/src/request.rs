@@ -10,6 +10,7 @@ use crate::entropy::Entropy;
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::key_id::KeyId;
+use crate::residue::clear_after_copy;
 use crate::response::{self, Headers, Reply};
 use crate::system_id::SystemId;
 use crate::validate::Rules;
@@ -195,6 +196,11 @@ impl<T> TypedRequest<T> {
     /// # Errors
     /// As there.
     pub fn parse(&self, status: u16, headers: &Headers, body: &[u8], rules: Rules) -> Result<T> {
+        clear_after_copy(|| self.read(status, headers, body, rules))
+    }
+
+    /// The same for a caller that clears the stack itself.
+    pub(crate) fn read(&self, status: u16, headers: &Headers, body: &[u8], rules: Rules) -> Result<T> {
         let reply = Reply::of(&self.request, status, headers, body, rules)?;
         (self.read)(&self.request, &reply)
     }

@@ -10,6 +10,7 @@ use crate::key::Key;
 use crate::key_id::KeyId;
 use crate::redact::{could_be_key, redact};
 use crate::request::{Request, RequestKind};
+use crate::residue::clear_after_copy;
 use crate::secret::Secret;
 use crate::validate::{self, Problem, Rules, Severity};
 
@@ -45,12 +46,14 @@ pub enum Answer {
 /// For a status other than 200 the code that the status stands for; for a 200 `malformed_response`, `key_id_mismatch`,
 /// `size_mismatch` or `weak_key`.
 pub fn parse_response(request: &Request, status: u16, headers: &Headers, body: &[u8], rules: Rules) -> Result<Answer> {
-    let reply = Reply::of(request, status, headers, body, rules)?;
-    match request.kind() {
-        RequestKind::Capabilities => read_capabilities(request, &reply).map(Answer::Capabilities),
-        RequestKind::NewKey | RequestKind::KeyById => read_key(request, &reply).map(Answer::Key),
-        RequestKind::Entropy => read_entropy(request, &reply).map(Answer::Entropy),
-    }
+    clear_after_copy(|| {
+        let reply = Reply::of(request, status, headers, body, rules)?;
+        match request.kind() {
+            RequestKind::Capabilities => read_capabilities(request, &reply).map(Answer::Capabilities),
+            RequestKind::NewKey | RequestKind::KeyById => read_key(request, &reply).map(Answer::Key),
+            RequestKind::Entropy => read_entropy(request, &reply).map(Answer::Entropy),
+        }
+    })
 }
 
 /// A reply with status 200.

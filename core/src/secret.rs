@@ -7,6 +7,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::{Error, Result};
 use crate::pages::Pages;
+use crate::residue::clear_after_copy;
 
 /// Bytes that must not be seen: a key, a random string, a pre-shared key.
 ///
@@ -25,7 +26,7 @@ impl Secret {
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
         let mut secret = Self::zeroed(bytes.len());
-        secret.bytes.copy_from_slice(bytes);
+        clear_after_copy(|| secret.bytes.copy_from_slice(bytes));
         secret
     }
 
@@ -35,8 +36,7 @@ impl Secret {
     #[must_use]
     pub fn from_hex(digits: &[u8]) -> Option<Self> {
         let mut secret = Self::zeroed(digits.len() / 2);
-        base16ct::mixed::decode(digits, &mut secret.bytes).ok()?;
-        Some(secret)
+        clear_after_copy(|| base16ct::mixed::decode(digits, &mut secret.bytes).is_ok()).then_some(secret)
     }
 
     fn zeroed(len: usize) -> Self {
@@ -80,7 +80,8 @@ impl Secret {
     /// `invalid_argument` after [`Secret::wipe`].
     pub fn hex(&self) -> Result<Zeroizing<Vec<u8>>> {
         let mut digits = Zeroizing::new(vec![0; self.len() * 2]);
-        let encoded = base16ct::lower::encode(self.try_expose()?, &mut digits).map_or(0, <[u8]>::len);
+        let bytes = self.try_expose()?;
+        let encoded = clear_after_copy(|| base16ct::lower::encode(bytes, &mut digits).map_or(0, <[u8]>::len));
         debug_assert_eq!(encoded, digits.len());
         Ok(digits)
     }
@@ -116,7 +117,7 @@ impl Clone for Secret {
 /// A wiped secret equals nothing, not even itself.
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        !self.wiped && !other.wiped && self.bytes.ct_eq(&other.bytes).into()
+        !self.wiped && !other.wiped && clear_after_copy(|| self.bytes.ct_eq(&other.bytes).into())
     }
 }
 

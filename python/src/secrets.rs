@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 use pyo3::{IntoPyObjectExt, ffi};
 use skip_client::ExportFormat;
+use skip_client::residue::clear_after_copy;
 
 use crate::buffer;
 use crate::errors::OrRaise;
@@ -48,9 +49,10 @@ macro_rules! secret_class {
                 problems(self.lock().warnings())
             }
 
-            fn hex(&self, py: Python<'_>) -> PyResult<String> {
+            fn hex<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
                 let digits = self.lock().secret().hex().or_raise(py)?;
-                Ok(String::from_utf8_lossy(&digits).into_owned())
+                // no String between: nobody would wipe it
+                clear_after_copy(|| PyString::from_bytes(py, &digits))
             }
 
             pub fn wipe(&self) {
@@ -58,7 +60,9 @@ macro_rules! secret_class {
             }
 
             fn __bytes__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-                Ok(PyBytes::new(py, self.lock().secret().try_expose().or_raise(py)?))
+                let secret = self.lock();
+                let bytes = secret.secret().try_expose().or_raise(py)?;
+                Ok(clear_after_copy(|| PyBytes::new(py, bytes)))
             }
 
             fn __len__(&self) -> usize {
@@ -129,17 +133,17 @@ secret_class! {
         fn export<'py>(&self, py: Python<'py>, format: &str) -> PyResult<Bound<'py, PyAny>> {
             let format: ExportFormat = format.parse().or_raise(py)?;
             let exported = self.lock().export(format).or_raise(py)?;
-            match std::str::from_utf8(&exported) {
-                Ok(text) if format != ExportFormat::Raw => Ok(PyString::new(py, text).into_any()),
-                _ => Ok(PyBytes::new(py, &exported).into_any()),
-            }
+            Ok(clear_after_copy(|| match std::str::from_utf8(&exported) {
+                Ok(text) if format != ExportFormat::Raw => PyString::new(py, text).into_any(),
+                _ => PyBytes::new(py, &exported).into_any(),
+            }))
         }
 
         #[pyo3(signature = (file_descriptor, format="raw"))]
         fn export_to(&self, py: Python<'_>, file_descriptor: i32, format: &str) -> PyResult<()> {
             let format: ExportFormat = format.parse().or_raise(py)?;
             let exported = self.lock().export(format).or_raise(py)?;
-            py.detach(|| buffer::write_to(file_descriptor, &exported))?;
+            py.detach(|| clear_after_copy(|| buffer::write_to(file_descriptor, &exported)))?;
             Ok(())
         }
 

@@ -13,17 +13,14 @@ MAP = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)$")
 
 
 def pieces(secret: bytes) -> dict[str, bytes]:
-    """What of a secret must not be found: its quarters, as bytes and as digits of either case.
+    """What of a secret must not be found: fragments of eight bytes, of the secret and of its digits in either case.
 
-    Quarters, because `free` overwrites the first 16 bytes of a block: a search for the whole finds nothing where half
-    of it is left.
+    So short, because a register may hold no more, and `free` overwrites the first 16 bytes of a block. They start at every
+    fourth byte: what is left may begin anywhere.
     """
     found = {}
-    step = len(secret) // 4
-    for at in range(0, len(secret), step):
-        part = secret[at : at + step]
-        forms = {"raw": part, "hex": part.hex().encode(), "HEX": part.hex().upper().encode()}
-        found.update({f"{name} {at}-{at + step}": form for name, form in forms.items()})
+    for name, form in {"raw": secret, "hex": secret.hex().encode(), "HEX": secret.hex().upper().encode()}.items():
+        found.update({f"{name} {at}-{at + 8}": form[at : at + 8] for at in range(0, len(form) - 7, 4)})
     return found
 
 

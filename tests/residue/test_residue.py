@@ -88,6 +88,10 @@ def entropy(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None
     send(handler, json.dumps({"randomStr": script.secret.hex(), "minentropy": 256}).encode())
 
 
+def poor_entropy(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None:
+    send(handler, json.dumps({"randomStr": script.secret.hex(), "minentropy": 0}).encode())
+
+
 # name: the step, what the server does, and what the client says
 CASES: dict[str, tuple[str, Callable[[Script, http.server.BaseHTTPRequestHandler], None], str]] = {
     "a fresh key": ("new_key", lambda s, h: send(h, body(s)), "ok"),
@@ -101,8 +105,21 @@ CASES: dict[str, tuple[str, Callable[[Script, http.server.BaseHTTPRequestHandler
         "malformed_response",
     ),
     "a member is missing": ("new_key", lambda s, h: send(h, body(s, keyId=None)), "malformed_response"),
+    "the keyId behind the key is a number": (
+        "new_key",
+        lambda s, h: send(h, json.dumps({"key": s.secret.hex(), "keyId": 7}).encode()),
+        "malformed_response",
+    ),
+    "the key comes twice": (
+        "new_key",
+        lambda s, h: send(h, body(s)[:-1] + b', "key": "%s"}' % s.secret.hex().encode()),
+        "malformed_response",
+    ),
+    "something follows": ("new_key", lambda s, h: send(h, body(s) + b"}"), "malformed_response"),
+    "random digits with too little entropy": ("entropy", poor_entropy, "malformed_response"),
     "broken JSON": ("new_key", lambda s, h: send(h, body(s)[:-1]), "malformed_response"),
-    "wrong size": ("new_key", lambda s, h: send(h, body(s, key=s.secret.hex() * 2)), "size_mismatch"),
+    "too long": ("new_key", lambda s, h: send(h, body(s, key=s.secret.hex() * 2)), "size_mismatch"),
+    "too short": ("new_key", lambda s, h: send(h, body(s, key=s.secret.hex()[:32])), "size_mismatch"),
     "wrong keyId": (f"key_by_id {KEY_ID}", lambda s, h: send(h, body(s, keyId="ab" * 16)), "key_id_mismatch"),
     "the key is in the keyId": ("new_key", lambda s, h: send(h, body(s, keyId=s.secret.hex())), "weak_key"),
     "an error that shows the key": ("new_key", lambda s, h: send(h, body(s), status=400), "rejected"),

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
+use skip_client::residue::clear_after_copy;
 use skip_client::{Error, Result};
 
 use crate::SkipError;
@@ -145,7 +146,7 @@ impl Room {
             ));
         }
         // SAFETY: as this function's, and it is large enough; a buffer of the caller does not overlap with ours
-        unsafe { ptr::copy_nonoverlapping(content.as_ptr(), self.buffer, content.len()) };
+        clear_after_copy(|| unsafe { ptr::copy_nonoverlapping(content.as_ptr(), self.buffer, content.len()) });
         Ok(())
     }
 }

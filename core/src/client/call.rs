@@ -11,6 +11,7 @@ use crate::key::Key;
 use crate::key_id::KeyId;
 use crate::options::check_seconds;
 use crate::request::TypedRequest;
+use crate::residue::clear_after_call;
 use crate::system_id::SystemId;
 use crate::transport::{CancelToken, Control, TransportError};
 
@@ -121,11 +122,16 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Asks the first provider that can be reached. The next one is asked only while no byte of a request has gone out.
+    /// Asks the first provider that can be reached, and leaves nothing of the reply on the stack or in registers.
     fn on_first<T>(
         &self,
         ask: impl Fn(&Provider, &Running<'_>) -> std::result::Result<T, TransportError>,
     ) -> Result<T> {
+        clear_after_call(|| self.in_turn(ask))
+    }
+
+    /// The next one is asked only while no byte of a request has gone out.
+    fn in_turn<T>(&self, ask: impl Fn(&Provider, &Running<'_>) -> std::result::Result<T, TransportError>) -> Result<T> {
         if self.client.closed.is_cancelled() {
             return Err(Error::client_closed());
         }

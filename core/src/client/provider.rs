@@ -117,7 +117,7 @@ impl Provider {
         loop {
             let response = self.transport.exchange(request.request(), call.control)?;
             let body = response.body.as_slice();
-            let parsed = request.parse(response.status, &response.headers, body, rules);
+            let parsed = request.read(response.status, &response.headers, body, rules);
             let error = match parsed {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
