@@ -1,8 +1,8 @@
-//! Waits between attempts: each about twice as long as the one before, never all at the same moment.
+//! Backoff between attempts: roughly doubles each time, with jitter.
 
 use std::time::Duration;
 
-/// The growing wait of one tunnel.
+/// The backoff of one tunnel.
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {
     first: Duration,
@@ -19,7 +19,7 @@ impl Backoff {
         }
     }
 
-    /// How long to wait after one more failure: between half and all of `first * 2^failures`, at most `longest`.
+    /// The wait after one more failure: between half and all of `first * 2^failures`, at most `longest`.
     pub fn next(&mut self) -> Duration {
         let factor = 1_u32.checked_shl(self.failures.min(30)).unwrap_or(u32::MAX);
         self.failures = self.failures.saturating_add(1);

@@ -1,5 +1,5 @@
-//! `agent check` and `--dry-run`: would an agent start with this configuration, and could it rotate? Nothing is changed,
-//! and no key is asked for.
+//! `agent check` and `--dry-run`: would an agent start with this configuration, and could it rotate? Nothing is
+//! changed, and no key is requested.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -17,21 +17,21 @@ use crate::plan::{Role, WhenTooOld};
 use crate::provider::Provider;
 use crate::reach::Reach;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is: `key-provider.alice`, for example.
+    /// What was checked: `key-provider.alice`, for example.
     pub what: String,
     /// What was found, or why it does not work.
     pub outcome: Result<String, String>,
-    /// Something to know, although it works.
+    /// A warning about something that works.
     pub warning: Option<String>,
 }
 
-/// Everything that an agent makes of a configuration when it starts, without connecting anywhere.
+/// Does everything that an agent does with a configuration at startup, without connecting anywhere.
 ///
 /// # Errors
-/// Every mistake of the configuration, and every reason why the agent would not start, a line each.
+/// Every mistake in the configuration, and every other reason why the agent would not start, one per line.
 pub fn check(path: &Path) -> Result<(), Vec<String>> {
     let config =
         Config::load(path).map_err(|error| error.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
@@ -51,7 +51,7 @@ pub fn check(path: &Path) -> Result<(), Vec<String>> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
-/// Looks at the Key Providers, the hand-off, the peers and the gateways of a configuration.
+/// Checks the Key Providers, the hand-off, the peers and the gateways of a configuration.
 #[must_use]
 pub fn dry_run(config: &Config) -> Vec<Finding> {
     let mut findings = Findings::default();
@@ -74,7 +74,7 @@ pub fn dry_run(config: &Config) -> Vec<Finding> {
         findings.add(format!("key-provider.{name}"), outcome);
     }
     findings.add("agent.state".to_owned(), state_folder(&config.agent.state));
-    // an agent that runs with this configuration has the addresses already
+    // a running agent with this configuration already has the addresses bound
     let runs = control::ask(&config.agent.state).is_ok();
     if let Some(address) = config.agent.metrics {
         findings.add("agent.metrics".to_owned(), can_listen(address, runs));
@@ -123,7 +123,7 @@ pub fn dry_run(config: &Config) -> Vec<Finding> {
     findings.0
 }
 
-/// A Key Provider that is looked at once, and whose log nobody reads.
+/// A Key Provider that is queried once, without a log.
 fn provider(name: &str, table: &ProviderTable) -> Result<Provider, String> {
     let journal = Journal::new(Level::Error, LogFormat::Logfmt, Box::new(std::io::sink()));
     Provider::new(Reach::unwatched(name), table, Arc::default(), Arc::new(journal))
@@ -142,7 +142,7 @@ impl Findings {
     }
 }
 
-/// The gateway of a tunnel. `starts`: this end starts the tunnel.
+/// Checks the gateway of a tunnel. `starts`: this end starts the tunnel.
 fn gateway(table: &TunnelTable, starts: bool) -> Finding {
     let what = format!("tunnel.{}.consumer", table.plan.name);
     let mut warning = None;

@@ -1,20 +1,20 @@
-//! Time that no clock change can turn back: for ages and intervals. The time of day is for people only.
+//! Monotonic time, for ages and intervals. The time of day is only ever shown to people.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Where the agent reads the time.
+/// The agent's source of time.
 pub(crate) trait Clock: Send + Sync {
-    /// Time since the machine was started, sleep included.
+    /// Time since the machine booted, including time asleep.
     fn since_boot(&self) -> Duration;
-    /// Another text after each start of the machine; ages are only comparable within one.
+    /// Identifies the current boot; ages are comparable only within one.
     fn boot(&self) -> &str;
-    /// The time of day, in RFC 3339, for people.
+    /// The time of day in RFC 3339, for people.
     fn wall(&self) -> String;
 }
 
-/// The machine's clocks.
+/// The machine's clock.
 pub(crate) struct SystemClock {
     boot: String,
 }

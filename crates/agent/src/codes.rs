@@ -1,9 +1,9 @@
-//! The agent's own codes: in its log, its metrics, and the answers of the hand-off, beside those of the client library.
+//! The agent's own codes, used beside those of the client library in its log, its metrics, and hand-off answers.
 
 /// A code, what it means, and what to do.
 type Code = (&'static str, &'static str, &'static str);
 
-/// Codes that an answer of the hand-off can have.
+/// Codes that a hand-off answer can carry.
 pub(crate) const ANSWERS: [Code; 12] = [
     (
         "busy",
@@ -136,7 +136,7 @@ mod tests {
         for begin in ["lost(\"", "later(\"", "refused(\"", "code: \"", "refused(\n"] {
             for rest in sources.iter().flat_map(|source| source.split(begin).skip(1)) {
                 let code = rest.split('"').next().unwrap_or_default();
-                // the client library explains its own
+                // the client library explains its own codes
                 let known = skip_client::ErrorCode::ALL.iter().any(|one| one.as_str() == code);
                 let is_code = !code.is_empty() && code.chars().all(|c| c.is_ascii_lowercase() || c == '_');
                 if is_code && !known {

@@ -15,11 +15,11 @@ use crate::report::Report;
 
 /// More than 10,000 tunnels need.
 const MAX_BYTES: u64 = 64 << 20;
-/// A request is a word and a name.
+/// A request is a command and a name.
 const MAX_REQUEST: u64 = 128;
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Requests that an operator can make of a running agent.
+/// Requests that an operator can make to a running agent.
 pub(crate) trait Operated: Send + Sync {
     fn report(&self) -> Report;
     /// Rotates a tunnel as soon as possible.
@@ -29,15 +29,15 @@ pub(crate) trait Operated: Send + Sync {
     fn rotate(&self, tunnel: &str) -> Result<(), String>;
 }
 
-/// Where the agent of a state folder answers.
+/// The path of the socket in a state folder.
 pub(crate) fn socket(state: &Path) -> PathBuf {
     state.join("status.sock")
 }
 
-/// Asks the agent of a state folder how it is.
+/// Asks the agent of a state folder for its status.
 ///
 /// # Errors
-/// There is none, or it does not answer.
+/// There is no agent, or it does not answer.
 pub fn ask(state: &Path) -> io::Result<Report> {
     let text = exchange(state, "status")?;
     serde_json::from_slice(&text).map_err(|_| io::Error::other("the agent is of another version"))
@@ -75,7 +75,7 @@ pub(crate) struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// The folder is this agent's alone (it holds the lock), so that a socket that is there is an old one.
+    /// This agent holds the folder's lock, so a socket that already exists is stale.
     pub fn open(state: &Path, agent: Arc<dyn Operated>) -> io::Result<Self> {
         let path = socket(state);
         match fs::remove_file(&path) {
@@ -94,7 +94,7 @@ impl ControlSocket {
                     match listener.accept() {
                         Ok(_) if stop.load(Ordering::SeqCst) => {}
                         Ok((stream, _)) => drop(serve(stream, &*agent)),
-                        // no descriptors left, for example
+                        // out of file descriptors, for example
                         Err(_) => thread::sleep(Duration::from_millis(100)),
                     }
                 }

@@ -7,20 +7,20 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// Reads a file that may be a secret into one buffer of its size, which is wiped when dropped.
+/// Reads a possibly secret file into one buffer of its exact size, which is wiped on drop.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     fs::read(path)
         .map(Zeroizing::new)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
-/// Replaces a file as a whole: readers see the old content or the new one, also after a loss of power.
+/// Replaces a file atomically: readers see the old content or the new one, even after a power failure.
 pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     let dir = folder_of(path);
-    // removed again when anything fails, since it may hold a secret
+    // deleted if anything fails, since it may hold a secret
     let mut file = tempfile::Builder::new()
         .prefix(".skip-client-")
         .permissions(Permissions::from_mode(mode))
@@ -31,7 +31,7 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> 
     File::open(dir)?.sync_all()
 }
 
-/// Whether [`replace`] can work: the folder is there and takes files, and the path is not a folder itself.
+/// Whether [`replace`] can work: the folder exists and is writable, and the path is not itself a folder.
 pub(crate) fn can_replace(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
@@ -39,7 +39,7 @@ pub(crate) fn can_replace(path: &Path) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".skip-client-")
         .tempfile_in(folder_of(path))?;
-    // a full disk still makes empty files
+    // empty files can still be created on a full disk
     file.write_all(&[0; 512])?;
     file.as_file().sync_all()
 }

@@ -1,4 +1,4 @@
-//! Duties that no worker may delay: the policy for old keys, the state folder, and looking for repairs.
+//! Time-critical duties kept off the worker threads: the policy for old keys, the state folder, and recovery probes.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +12,7 @@ use crate::control::{self, ControlSocket, Operated};
 use crate::journal::Level;
 use crate::threads::Ticker;
 
-/// The longest time between two looks at old keys.
+/// The longest time between two checks for old keys.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// The lock and the socket of the state folder.
@@ -22,10 +22,10 @@ struct Held {
     control: Option<ControlSocket>,
 }
 
-/// Looks at old keys and at the state folder until it is dropped, which lets the folder go.
+/// Checks for old keys and keeps the state folder in place until dropped, which releases the folder.
 ///
 /// # Errors
-/// The socket cannot be made, or no thread started; in one line.
+/// The socket cannot be created or no thread can be started; in one line.
 pub(super) fn start(inner: &Arc<Inner>, state: &Path, lock: File) -> Result<Ticker, String> {
     let control =
         open_control(inner, state).map_err(|error| format!("{}: {error}", control::socket(state).display()))?;
@@ -47,7 +47,7 @@ pub(super) fn start(inner: &Arc<Inner>, state: &Path, lock: File) -> Result<Tick
     )
 }
 
-/// Looks whether peers and Key Providers that did not answer do so again: waits after failures end then.
+/// Probes peers and Key Providers that did not answer, and ends the waits after failures once they do.
 ///
 /// # Errors
 /// No thread can be started; in one line.
@@ -61,13 +61,13 @@ pub(super) fn start_probe(inner: &Arc<Inner>) -> Result<Ticker, String> {
 }
 
 impl Held {
-    /// Makes the folder again when somebody has removed it.
+    /// Recreates the folder if somebody has removed it.
     fn keep(&mut self, inner: &Arc<Inner>) {
         if self.is_there() || inner.is_stopping() {
             return;
         }
         let made = inner.store.make().map_err(|error| error.to_string()).and_then(|()| {
-            // the old lock is on a file that nobody can find any more
+            // the old lock is on a file that no longer has a name
             self.lock = state_folder::lock(&self.state)?;
             self.control = None;
             self.control = Some(open_control(inner, &self.state).map_err(|error| error.to_string())?);

@@ -1,4 +1,4 @@
-//! The agent as a whole: its tunnels, the few threads that work on them, and what can be reached from outside.
+//! The agent as a whole: its tunnels, its worker threads, and its endpoints.
 
 mod guard;
 mod peer_requests;
@@ -33,7 +33,7 @@ use crate::state::Folder;
 use crate::threads::{STOP_WITHIN, Ticker, join_until};
 use crate::tunnel::Tunnel;
 
-/// The things an agent is built on. Tests put their own in between.
+/// The outside world that an agent is built on. Tests substitute their own.
 pub(crate) trait Environment: Send + Sync {
     fn ports(&self, _tunnel: &str, ports: Ports) -> Ports {
         ports
@@ -48,13 +48,12 @@ pub(crate) trait Environment: Send + Sync {
     }
 }
 
-/// Nothing in between.
+/// The real outside world.
 pub(crate) struct RealEnvironment;
 
 impl Environment for RealEnvironment {}
 
-/// A running agent. Dropping it stops it: steps that are under way are finished, as long as they do not hang, and none
-/// is begun.
+/// A running agent. Dropping it stops it: steps in progress are finished unless they hang, and no new ones begin.
 pub(crate) struct Agent {
     inner: Arc<Inner>,
     workers: Vec<JoinHandle<()>>,
@@ -64,7 +63,7 @@ pub(crate) struct Agent {
     probe: Option<Ticker>,
 }
 
-/// The state that the agent's threads share.
+/// The state shared by the agent's threads.
 pub(crate) struct Inner {
     journal: Arc<Journal>,
     metrics: Arc<Metrics>,
@@ -82,7 +81,7 @@ pub(crate) struct Inner {
     stopping: AtomicBool,
 }
 
-/// A tunnel, and the configuration that it was made of.
+/// A tunnel, and the configuration it was created from.
 pub(crate) struct RunningTunnel {
     pub tunnel: Tunnel,
     table: TunnelTable,
@@ -92,7 +91,7 @@ impl Agent {
     /// Starts everything that the configuration names.
     ///
     /// # Errors
-    /// Every reason why it cannot start, a line each.
+    /// Every reason why it cannot start, one per line.
     pub fn start(
         config: &Config,
         journal: Arc<Journal>,
@@ -161,29 +160,29 @@ impl Agent {
         Ok(agent)
     }
 
-    /// Where peers' agents reach this one.
+    /// The address on which peers reach this agent.
     #[cfg(test)]
     pub fn address(&self) -> Option<SocketAddr> {
         self.server.as_ref().map(|server| server.address)
     }
 
-    /// Where its metrics are.
+    /// The address of the metrics page.
     #[cfg(test)]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_page.as_ref().map(|page| page.address)
     }
 
-    /// Takes another configuration over; tunnels that are the same in it go on.
+    /// Switches to another configuration. Tunnels that are unchanged keep running.
     ///
     /// # Errors
-    /// Every reason against it, a line each; the old configuration stays as it is.
+    /// Every reason against it, one per line; the old configuration then stays in force.
     pub fn reload(&self, config: &Config) -> Result<(), Vec<String>> {
         let outcome = self.try_reload(config);
         self.note_reload(outcome.is_ok());
         outcome
     }
 
-    /// Counts a reload, also one whose file could not even be read.
+    /// Counts a reload, including one whose file could not be read.
     pub fn note_reload(&self, ok: bool) {
         let result = if ok { "ok" } else { "refused" };
         self.inner.metrics.count(RELOADS, &[("result", result)]);
@@ -226,7 +225,7 @@ impl Agent {
         &self.inner
     }
 
-    /// Whether its threads go on; for a watchdog.
+    /// Whether its threads are alive; for a watchdog.
     pub fn is_alive(&self) -> bool {
         self.workers.iter().all(|worker| !worker.is_finished())
     }
@@ -239,7 +238,8 @@ impl Agent {
         }
     }
 
-    /// The tunnels that this end begins with: name, whether it has rotated since the start, and failures in a row.
+    /// The tunnels for which this end is the initiator: name, whether it has rotated since the start, and consecutive
+    /// failures.
     pub fn progress(&self) -> Vec<(String, bool, u32)> {
         let tunnels = self.inner.tunnels();
         let begun = tunnels
@@ -258,7 +258,7 @@ impl Drop for Agent {
     fn drop(&mut self) {
         self.inner.stopping.store(true, Ordering::SeqCst);
         self.inner.changed.notify_all();
-        // calls that wait for a Key Provider end at once, and nothing new comes in
+        // calls that wait for a Key Provider return at once, and no new requests arrive
         for provider in self
             .inner
             .providers
@@ -279,7 +279,7 @@ impl Drop for Agent {
         for worker in self.workers.drain(..) {
             hanging += u64::from(!join_until(worker, until));
         }
-        // the record on disk says how far each rotation was, as after a loss of power
+        // the record on disk says how far each rotation got, as after a power failure
         let fields = [("hanging", &hanging as _)];
         let fields = if hanging > 0 { &fields[..] } else { &[] };
         self.inner.journal.event(Level::Info, "stopped", fields);
@@ -305,7 +305,7 @@ impl Inner {
         &self.metrics
     }
 
-    /// How many whole days the certificates of the hand-off are good for.
+    /// How many whole days the certificates of the hand-off are still valid.
     fn certificate_days(&self) -> Option<i64> {
         let expires = *self.certificate_expires.lock().unwrap_or_else(PoisonError::into_inner);
         let now = time::OffsetDateTime::now_utc().unix_timestamp();

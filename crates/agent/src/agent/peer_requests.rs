@@ -1,4 +1,4 @@
-//! Requests of peers' agents: a peer may ask about the tunnels that name it, and no others.
+//! Requests from peers: a peer may ask only about the tunnels that name it.
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
@@ -32,7 +32,7 @@ impl Handler for PeerRequests {
             .filter(|running| running.table.peer == peer)
             .cloned();
         drop(tunnels);
-        // another peer's tunnel and none look the same from outside
+        // from outside, another peer's tunnel and a missing one look the same
         let Some(running) = running else {
             let code = "unknown_tunnel".to_owned();
             self.0.journal.event(

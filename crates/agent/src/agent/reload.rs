@@ -1,4 +1,4 @@
-//! From a configuration to what runs: everything is made and checked before anything is replaced.
+//! Applies a configuration: everything is created and checked before anything is replaced.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
@@ -19,14 +19,14 @@ pub(super) type Peers = BTreeMap<String, Arc<Peer>>;
 type Changes = Vec<(Arc<Provider>, Change)>;
 
 impl Inner {
-    /// Makes what the configuration says, and then puts it in the place of what there was.
+    /// Creates what the configuration asks for, then replaces what is running.
     pub(super) fn take_over(self: &Arc<Self>, config: &Config, tls: &Tls) -> Result<(), Vec<String>> {
         let mut wrong = Vec::new();
         let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
         let (new_providers, changes) = self.make_providers(config, &providers, &mut wrong);
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let new_peers = self.make_peers(config, tls, &peers);
-        // a tunnel goes on if nothing of it has changed, and neither has its peer
+        // a tunnel keeps running if neither it nor its peer has changed
         let mut consumers = Vec::new();
         let before = self.tunnels();
         let before: HashMap<&str, &Arc<RunningTunnel>> =
@@ -79,7 +79,7 @@ impl Inner {
         }
         for (table, consumer) in consumers {
             let (Some(provider), Some(peer)) = (new_providers.get(&table.provider), new_peers.get(&table.peer)) else {
-                continue; // the configuration was checked for that
+                continue; // the configuration was already checked for that
             };
             let ports = Ports {
                 keys: Arc::clone(provider) as _,
@@ -112,7 +112,7 @@ impl Inner {
         Ok(())
     }
 
-    /// The Key Providers of a configuration: those that there are, with what changes in them, and new ones.
+    /// The Key Providers of a configuration: existing ones with their pending changes, and new ones.
     fn make_providers(
         self: &Arc<Self>,
         config: &Config,
@@ -139,7 +139,7 @@ impl Inner {
         (all, changes)
     }
 
-    /// The peers of a configuration; those that did not change keep their connections.
+    /// The peers of a configuration. Unchanged peers keep their connections.
     fn make_peers(self: &Arc<Self>, config: &Config, tls: &Tls, peers: &Peers) -> Peers {
         let old = self.config();
         let within = config.hand_off.answer_within;
@@ -155,7 +155,7 @@ impl Inner {
         config.peers.iter().map(make).collect()
     }
 
-    /// Watches a Key Provider or a peer: when it answers again, the tunnels that use it need not wait any longer.
+    /// Watches a Key Provider or a peer: when it answers again, the tunnels that use it stop waiting.
     fn reach(self: &Arc<Self>, name: &str, of: fn(&RunningTunnel) -> &str) -> Reach {
         let inner = Arc::downgrade(self);
         Reach::new(
@@ -168,7 +168,7 @@ impl Inner {
         )
     }
 
-    /// Ends the waits after failures: somebody has repaired something.
+    /// Ends the waits after failures, because the cause may have been repaired.
     pub(super) fn end_waits(&self, which: impl Fn(&RunningTunnel) -> bool) {
         for running in self.tunnels().iter().filter(|running| which(running)) {
             if running.tunnel.end_wait() {

@@ -1,4 +1,4 @@
-//! When each tunnel has its turn, and the workers that give it to them.
+//! Decides when each tunnel gets its turn, and runs the workers.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::panic::{self, AssertUnwindSafe};
@@ -8,23 +8,23 @@ use std::time::{Duration, Instant};
 use super::Inner;
 use crate::journal::Level;
 
-/// The longest wait: after the machine slept, waits are late by as much as was left of them.
+/// The longest wait. It bounds how late a turn is after the machine has been asleep.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// The Key Provider and the peer of a tunnel: tunnels that share both wait for the same things.
+/// The Key Provider and the peer of a tunnel. Tunnels that share both are blocked by the same failures.
 type Lane = (String, String);
 
-/// When each tunnel's turn is.
+/// When each tunnel is due.
 #[derive(Default)]
 pub(super) struct Queue {
     by_time: BTreeSet<(Instant, String)>,
     times: HashMap<String, Instant>,
-    /// Turns under way, for each lane, so that one that hangs does not take all workers.
+    /// Turns in progress per lane, so that one hanging lane does not take every worker.
     busy: HashMap<Lane, usize>,
-    /// Turns that are due and wait for their lane.
+    /// Turns that are due but wait for their lane.
     held: HashMap<Lane, VecDeque<String>>,
     running: BTreeSet<String>,
-    /// Tunnels that are wanted while their turn is under way.
+    /// Tunnels woken while their turn is in progress.
     again: BTreeSet<String>,
 }
 
@@ -49,7 +49,7 @@ impl Inner {
         }
     }
 
-    /// The loop of a worker.
+    /// The main loop of a worker.
     pub(super) fn work(&self) {
         while let Some((name, lane)) = self.next() {
             let running = self
@@ -59,7 +59,7 @@ impl Inner {
                 .get(&name)
                 .cloned();
             let wait = running.as_ref().map(|running| {
-                // a mistake in one gateway's code must not end the rotations of the others
+                // a bug in one gateway's code must not stop the rotations of the others
                 panic::catch_unwind(AssertUnwindSafe(|| running.tunnel.turn())).unwrap_or_else(|_| {
                     self.journal.event(Level::Error, "panicked", &[("tunnel", &name)]);
                     running.tunnel.plan.pace.retry_longest
@@ -75,7 +75,7 @@ impl Inner {
             if let Some(busy) = queue.busy.get_mut(&lane) {
                 *busy -= 1;
             }
-            // who waited for this lane is due
+            // the next tunnel waiting for this lane is due
             if let Some(next) = queue.held.get_mut(&lane).and_then(VecDeque::pop_front) {
                 queue.set(&next, Instant::now());
             }
@@ -84,7 +84,7 @@ impl Inner {
         }
     }
 
-    /// The next turn that is due; `None` at the end.
+    /// The next turn that is due; `None` on shutdown.
     fn next(&self) -> Option<(String, Lane)> {
         let mut queue = self.queue();
         loop {

@@ -1,4 +1,4 @@
-//! The files that a configuration names: whether they are there, whose they are, and what is in them.
+//! The files that a configuration names: whether they exist, who owns them, and what they contain.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -10,10 +10,10 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::reader::{Found, Mistakes};
 
-/// Looks at the files that a configuration names.
+/// Checks the files that a configuration names.
 pub(super) struct Files<'a, 'i> {
     pub folder: &'a Path,
-    /// Whether their contents are looked at as well.
+    /// Whether to check their contents as well.
     pub look_inside: bool,
     pub mistakes: &'a mut Mistakes<'i>,
 }
@@ -27,7 +27,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// What is wrong with it, and what to do.
+    /// What is wrong with the file, and what to do.
     fn check(self, path: &Path) -> Result<(), (String, String)> {
         let content = crate::files::read(path).map_err(|why| (why, String::new()))?;
         let shown = path.display();
@@ -42,7 +42,7 @@ impl Content {
             }
             Self::PrivateKey => skip_client::read_private_key(&content, |_| Ok(()))
                 .map_err(|error| (format!("{shown}: {}", error.message()), error.hint().to_owned())),
-            // which of several lines is meant is told elsewhere
+            // which of several lines is used is checked elsewhere
             Self::Psk => Ok(()),
         }
     }
@@ -119,13 +119,13 @@ fn is_local(ip: IpAddr) -> bool {
     ip.is_loopback()
 }
 
-/// Whether nobody but its owner and root can change the file: it names programs to run.
+/// Whether only its owner and root can change the file, which names programs to run.
 pub(super) fn is_trusted(path: &Path) -> Result<(), String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let me = rustix::process::geteuid().as_raw();
     for path in [path, folder.unwrap_or_else(|| Path::new("."))] {
         let Ok(meta) = fs::metadata(path) else { continue };
-        // in a folder like /tmp nobody can replace another one's file
+        // in a folder like /tmp nobody can replace another user's file
         let is_sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
         if meta.mode() & 0o002 != 0 && !is_sticky {
             return Err(format!("{} can be changed by anybody (chmod o-w)", path.display()));

@@ -1,4 +1,4 @@
-//! The configuration: a TOML file, read as a whole, with every mistake named.
+//! The configuration: a TOML file, read as a whole, so that every mistake is reported at once.
 
 mod files;
 mod settings;
@@ -25,7 +25,7 @@ pub use crate::reader::Mistake;
 use crate::reader::{Mistakes, Table};
 pub(crate) use settings::{Settings, Toml};
 
-/// More than any configuration needs: 10,000 tunnels have about 3 MB.
+/// More than any configuration needs: one with 10,000 tunnels has about 3 MB.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// The configuration of an agent.
@@ -49,14 +49,14 @@ pub(crate) struct AgentTable {
     pub pace: Pace,
 }
 
-/// The table `hand-off`: how peers' agents reach this one, and how it shows who it is.
+/// The table `hand-off`: the address on which peers reach this agent, and its certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HandOffTable {
     pub listen: SocketAddr,
     pub ca: PathBuf,
     pub cert: PathBuf,
     pub key: PathBuf,
-    /// The name that peers expect in this agent's certificate; not checked unless given.
+    /// The name that peers expect in this agent's certificate; not checked if absent.
     pub certificate_name: Option<String>,
     pub answer_within: Duration,
 }
@@ -65,7 +65,7 @@ pub(crate) struct HandOffTable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProviderTable {
     pub urls: Vec<String>,
-    /// `None`: no CA; `system`: the system's store.
+    /// `None`: no CA; `system`: the system's trust store.
     pub ca: Option<PathBuf>,
     pub cert: Option<(PathBuf, PathBuf)>,
     pub psk_file: Option<PathBuf>,
@@ -78,7 +78,7 @@ pub(crate) struct ProviderTable {
 pub(crate) struct PeerTable {
     /// `host:port`
     pub address: String,
-    /// The name that its certificate has.
+    /// The name that its certificate must have.
     pub certificate_name: String,
 }
 
@@ -91,10 +91,10 @@ pub(crate) struct TunnelTable {
     pub consumer: ConsumerConfig,
 }
 
-/// Why a configuration cannot be used: every mistake that was found.
+/// Why a configuration cannot be used: every mistake found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// At least one, in the order of the file.
+    /// At least one, in file order.
     pub mistakes: Vec<Mistake>,
 }
 
@@ -113,10 +113,10 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Config {
-    /// Reads a configuration and looks at the files that it names. Relative names begin at the configuration's folder.
+    /// Reads a configuration and checks the files it names. Relative paths start at the configuration's folder.
     ///
     /// # Errors
-    /// Every mistake, each with its line.
+    /// Every mistake, with its line.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         let text = read(path).map_err(|why| ConfigError {
@@ -149,7 +149,7 @@ impl Config {
         }
     }
 
-    /// The state folder that a configuration names, also when the rest of it is broken.
+    /// The state folder that a configuration names, even if the rest of it is broken.
     #[must_use]
     pub fn state_folder(path: &Path) -> Option<PathBuf> {
         let text = read(path).ok()?;
@@ -164,10 +164,10 @@ impl Config {
         Some(path.parent().unwrap_or_else(|| Path::new("")).join(state))
     }
 
-    /// As [`Config::load`], of a text that is already there.
+    /// Like [`Config::load`], for text that has already been read.
     ///
     /// # Errors
-    /// As there.
+    /// See [`Config::load`].
     pub fn of_text(file: &str, text: &str, folder: &Path) -> Result<Self, ConfigError> {
         Self::read_text(file, text, folder, false)
     }
@@ -237,13 +237,13 @@ impl Config {
         }
     }
 
-    /// The folder where the agent keeps what it must remember, and its status socket.
+    /// The folder for the agent's persistent state and its status socket.
     #[must_use]
     pub fn state(&self) -> &Path {
         &self.agent.state
     }
 
-    /// The form of the log, and how much of it there is.
+    /// The log's format and level.
     #[must_use]
     pub fn log(&self) -> (Level, LogFormat) {
         (self.agent.log_level, self.agent.log_format)
@@ -257,13 +257,13 @@ const DEFAULT_PACE: Pace = Pace {
     confirm_within: Duration::from_secs(30),
 };
 
-/// Names that others refer to.
+/// Names that tunnels refer to.
 struct Names {
     providers: BTreeSet<String>,
     peers: BTreeSet<String>,
 }
 
-/// Reads tables that have names of their own.
+/// Reads a table of named tables.
 fn named<'i, T>(
     tables: Vec<(String, Table<'i>)>,
     files: &mut Files<'_, 'i>,
@@ -317,7 +317,7 @@ fn agent_table(mut table: Table<'_>, files: &mut Files<'_, '_>) -> Option<AgentT
     })
 }
 
-/// A time that must be more than nothing, or the default.
+/// A non-zero duration, or the default.
 fn positive(table: &mut Table<'_>, name: &'static str, default: Duration, mistakes: &mut Mistakes<'_>) -> Duration {
     match table.duration(name, mistakes) {
         Some(found) if found.value.is_zero() => {

@@ -1,4 +1,4 @@
-//! The options of a Key Provider's client that are not credentials, from the core's table.
+//! The options of a Key Provider's client that are not credentials, from the core's table of options.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -9,13 +9,13 @@ use skip_client::{Client, ClientBuilder, Error, Result};
 
 use crate::reader::{Found, Mistakes, Table};
 
-/// Each option, and its field.
+/// Each option with its field name.
 static FIELDS: LazyLock<Vec<(&ClientOption, String)>> = LazyLock::new(|| {
     let options = OPTIONS.iter().filter(|option| !option.kind.is_credential());
     options.map(|option| (option, option.name.replace('_', "-"))).collect()
 });
 
-/// Options by the names of the core, with their values as text.
+/// Options by their names in the core, with their values as text.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct Settings(Vec<(&'static str, String)>);
 
@@ -43,7 +43,7 @@ impl Settings {
                 _ => table.text(field, mistakes),
             };
             let Some(found) = found else { continue };
-            // set where nothing depends on it, so that the mistake has its place
+            // tried on a throwaway builder, so that the mistake is reported at its field
             let tried = Client::builder("https://localhost").and_then(|builder| builder.set(option.name, &found.value));
             match tried {
                 Ok(_) => settings.push((option.name, found.value)),
@@ -58,7 +58,7 @@ impl Settings {
         self.0.iter().any(|(given, _)| *given == name)
     }
 
-    /// Sets all of them.
+    /// Applies all of them.
     pub fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
         self.0
             .iter()
@@ -66,7 +66,7 @@ impl Settings {
     }
 }
 
-/// A time has a unit here, which the core's example lacks.
+/// Durations have a unit here, unlike in the core's example.
 fn hint(error: &Error, kind: OptionKind) -> String {
     match (error.remedy(), kind) {
         (Remedy::Example(_), OptionKind::Seconds { .. }) => "for example \"10s\"".to_owned(),
@@ -74,7 +74,7 @@ fn hint(error: &Error, kind: OptionKind) -> String {
     }
 }
 
-/// Names as the fields of the configuration.
+/// Spells option names as configuration fields.
 pub(crate) struct Toml;
 
 impl Spelling for Toml {

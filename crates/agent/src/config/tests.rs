@@ -1,4 +1,4 @@
-//! Every mistake is named with its line, its field, its rule, and what to do.
+//! Every mistake is reported with its line, its field, the rule it breaks, and what to do.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -51,7 +51,7 @@ fn folder() -> tempfile::TempDir {
     dir
 }
 
-/// What is said about the good configuration with `from` replaced by `to`.
+/// The mistakes reported for the good configuration with `from` replaced by `to`.
 fn mistakes(dir: &Path, from: &str, to: &str) -> String {
     assert!(GOOD.contains(from), "{from}");
     let error = Config::of_text("agent.toml", &GOOD.replacen(from, to, 1), dir).expect_err(to);

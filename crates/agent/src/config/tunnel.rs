@@ -1,4 +1,4 @@
-//! The tables of tunnels, with their gateways.
+//! The tunnel tables, with their gateways.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -113,7 +113,7 @@ fn system_id(found: &Found<String>, role: Option<Role>, mistakes: &mut Mistakes<
     }
 }
 
-/// The name of another table.
+/// A reference to another table.
 fn reference(
     name: &'static str,
     known: &BTreeSet<String>,
@@ -169,7 +169,7 @@ fn consumer(
             .filter(|rule| !rule.is_empty())
             .partition(|rule| rule.starts_with("size:"));
         consumer.broken(&rules.join("\n"), mistakes);
-        // a size that is wrong in itself was named already
+        // an invalid size was already reported
         if size.is_some() || !table.had("size") {
             table.broken(&of_size.join("\n"), mistakes);
         }
@@ -178,7 +178,7 @@ fn consumer(
     config
 }
 
-/// Two tunnels that write the same thing would destroy each other's keys.
+/// Two tunnels that write to the same place would overwrite each other's keys.
 pub(super) fn shared_targets(tunnels: &[(String, Option<(TunnelTable, At)>)], mistakes: &mut Mistakes<'_>) {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for (name, tunnel) in tunnels {

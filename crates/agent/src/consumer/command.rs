@@ -13,23 +13,23 @@ use skip_client::{ExportFormat, Key, KeyId};
 use super::{Consumer, ConsumerError, Observation, Rules};
 use crate::reader::{Mistakes, Table};
 
-/// How much a program may say; the rest is read and dropped.
+/// How much output of a program is kept; the rest is read and dropped.
 const MAX_OUTPUT: u64 = 16 << 10;
 /// Exit status of a program that has nothing to do for a step, or cannot tell (`EX_UNAVAILABLE`).
 const NOT_MINE: i32 = 69;
 
 /// The table of a command consumer.
 ///
-/// The program is run with one more argument, the step: `prepare`, `activate`, `retire-others`, `abandon`, `observe` or
-/// `take-down`, and for the first four of them the keyId after it. The key is on its stdin (`prepare`, `activate`; for
-/// `abandon` the key that stays, if it is known). Its environment is empty but for `PATH`.
+/// The program is run with the step as an additional argument: `prepare`, `activate`, `retire-others`, `abandon`,
+/// `observe` or `take-down`. The first four are followed by the keyId. The key is on stdin for `prepare` and
+/// `activate`; for `abandon`, the key that stays is, if known. The environment is empty except for `PATH`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// The program, as an absolute path, and its first arguments.
+    /// The program, as an absolute path, and its leading arguments.
     pub run: Vec<String>,
-    /// The form of the key on stdin: one of the names of [`ExportFormat`], `hex` unless given.
+    /// The form of the key on stdin: one of the names of [`ExportFormat`]; `hex` by default.
     pub format: String,
-    /// Seconds that a run may take, 10 unless given.
+    /// Seconds that a run may take; 10 by default.
     pub timeout: u64,
 }
 
@@ -55,7 +55,7 @@ impl Settings {
     }
 }
 
-/// Rules for the name of a format, and the sizes of keys that it takes.
+/// Checks the name of a format, and that it accepts keys of this size.
 pub(super) fn check_format(name: &str, size_bits: Option<u32>) -> Result<ExportFormat, String> {
     let format: ExportFormat = name
         .parse()
@@ -69,7 +69,7 @@ pub(super) fn check_format(name: &str, size_bits: Option<u32>) -> Result<ExportF
     }
 }
 
-/// Rules for a program of the configuration.
+/// Checks a program named in the configuration.
 pub(crate) fn check_program(field: &str, run: &[String]) -> Result<(), String> {
     let Some(program) = run.first() else {
         return Err(format!("{field}: must not be empty"));
@@ -132,7 +132,7 @@ impl Consumer for Commanded {
         self.give("abandon", key_id, in_use)
     }
 
-    /// What the program prints, a line each, all of them optional: `up` or `down`, `key-id=…`, `instance=…`.
+    /// The program prints lines, all of them optional: `up` or `down`, `key-id=…`, `instance=…`.
     fn observe(&mut self) -> Result<Observation, ConsumerError> {
         let Some(said) = self.program.run(&["observe"], None)? else {
             return Ok(Observation {
@@ -169,7 +169,7 @@ fn observation(said: &str) -> Observation {
     seen
 }
 
-/// A program that is run with a clean environment, a deadline, and a limit to what it may say.
+/// A program that is run with a clean environment, a deadline, and an output limit.
 pub(crate) struct Program {
     run: Vec<String>,
     timeout: Duration,
@@ -183,7 +183,7 @@ impl Program {
         }
     }
 
-    /// Whether there is such a program, as far as that can be seen without running it.
+    /// Checks that the program exists, as far as possible without running it.
     pub fn check(&self) -> Result<(), ConsumerError> {
         let name = self.run.first().map(String::as_str).unwrap_or_default();
         let failed = |what: String| ConsumerError::new(what, "check the path and its permissions");
@@ -197,7 +197,8 @@ impl Program {
         Ok(())
     }
 
-    /// Runs it with further arguments and `input` on its stdin. What it printed; `None` when it does not do this step.
+    /// Runs it with further arguments and `input` on its stdin. Returns its output; `None` if it does not implement
+    /// this step.
     pub fn run(&self, arguments: &[&str], input: Option<&[u8]>) -> Result<Option<Vec<u8>>, ConsumerError> {
         let name = self.run.first().map(String::as_str).unwrap_or_default();
         let mut command = Command::new(name);
@@ -208,7 +209,7 @@ impl Program {
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
-            // what a program says on stderr could be anything, also the key
+            // stderr could contain anything, including the key
             .stderr(Stdio::null());
         let mut child = command.spawn().map_err(|error| {
             let what = format!("cannot run {name}: {error}");
@@ -231,14 +232,14 @@ impl Program {
         Err(ConsumerError::new(status, "run it by hand with the same arguments"))
     }
 
-    /// `None` when it is not done in time.
+    /// `None` if it does not finish in time.
     fn converse(
         child: &mut Child,
         input: Option<&[u8]>,
         until: Instant,
     ) -> Option<(Vec<u8>, std::process::ExitStatus)> {
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
-            // a key fits the pipe's buffer; a program that does not want it may be gone
+            // a key fits the pipe's buffer; a program that ignores its stdin may have exited
             let _ = stdin.write_all(input);
         }
         let said = child.stdout.take().map(listen);

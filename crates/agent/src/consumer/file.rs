@@ -1,4 +1,4 @@
-//! A file that another program reads: replaced as a whole, for its owner only.
+//! A file that another program reads, replaced atomically and readable by its owner only.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -12,17 +12,17 @@ use crate::reader::{Mistakes, Table};
 
 /// The table of a file consumer.
 ///
-/// The initiator's file has the new key once the responder has its own; the responder's file has it as soon as it was
-/// fetched. A file holds one key: what reads it should come back for the new one when the old one stops working.
+/// The initiator writes the new key once the responder has it; the responder writes it as soon as it is fetched. The
+/// file holds one key: its reader should read it again when the old key stops working.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The file, as an absolute path.
     pub path: PathBuf,
-    /// The form of its content: one of the names of [`ExportFormat`], `hex` unless given.
+    /// The form of its content: one of the names of [`ExportFormat`]; `hex` by default.
     pub format: String,
-    /// A program, and its arguments, to run each time the file has changed. It is told nothing secret.
+    /// A program and its arguments, run each time the file has changed. It is given no secrets.
     pub then: Option<Vec<String>>,
-    /// Seconds that the program may take, 10 unless given.
+    /// Seconds that the program may take; 10 by default.
     pub timeout: u64,
 }
 
@@ -66,7 +66,7 @@ struct KeyFile {
     path: PathBuf,
     format: ExportFormat,
     then: Option<Program>,
-    /// The key that was written last, and what the file looked like then.
+    /// The key last written, and the file's modification time right after.
     holds: Option<(KeyId, Option<SystemTime>)>,
 }
 
@@ -114,7 +114,7 @@ impl Consumer for KeyFile {
     fn abandon(&mut self, key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError> {
         match in_use {
             Some(key) => self.write(key),
-            // the new key was never written, or nothing is known to put in its place
+            // the new key was never written, or there is nothing to replace it with
             None if self.holds.as_ref().is_none_or(|(id, _)| id != key_id) => Ok(()),
             None => Err(ConsumerError::new(
                 "the file holds a key that the peer will not use, and the one before is not known any more",

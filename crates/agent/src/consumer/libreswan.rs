@@ -1,7 +1,8 @@
-//! `libreswan`, through a file of secrets that it reads again.
+//! `libreswan`, through a file of secrets that it rereads.
 //!
-//! `libreswan` takes a PPK when it makes an `IKE_SA`, and makes no second one beside the first for a connection. So the
-//! initiator ends the tunnel and begins it again: packets of that moment, some round trips, are lost.
+//! `libreswan` takes a PPK when it establishes an `IKE_SA`, and does not establish a second one beside the first for
+//! the same connection. The initiator therefore restarts the tunnel; packets sent in the meantime, for a few round
+//! trips, are lost.
 
 use std::fs;
 use std::io;
@@ -20,18 +21,18 @@ use crate::reader::{Mistakes, Table};
 /// The table of a `libreswan` consumer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// The name of the connection, which has `ppk=insist`.
+    /// The name of the connection, which must have `ppk=insist`.
     pub connection: String,
-    /// Its `leftid`, as `ipsec.conf` has it: the secrets are for this pair of ids only.
+    /// Its `leftid`, as in `ipsec.conf`: the secrets apply to this pair of IDs only.
     pub left_id: String,
     /// Its `rightid`.
     pub right_id: String,
-    /// A file of secrets for this tunnel alone, which `ipsec.secrets` includes: `/etc/ipsec.d/skip-NAME.secrets`, for
-    /// example. The agent makes it, for its owner only.
+    /// A file with the secrets of this tunnel alone, included by `ipsec.secrets`: `/etc/ipsec.d/skip-NAME.secrets`, for
+    /// example. The agent creates it, readable by its owner only.
     pub secrets: PathBuf,
-    /// The path of `ipsec`; `/usr/sbin/ipsec` unless given.
+    /// The path of `ipsec`; `/usr/sbin/ipsec` by default.
     pub ipsec: String,
-    /// Seconds that a run of `ipsec` may take, 10 unless given.
+    /// Seconds that a run of `ipsec` may take; 10 by default.
     pub timeout: u64,
 }
 
@@ -72,7 +73,7 @@ impl Settings {
     }
 }
 
-// the same signature for all consumers
+// all consumers share this signature
 #[allow(clippy::unnecessary_wraps)]
 pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerError> {
     Ok(Box::new(Libreswan {
@@ -92,10 +93,10 @@ impl Consumer for Libreswan {
     }
 
     fn activate(&mut self, key: &Key) -> Result<(), ConsumerError> {
-        // of several keys an initiator would take any
+        // given several keys, an initiator could take any of them
         self.rewrite(|_| false, Some(key))?;
         let connection = &self.settings.connection;
-        // one that is not up cannot be ended
+        // fails if the connection is not up
         let _ = self.ipsec.run(&["auto", "--down", connection], None);
         let failed = |why: &dyn std::fmt::Display| {
             ConsumerError::new(
@@ -129,7 +130,7 @@ impl Consumer for Libreswan {
         self.rewrite(|id| id != key_id.as_str() && Some(id) != stays, in_use)
     }
 
-    /// `libreswan` does not say which PPK it used. It has its keys in a file, so a new start loses none.
+    /// `libreswan` does not report which PPK it used. Its keys are in a file, so they survive a restart.
     fn observe(&mut self) -> Result<Observation, ConsumerError> {
         Ok(match self.carries() {
             Ok(carries) => Observation {
@@ -142,7 +143,7 @@ impl Consumer for Libreswan {
     }
 
     fn take_down(&mut self) -> Result<(), ConsumerError> {
-        // first the keys, so that it cannot begin again with them
+        // the keys first, so that the tunnel cannot be restarted with them
         self.rewrite(|_| false, None)?;
         let _ = self.ipsec.run(&["auto", "--down", &self.settings.connection], None);
         Ok(())
@@ -150,7 +151,7 @@ impl Consumer for Libreswan {
 }
 
 impl Libreswan {
-    /// Whether pluto shows a tunnel of this connection that carries traffic.
+    /// Whether pluto lists a tunnel of this connection that carries traffic.
     fn carries(&self) -> Result<bool, ConsumerError> {
         let said = self.ipsec.run(&["trafficstatus"], None).map_err(|error| {
             ConsumerError::new(
@@ -159,7 +160,7 @@ impl Libreswan {
             )
         })?;
         let said = String::from_utf8_lossy(said.as_deref().unwrap_or_default()).into_owned();
-        // a connection with several subnets has a number behind its name
+        // a connection with several subnets has a number after its name
         let [name, numbered] = ["\"", "\"["].map(|end| format!("\"{}{end}", self.settings.connection));
         Ok(said.contains(&name) || said.contains(&numbered))
     }
@@ -171,7 +172,7 @@ impl Libreswan {
         )
     }
 
-    /// Rewrites the file with the lines that stay and one more key, and makes pluto read it.
+    /// Rewrites the file with the lines to keep and one more key, and makes pluto reread it.
     fn rewrite(&self, stays: impl Fn(&str) -> bool, more: Option<&Key>) -> Result<(), ConsumerError> {
         let path = &self.settings.secrets;
         let before = match fs::read(path) {
@@ -182,7 +183,7 @@ impl Libreswan {
         let text = more.map(|key| key.export(ExportFormat::Libreswan)).transpose()?;
         let text = text.as_ref().map(|bytes| bytes.as_slice()).unwrap_or_default();
         let ids = format!("{} {} ", self.settings.left_id, self.settings.right_id);
-        // of its final size from the start, because growing would leave copies of a key behind
+        // allocated at its final size, because growing would leave copies of a key behind
         let mut after = Zeroizing::new(Vec::with_capacity(before.len() + ids.len() + text.len() + 1));
         for line in before.split(|byte| *byte == b'\n') {
             if key_id_of(line).is_some_and(&stays) {
@@ -207,7 +208,7 @@ impl Libreswan {
     }
 }
 
-/// The keyId of a line that this agent has written.
+/// The keyId of a line written by this agent.
 fn key_id_of(line: &[u8]) -> Option<&str> {
     let quoted = line.split(|byte| *byte == b'"').nth(1)?;
     std::str::from_utf8(quoted).ok()
@@ -274,7 +275,7 @@ mod tests {
 
     #[test]
     fn an_exit_status_of_0_without_a_tunnel_is_a_failure() {
-        // what `ipsec auto --up` does on TS_UNACCEPTABLE
+        // how `ipsec auto --up` behaves on TS_UNACCEPTABLE
         let (_folder, settings) = fake("echo '002 \"site-b\" #2: TS_UNACCEPTABLE'; [ $1 != trafficstatus ] || exit 0");
         let mut settings = settings;
         settings.connection = "site".to_owned();

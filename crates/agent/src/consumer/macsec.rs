@@ -1,8 +1,8 @@
-//! `MACsec`, through the control socket of `wpa_supplicant`: the key is the CAK of MKA, the keyId its name, the CKN.
+//! `MACsec`, through the control socket of `wpa_supplicant`: the key is the CAK of MKA, and the keyId its name, the
+//! CKN.
 //!
-//! `wpa_supplicant` has one CAK for an interface. To change it, MKA is stopped and started again, so frames are lost from
-//! the moment when the first end changes until both have met again: a hand-off and two of MKA's hellos, of two seconds
-//! each.
+//! `wpa_supplicant` has one CAK per interface. Changing it restarts MKA, so frames are lost from the moment the first
+//! end changes until the ends are in contact again: the time of a hand-off plus two MKA hellos of two seconds each.
 
 use std::fs;
 use std::io;
@@ -25,16 +25,16 @@ const MAKE_LINK: &str = "make it before wpa_supplicant starts: ip link add link 
 /// The table of a `MACsec` consumer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// The interface that `wpa_supplicant` serves, with `-D macsec_linux`.
+    /// The interface that `wpa_supplicant` manages with `-D macsec_linux`.
     pub interface: String,
-    /// The `MACsec` interface on it, which must be made before `wpa_supplicant` starts; `macsec0` unless given.
-    /// `wpa_supplicant` removes a link that it made itself at every change of the key, with its addresses and routes.
+    /// The `MACsec` interface on it, which must be created before `wpa_supplicant` starts; `macsec0` by default. A link
+    /// created by `wpa_supplicant` itself is removed at every key change, with its addresses and routes.
     pub link: String,
-    /// The folder of its control sockets; `/run/wpa_supplicant` unless given.
+    /// The folder of its control sockets; `/run/wpa_supplicant` by default.
     pub control: PathBuf,
-    /// The number of the network block that takes the key; 0, the first, unless given.
+    /// The number of the network block that takes the key; by default 0, the first.
     pub network: u32,
-    /// Seconds that `wpa_supplicant` may take for an answer, 10 unless given.
+    /// Seconds that `wpa_supplicant` may take to answer; 10 by default.
     pub timeout: u64,
 }
 
@@ -68,7 +68,7 @@ impl Settings {
     }
 }
 
-// the same signature for all consumers
+// all consumers share this signature
 #[allow(clippy::unnecessary_wraps)]
 pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerError> {
     Ok(Box::new(Macsec {
@@ -80,9 +80,9 @@ pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerErr
 
 struct Macsec {
     settings: Settings,
-    /// Where the kernel shows its links.
+    /// Where the kernel lists its links.
     links: PathBuf,
-    /// The key that this process has set, and in which `wpa_supplicant`.
+    /// The key set by this process, and the `wpa_supplicant` instance it was set in.
     set: Option<(KeyId, Option<String>)>,
 }
 
@@ -111,7 +111,7 @@ impl Consumer for Macsec {
             self.order(request.as_bytes(), &request)?;
         }
         self.set = now;
-        // gone, or made again without its addresses
+        // gone, or recreated without its addresses
         if self.link().is_ok_and(|now| now == link) {
             Ok(())
         } else {
@@ -124,7 +124,7 @@ impl Consumer for Macsec {
         self.link().map(drop)
     }
 
-    /// A `MACsec` link without keys sends nothing; a route past it is not the link's.
+    /// A `MACsec` link without keys sends nothing; routes that bypass it are out of its control.
     fn clear_text(&mut self) -> ClearText {
         ClearText::Dropped
     }
@@ -135,7 +135,7 @@ impl Consumer for Macsec {
             Err(error) => return Ok(Observation::unreachable(&self.silent(&error))),
         };
         let status = String::from_utf8_lossy(&status);
-        // both are there while MKA runs
+        // both are present while MKA runs
         let line = |wanted: &str| status.lines().any(|line| line == wanted);
         let tunnel_up = match (line("Secured=Yes"), line("Secured=No")) {
             (true, _) => Some(self.link().is_ok() && self.is_link_up()),
@@ -167,7 +167,7 @@ impl Macsec {
         self.settings.control.join(&self.settings.interface)
     }
 
-    /// The number of the link, which changes when it is made again.
+    /// The number of the link, which changes when it is recreated.
     fn link(&self) -> Result<String, ConsumerError> {
         let path = self.links.join(&self.settings.link).join("ifindex");
         fs::read_to_string(path).map_err(|_| {
@@ -178,7 +178,7 @@ impl Macsec {
 
     fn is_link_up(&self) -> bool {
         let path = self.links.join(&self.settings.link).join("operstate");
-        // what has no state of its own says "unknown"
+        // a link without carrier state reports "unknown"
         fs::read_to_string(path).is_ok_and(|state| matches!(state.trim(), "up" | "unknown"))
     }
 
@@ -189,13 +189,13 @@ impl Macsec {
         )
     }
 
-    /// Each `wpa_supplicant` makes the socket again.
+    /// Each `wpa_supplicant` recreates the socket.
     fn instance(&self) -> Option<String> {
         let meta = fs::metadata(self.socket()).ok()?;
         Some(format!("{}-{}.{}", meta.ino(), meta.mtime(), meta.mtime_nsec()))
     }
 
-    /// A command that `wpa_supplicant` answers with `OK`. `shown` is the command without its secret.
+    /// Sends a command to which `wpa_supplicant` answers `OK`. `shown` is the command without its secret.
     fn order(&self, request: &[u8], shown: &str) -> Result<(), ConsumerError> {
         let answer = self.ask(request).map_err(|error| self.silent(&error))?;
         if answer.trim_ascii() == b"OK" {
@@ -208,7 +208,7 @@ impl Macsec {
     }
 
     fn ask(&self, request: &[u8]) -> io::Result<Vec<u8>> {
-        // a name that ends with the socket, and that nobody can take before
+        // an abstract name goes away with its socket, and a random one cannot be taken beforehand
         let name = format!("skip-client-agent-{}-{:016x}", std::process::id(), fastrand::u64(..));
         let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
         socket.connect(self.socket())?;
@@ -241,7 +241,7 @@ mod tests {
         }
     }
 
-    /// A consumer whose kernel has the links of a folder.
+    /// A consumer that looks for the kernel's links in a folder.
     fn consumer(folder: &std::path::Path) -> Macsec {
         Macsec {
             settings: settings(folder),
@@ -257,7 +257,7 @@ mod tests {
         fs::write(link.join("operstate"), state).unwrap();
     }
 
-    /// A `wpa_supplicant` that notes what it is asked.
+    /// A fake `wpa_supplicant` that records its requests.
     fn fake(status: &'static str, answer: &'static str) -> (tempfile::TempDir, mpsc::Receiver<String>) {
         fake_with(status, answer, |_, _| {})
     }
@@ -291,7 +291,7 @@ mod tests {
         let mut consumer = consumer(folder.path());
         let [key, _] = keys();
         consumer.prepare(&key).unwrap();
-        // it is there already
+        // already set
         consumer.activate(&key).unwrap();
         let words: Vec<(String, usize)> = asked
             .try_iter()
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_link_that_wpa_supplicant_removes_is_no_success() {
-        // what it does with a link that it made itself
+        // what it does to a link that it created itself
         let remove: fn(&std::path::Path, &str) = |folder, asked| {
             if asked.starts_with("DISABLE") {
                 fs::remove_dir_all(folder.join("links/macsec0")).unwrap();
@@ -329,9 +329,9 @@ mod tests {
         let error = consumer.prepare(&keys()[0]).unwrap_err();
         assert_eq!(error.to_string(), "wpa_supplicant has removed the link macsec0");
         assert!(error.hint().contains("ip link add"));
-        // MKA is secured, and nothing can be sent
+        // MKA is secured, but nothing can be sent
         assert_eq!(consumer.observe().unwrap().tunnel_up, Some(false));
-        // before the next key is asked for
+        // before the next key is requested
         assert_eq!(
             consumer.ready(true).unwrap_err().to_string(),
             "there is no link macsec0"

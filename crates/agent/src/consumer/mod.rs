@@ -1,4 +1,4 @@
-//! The gateways that take keys: one trait, and a file for each kind.
+//! The gateways that take keys: one trait, and a file for each type.
 
 pub mod command;
 pub mod file;
@@ -16,47 +16,48 @@ use crate::reader::{Mistakes, Table};
 
 /// A gateway that takes the keys of one tunnel.
 ///
-/// One thread uses it at a time. A call may block up to its own deadline, and each may be repeated with the same key.
-/// The default implementations suit a gateway that holds one key and replaces it.
+/// Only one thread uses it at a time. A call may block up to its own deadline, and each may be repeated with the same
+/// key. The default implementations suit a gateway that holds a single key and replaces it.
 pub trait Consumer: Send {
-    /// The gateway accepts its peer with this key from now on, and goes on with the one in use as far as it can hold
-    /// two. The responder calls it before it acknowledges, the initiator before it activates.
+    /// From now on the gateway accepts this key from its peer. It keeps using the current key if it can hold two. The
+    /// responder calls this before it acknowledges an offer, the initiator before it activates the key.
     ///
     /// # Errors
-    /// The gateway cannot be reached, or does not take the key.
+    /// The gateway cannot be reached, or does not accept the key.
     fn prepare(&mut self, key: &Key) -> Result<(), ConsumerError>;
 
-    /// Initiator only, once the responder has prepared: use this key now. Returns when the gateway shows that it uses
-    /// it, where it can show that.
+    /// Initiator only, once the responder has prepared: use this key now. Returns once the gateway shows that it uses
+    /// the key, if it can show that.
     ///
     /// # Errors
-    /// As above; also when the tunnel does not come up with this key.
+    /// As for [`Consumer::prepare`]; also when the tunnel does not come up with this key.
     fn activate(&mut self, key: &Key) -> Result<(), ConsumerError> {
         self.prepare(key)
     }
 
-    /// Both, once the new key is in use: take every other key of this tunnel out of the gateway.
+    /// Both ends, once the new key is in use: remove every other key of this tunnel from the gateway.
     ///
     /// # Errors
-    /// The gateway cannot be reached, or keeps a key.
+    /// The gateway cannot be reached, or does not remove a key.
     fn retire_others(&mut self, _keep: &KeyId) -> Result<(), ConsumerError> {
         Ok(())
     }
 
-    /// This key will not be used after all; `in_use` is the one that stays, if the agent still has it. Without that, a
-    /// gateway with one key keeps the abandoned one until the next rotation: no key at all would be worse.
+    /// This key will not be used after all. `in_use` is the key that stays, if the agent still has it. Without it, a
+    /// gateway that holds a single key keeps the abandoned one until the next rotation, because no key at all would be
+    /// worse.
     ///
     /// # Errors
-    /// As above.
+    /// As for [`Consumer::prepare`].
     fn abandon(&mut self, _key_id: &KeyId, in_use: Option<&Key>) -> Result<(), ConsumerError> {
         in_use.map_or(Ok(()), |key| self.prepare(key))
     }
 
-    /// Whether the gateway could take a key now, as far as that can be seen without one. Called before a Key Provider
-    /// is asked, so that no key is used up for nothing. `starts`: this end is the one that starts the tunnel.
+    /// Checks whether the gateway could take a key now, as far as possible without one. Called before a Key Provider is
+    /// asked, so that no key is wasted. `starts`: this end starts the tunnel.
     ///
     /// # Errors
-    /// Why it could not.
+    /// Why it could not take one.
     fn ready(&mut self, _starts: bool) -> Result<(), ConsumerError> {
         Ok(())
     }
@@ -69,29 +70,29 @@ pub trait Consumer: Send {
     /// Asks the gateway for the state of the tunnel.
     ///
     /// # Errors
-    /// The gateway answers something that cannot be understood. One that cannot be reached is an [`Observation`].
+    /// The gateway's answer cannot be parsed. An unreachable gateway is not an error but an [`Observation`].
     fn observe(&mut self) -> Result<Observation, ConsumerError>;
 
-    /// Ends the tunnel: the policy for a key that has become too old. The next [`Consumer::activate`] brings it up.
+    /// Takes the tunnel down, as the policy for old keys demands. The next [`Consumer::activate`] brings it up.
     ///
     /// # Errors
-    /// The gateway cannot be reached, or does not obey.
+    /// The gateway cannot be reached, or does not comply.
     fn take_down(&mut self) -> Result<(), ConsumerError>;
 }
 
-/// Where packets go that no tunnel takes any more.
+/// What happens to packets when the tunnel is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClearText {
     /// The gateway drops them.
     Dropped,
-    /// They may leave unprotected: what the gateway says rules nothing out.
+    /// They may leave unprotected, as far as the gateway can tell.
     MayLeave,
-    /// The agent cannot see that.
+    /// The agent cannot tell.
     Unknown,
 }
 
 impl ClearText {
-    /// What an operator who wants tunnels taken down must know; `None` when the way is closed.
+    /// What operators must know before they choose to have tunnels taken down; `None` if packets are dropped.
     #[must_use]
     pub fn warning(self) -> Option<&'static str> {
         match self {
@@ -113,18 +114,18 @@ impl ClearText {
 pub struct Observation {
     /// Whether the gateway answers at all.
     pub reachable: bool,
-    /// Why it does not, and what to do, in one line.
+    /// Why not, and what to do, in one line.
     pub why_unreachable: Option<String>,
-    /// Whether the tunnel carries traffic; `None` where the gateway cannot tell.
+    /// Whether the tunnel carries traffic; `None` if the gateway cannot tell.
     pub tunnel_up: Option<bool>,
-    /// The key in use; `None` where the gateway cannot tell.
+    /// The key in use; `None` if the gateway cannot tell.
     pub key_id: Option<KeyId>,
-    /// Changes when the gateway was restarted and has lost its keys: its pid or start time, for example.
+    /// Changes when the gateway restarts and loses its keys: its PID or start time, for example.
     pub instance: Option<String>,
 }
 
 impl Observation {
-    /// Of a gateway that does not answer, for this reason.
+    /// The observation of a gateway that does not answer, for this reason.
     #[must_use]
     pub fn unreachable(why: &ConsumerError) -> Self {
         Self {
@@ -134,7 +135,7 @@ impl Observation {
     }
 }
 
-/// Why a gateway did not do what it was asked. Never holds key bytes, nor what a program printed without redaction.
+/// Why a gateway did not do what it was asked. Never contains key bytes, and program output only when redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerError {
     what: Cow<'static, str>,
@@ -142,7 +143,7 @@ pub struct ConsumerError {
 }
 
 impl ConsumerError {
-    /// `what` failed (one line, lower case, no full stop); `hint` says what to do.
+    /// `what` is the failure (one line, lower case, no full stop); `hint` says what to do.
     #[must_use]
     pub fn new(what: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -151,7 +152,7 @@ impl ConsumerError {
         }
     }
 
-    /// The error and what to do about it, in one line.
+    /// The error and the hint, in one line.
     #[must_use]
     pub fn with_hint(&self) -> String {
         if self.hint.is_empty() {
@@ -168,7 +169,7 @@ impl ConsumerError {
     }
 }
 
-/// The key does not have the form that is needed.
+/// The key does not have the required form.
 impl From<skip_client::Error> for ConsumerError {
     fn from(error: skip_client::Error) -> Self {
         Self::new(error.to_string(), error.hint().to_owned())
@@ -183,7 +184,7 @@ impl fmt::Display for ConsumerError {
 
 impl std::error::Error for ConsumerError {}
 
-/// The consumer of a tunnel, as the configuration has it: the table `consumer`, whose `type` says which.
+/// The `consumer` table of a tunnel, whose `type` selects the variant.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ConsumerConfig {
     /// `type = "strongswan"`
@@ -217,7 +218,7 @@ impl ConsumerConfig {
         }
     }
 
-    /// What two tunnels cannot share: a file, a connection, an interface. `None` where that is not known.
+    /// A resource that two tunnels cannot share: a file, a connection, an interface. `None` if unknown.
     pub(crate) fn target(&self) -> Option<String> {
         Some(match self {
             Self::Strongswan(it) => format!("the connection {} of {}", it.connection, it.socket.display()),
@@ -229,10 +230,10 @@ impl ConsumerConfig {
         })
     }
 
-    /// Whether this end can start the tunnel with a new key.
+    /// Checks whether this end can start the tunnel with a new key.
     ///
     /// # Errors
-    /// The rule that is broken, in one line that begins with the name of the field.
+    /// The broken rule, in one line that begins with the name of the field.
     pub(crate) fn check_initiator(&self) -> Result<(), String> {
         match self {
             Self::Strongswan(settings) if settings.definition.is_none() => {
@@ -242,10 +243,10 @@ impl ConsumerConfig {
         }
     }
 
-    /// Rules that types cannot express, such as a size of key that the gateway does not take.
+    /// Checks rules that types cannot express, such as a key size that the gateway does not accept.
     ///
     /// # Errors
-    /// Each rule that is broken, in a line that begins with the name of the field.
+    /// Each broken rule, in a line that begins with the name of the field.
     pub fn check(&self, size_bits: Option<u32>) -> Result<(), String> {
         match self {
             Self::Strongswan(settings) => settings.check(size_bits),
@@ -258,7 +259,7 @@ impl ConsumerConfig {
     }
 }
 
-/// Collects broken rules, a line each.
+/// Collects broken rules, one per line.
 #[derive(Default)]
 pub(crate) struct Rules(Vec<String>);
 
@@ -283,7 +284,7 @@ impl Rules {
     }
 }
 
-/// Makes the consumer; the gateway need not be there yet.
+/// Creates the consumer. The gateway need not be running yet.
 ///
 /// # Errors
 /// The settings cannot work on this machine.

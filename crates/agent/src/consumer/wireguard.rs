@@ -1,7 +1,7 @@
-//! `WireGuard`, through `wg`: one pre-shared key for each peer, which the next handshake takes.
+//! `WireGuard`, through `wg`: one pre-shared key per peer, used from the next handshake on.
 //!
-//! There is room for one key only. The running session goes on with the old one for up to three minutes; the next
-//! handshake, within two, needs the new key at both ends.
+//! There is room for one key only. The running session keeps the old key for up to three minutes; the next handshake,
+//! within two, needs the new key at both ends.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,19 +11,19 @@ use super::command::{Program, check_program};
 use super::{ClearText, Consumer, ConsumerError, Observation, Rules};
 use crate::reader::{Mistakes, Table};
 
-/// A session is not used for longer (`REJECT_AFTER_TIME`).
+/// No session is used for longer (`REJECT_AFTER_TIME`).
 const LONGEST_SESSION: Duration = Duration::from_mins(3);
 
 /// The table of a `WireGuard` consumer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// The interface, which has the peer already.
+    /// The interface, on which the peer is already configured.
     pub interface: String,
-    /// The public key of the peer, as `wg show` has it.
+    /// The public key of the peer, as shown by `wg show`.
     pub peer: String,
-    /// The path of `wg`; `/usr/bin/wg` unless given.
+    /// The path of `wg`; `/usr/bin/wg` by default.
     pub wg: String,
-    /// Seconds that `wg` may take, 10 unless given.
+    /// Seconds that `wg` may take; 10 by default.
     pub timeout: u64,
 }
 
@@ -59,13 +59,13 @@ impl Settings {
 
 const INTERFACE: &str = "interface: must be the name of an interface, of 1 to 15 characters";
 
-/// The limits of Linux.
+/// Linux's rules for interface names.
 pub(super) fn is_interface(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
     (1..=15).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed)
 }
 
-// the same signature for all consumers
+// all consumers share this signature
 #[allow(clippy::unnecessary_wraps)]
 pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerError> {
     Ok(Box::new(Wireguard {
@@ -78,12 +78,12 @@ pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerErr
 struct Wireguard {
     settings: Settings,
     wg: Program,
-    /// The key that this process has set, and when.
+    /// The key set by this process, and when.
     set: Option<(KeyId, SystemTime)>,
 }
 
 impl Consumer for Wireguard {
-    /// The handshake that takes the key comes when it is due: to force it would end the session.
+    /// The next regular handshake uses the key; forcing one would end the session.
     fn prepare(&mut self, key: &Key) -> Result<(), ConsumerError> {
         let text = key.export(ExportFormat::Wireguard)?;
         self.set_key(&text)?;
@@ -110,7 +110,7 @@ impl Consumer for Wireguard {
                 Some(_) => Some(false),
             }
         };
-        // `wg` counts in whole seconds: a handshake in the second of the change may have been before it
+        // `wg` counts whole seconds: a handshake in the second of the change may have preceded it
         let taken = self
             .set
             .as_ref()
@@ -129,7 +129,7 @@ impl Consumer for Wireguard {
         ClearText::Dropped
     }
 
-    /// A random key that the peer does not have: the tunnel ends with its session, within three minutes.
+    /// Sets a random key that the peer does not have: the tunnel ends with its session, within three minutes.
     fn take_down(&mut self) -> Result<(), ConsumerError> {
         let random = self.wg.run(&["genpsk"], None)?.map(zeroize::Zeroizing::new);
         self.set = None;
@@ -140,11 +140,11 @@ impl Consumer for Wireguard {
 impl Wireguard {
     fn set_key(&self, text: &[u8]) -> Result<(), ConsumerError> {
         let Settings { interface, peer, .. } = &self.settings;
-        // `wg set` would add a peer that is not there
+        // `wg set` would add a missing peer
         if self.of_peer("latest-handshakes")?.is_none() {
             return Err(self.no_peer());
         }
-        // `wg` takes an empty text, and a key of zeros, for no key at all
+        // `wg` treats empty input, and a key of zeros, as no key at all
         if !is_psk(text) {
             return Err(ConsumerError::new(
                 "what is to be set is no pre-shared key, so none is set",
@@ -160,7 +160,7 @@ impl Wireguard {
         })
     }
 
-    /// What `wg show` has of the peer; `None` when there is no such peer.
+    /// A field of the peer in `wg show`; `None` if there is no such peer.
     fn of_peer(&self, what: &str) -> Result<Option<String>, ConsumerError> {
         let Settings { interface, peer, .. } = &self.settings;
         let said = self.wg.run(&["show", interface, what], None).map_err(|error| {
@@ -182,7 +182,7 @@ impl Wireguard {
         )
     }
 
-    /// The number of the interface, which changes when the interface is made again.
+    /// The index of the interface, which changes when the interface is recreated.
     fn index(&self) -> Option<u32> {
         let socket =
             rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None).ok()?;
@@ -219,7 +219,7 @@ mod tests {
         }
     }
 
-    /// A `wg` that notes its arguments, and how much was on stdin.
+    /// A fake `wg` that records its arguments, and the length of its stdin.
     fn fake(handshake: &str, keepalive: &str, peer: &str) -> (tempfile::TempDir, Box<dyn Consumer>) {
         let folder = tempfile::tempdir().unwrap();
         let (path, log) = (folder.path().join("wg"), folder.path().join("log"));

@@ -1,4 +1,4 @@
-//! The definition of a connection, from a file that is written as `swanctl.conf` is.
+//! The definition of a connection, from a file in the syntax of `swanctl.conf`.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ const FILES: [(&str, &str); 3] = [
     ("pubkeys", "/etc/swanctl/pubkey"),
 ];
 
-/// Reads the section of a connection, and completes it with the PPK that it is to use.
+/// Reads the section of a connection and adds the PPK that it is to use.
 pub(super) fn read(file: &Path, connection: &str, child: &str, ppk_id: &str) -> Result<Section, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     parse(&text)
@@ -34,7 +34,7 @@ pub(super) fn read(file: &Path, connection: &str, child: &str, ppk_id: &str) -> 
         .map_err(|what| format!("{}: {what}", file.display()))
 }
 
-/// One section of the file, before it is known what its values mean.
+/// One section of the file, before its values are interpreted.
 #[derive(Default)]
 struct Block {
     values: Vec<(String, String)>,
@@ -67,7 +67,7 @@ fn complete(root: &Block, connection: &str, child: &str, ppk_id: &str) -> Result
             "connections.{connection}.ppk_id must not be set: the agent sets it to each new key"
         ));
     }
-    // without it a peer that lacks the key is let in without one
+    // without it a peer that lacks the PPK is accepted without one
     if block.value("ppk_required") != Some("yes") {
         return Err(format!("connections.{connection}.ppk_required must be yes"));
     }
@@ -81,7 +81,7 @@ fn complete(root: &Block, connection: &str, child: &str, ppk_id: &str) -> Result
     let Some(chosen) = children.and_then(|children| children.block(child)) else {
         return Err(format!("there is no section connections.{connection}.children.{child}"));
     };
-    // charon would start it while it loads the connection, and end the running one
+    // charon would start it while loading the connection, and end the running one
     if chosen
         .value("start_action")
         .is_some_and(|action| action.contains("start"))

@@ -1,7 +1,7 @@
-//! `strongSwan`, over VICI: a new `IKE_SA` with the new PPK beside the old one, then the old one goes.
+//! `strongSwan`, over VICI: establishes a new `IKE_SA` with the new PPK beside the old one, then deletes the old one.
 //!
-//! `strongSwan` cannot ask for a PPK while it negotiates, and a rekey goes on with the PPK it began with. So a PPK is
-//! loaded at both ends first, and takes effect with a new `IKE_SA`.
+//! `strongSwan` cannot request a PPK while it negotiates, and rekeying keeps the PPK of the `IKE_SA`. A PPK is
+//! therefore loaded at both ends first, and takes effect with a new `IKE_SA`.
 
 mod definition;
 mod vici;
@@ -23,15 +23,15 @@ pub struct Settings {
     pub connection: String,
     /// The name of its child, which is the tunnel.
     pub child: String,
-    /// Where the agent is the initiator: the file with `connections.CONNECTION`, written as `swanctl.conf` is. The
-    /// agent loads that section with each new `ppk_id`. The responder's connection is loaded by `swanctl`, as ever.
+    /// Initiator only: the file with `connections.CONNECTION`, in the syntax of `swanctl.conf`. The agent loads that
+    /// section with each new `ppk_id`. The responder's connection is loaded by `swanctl` as usual.
     pub definition: Option<PathBuf>,
-    /// Charon's VICI socket; `/run/charon.vici` unless given.
+    /// Charon's VICI socket; `/run/charon.vici` by default.
     pub socket: PathBuf,
-    /// The prefix of the names of this tunnel's secrets in charon, before the keyId; `skip:CONNECTION:` unless given.
-    /// No two tunnels of one charon may share it.
+    /// The prefix, before the keyId, of the names of this tunnel's secrets in charon; `skip:CONNECTION:` by default.
+    /// Tunnels of the same charon must not share it.
     pub secret_prefix: Option<String>,
-    /// How long charon may take for one step, in seconds, 1 to 300; 15 unless given.
+    /// How long charon may take for one step, in seconds, 1 to 300; 15 by default.
     pub timeout: u64,
 }
 
@@ -78,7 +78,7 @@ impl Settings {
     }
 }
 
-// the same signature for all consumers
+// all consumers share this signature
 #[allow(clippy::unnecessary_wraps)]
 pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerError> {
     let prefix = settings.secret_prefix.clone();
@@ -92,7 +92,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerErr
 struct Strongswan {
     settings: Settings,
     prefix: String,
-    /// The `IKE_SA` that is known to use a key, because this process has started it.
+    /// The `IKE_SA` known to use a key, because this process has started it.
     in_use: Option<(String, KeyId)>,
 }
 
@@ -101,7 +101,7 @@ struct Sa {
     id: String,
     established: bool,
     with_ppk: bool,
-    /// Those of the tunnel that are installed.
+    /// The tunnel's children that are installed.
     children: Vec<String>,
 }
 
@@ -140,7 +140,8 @@ impl Consumer for Strongswan {
 
     fn retire_others(&mut self, keep: &KeyId) -> Result<(), ConsumerError> {
         let mut session = self.connect()?;
-        // only the end that chooses the key knows which IKE_SA has it; at the other end they go when this end ends them
+        // only the initiator knows which IKE_SA has the key; the responder's old ones go when the initiator deletes its
+        // own
         if self.is_initiator(&mut session)? {
             self.end_others(&mut session, keep)?;
         }
@@ -178,13 +179,14 @@ impl Consumer for Strongswan {
         let carrying = || sas.iter().filter(|sa| sa.carries());
         let mut loaded = self.loaded(&mut session)?;
         let with_ppk = carrying().next().is_some() && carrying().all(|sa| sa.with_ppk);
-        // `swanctl --load-creds` unloads what is not in its files: the tunnel goes on, but could not begin again
+        // `swanctl --load-creds` unloads secrets that are not in its files: the tunnel stays up but could not be
+        // restarted
         let unloaded = if with_ppk && loaded.is_empty() { " unloaded" } else { "" };
         let known = self.in_use.as_ref().filter(|(id, _)| carrying().any(|sa| sa.id == *id));
         let key_id = match known {
             _ if loaded.is_empty() => None,
             Some((_, key_id)) => Some(key_id.clone()),
-            // what is not known to come from this process can only be told when there is one key to choose from
+            // if this process did not start it, the key is known only when a single one is loaded
             None if with_ppk => loaded.pop().filter(|_| loaded.is_empty()),
             None => None,
         };
@@ -197,7 +199,7 @@ impl Consumer for Strongswan {
         })
     }
 
-    /// The definition is read again at each rotation, and somebody may be editing it.
+    /// The definition is reread at each rotation, and somebody may be editing it.
     fn ready(&mut self, starts: bool) -> Result<(), ConsumerError> {
         let Settings {
             connection,
@@ -214,7 +216,7 @@ impl Consumer for Strongswan {
         }
     }
 
-    /// A trap or drop policy of the child, or of another connection, catches what the tunnel does not take.
+    /// A trap or drop policy of the child, or of another connection, catches packets while the tunnel is down.
     fn clear_text(&mut self) -> ClearText {
         let Ok(mut session) = self.session() else {
             return ClearText::Unknown;
@@ -229,7 +231,7 @@ impl Consumer for Strongswan {
 
     fn take_down(&mut self) -> Result<(), ConsumerError> {
         let mut session = self.connect()?;
-        // first the keys, so that neither end can begin again with them
+        // the keys first, so that neither end can restart the tunnel with them
         self.unload(&mut session, |_| true)?;
         self.in_use = None;
         for sa in self.sas(&mut session)? {
@@ -272,11 +274,11 @@ impl Strongswan {
         format!("{}{key_id}", self.prefix)
     }
 
-    /// Loads the connection with this key, starts it, and returns the `IKE_SA` that has it.
+    /// Loads the connection with this key, starts it, and returns the `IKE_SA` that uses it.
     fn start(&self, session: &mut Session, key_id: &KeyId, before: &[Sa]) -> Result<String, ConsumerError> {
         self.load(session, key_id)?;
         let known = |child: &String| before.iter().any(|sa| sa.children.contains(child));
-        // charon gives up first, so that its reason is heard
+        // charon gives up first, so that it can report its reason
         let limit = session.left().saturating_sub(Duration::from_millis(500));
         let initiated = session.call(
             "initiate",
@@ -300,7 +302,7 @@ impl Strongswan {
             });
         }
         let after = self.sas(session)?;
-        // if an IKE_SA with this key was there before, charon has put the new child into that one
+        // if an IKE_SA with this key already existed, charon has added the new child to it
         let new = after.iter().find(|sa| sa.children.iter().any(|child| !known(child)));
         match new {
             Some(sa) if sa.established && sa.with_ppk => Ok(sa.id.clone()),
@@ -319,8 +321,8 @@ impl Strongswan {
         }
     }
 
-    /// After a failed start: what charon would go on trying in the background. A new connection, since the time of the
-    /// other one may be over; what fails here is cleaned by the next call.
+    /// Cleans up after a failed start, which charon would keep retrying in the background. Uses a new connection, since
+    /// the deadline of the other one may have passed; whatever fails here is cleaned up by the next call.
     fn end_unfinished(&self, before: &[Sa]) {
         let Ok(mut session) = self.connect() else { return };
         let Ok(after) = self.sas(&mut session) else { return };
@@ -331,7 +333,7 @@ impl Strongswan {
         }
     }
 
-    /// Ends every `IKE_SA` but one with this key, and doubled children of that one.
+    /// Ends every `IKE_SA` except one with this key, and duplicate children of that one.
     fn end_others(&mut self, session: &mut Session, keep: &KeyId) -> Result<(), ConsumerError> {
         let mut sas = self.sas(session)?;
         if sas.len() > 1 || sas.iter().any(|sa| sa.children.len() > 1) {
@@ -342,7 +344,7 @@ impl Strongswan {
                 .map(|(id, _)| id.clone());
             let id = match known.filter(|id| sas.iter().any(|sa| sa.id == *id && sa.carries())) {
                 Some(id) => id,
-                // interrupted before: the one with this key shows itself by taking a new child
+                // interrupted earlier: the IKE_SA with this key is the one that takes a new child
                 None => self.start(session, keep, &sas)?,
             };
             sas = self.sas(session)?;
@@ -382,7 +384,7 @@ impl Strongswan {
         Ok(())
     }
 
-    /// Whether this end chooses the key: it has loaded its connection with one.
+    /// Whether this end chooses the key, which it does by loading its connection with one.
     fn is_initiator(&self, session: &mut Session) -> Result<bool, ConsumerError> {
         if self.settings.definition.is_none() {
             return Ok(false);
@@ -417,7 +419,7 @@ impl Strongswan {
         })
     }
 
-    /// The keys of this tunnel that charon has.
+    /// The keys of this tunnel that are loaded in charon.
     fn loaded(&self, session: &mut Session) -> Result<Vec<KeyId>, ViciError> {
         let answer = session.call("get-shared", &Section::new())?;
         let ours = answer.texts("keys").filter_map(|id| id.strip_prefix(&self.prefix));
@@ -439,7 +441,7 @@ fn cannot_use(what: String) -> ConsumerError {
     ConsumerError::new(what, "correct the file; it is read again at each rotation")
 }
 
-/// Ends an SA, and waits until the peer has agreed. One that is not there any more is no error.
+/// Ends an SA and waits until the peer has agreed. An SA that no longer exists is not an error.
 fn terminate(session: &mut Session, which: &[(&str, &str)]) -> Result<(), ConsumerError> {
     let limit = session
         .left()
@@ -447,7 +449,7 @@ fn terminate(session: &mut Session, which: &[(&str, &str)]) -> Result<(), Consum
         .min(Duration::from_secs(3));
     let mut arguments = Section::new()
         .value("timeout", limit.as_millis().to_string())
-        // a peer that does not answer keeps nobody waiting
+        // do not wait for a peer that does not answer
         .value("force", "yes");
     for (name, value) in which {
         arguments = arguments.value(name, value);
@@ -458,11 +460,11 @@ fn terminate(session: &mut Session, which: &[(&str, &str)]) -> Result<(), Consum
     }
 }
 
-/// Pid and start of a process. Charon tells its start too (`stats`), but counts it from now, so that it comes out a second
-/// earlier or later.
+/// PID and start time of a process. Charon reports its start too (`stats`), but as an age, so that the result varies by
+/// a second.
 fn instance(pid: i32) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // the name, in parentheses, may have spaces; the start is the 20th after it
+    // the name, in parentheses, may contain spaces; the start time is the 20th field after it
     let since = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
     format!("{pid}-{}", since.unwrap_or_default())
 }

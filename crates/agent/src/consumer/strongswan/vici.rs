@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-/// Segments of charon are never longer.
+/// Charon never sends longer segments.
 const LONGEST_SEGMENT: usize = 512 * 1024;
-/// Charon's answers have four levels.
+/// Charon's answers are at most four levels deep.
 const DEEPEST: usize = 16;
 /// More than charon sends for one connection, even with many SAs.
 const MOST_EVENTS: usize = 10_000;
@@ -30,10 +30,10 @@ const LIST_START: u8 = 4;
 const LIST_ITEM: u8 = 5;
 const LIST_END: u8 = 6;
 
-/// Values may be secrets: they are wiped when they are dropped.
+/// Values may be secrets, so they are wiped on drop.
 pub(super) type Value = Zeroizing<Vec<u8>>;
 
-/// Named values, lists and sections, in their order.
+/// Named values, lists and sections, in order.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(super) struct Section(Vec<(String, Item)>);
 
@@ -49,14 +49,14 @@ impl Section {
         Self::default()
     }
 
-    /// With one more value.
+    /// Adds a value.
     pub(super) fn value(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         let value = Zeroizing::new(value.as_ref().to_vec());
         self.0.push((name.to_owned(), Item::Value(value)));
         self
     }
 
-    /// With one more list.
+    /// Adds a list.
     pub(super) fn list<T: AsRef<[u8]>>(mut self, name: &str, values: impl IntoIterator<Item = T>) -> Self {
         let values = values
             .into_iter()
@@ -66,13 +66,13 @@ impl Section {
         self
     }
 
-    /// With one more section.
+    /// Adds a section.
     pub(super) fn section(mut self, name: &str, section: Section) -> Self {
         self.0.push((name.to_owned(), Item::Section(section)));
         self
     }
 
-    /// A value that is text.
+    /// A value, if it is text.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         match self.find(name)? {
             Item::Value(value) => std::str::from_utf8(value).ok(),
@@ -80,7 +80,7 @@ impl Section {
         }
     }
 
-    /// The values of a list that are text; none when there is no such list.
+    /// The values of a list that are text; empty if there is no such list.
     pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
         let values = match self.find(name) {
             Some(Item::List(values)) => values.as_slice(),
@@ -89,14 +89,14 @@ impl Section {
         values.iter().filter_map(|value| std::str::from_utf8(value).ok())
     }
 
-    /// A section in this one.
+    /// A subsection.
     pub(super) fn child(&self, name: &str) -> Option<&Section> {
         self.children()
             .find(|(found, _)| *found == name)
             .map(|(_, section)| section)
     }
 
-    /// All sections in this one.
+    /// All subsections.
     pub(super) fn children(&self) -> impl Iterator<Item = (&str, &Section)> {
         self.0.iter().filter_map(|(name, item)| match item {
             Item::Section(section) => Some((name.as_str(), section)),
@@ -108,7 +108,7 @@ impl Section {
         !self.0.is_empty()
     }
 
-    /// Whether it holds something of this name.
+    /// Whether it contains an element of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
@@ -239,15 +239,15 @@ fn blob(value: &[u8], out: &mut Vec<u8>) -> Result<(), ViciError> {
 /// Why a command failed.
 #[derive(Debug)]
 pub(super) enum ViciError {
-    /// The socket cannot be opened.
+    /// The socket cannot be connected to.
     Connect(io::Error),
-    /// The connection broke, or the deadline is over.
+    /// The connection broke, or the deadline has passed.
     Io(io::Error),
-    /// Charon and this client do not understand each other.
+    /// Charon and this client disagree about the protocol.
     Protocol(&'static str),
     /// Charon does not know the command.
     Unknown(String),
-    /// Charon refused, and said why.
+    /// Charon refused the command, with a reason.
     Refused { command: String, reason: String },
 }
 
@@ -275,7 +275,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects; everything on this connection must be over after `limit`.
+    /// Connects. Everything on this connection must be finished within `limit`.
     pub(super) fn connect(socket: &Path, limit: Duration) -> Result<Self, ViciError> {
         let stream = UnixStream::connect(socket).map_err(ViciError::Connect)?;
         Ok(Self {
@@ -290,24 +290,24 @@ impl Session {
         Some(credentials.pid.as_raw_nonzero().get())
     }
 
-    /// What is left of the time.
+    /// The time left.
     pub(super) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// A command with one answer. Charon's `success = no` is an error.
+    /// Runs a command with one answer. Charon's `success = no` is an error.
     pub(super) fn call(&mut self, command: &str, arguments: &Section) -> Result<Section, ViciError> {
         self.send(REQUEST, command, arguments)?;
         loop {
             let packet = self.receive()?;
-            // an event that was registered before is of no interest any more
+            // skip events that were registered for earlier
             if packet.first() != Some(&EVENT) {
                 return answer(command, &packet);
             }
         }
     }
 
-    /// A command that answers with any number of events.
+    /// Runs a command that answers with any number of events.
     pub(super) fn stream(
         &mut self,
         command: &str,
@@ -353,7 +353,7 @@ impl Session {
         if length > LONGEST_SEGMENT {
             return Err(ViciError::Protocol("the request is longer than 512 KiB"));
         }
-        // of its final size from the start, because growing would leave copies of a key behind
+        // allocated at its final size, because growing would leave copies of a key behind
         let mut packet = Zeroizing::new(Vec::with_capacity(4 + length));
         packet.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
         named(kind, name, &mut packet)?;
@@ -450,7 +450,7 @@ mod tests {
         let mut whole = Vec::new();
         tree().encode(&mut whole).unwrap();
         for cut in 1..whole.len() {
-            // either the rest is a whole message, or it is refused
+            // the rest is either a whole message or is refused
             let _ = Section::decode(&whole[..cut]);
         }
         let mut random = fastrand::Rng::with_seed(7);
@@ -478,7 +478,7 @@ mod tests {
         assert!(Section::new().value("n", long).encode(&mut Vec::new()).is_err());
     }
 
-    /// A charon that sends these segments, whatever it is asked.
+    /// A fake charon that sends these segments, whatever the request.
     fn charon(segments: Vec<Vec<u8>>) -> (tempfile::TempDir, Session) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vici");
