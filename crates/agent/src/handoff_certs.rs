@@ -1,4 +1,4 @@
-//! The certificates of the hand-off: an authority for agents alone, and a certificate for each agent.
+//! The certificates of the hand-off: a CA for agents alone, and a certificate for each agent.
 
 use std::fs;
 use std::io;
@@ -13,19 +13,19 @@ use zeroize::Zeroizing;
 
 use crate::files::{read, replace};
 
-/// How long the authority is good for.
+/// The lifetime of the CA.
 const AUTHORITY_DAYS: i64 = 3650;
-/// For clocks that are a little slow.
+/// Tolerance for clocks that are a little slow.
 const LEEWAY: Duration = Duration::hours(1);
 
-/// Makes `NAME.pem` and `NAME.key` for each name, and `ca.pem` and `ca.key` unless they are there. Private keys that are
-/// there are kept, so that a certificate can be renewed. Returns the files that were written.
+/// Creates `NAME.pem` and `NAME.key` for each name, and `ca.pem` and `ca.key` unless they exist. Existing private keys
+/// are kept, so that a certificate can be renewed. Returns the files written.
 ///
-/// `names` are DNS names or IP addresses, as the peers' `certificate-name` has them; `days` is how long their
-/// certificates are good for.
+/// `names` are DNS names or IP addresses, as in the peers' `certificate-name`; `days` is the lifetime of their
+/// certificates.
 ///
 /// # Errors
-/// What cannot be made, in one line.
+/// What cannot be created, in one line.
 pub fn handoff_certificates(folder: &Path, names: &[String], days: u32) -> Result<Vec<PathBuf>, String> {
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut written = Vec::new();
@@ -39,7 +39,7 @@ pub fn handoff_certificates(folder: &Path, names: &[String], days: u32) -> Resul
         let alternative = CertificateParams::new(vec![name.clone()]).map_err(|error| format!("{name}: {error}"))?;
         params.subject_alt_names = alternative.subject_alt_names;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        // an agent both connects and is connected to
+        // an agent is both client and server
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
         let certificate = params
@@ -55,7 +55,7 @@ pub fn handoff_certificates(folder: &Path, names: &[String], days: u32) -> Resul
     Ok(written)
 }
 
-/// The authority of the folder.
+/// The CA in the folder.
 fn authority(folder: &Path, written: &mut Vec<PathBuf>) -> Result<Issuer<'static, KeyPair>, String> {
     let (pem, key_path) = (folder.join("ca.pem"), folder.join("ca.key"));
     if pem.exists() != key_path.exists() {
@@ -78,7 +78,7 @@ fn authority(folder: &Path, written: &mut Vec<PathBuf>) -> Result<Issuer<'static
     Ok(Issuer::new(params, key))
 }
 
-/// The private key of a file, which is made when it is missing.
+/// Reads a private key from a file, which is created if it does not exist.
 fn key(path: &Path, written: &mut Vec<PathBuf>) -> Result<KeyPair, String> {
     if path.exists() {
         let pem = read(path)?;

@@ -1,4 +1,4 @@
-//! Structured logs: one line an event, on stderr. The names of steps are part of the interface (docs/agent.md).
+//! Structured logs on stderr, one event per line. The names of steps are part of the interface (docs/agent.md).
 
 use std::fmt;
 use std::io::Write;
@@ -11,21 +11,21 @@ use crate::clock::wall_now;
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// What needs somebody's attention.
+    /// Failures that need attention.
     Error,
-    /// What the agent copes with by itself, for now.
+    /// Failures that the agent can handle by itself for now.
     Warn,
-    /// Each step of each rotation, when it is done.
+    /// Each completed step of each rotation.
     Info,
-    /// Also when a step begins, and what was observed.
+    /// Also the start of each step, and observations.
     Debug,
 }
 
 impl Level {
-    /// The names, as the configuration has them.
+    /// The names used in the configuration.
     pub const NAMES: [&'static str; 4] = ["error", "warn", "info", "debug"];
 
-    /// The level of a name.
+    /// The level with this name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         [Self::Error, Self::Warn, Self::Info, Self::Debug]
@@ -43,16 +43,16 @@ impl Level {
     }
 }
 
-/// The form of the lines.
+/// The format of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// `time=… level=… step=… name=value …`
     Logfmt,
-    /// A JSON object a line.
+    /// A JSON object per line.
     Json,
 }
 
-/// Where events are written.
+/// The destination of events.
 pub(crate) struct Journal {
     level: Level,
     format: LogFormat,
@@ -108,7 +108,7 @@ impl Journal {
         }
     }
 
-    /// One event. `step` is its name.
+    /// Logs one event. `step` is its name.
     pub fn event(&self, level: Level, step: &'static str, fields: &[Field<'_>]) {
         if level > self.level {
             return;
@@ -120,7 +120,7 @@ impl Journal {
             LogFormat::Logfmt => logfmt(all),
             LogFormat::Json => json(all),
         };
-        // a closed stderr leaves nowhere to say so
+        // if stderr is closed, there is nowhere to report that
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = out.write_all(line.as_bytes());
     }
@@ -162,7 +162,7 @@ pub(crate) mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
-    /// Keeps what is written, for tests to read.
+    /// Keeps the output, for tests to read.
     #[derive(Clone, Default)]
     pub(crate) struct Kept(pub Arc<Mutex<Vec<u8>>>);
 

@@ -1,11 +1,12 @@
-//! The rotation agent: gives gateways fresh keys from a SKIP Key Provider, in step with the agent at the other end.
+//! The rotation agent: supplies gateways with fresh keys from a SKIP Key Provider, in step with the agent at the other
+//! end.
 //!
-//! * [`Config`]: the configuration, a TOML file; every mistake in it is named.
+//! * [`Config`]: the configuration, a TOML file; all mistakes are reported at once.
 //! * [`run`], [`run_once`], [`dry_run`]: the agent as a program.
-//! * [`ask`], [`ask_rotation`]: questions to an agent that runs.
-//! * [`consumer`]: the gateways, and the trait that adds one more.
+//! * [`ask`], [`ask_rotation`]: requests to a running agent.
+//! * [`consumer`]: the supported gateways, and the trait for adding others.
 //!
-//! The project's `docs/agent.md` says what it does, and in which order.
+//! The project's `docs/agent.md` describes what the agent does, and in which order.
 
 mod agent;
 mod backoff;

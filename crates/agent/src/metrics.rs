@@ -1,4 +1,4 @@
-//! Counters in the text form of Prometheus.
+//! Metrics in the Prometheus text format.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::report::Report;
 
-/// Upper ends of the latency buckets, in seconds.
+/// Upper bounds of the latency buckets, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0];
 
 /// A metric of the agent: its name, kind and help.
@@ -21,7 +21,7 @@ pub(crate) struct Metric {
 macro_rules! metrics {
     ($($ident:ident = $kind:literal $name:literal, $help:literal;)*) => {
         $(pub(crate) const $ident: Metric = Metric { name: $name, kind: $kind, help: $help };)*
-        /// Every metric, for the document's test.
+        /// Every metric, for the test of the documentation.
         #[cfg(test)]
         pub(crate) const ALL: &[Metric] = &[$($ident,)*];
     };
@@ -53,14 +53,14 @@ struct Times {
     sum: Duration,
 }
 
-/// All that is counted. Labels are rendered when something is counted, so that a scrape only copies text.
+/// All counters. Labels are rendered when counting, so that a scrape only copies text.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     counts: Mutex<BTreeMap<(Metric, String), u64>>,
     times: Mutex<BTreeMap<(Metric, String), Times>>,
 }
 
-/// A sample that is made when somebody asks.
+/// A sample computed at scrape time.
 type Sample = (Metric, String, f64);
 
 impl Metrics {
@@ -77,7 +77,7 @@ impl Metrics {
         entry.sum += took;
     }
 
-    /// The whole page: the counters, and the gauges of a report.
+    /// The whole page: the counters, and the gauges from a report.
     pub fn page(&self, report: &Report) -> String {
         let bit = |is: bool| f64::from(u8::from(is));
         // exact up to 2^53
@@ -111,7 +111,7 @@ impl Metrics {
         self.render(&now)
     }
 
-    /// How often this was counted in all.
+    /// The sum over all labels.
     pub fn sum(&self, metric: Metric) -> u64 {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts
@@ -121,7 +121,7 @@ impl Metrics {
             .sum()
     }
 
-    /// The text that Prometheus reads, with what is only known now.
+    /// Renders the text that Prometheus reads, including the samples computed now.
     fn render(&self, now: &[Sample]) -> String {
         let mut samples: BTreeMap<Metric, Vec<String>> = BTreeMap::new();
         for ((metric, labels), count) in self.counts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -164,7 +164,7 @@ impl Metrics {
         text
     }
 
-    /// How often this was counted, whatever its other labels are.
+    /// The sum over all samples with this label, whatever their other labels.
     #[cfg(test)]
     pub fn total(&self, metric: Metric, label: &str) -> u64 {
         let counts = self.counts.lock().expect("not poisoned");
@@ -187,7 +187,7 @@ impl Metric {
     }
 }
 
-/// Labels as they stand between the braces.
+/// Labels as they are written between the braces.
 fn labels(of: &[(&str, &str)]) -> String {
     of.iter().fold(String::new(), |text, (name, value)| {
         let value = value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");

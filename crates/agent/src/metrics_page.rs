@@ -1,4 +1,4 @@
-//! The page that Prometheus reads: one path, over HTTP/1.1, on a local address.
+//! The Prometheus endpoint: one path, over HTTP/1.1, on a local address.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use crate::handoff::{Timed, wake};
 
-/// A request's head is not longer.
+/// The maximum length of a request's head.
 const MAX_HEAD: usize = 4096;
-/// How long a request and its reply may take.
+/// How long a request and its response may take.
 const REQUEST: Duration = Duration::from_secs(2);
-/// Requests that are served at once; more are closed.
+/// Concurrent requests; further connections are closed.
 const AT_ONCE: usize = 16;
 
-/// Makes the page.
+/// Renders the page.
 pub(crate) type Page = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// The listener and its thread. Dropping it ends both.
@@ -41,7 +41,7 @@ impl MetricsPage {
                     match listener.accept() {
                         Ok(_) if stop.load(Ordering::SeqCst) => {}
                         Ok((socket, _)) => serve_beside(socket, &page, &served),
-                        // no descriptors left, for example
+                        // out of file descriptors, for example
                         Err(_) => thread::sleep(Duration::from_millis(100)),
                     }
                 }
@@ -64,7 +64,7 @@ impl Drop for MetricsPage {
     }
 }
 
-/// Each request has a thread of its own, so that a client that says nothing keeps nobody else waiting.
+/// Serves each request on its own thread, so that an idle client does not block others.
 fn serve_beside(socket: TcpStream, page: &Page, served: &Arc<AtomicUsize>) {
     if served.fetch_add(1, Ordering::SeqCst) >= AT_ONCE {
         served.fetch_sub(1, Ordering::SeqCst);
@@ -75,7 +75,7 @@ fn serve_beside(socket: TcpStream, page: &Page, served: &Arc<AtomicUsize>) {
         .name("metrics-page".to_owned())
         .stack_size(512 << 10)
         .spawn(move || {
-            // a reader that goes away, or is too slow, misses this once
+            // a client that disconnects or is too slow misses this scrape
             let _ = serve(socket, &page);
             for_thread.fetch_sub(1, Ordering::SeqCst);
         });
@@ -124,7 +124,7 @@ fn head(socket: &mut Timed) -> io::Result<String> {
 }
 
 impl Timed {
-    /// Says that nothing follows.
+    /// Signals that nothing follows.
     pub fn close(&self) {
         let _ = self.socket.shutdown(Shutdown::Write);
     }

@@ -7,14 +7,14 @@ use skip_client::{BitLength, SystemId};
 /// Which end starts a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Asks its Key Provider for fresh keys and offers them.
+    /// Requests fresh keys from its Key Provider and offers them.
     Initiator,
-    /// Takes the keys that are offered.
+    /// Accepts the keys that are offered.
     Responder,
 }
 
 impl Role {
-    /// The word of the configuration.
+    /// The name used in the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -23,7 +23,7 @@ impl Role {
         }
     }
 
-    /// What both ends come to when they compare the ids of their Key Providers: the smaller one, byte by byte, begins.
+    /// The role that both ends derive from the IDs of their Key Providers: the smaller one, bytewise, is the initiator.
     #[must_use]
     pub fn agreed(local: &str, remote: &str) -> Option<Self> {
         match local.as_bytes().cmp(remote.as_bytes()) {
@@ -34,16 +34,16 @@ impl Role {
     }
 }
 
-/// What happens when no fresh key can be had for too long.
+/// What to do when no fresh key is available for too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenTooOld {
-    /// The tunnel goes on with the old key, and the log warns.
+    /// The tunnel keeps the old key, and the log warns.
     Keep,
     /// The tunnel is taken down until there is a fresh key.
     TakeDown,
 }
 
-/// How often things are done; the same for all tunnels of an agent.
+/// The agent's intervals, shared by all its tunnels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pace {
     pub check_every: Duration,
@@ -58,16 +58,16 @@ pub(crate) struct Pace {
 pub(crate) struct Plan {
     pub name: String,
     pub remote: SystemId,
-    /// `None`: agreed by the ids.
+    /// `None`: derived from the IDs.
     pub role: Option<Role>,
     pub interval: Duration,
     pub jitter: Duration,
     pub size: Option<BitLength>,
     pub max_key_age: Option<Duration>,
     pub when_too_old: WhenTooOld,
-    /// A program, and its arguments, to run after each rotation and after the tunnel was taken down.
+    /// A program and its arguments, run after each rotation and after the tunnel has been taken down.
     pub then: Option<Vec<String>>,
-    /// The operator says that no packet leaves unprotected when the tunnel is down.
+    /// The operator's assurance that no packet leaves unprotected when the tunnel is down.
     pub clear_text_closed: bool,
     pub pace: Pace,
 }

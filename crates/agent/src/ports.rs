@@ -1,5 +1,5 @@
-//! The outside world of a tunnel, as traits: everything an agent does to it goes through one of these (and
-//! through [`Consumer`](crate::consumer::Consumer), [`Store`] and [`Clock`]). So a test can end an agent at any step.
+//! The outside world of a tunnel, as traits: all its effects go through one of these (and through
+//! [`Consumer`](crate::consumer::Consumer), [`Store`] and [`Clock`]), so that a test can stop an agent at any step.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(crate) trait Keys: Send + Sync {
     fn key_by_id(&self, key_id: &KeyId, remote: &SystemId) -> skip_client::Result<Key>;
 }
 
-/// All of them, for one tunnel.
+/// All ports of one tunnel.
 #[derive(Clone)]
 pub(crate) struct Ports {
     pub keys: Arc<dyn Keys>,

@@ -1,4 +1,4 @@
-//! The client of the hand-off: a few connections to a peer's agent, kept open and shared by all its tunnels.
+//! The client of the hand-off: a few connections to a peer, kept open and shared by all its tunnels.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -16,16 +16,16 @@ use crate::metrics::{HANDOFF_SENT, Metrics};
 use crate::reach::Reach;
 use crate::report::ReachReport;
 
-/// How many requests to one peer are under way at once.
+/// The maximum number of concurrent requests to one peer.
 const CONNECTIONS: usize = 4;
-/// How long name and TCP may take.
+/// How long name resolution and TCP connect may take.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How old a connection becomes: then both ends show their certificates again.
+/// The maximum age of a connection, so that both ends show their certificates again.
 const OLDEST: Duration = Duration::from_hours(1);
-/// A connection that rested longer may have been forgotten by something on the way.
+/// A connection idle for longer may have been dropped by a middlebox.
 const REST: Duration = Duration::from_mins(2);
 
-/// The agent of a peer.
+/// A peer's agent.
 pub(crate) struct Peer {
     reach: Reach,
     table: PeerTable,
@@ -34,7 +34,7 @@ pub(crate) struct Peer {
     metrics: Arc<Metrics>,
     pool: Mutex<Pool>,
     returned: Condvar,
-    /// The address of the last connection.
+    /// The address of the latest connection.
     at: Mutex<Option<IpAddr>>,
 }
 
@@ -71,13 +71,13 @@ impl Peer {
         }
     }
 
-    /// Uses other certificates for connections from now on.
+    /// Uses other certificates for new connections.
     pub fn set_tls(&self, tls: Arc<ClientConfig>) {
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
         self.pool.lock().unwrap_or_else(PoisonError::into_inner).idle.clear();
     }
 
-    /// Whether its agent was last reached at this address, or is configured to be there.
+    /// Whether the peer was last reached at this address, or is configured to be there.
     pub fn is_at(&self, ip: IpAddr) -> bool {
         let configured = self
             .table
@@ -87,17 +87,17 @@ impl Peer {
         configured || *self.at.lock().unwrap_or_else(PoisonError::into_inner) == Some(ip)
     }
 
-    /// Whether it answers.
+    /// Whether the peer answers.
     pub fn reach(&self) -> ReachReport {
         self.reach.report()
     }
 
-    /// Connects and proves both sides, for a dry run; nothing is asked.
+    /// Connects and authenticates both sides, for a dry run; no request is sent.
     pub fn try_connection(&self) -> Result<(), LinkError> {
         self.connect().map(drop)
     }
 
-    /// Looks whether it is there.
+    /// Checks whether the peer is there.
     pub fn probe(&self) {
         let outcome = self.try_connection();
         self.reach
@@ -109,7 +109,7 @@ impl Peer {
         let outcome = match rested {
             Some(mut connection) => match connection.ask(request, self.answer_within) {
                 Ok(answer) => Ok((answer, connection)),
-                // a connection that rested may be gone; every request may be repeated
+                // an idle connection may be gone, and every request may be repeated
                 Err(Ended::Gone(_)) => self.ask_anew(request),
                 Err(Ended::Failed(error)) => Err(error),
             },
@@ -135,7 +135,7 @@ impl Peer {
         }
     }
 
-    /// A place among the requests under way, and a connection that rests if there is one.
+    /// Reserves a slot for a request, with an idle connection if there is one.
     fn take(&self) -> Result<Option<Connection>, LinkError> {
         let until = Instant::now() + self.answer_within;
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
@@ -222,7 +222,7 @@ impl Link for Peer {
 }
 
 enum Ended {
-    /// The connection ended before an answer came.
+    /// The connection ended before an answer arrived.
     Gone(LinkError),
     Failed(LinkError),
 }

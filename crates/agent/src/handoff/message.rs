@@ -1,4 +1,4 @@
-//! The messages between two agents: one line of JSON each way. They carry ids and numbers, never keys.
+//! The messages between two agents: one line of JSON each way. They carry IDs and numbers, never keys.
 
 use std::fmt;
 
@@ -9,63 +9,64 @@ use crate::codes;
 use crate::names::is_name;
 use crate::state::{MAX_COUNTER, Stage};
 
-/// The version of this form. An agent answers another one with [`Answer::Version`].
+/// The version of this format. An agent answers any other version with [`Answer::Version`].
 pub(crate) const VERSION: u32 = 1;
-/// The longest line, its end included: a keyId of 512, an id of 255 bytes with every byte escaped, a name of 64.
+/// The longest line, with its line feed: a keyId of 512 bytes, an ID of 255 bytes with every byte escaped, a name of
+/// 64.
 pub(crate) const MAX_LINE: usize = 4096;
 
-/// What one agent asks of the other about a tunnel.
+/// A request about a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ask {
-    /// To the responder: fetch the key of this keyId and prepare the gateway.
+    /// To the responder: fetch the key with this keyId and prepare the gateway.
     Offer {
         counter: u64,
         key_id: KeyId,
         local_system_id: SystemId,
     },
-    /// To the responder: the key of this number is in use.
+    /// To the responder: the key with this number is in use.
     Confirm { counter: u64 },
-    /// To the responder: the key of this number will not be used.
+    /// To the responder: the key with this number will not be used.
     Abandon { counter: u64 },
-    /// To either: how far are you?
+    /// To either end: report your status.
     Status,
     /// To the initiator: rotate now, my gateway has lost its key.
     Rotate,
 }
 
-/// A request: which tunnel, and what.
+/// A request: the tunnel, and what is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     pub tunnel: String,
     pub ask: Ask,
 }
 
-/// What the other agent says.
+/// The peer's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// To an offer: the gateway accepts the key.
     Prepared,
-    /// To a confirmation, and to an abandonment that comes too late: the key is in use here as well.
+    /// To a confirmation, and to an abandonment that came too late: the key is in use here as well.
     Confirmed,
-    /// To an abandonment: the key is out of the gateway.
+    /// To an abandonment: the key has been removed from the gateway.
     Abandoned,
-    /// To a request for a rotation: it will come.
+    /// To a request for a rotation: a rotation will follow.
     Coming,
-    /// To an offer: this number is not above `last`. Offer the same key again with one that is.
+    /// To an offer: this number is not above `last`. Offer the same key again with a higher one.
     Stale { last: u64 },
-    /// The key of this number cannot be used here, for good: a fresh one, please.
+    /// The key with this number can never be used here; offer a fresh one.
     Lost { code: String },
-    /// Not now, and nothing was used up: the same again, later.
+    /// Not now, and no key was consumed; repeat the same request later.
     Later { code: String },
-    /// Not as things are configured.
+    /// Refused by the configuration.
     Refused { code: String },
-    /// To a question for the status.
+    /// To a status request.
     Status(Status),
-    /// The request was of another version, or not understood.
+    /// The request has another version, or was not understood.
     Version,
 }
 
-/// How far an agent is with a tunnel.
+/// An agent's progress with a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Status {
     pub counter: u64,
@@ -74,7 +75,7 @@ pub(crate) struct Status {
     pub current: Option<u64>,
 }
 
-/// Why a line is no message: a rule, without anything of the line.
+/// Why a line is not a message: the broken rule, without any of the line's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed(pub &'static str);
 
@@ -84,7 +85,7 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// The wire's form of a request.
+/// A request as encoded on the wire.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RequestLine {
@@ -100,7 +101,7 @@ struct RequestLine {
     local_system_id: Option<String>,
 }
 
-/// The wire's form of an answer.
+/// An answer as encoded on the wire.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AnswerLine {
@@ -142,7 +143,7 @@ impl Request {
         to_line(&line)
     }
 
-    /// Reads a line without its end.
+    /// Parses a line without its line feed.
     pub fn of_line(line: &[u8]) -> Result<Self, Malformed> {
         let line: RequestLine = of_line(line)?;
         let ask = match (line.ask.as_str(), line.counter, line.key_id, line.local_system_id) {
@@ -175,7 +176,7 @@ impl Request {
 }
 
 impl Ask {
-    /// The number of the rotation that it is about.
+    /// The number of the rotation that the request is about.
     pub fn counter(&self) -> Option<u64> {
         match self {
             Self::Offer { counter, .. } | Self::Confirm { counter } | Self::Abandon { counter } => Some(*counter),
@@ -210,7 +211,7 @@ impl Answer {
         }
     }
 
-    /// The code of what failed, where there is one.
+    /// The code of the failure, if there is one.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Lost { code } | Self::Later { code } | Self::Refused { code } => Some(code),
@@ -239,10 +240,10 @@ impl Answer {
         to_line(&line)
     }
 
-    /// Reads a line without its end.
+    /// Parses a line without its line feed.
     pub fn of_line(line: &[u8]) -> Result<Self, Malformed> {
         let line: AnswerLine = of_line(line)?;
-        // codes become labels of metrics, so a peer cannot make up its own
+        // codes become metric labels, so a peer must not invent its own
         let code = line.code.map(|code| {
             let known = ErrorCode::ALL.iter().any(|one| one.as_str() == code)
                 || codes::ANSWERS.iter().any(|(name, ..)| *name == code);
@@ -277,7 +278,7 @@ fn number(counter: u64) -> Result<u64, Malformed> {
 }
 
 fn to_line(message: &impl Serialize) -> Vec<u8> {
-    // strings and numbers can always be written
+    // serializing strings and numbers cannot fail
     let mut line = serde_json::to_vec(message).unwrap_or_default();
     line.push(b'\n');
     line

@@ -1,6 +1,6 @@
-//! The hand-off: how the agents at both ends of a tunnel tell each other keyIds.
+//! The hand-off: how the agents at both ends of a tunnel exchange keyIds.
 //!
-//! Mutual TLS 1.3; a line of JSON each way; a peer is identified by the name in its certificate.
+//! Mutual TLS 1.3, and a line of JSON each way. A peer is identified by the name in its certificate.
 
 pub(crate) mod client;
 pub(crate) mod message;
@@ -17,7 +17,7 @@ use message::{Answer, MAX_LINE, Request};
 
 /// The agent at the other end of a tunnel.
 pub(crate) trait Link: Send + Sync {
-    /// Asks, and waits for the answer. After an error nobody knows whether the other agent has handled the request.
+    /// Sends a request and waits for the answer. After an error it is unknown whether the peer has handled the request.
     fn ask(&self, request: &Request) -> Result<Answer, LinkError>;
 }
 
@@ -34,18 +34,18 @@ impl fmt::Display for LinkError {
     }
 }
 
-/// Ends the waiting of a listener that looks for its end after each connection.
+/// Wakes a listener, which checks after each connection whether to stop.
 pub(crate) fn wake(mut address: SocketAddr) {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    // without a connection the listener looks by itself a little later
+    // without this connection the listener notices a little later by itself
     let _ = TcpStream::connect_timeout(&address, Duration::from_millis(500));
 }
 
-/// A socket on which everything has to be done by a moment.
+/// A socket with one deadline for all its operations.
 #[derive(Debug)]
 pub(crate) struct Timed {
     pub(crate) socket: TcpStream,
@@ -64,7 +64,7 @@ impl Timed {
         self.until = Instant::now() + time;
     }
 
-    /// Waits until there is something to read, without taking it. `false` at the end of the connection.
+    /// Waits until there is something to read, without consuming it. `false` at the end of the connection.
     pub fn wait_readable(&mut self) -> io::Result<bool> {
         self.socket.set_read_timeout(Some(self.left()?))?;
         self.socket.peek(&mut [0]).map(|n| n > 0).map_err(timed_out)
@@ -97,7 +97,7 @@ impl Write for Timed {
     }
 }
 
-/// A deadline of a blocking socket shows as "would block".
+/// An expired timeout of a blocking socket is reported as "would block".
 fn timed_out(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::WouldBlock {
         io::ErrorKind::TimedOut.into()
@@ -106,13 +106,13 @@ fn timed_out(error: io::Error) -> io::Error {
     }
 }
 
-/// What a connection gave: a line without its end, or the end of the connection.
+/// The result of reading from a connection: a line without its line feed, or the end of the connection.
 pub(crate) enum Line {
     Text(Vec<u8>),
     End,
 }
 
-/// Reads a line of at most [`MAX_LINE`] bytes; what follows it stays in `pending`.
+/// Reads a line of at most [`MAX_LINE`] bytes; the bytes after it stay in `pending`.
 pub(crate) fn read_line(source: &mut impl Read, pending: &mut Vec<u8>) -> io::Result<Line> {
     loop {
         if let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
@@ -129,7 +129,7 @@ pub(crate) fn read_line(source: &mut impl Read, pending: &mut Vec<u8>) -> io::Re
             Ok(0) => return Ok(Line::End),
             Ok(n) => pending.extend_from_slice(&buffer[..n]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // no close_notify: nothing was cut, since a line has its end
+            // no close_notify: no message was truncated, since each line has a terminator
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Line::End),
             Err(error) => return Err(error),
         }

@@ -1,4 +1,4 @@
-//! Refusals in the log: each kind of them once a minute, because anybody can reach the port.
+//! Logs refusals, each kind at most once a minute, because anybody can reach the port.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_mins(1);
 
 pub(super) struct Refusals {
     journal: Arc<Journal>,
-    /// When each kind was logged last, and how many were not since.
+    /// When each kind was last logged, and how many have been suppressed since.
     kinds: Mutex<HashMap<&'static str, (Instant, u64)>>,
 }
 

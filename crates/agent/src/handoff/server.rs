@@ -1,4 +1,4 @@
-//! The server of the hand-off: bounded in connections, time, bytes and rate, because anybody can reach the port.
+//! The server of the hand-off, with limits on connections, time, bytes and rate, because anybody can reach the port.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Display;
@@ -19,37 +19,37 @@ use crate::journal::Journal;
 use crate::metrics::{HANDOFF_HANDLED, HANDOFF_REFUSED, Metrics};
 use crate::threads::join_until;
 
-/// Connections of strangers: those that have not proven who they are, and come from no address of a peer.
+/// Unauthenticated connections from addresses that are not a peer's.
 const STRANGERS: usize = 16;
-/// Strangers from one address.
+/// Unauthenticated connections from one address.
 const STRANGERS_OF_ONE: usize = 4;
-/// Handshakes from an address of a peer: strangers cannot take these places.
+/// Handshakes from a peer's address, which unauthenticated clients elsewhere cannot use up.
 const HANDSHAKES_OF_PEER: usize = 8;
-/// A stranger that has had this long may have to give way to the next one.
+/// Unauthenticated connections older than this may be closed in favour of the next one.
 const FAIR: Duration = Duration::from_millis(250);
 /// Connections of one peer.
 const OF_ONE_PEER: usize = 8;
-/// Connections in all.
+/// Connections in total.
 const CONNECTIONS: usize = 256;
-/// How old a connection becomes: then its certificate has to be shown again.
+/// The maximum age of a connection, so that its certificate has to be shown again.
 const OLDEST: Duration = Duration::from_hours(1);
-/// How long a connection may rest.
+/// How long a connection may be idle.
 const REST: Duration = Duration::from_mins(5);
-/// How long a line may take from its first byte on, and an answer to be taken.
+/// How long a line may take from its first byte, and how long sending an answer may take.
 const LINE: Duration = Duration::from_secs(10);
-/// Requests a second of one peer, and how many may come at once.
+/// Requests per second from one peer, and the permitted burst.
 const RATE: f64 = 500.0;
 const BURST: f64 = 1000.0;
-/// How often the listener looks whether it is to stop.
+/// How often the listener checks whether to stop.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Answers the requests of peers.
 pub(crate) trait Handler: Send + Sync {
-    /// The peer that has this certificate.
+    /// The peer with this certificate.
     fn peer_of(&self, is_named: &dyn Fn(&str) -> bool) -> Option<String>;
-    /// Whether a peer's agent is known to be at this address.
+    /// Whether this is the known address of a peer.
     fn is_peer_address(&self, ip: IpAddr) -> bool;
-    /// The answer; `None` ends the connection without one.
+    /// The answer; `None` closes the connection without one.
     fn handle(&self, peer: &str, request: &Request) -> Option<Answer>;
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Server {
 struct Shared {
     handler: Arc<dyn Handler>,
     tls: RwLock<Tls>,
-    /// Changes when connections that were let in before must prove themselves again.
+    /// Changes when existing connections must be authenticated again.
     epoch: AtomicU64,
     metrics: Arc<Metrics>,
     refusals: Refusals,
@@ -74,11 +74,11 @@ struct Shared {
 #[derive(Default)]
 struct Guests {
     next: u64,
-    /// All connections, to end them.
+    /// All connections, so that they can be closed.
     sockets: HashMap<u64, TcpStream>,
-    /// Connections that have not proven who they are, by their numbers.
+    /// Connections that have not been authenticated, by number.
     strangers: BTreeMap<u64, Stranger>,
-    /// Addresses from which peers have proven who they are.
+    /// Addresses from which peers have authenticated.
     known: HashSet<IpAddr>,
     peers: HashMap<String, PeerGuests>,
     running: Vec<JoinHandle<()>>,
@@ -87,7 +87,7 @@ struct Guests {
 struct Stranger {
     ip: IpAddr,
     since: Instant,
-    /// Whether it comes from an address of a peer.
+    /// Whether it comes from a peer's address.
     known: bool,
 }
 
@@ -107,7 +107,7 @@ impl Server {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
-        // a wait with an end, so that stopping needs no connection from outside
+        // a bounded wait, so that stopping does not depend on a connection from outside
         socket2::SockRef::from(&listener).set_read_timeout(Some(LOOK))?;
         let shared = Arc::new(Shared {
             handler,
@@ -129,7 +129,7 @@ impl Server {
         })
     }
 
-    /// Ends all connections, and waits until then for answers that are under way.
+    /// Closes all connections; answers in progress may be finished until the deadline.
     pub fn stop(mut self, until: Instant) {
         self.end(until);
     }
@@ -153,7 +153,7 @@ impl Server {
         }
     }
 
-    /// Takes over other certificates, or other peers. Connections that were let in under the old ones end.
+    /// Switches to other certificates or peers. Connections accepted under the old ones are closed.
     pub fn take_over(&self, tls: &Tls, same_peers: bool) {
         let mut current = self.shared.tls.write().unwrap_or_else(PoisonError::into_inner);
         let is_same = current.is_same(tls) && same_peers;
@@ -184,13 +184,13 @@ impl Shared {
                 Ok(_) if self.stopping.load(Ordering::SeqCst) => {}
                 Ok((socket, address)) => self.admit(socket, address.ip()),
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                // no descriptors left, for example: the next look may find some
+                // out of file descriptors, for example: retry later
                 Err(_) => thread::sleep(LOOK),
             }
         }
     }
 
-    /// Takes a connection in, or closes it at once when there are too many.
+    /// Accepts a connection, or closes it at once if there are too many.
     fn admit(self: &Arc<Self>, socket: TcpStream, ip: IpAddr) {
         let mut guests = self.guests();
         guests.running.retain(|thread| !thread.is_finished());
@@ -239,7 +239,7 @@ impl Shared {
 }
 
 impl Guests {
-    /// Whether one more may try to prove who it is. The oldest gives way, so that those who say nothing keep nobody out.
+    /// Whether there is room for one more handshake. The oldest makes way, so that idle clients cannot block others.
     fn has_room(&mut self, ip: IpAddr, known: bool) -> bool {
         let most_of_one = if known { HANDSHAKES_OF_PEER } else { STRANGERS_OF_ONE };
         let same = |stranger: &Stranger| stranger.ip == ip;
@@ -253,7 +253,7 @@ impl Guests {
         true
     }
 
-    /// Ends the oldest of some connections, unless it has just come.
+    /// Closes the oldest of the matching connections, unless it is brand new.
     fn give_way(&mut self, which: impl Fn(&Stranger) -> bool) -> bool {
         let oldest = self.strangers.iter().find(|(_, stranger)| which(stranger));
         let Some((&id, _)) = oldest.filter(|(_, stranger)| stranger.since.elapsed() > FAIR) else {
@@ -301,7 +301,7 @@ impl Guest {
         self.shared.refused(reason, self.ip, why);
     }
 
-    /// The handshake, and whose certificate that was.
+    /// Runs the handshake; returns the peer that the certificate names.
     fn greet(&self, socket: TcpStream) -> Option<(String, StreamOwned<ServerConnection, Timed>)> {
         let _ = socket.set_nodelay(true);
         let tls = Arc::clone(&self.shared.tls.read().unwrap_or_else(PoisonError::into_inner).server);
@@ -349,7 +349,7 @@ impl Guest {
         loop {
             if pending.is_empty() {
                 stream.sock.within(REST);
-                // waits for the first byte, without taking it
+                // waits for the first byte without consuming it
                 if stream.conn.wants_read() && !matches!(stream.sock.wait_readable(), Ok(true)) {
                     return;
                 }
@@ -387,7 +387,7 @@ impl Guest {
             self.shared.metrics.count(HANDOFF_HANDLED, &labels);
             stream.sock.within(LINE);
             let sent = stream.write_all(&answer.to_line()).and_then(|()| stream.flush());
-            // a peer that speaks another protocol gets one answer
+            // a peer that speaks another version gets one answer
             let ends = answer == Answer::Version || since.elapsed() > OLDEST;
             if sent.is_err() || ends || self.shared.stopping.load(Ordering::SeqCst) {
                 return;
@@ -395,7 +395,7 @@ impl Guest {
         }
     }
 
-    /// A peer that asks too often waits.
+    /// Delays a peer that exceeds the rate limit.
     fn slow_down(&self, peer: &str) {
         let wait = {
             let mut guests = self.shared.guests();

@@ -1,5 +1,5 @@
-//! Mutual TLS 1.3 between agents, by rustls and aws-lc-rs: both ends show a certificate of the CA that is trusted for
-//! this, and a peer is who its certificate's name says.
+//! Mutual TLS 1.3 between agents, by rustls and aws-lc-rs. Both ends show a certificate issued by the CA configured for
+//! the hand-off, and a peer is identified by the name in its certificate.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,17 +26,17 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(5);
 pub(crate) struct Tls {
     pub server: Arc<ServerConfig>,
     pub client: Arc<ClientConfig>,
-    /// When the first of the certificates expires: seconds since 1970.
+    /// When the first of the certificates expires, in seconds since 1970.
     pub expires: Option<i64>,
     /// The names of this agent's certificate (subjectAltName).
     pub names: Vec<String>,
-    /// The CA and this agent's chain.
+    /// The CA certificates and this agent's chain.
     certificates: Vec<CertificateDer<'static>>,
 }
 
 impl Tls {
-    /// Reads the files of the configuration, and checks this agent's certificate as a peer would: the alert of a peer
-    /// does not say what it has against it.
+    /// Reads the configured files, and checks this agent's certificate as a peer would, because a peer's alert does not
+    /// say why it refused a certificate.
     ///
     /// # Errors
     /// Which file cannot be used, and why, in one line.
@@ -47,13 +47,14 @@ impl Tls {
         Ok(tls)
     }
 
-    /// As [`Tls::load`], for certificates that peers will refuse.
+    /// Like [`Tls::load`], but accepts certificates that peers will refuse.
     #[cfg(test)]
     pub fn load_unchecked(table: &HandOffTable) -> Result<Self, String> {
         Self::read(table).map(|(tls, _)| tls)
     }
 
-    /// Whether peers that were let in with the other one would be let in with this one, and see the same certificate.
+    /// Whether peers accepted under the other configuration would be accepted under this one, and see the same
+    /// certificate.
     pub fn is_same(&self, other: &Self) -> bool {
         self.certificates == other.certificates
     }
@@ -80,7 +81,7 @@ impl Tls {
             .map_err(|error| setup(&error))?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&identity))));
-        // every connection authenticates both sides again, and nothing is remembered about strangers
+        // every connection authenticates both sides again; no sessions are stored for unauthenticated clients
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
         server.max_early_data_size = 0;
@@ -104,7 +105,7 @@ impl Tls {
     }
 }
 
-/// Whether a certificate that was verified is for this name.
+/// Whether a verified certificate is for this name.
 pub(crate) fn is_named(certificate: &CertificateDer<'_>, name: &str) -> bool {
     let (Ok(certificate), Ok(name)) = (EndEntityCert::try_from(certificate), ServerName::try_from(name)) else {
         return false;
@@ -112,7 +113,7 @@ pub(crate) fn is_named(certificate: &CertificateDer<'_>, name: &str) -> bool {
     certificate.verify_is_valid_for_subject_name(&name).is_ok()
 }
 
-/// The names of a certificate, for messages: those of its subjectAltName.
+/// The subjectAltNames of a certificate, for messages.
 pub(crate) fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
     use x509_parser::extensions::GeneralName;
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
@@ -134,13 +135,13 @@ pub(crate) fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
     extension.value.general_names.iter().filter_map(text).collect()
 }
 
-/// When it expires: seconds since 1970.
+/// When the certificate expires, in seconds since 1970.
 fn expires(certificate: &CertificateDer<'static>) -> Option<i64> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     Some(parsed.validity().not_after.timestamp())
 }
 
-/// What a peer would have against this agent's certificate.
+/// Checks this agent's certificate as a peer would.
 fn check_own(chain: &[CertificateDer<'_>], roots: &RootCertStore, table: &HandOffTable) -> Result<(), String> {
     let Some((first, intermediates)) = chain.split_first() else {
         return Err("holds no certificate".to_owned());
@@ -208,7 +209,7 @@ fn said(error: &webpki::Error, table: &HandOffTable) -> String {
     }
 }
 
-/// The suites of TLS 1.3 with a 256-bit key, and post-quantum key exchange first.
+/// The TLS 1.3 suites with a 256-bit key, and post-quantum key exchange first.
 fn provider() -> CryptoProvider {
     use aws_lc_rs::{cipher_suite, kx_group};
     CryptoProvider {
@@ -248,7 +249,7 @@ fn identity(
     }
 }
 
-/// At least one.
+/// Reads at least one certificate.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = read(path)?;
     match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
