@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 
 /// A length in bits that a request may ask for: a multiple of 8 from 8 to 65536.
 ///
-/// The draft (4.2, 4.3) names lengths in bits everywhere and gives no limits; these keep a whole number of bytes and a reply that
-/// fits the client's body limit.
+/// The draft (4.2, 4.3) gives all lengths in bits and sets no limits. These limits ensure a whole number of bytes and a reply
+/// within the client's body limit.
 ///
 /// ```
 /// use skip_client::BitLength;
@@ -25,7 +25,7 @@ impl BitLength {
     /// The draft's default for keys (4.2.2) and entropy (4.3), 256 bits.
     pub const DEFAULT: BitLength = BitLength(256);
 
-    /// Takes a number of bits.
+    /// Creates a length from a number of bits.
     ///
     /// # Errors
     /// `invalid_argument` unless `bits` is a multiple of 8 from 8 to 65536.
@@ -58,7 +58,7 @@ impl fmt::Display for BitLength {
 impl FromStr for BitLength {
     type Err = Error;
 
-    /// Reads decimal digits.
+    /// Parses decimal digits.
     fn from_str(text: &str) -> Result<Self> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         let is_number = !digits.is_empty() && digits.len() <= 20 && digits.bytes().all(|b| b.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! What a Key Provider says of itself (draft 4.1).
+//! The capabilities message of a Key Provider (draft 4.1).
 
 use crate::system_id::matches_remote;
 use crate::validate::Problem;
@@ -27,31 +27,32 @@ impl Capabilities {
         self.entropy
     }
 
-    /// How the KP makes and synchronises keys, in its own words (up to 1024 bytes); empty when a lenient reading found none.
+    /// How the KP generates and synchronises keys, as free text (up to 1024 bytes); empty if it is missing and the rules are
+    /// lenient.
     #[must_use]
     pub fn algorithm(&self) -> &str {
         &self.algorithm
     }
 
-    /// The id of the KP itself (draft 4.1.1); empty when a lenient reading found none.
+    /// The KP's own id (draft 4.1.1); empty if it is missing and the rules are lenient.
     #[must_use]
     pub fn local_system_id(&self) -> &str {
         &self.local_system_id
     }
 
-    /// The ids, or patterns of ids, of the KPs that share keys with this one (draft 4.1.2).
+    /// The ids, or id patterns, of the KPs that share keys with this one (draft 4.1.2).
     #[must_use]
     pub fn remote_system_ids(&self) -> &[String] {
         &self.remote_system_ids
     }
 
-    /// Whether the KP says that it shares keys with the KP `id`; see [`matches_remote`].
+    /// Whether the KP lists the KP `id` as one that it shares keys with; see [`matches_remote`].
     #[must_use]
     pub fn matches_remote(&self, id: &str) -> bool {
         matches_remote(&self.remote_system_ids, id)
     }
 
-    /// What is odd in the message though it is valid.
+    /// Warnings about the message, which is valid.
     #[must_use]
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings

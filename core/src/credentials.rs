@@ -1,4 +1,4 @@
-//! Credentials as people give them: PEM itself, or the path of a file that holds it.
+//! Credentials as users supply them: as PEM text, or as the path of a file that contains it.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -10,10 +10,10 @@ pub use crate::redact::looks_like;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The PEM text that `value` is, if it begins with `-----BEGIN`, or else the content of the file that it names.
+/// Returns `value` itself if it begins with `-----BEGIN`, otherwise the content of the file at that path.
 ///
 /// # Errors
-/// `invalid_argument` about the option `field` when the file cannot be read or is UTF-16.
+/// `invalid_argument` for the option `field` if the file cannot be read or is UTF-16.
 pub fn pem(field: &str, value: &OsStr) -> Result<Zeroizing<Vec<u8>>> {
     let text = value.as_encoded_bytes();
     let inner = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii_start();
@@ -30,10 +30,10 @@ pub fn pem(field: &str, value: &OsStr) -> Result<Zeroizing<Vec<u8>>> {
     }
 }
 
-/// The content of the file that the option `field` names.
+/// Returns the content of the file named by the option `field`.
 ///
 /// # Errors
-/// `invalid_argument` when it cannot be read. The message has the path, unless that looks like a secret.
+/// `invalid_argument` if it cannot be read. The message includes the path unless that looks like a secret.
 pub fn file(field: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     std::fs::read(path)
         .map(Zeroizing::new)

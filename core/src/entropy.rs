@@ -5,7 +5,7 @@ use std::fmt;
 use crate::secret::Secret;
 use crate::validate::Problem;
 
-/// Random bytes that a Key Provider gave out (draft 4.3); wiped on drop, shown by nothing but [`Entropy::secret`].
+/// Random bytes from a Key Provider (draft 4.3); wiped on drop and accessible only through [`Entropy::secret`].
 pub struct Entropy {
     bits: u32,
     secret: Secret,
@@ -17,7 +17,7 @@ impl Entropy {
         Self { bits, secret, warnings }
     }
 
-    /// How many bits of entropy the KP says there are (`minentropy`), at least as many as were asked for.
+    /// The entropy in bits that the KP claims (`minentropy`), at least as much as was requested.
     #[must_use]
     pub fn bits(&self) -> u32 {
         self.bits
@@ -29,12 +29,12 @@ impl Entropy {
         &self.secret
     }
 
-    /// Overwrites the bytes with zeros now; reading fails from now on.
+    /// Overwrites the bytes with zeros. Reading them afterwards fails.
     pub fn wipe(&mut self) {
         self.secret.wipe();
     }
 
-    /// What is odd in the reply though it is valid.
+    /// Warnings about the reply, which is valid.
     #[must_use]
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings

@@ -1,4 +1,4 @@
-//! The forms in which consumers want a key.
+//! Export formats for keys.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::key_id::KeyId;
 use crate::secret::Secret;
 
-/// A form of a key that some consumer reads.
+/// A key format that other software reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExportFormat {
     /// Hexadecimal, lower case.
@@ -74,7 +74,7 @@ impl FromStr for ExportFormat {
     }
 }
 
-/// The key in one of the forms. Configuration forms end with a newline, the others are the value alone.
+/// Exports the key in a format. Configuration formats end with a newline; the others are the bare value.
 pub(crate) fn export(key_id: &KeyId, secret: &Secret, format: ExportFormat) -> Result<Zeroizing<Vec<u8>>> {
     let name = format.as_str();
     let id = key_id.as_str();
@@ -87,7 +87,7 @@ pub(crate) fn export(key_id: &KeyId, secret: &Secret, format: ExportFormat) -> R
         }
         ExportFormat::Base64 | ExportFormat::Wireguard => base64(secret.try_expose()?),
         ExportFormat::Strongswan => {
-            // strongSwan has no dots in names of sections, and no keyId has a plus
+            // strongSwan allows no dots in section names, and no keyId contains a plus
             let section = id.replace('.', "+");
             let before = format!("secrets {{\n  ppk-{section} {{\n    id = {id}\n    secret = 0x");
             around(&before, &secret.hex()?, "\n  }\n}\n")
@@ -121,7 +121,7 @@ pub(crate) fn export(key_id: &KeyId, secret: &Secret, format: ExportFormat) -> R
     })
 }
 
-/// All of it in a buffer of its final size, because growing would leave copies behind.
+/// Concatenates the parts in a buffer of the final size: growing it would leave copies of the key behind.
 fn around(before: &str, secret: &[u8], after: &str) -> Zeroizing<Vec<u8>> {
     let mut out = Zeroizing::new(Vec::with_capacity(before.len() + secret.len() + after.len()));
     out.extend_from_slice(before.as_bytes());

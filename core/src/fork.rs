@@ -1,10 +1,10 @@
-//! Telling processes apart after a fork, without a system call.
+//! Detects forks without a system call.
 //!
-//! A child has a copy of its parent's memory, but none of its threads: a mutex that another thread held stays locked for good, and a TLS
-//! connection would go on with the parent's nonces. So whatever must not be shared remembers the [`Process`] that made it, or lives in a
-//! [`PerProcess`].
+//! A child process has a copy of its parent's memory but none of its threads: a mutex locked by another thread stays locked forever, and
+//! a TLS connection would reuse the parent's nonces. State that must not be shared therefore records the [`Process`] that created it, or
+//! is kept in a [`PerProcess`].
 //!
-//! The `unsafe` code here maps a page that the kernel clears in every child, and follows a list that only grows, because a lock around it
+//! The `unsafe` code here maps a page that the kernel clears in every child, and traverses an append-only list. A lock around the list
 //! could itself be inherited in the locked state.
 #![allow(unsafe_code)]
 
@@ -12,18 +12,18 @@ use std::fmt;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// A process, as opposed to its parents and children.
+/// Identifies a process, as distinct from its parent and children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process(u64);
 
 impl Process {
-    /// The one that this code runs in.
+    /// The current process.
     #[must_use]
     pub fn current() -> Self {
         Self(number::current())
     }
 
-    /// Whether this code still runs in it.
+    /// Whether this is the current process.
     #[must_use]
     pub fn is_current(self) -> bool {
         self == Self::current()
@@ -37,11 +37,11 @@ mod number {
 
     use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
-    /// The number of this process, in a page that is zero again in a child. Null before the first use.
+    /// The number of this process, in a page that reads as zero in a child. Null before the first use.
     static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
-    /// In the place of the page where the kernel cannot clear it (before Linux 4.14).
+    /// Used instead of the page where the kernel cannot clear it (before Linux 4.14).
     static NO_PAGE: AtomicU64 = AtomicU64::new(0);
-    /// The largest number so far, of this process and its parents.
+    /// The largest number assigned so far in this process and its ancestors.
     static LAST: AtomicU64 = AtomicU64::new(0);
     const PAGE_SIZE: usize = 4096;
 
@@ -72,7 +72,7 @@ mod number {
             Ok(_) => new,
             Err(known) => {
                 if !ptr::eq(new, &raw const NO_PAGE) {
-                    // SAFETY: it was just mapped, and nobody else knows it
+                    // SAFETY: it was just mapped, and there are no other references to it
                     let _ = unsafe { munmap(new.cast(), PAGE_SIZE) };
                 }
                 known
@@ -81,7 +81,7 @@ mod number {
     }
 
     fn map() -> Option<NonNull<AtomicU64>> {
-        // SAFETY: new memory at a place that the system chooses
+        // SAFETY: maps new memory at an address chosen by the system
         let page = unsafe {
             mmap_anonymous(
                 ptr::null_mut(),
@@ -91,7 +91,7 @@ mod number {
             )
         };
         let page = NonNull::new(page.ok()?)?;
-        // SAFETY: the memory was just mapped, and nothing is in it
+        // SAFETY: the memory was just mapped and holds no data
         if unsafe { madvise(page.as_ptr(), PAGE_SIZE, Advice::LinuxWipeOnFork) }.is_ok() {
             return Some(page.cast());
         }
@@ -101,7 +101,7 @@ mod number {
     }
 }
 
-/// Other systems have no such page; where there is no fork, the number never changes.
+/// Other systems cannot clear a page on fork; where there is no fork, the number never changes.
 #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(miri))))]
 mod number {
     pub fn current() -> u64 {
@@ -113,20 +113,21 @@ mod number {
     }
 }
 
-/// A value that each process has for itself: the first one is for the process that uses it first, children begin with a default.
+/// A value of which each process has its own copy: the process that uses it first gets the initial value, its children start with a
+/// default.
 pub struct PerProcess<T> {
     first: Node<T>,
 }
 
 struct Node<T> {
-    /// The process that it belongs to; 0 as long as nobody used it.
+    /// The process that it belongs to; 0 until the first use.
     owner: AtomicU64,
     value: T,
     next: AtomicPtr<Node<T>>,
 }
 
 impl<T> PerProcess<T> {
-    /// With the value of the process that uses it first.
+    /// Creates one with the initial value.
     pub const fn new(value: T) -> Self {
         Self {
             first: Node::new(0, value),
@@ -172,8 +173,8 @@ impl<T: Default + Send> PerProcess<T> {
         &node.value
     }
 
-    /// The values of the processes that this one descends from. They are copies that nobody else uses, but a lock among them may
-    /// have been held by a thread that does not exist here: only ever try it.
+    /// The values of this process's ancestors. They are copies that no other thread uses, but a lock in them may have been held by a
+    /// thread that does not exist here: only ever use `try_lock`.
     pub fn inherited(&self) -> impl Iterator<Item = &T> {
         let here = Process::current().0;
         std::iter::successors(Some(&self.first), |node| node.next())
@@ -181,7 +182,7 @@ impl<T: Default + Send> PerProcess<T> {
             .map(|node| &node.value)
     }
 
-    /// A value for this process at the end of the list, or what another thread put there.
+    /// Appends a value for this process to the list, or returns the one that another thread appended meanwhile.
     #[cold]
     fn append(last: &Node<T>, owner: u64) -> &Node<T> {
         let new = Box::into_raw(Box::new(Node::new(owner, T::default())));
@@ -192,7 +193,7 @@ impl<T: Default + Send> PerProcess<T> {
             // SAFETY: it is in the list now: see `next`
             Ok(_) => unsafe { &*new },
             Err(other) => {
-                // SAFETY: made above, and nobody else knows it
+                // SAFETY: created above and not shared
                 drop(unsafe { Box::from_raw(new) });
                 // SAFETY: not null, so in the list: see `next`
                 unsafe { &*other }
@@ -205,7 +206,7 @@ impl<T> Drop for PerProcess<T> {
     fn drop(&mut self) {
         let mut next = std::mem::replace(self.first.next.get_mut(), ptr::null_mut());
         while !next.is_null() {
-            // SAFETY: made by `Box::into_raw`, and with `&mut` nobody refers to it any more
+            // SAFETY: created by `Box::into_raw`, and `&mut` rules out other references
             let mut node = unsafe { Box::from_raw(next) };
             next = std::mem::replace(node.next.get_mut(), ptr::null_mut());
         }
@@ -252,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_another_process_has_locked_is_not_waited_for() {
-        // as in a child: the only value belongs to another process, whose lock nobody will open
+        // as in a child: the only value belongs to another process, and its lock will never be released
         let shared = PerProcess {
             first: Node::new(u64::MAX, Mutex::new(7)),
         };

@@ -1,13 +1,13 @@
-//! Keeping a process's memory to itself, for programs that ask for it.
+//! Protects a process's memory, for programs that opt in.
 
-/// What [`harden_process`] could do on this system.
+/// The protection that [`harden_process`] achieved on this system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hardening {
-    /// No core dumps, and no other process of the same user reads this one's memory (Linux).
+    /// Core dumps are disabled, and other processes of the same user cannot read this one's memory (Linux).
     Full,
-    /// No core dumps; the system has no switch for the rest.
+    /// Core dumps are disabled; the system offers nothing more.
     CoreDumpsOff,
-    /// Nothing: the system has neither switch, or refused.
+    /// Nothing: the system supports neither or refused.
     Nothing,
 }
 
@@ -23,13 +23,12 @@ impl Hardening {
     }
 }
 
-/// Switches core dumps off and, on Linux, has the kernel refuse other processes of the same user that want to read or
-/// trace this one.
+/// Disables core dumps and, on Linux, prevents other processes of the same user from reading or tracing this one.
 ///
-/// For programs that hold keys, early in `main`; a library must not do it for its host. It holds for the whole process
-/// and cannot be taken back in it. What it costs: a crash leaves no core dump, here and in child programs; debuggers,
-/// `strace` and profilers cannot attach; `/proc/self` belongs to root, so a process without privileges cannot open some
-/// of its own files there (`mem`, `environ`). Root reads everything. For swap see [`lock_memory`].
+/// Intended for programs that hold keys, to be called early in `main`; a library must not do this on behalf of its host.
+/// It affects the whole process and cannot be undone. The costs: a crash leaves no core dump, here or in child programs;
+/// debuggers, `strace` and profilers cannot attach; `/proc/self` belongs to root, so an unprivileged process cannot open
+/// some of its own files there (`mem`, `environ`). Root can still read everything. For swap, see [`lock_memory`].
 #[must_use = "it says how far the system went"]
 pub fn harden_process() -> Hardening {
     match (no_core_dumps(), no_readers()) {
@@ -39,11 +38,12 @@ pub fn harden_process() -> Hardening {
     }
 }
 
-/// Keeps every page that this process touches from now on out of swap (Linux); whether the system allows that.
+/// Keeps every page that this process touches from now on out of swap (Linux). Returns whether the system allowed it.
 ///
-/// For programs that hold keys for long, early in `main`. It takes an unlimited `RLIMIT_MEMLOCK`, or the right to raise
-/// it: root has that, and a service with `LimitMEMLOCK=infinity`. What it costs: what is in memory stays in memory, so a
-/// large process presses on others. A hibernated machine writes locked pages to its disk all the same.
+/// Intended for programs that hold keys for a long time, to be called early in `main`. It requires an unlimited
+/// `RLIMIT_MEMLOCK` or the right to raise it, which root has, as do services with `LimitMEMLOCK=infinity`. The cost:
+/// memory cannot be swapped out, so a large process puts pressure on others. Hibernation still writes locked pages to
+/// disk.
 #[must_use = "it says whether the system allowed it"]
 pub fn lock_memory() -> bool {
     locked()
@@ -57,7 +57,8 @@ fn locked() -> bool {
         current: None,
         maximum: None,
     };
-    // under a limit, later allocations would fail; pages are locked as they are touched, or stacks would be resident whole
+    // under a limit, later allocations would fail; pages are locked on first touch, otherwise whole stacks would become
+    // resident
     setrlimit(Resource::Memlock, unlimited).is_ok()
         && mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).is_ok()
 }
@@ -77,7 +78,7 @@ fn no_core_dumps() -> bool {
     setrlimit(Resource::Core, none).is_ok()
 }
 
-// the limit alone does not stop dumps that the kernel pipes into a program
+// the limit alone does not stop dumps that the kernel pipes to a program
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn no_readers() -> bool {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};

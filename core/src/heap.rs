@@ -1,4 +1,4 @@
-//! In the place of `pages.rs` where the system has no such memory, or Miri does not know it: the heap.
+//! Replaces `pages.rs` where the system has no such memory, and under Miri: secrets live on the heap.
 
 use std::ops::{Deref, DerefMut};
 

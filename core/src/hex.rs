@@ -1,12 +1,12 @@
-//! Hexadecimal digits, eight at a time.
+//! Hexadecimal decoding, eight digits at a time.
 
 const ONES: u64 = u64::from_le_bytes([1; 8]);
 const HIGH: u64 = ONES << 7;
 
-/// The bits that any of some digits has, and those that all of them have: 0 and 0 for nothing but zeros, 15 and 15 for nothing but
-/// `f`. `None` when there is something that is no hexadecimal digit.
+/// The bitwise OR and AND of all digits: (0, 0) if all are zero, (15, 15) if all are `f`. `None` if there is a character that is
+/// not a hexadecimal digit.
 ///
-/// Which digits they are has no influence on the time: they may be a key.
+/// Runs in constant time for a given length, because the digits may be a key.
 pub(crate) fn bits(digits: &[u8]) -> Option<(u8, u8)> {
     let (words, rest) = digits.as_chunks::<8>();
     let (mut digits_so_far, mut any, mut all) = (HIGH, 0, !0);
@@ -33,11 +33,11 @@ pub(crate) fn bits(digits: &[u8]) -> Option<(u8, u8)> {
     (digits_so_far & HIGH == HIGH).then_some((any.to_le_bytes()[0] & 0xF, all.to_le_bytes()[0] & 0xF))
 }
 
-/// Eight digits: the highest bit of each byte that is one, and their values.
+/// For eight characters: a mask with the high bit of each byte that is a digit, and the digits' values.
 #[inline]
 fn values(word: [u8; 8]) -> (u64, u64) {
     let word = u64::from_le_bytes(word);
-    // in ASCII no sum reaches the next byte
+    // with ASCII, no addition carries into the next byte
     let ascii = word & !HIGH;
     let letter = ascii | (ONES * 0x20);
     let digit = (ascii + ONES * (0x80 - 0x30)) & !(ascii + ONES * (0x7F - 0x39));
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn each_byte_is_judged_as_the_standard_library_does_in_every_place() {
-        // Miri takes seconds for a byte
+        // under Miri, one byte takes seconds
         for byte in (0..=u8::MAX).step_by(if cfg!(miri) { 23 } else { 1 }) {
             for length in 1..=17 {
                 for place in 0..length {

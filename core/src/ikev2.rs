@@ -1,6 +1,6 @@
 //! The `IKEv2` notify payloads that SKIP uses (draft 5; RFC 8784).
 //!
-//! Both are whole payloads, from the next-payload byte on: protocol id 0, no SPI.
+//! Both are complete payloads, starting with the next-payload byte: protocol id 0, no SPI.
 
 use crate::error::{Error, Result};
 use crate::key_id::KeyId;
@@ -11,21 +11,21 @@ pub const USE_PPK: u16 = 16435;
 /// Notify message type of [`PpkIdentity`].
 pub const PPK_IDENTITY: u16 = 16436;
 
-/// `PPK_ID_FIXED`, the type of a PPK identity that the peer looks up as it stands.
+/// `PPK_ID_FIXED`, the type of a PPK identity that the peer looks up verbatim.
 const PPK_ID_FIXED: u8 = 2;
 /// Next payload, flags, length, protocol id, SPI size, notify message type.
 const HEADER: usize = 8;
 
-/// `USE_PPK`: the sender wants to use a PPK. SKIP (draft 5, step 3) puts the localSystemID of the sender's KP in; peers that only know
-/// RFC 8784 leave it empty.
+/// `USE_PPK`: the sender wants to use a PPK. In SKIP (draft 5, step 3) it carries the localSystemID of the sender's KP; peers that
+/// only implement RFC 8784 leave it empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UsePpk {
-    /// The localSystemID, if there is one.
+    /// The localSystemID, if present.
     pub local_system_id: Option<SystemId>,
 }
 
 impl UsePpk {
-    /// The payload, as the next one in the message is of type `next_payload` (0: none).
+    /// Encodes the payload; `next_payload` is the type of the payload that follows it (0: none).
     #[must_use]
     pub fn encode(&self, next_payload: u8) -> Vec<u8> {
         notify(
@@ -35,10 +35,10 @@ impl UsePpk {
         )
     }
 
-    /// Reads one whole payload.
+    /// Decodes one complete payload.
     ///
     /// # Errors
-    /// `invalid_argument` when it is not a `USE_PPK` notify payload of exactly that length, or its data is not an id.
+    /// `invalid_argument` if it is not a `USE_PPK` notify payload of exactly that length, or its data is not an id.
     pub fn decode(payload: &[u8]) -> Result<Self> {
         let data = data_of(payload, USE_PPK)?;
         if data.is_empty() {
@@ -51,15 +51,15 @@ impl UsePpk {
     }
 }
 
-/// `PPK_IDENTITY`: which PPK (draft 5, step 6), as `PPK_ID_FIXED` followed by the keyId.
+/// `PPK_IDENTITY`: identifies the PPK (draft 5, step 6), as `PPK_ID_FIXED` followed by the keyId.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PpkIdentity {
-    /// The identity's octets: the keyId's text, or the octets that its digits stand for.
+    /// The identity's octets: the keyId's text, or its decoded hexadecimal digits.
     identity: Vec<u8>,
 }
 
 impl PpkIdentity {
-    /// The keyId as text, exactly as the Key Provider spelled it: the form that every known implementation takes.
+    /// Uses the keyId as text, exactly as the Key Provider spelled it. All known implementations accept this form.
     #[must_use]
     pub fn text(key_id: &KeyId) -> Self {
         Self {
@@ -67,10 +67,10 @@ impl PpkIdentity {
         }
     }
 
-    /// The octets that the keyId's hexadecimal digits stand for. strongSwan cuts such an identity at a zero octet.
+    /// Uses the octets encoded by the keyId's hexadecimal digits. strongSwan truncates such an identity at a zero octet.
     ///
     /// # Errors
-    /// `invalid_argument` when the keyId is not hexadecimal.
+    /// `invalid_argument` if the keyId is not hexadecimal.
     pub fn octets(key_id: &KeyId) -> Result<Self> {
         let identity = key_id
             .octets()
@@ -78,31 +78,31 @@ impl PpkIdentity {
         Ok(Self { identity })
     }
 
-    /// The identity as it is on the wire.
+    /// The identity as sent on the wire.
     #[must_use]
     pub fn identity(&self) -> &[u8] {
         &self.identity
     }
 
-    /// The keyId, when the identity is one as text.
+    /// The keyId, if the identity is its text.
     ///
     /// # Errors
-    /// `invalid_argument` when it is not (it may be octets: see [`PpkIdentity::key_id_of_octets`]).
+    /// `invalid_argument` if it is not (it may be octets: see [`PpkIdentity::key_id_of_octets`]).
     pub fn key_id(&self) -> Result<KeyId> {
         std::str::from_utf8(&self.identity)
             .map_err(|_| Error::ikev2("has an identity that is not text"))
             .and_then(KeyId::lenient)
     }
 
-    /// The keyId, when the identity is its octets: lower-case hexadecimal.
+    /// The keyId in lower-case hexadecimal, for an identity that consists of its octets.
     ///
     /// # Errors
-    /// `invalid_argument` when there are more than 256 octets.
+    /// `invalid_argument` if there are more than 256 octets.
     pub fn key_id_of_octets(&self) -> Result<KeyId> {
         KeyId::new(&base16ct::lower::encode_string(&self.identity))
     }
 
-    /// The payload, as the next one in the message is of type `next_payload` (0: none).
+    /// Encodes the payload; `next_payload` is the type of the payload that follows it (0: none).
     #[must_use]
     pub fn encode(&self, next_payload: u8) -> Vec<u8> {
         let mut data = vec![PPK_ID_FIXED];
@@ -110,10 +110,10 @@ impl PpkIdentity {
         notify(next_payload, PPK_IDENTITY, &data)
     }
 
-    /// Reads one whole payload.
+    /// Decodes one complete payload.
     ///
     /// # Errors
-    /// `invalid_argument` when it is not a `PPK_IDENTITY` notify payload of exactly that length with a non-empty `PPK_ID_FIXED`.
+    /// `invalid_argument` if it is not a `PPK_IDENTITY` notify payload of exactly that length with a non-empty `PPK_ID_FIXED`.
     pub fn decode(payload: &[u8]) -> Result<Self> {
         match data_of(payload, PPK_IDENTITY)? {
             [PPK_ID_FIXED, identity @ ..] if !identity.is_empty() => Ok(Self {
@@ -125,7 +125,7 @@ impl PpkIdentity {
     }
 }
 
-/// A notify payload (RFC 7296, 3.10) without protocol id and SPI. Data has at most 65,527 octets: ids and keyIds are far shorter.
+/// Encodes a notify payload (RFC 7296, 3.10) without SPI. Data can have at most 65,527 octets; ids and keyIds are much shorter.
 fn notify(next_payload: u8, kind: u16, data: &[u8]) -> Vec<u8> {
     let length = u16::try_from(HEADER + data.len()).unwrap_or(u16::MAX);
     let mut payload = Vec::with_capacity(HEADER + data.len());

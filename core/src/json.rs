@@ -1,34 +1,34 @@
 //! A strict JSON reader (RFC 8259) that borrows.
 //!
-//! Why not a JSON library: strings stay slices of the caller's buffer, so that no copy of a key is left behind and no message can
-//! quote one; members that come twice are found at every depth; numbers and surrogates that Rust cannot hold are no error in members
-//! that SKIP does not know; and a document that is cut off is told from one that is wrong.
+//! Why we wrote our own: strings stay slices of the caller's buffer, so no copy of a key is left behind and no error message can
+//! quote one; duplicate members are detected at every depth; numbers and surrogates that Rust cannot represent are accepted in
+//! members unknown to SKIP; and truncated documents are distinguished from malformed ones.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::redact::{HIDDEN, redact_name};
 
-/// The deepest nesting that is read.
+/// The maximum nesting depth.
 const DEPTH_LIMIT: usize = 128;
-/// Up to so many names of one object are compared one by one; beyond, a set takes over, so that time stays linear.
+/// Up to this many names of an object are compared one by one; beyond that a set is used, to keep the time linear.
 const FEW: usize = 8;
-/// So many repeated members are remembered; a hostile text can have more than there is memory for their paths.
+/// At most this many duplicate members are recorded; the paths of all duplicates in a hostile document could exhaust memory.
 const MAX_DOUBLED: usize = 100;
-/// A longer name is not shown, nor even looked at, so that many deep paths take no more time than short ones.
+/// Longer names are neither shown nor inspected, so that many deep paths take no more time than short ones.
 const MAX_SHOWN_NAME: usize = 256;
 
 /// Why a text is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Syntax {
-    /// Where, in bytes.
+    /// The byte offset of the error.
     pub at: usize,
     pub reason: &'static str,
-    /// Whether the text only ends too early.
+    /// Whether the text is valid so far but truncated.
     pub cut_off: bool,
 }
 
-/// A value; containers are given as their text.
+/// A value; containers are represented by their text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Value<'a> {
     Null,
@@ -39,7 +39,7 @@ pub(crate) enum Value<'a> {
     Object,
 }
 
-/// A string as it stands between its quotes.
+/// The raw text of a string between its quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Text<'a> {
     pub raw: &'a str,
@@ -47,12 +47,12 @@ pub(crate) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// Whether half of a surrogate pair stands alone in it, which no UTF-8 can hold.
+    /// Whether it contains a lone surrogate, which cannot be represented in UTF-8.
     pub fn has_lone_surrogate(self) -> bool {
         self.escaped && char::decode_utf16(self.units()).any(|c| c.is_err())
     }
 
-    /// The text without escapes; a lone surrogate becomes U+FFFD.
+    /// Resolves the escapes; a lone surrogate becomes U+FFFD.
     pub fn unescape(self) -> Cow<'a, str> {
         if self.escaped {
             Cow::Owned(
@@ -65,7 +65,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// UTF-16 code units, in which also a lone surrogate has its place.
+    /// The UTF-16 code units, which can represent lone surrogates.
     fn units(self) -> Vec<u16> {
         let mut units = Vec::with_capacity(self.raw.len());
         let mut chars = self.raw.chars();
@@ -104,14 +104,15 @@ impl<'a> Text<'a> {
     }
 }
 
-/// One step from a container to what is in it.
+/// One step from a container to one of its values.
 #[derive(Debug, Clone, Copy)]
 enum Step<'a> {
     Member(Text<'a>),
     Item(usize),
 }
 
-/// Where a value is: its step, and the place of its container. A chain on the stack, so that reading takes no memory.
+/// The location of a value: its last step, and the location of its container. The chain lives on the stack, so parsing does not
+/// allocate.
 #[derive(Clone, Copy)]
 struct Place<'p, 'a> {
     step: Step<'a>,
@@ -128,7 +129,7 @@ impl<'p, 'a> Place<'p, 'a> {
         }
     }
 
-    /// A JSON Pointer (RFC 6901). Names that could be a key are hidden.
+    /// The location as a JSON Pointer (RFC 6901). Names that could be a key are redacted.
     fn pointer(&self) -> String {
         let mut pointer = self.outer.map(Place::pointer).unwrap_or_default();
         pointer.push('/');
@@ -144,7 +145,7 @@ impl<'p, 'a> Place<'p, 'a> {
 pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
-    /// JSON Pointers of the members that came more than once, each named once.
+    /// JSON Pointers of the duplicate members, each listed once.
     pub doubled: Vec<String>,
     repetitions: usize,
 }
@@ -159,7 +160,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the whole document. For an object, each member's name and value are given to `member`; otherwise the value is returned.
+    /// Parses the whole document. For an object, calls `member` with each name and value; otherwise returns the value.
     pub fn document(&mut self, member: &mut dyn FnMut(Text<'a>, Value<'a>)) -> Result<Option<Value<'a>>, Syntax> {
         if self.text.starts_with('\u{FEFF}') {
             return Err(self.wrong("a byte order mark is not JSON"));
@@ -179,7 +180,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The items of an array that was read before.
+    /// The items of an array that was parsed before.
     pub fn items(array: &'a str) -> Result<Vec<Value<'a>>, Syntax> {
         let mut reader = Self::new(array);
         let mut items = Vec::new();
@@ -241,7 +242,7 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// Reads the value that is at a place.
+    /// Parses the value at a location.
     fn value_at(&mut self, place: &Place<'_, 'a>) -> Result<Value<'a>, Syntax> {
         // the document itself is the first level
         if place.depth >= DEPTH_LIMIT && matches!(self.peek(), Some(b'{' | b'[')) {
@@ -250,7 +251,7 @@ impl<'a> Reader<'a> {
         self.value(Some(place))
     }
 
-    /// The text from there up to here. What the reader has passed ends where a character does.
+    /// The text from an earlier position up to the current one. The reader only stops at character boundaries.
     #[inline]
     fn text_from(&self, start: usize) -> &'a str {
         self.text.get(start..self.at).unwrap_or_default()
@@ -399,17 +400,17 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many bytes at the beginning need no look of their own inside a string: no quote, no backslash, no control character. Eight
-/// at a time, because most of a message is inside strings.
+/// The number of leading bytes that need no special handling in a string: no quotes, backslashes or control characters. Scans
+/// eight bytes at a time, because most of a message consists of strings.
 #[inline]
 fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
-    // marks the bytes under a limit; behind the first that is marked there may be wrong ones
+    // marks the bytes below a limit; after the first marked byte there may be false positives
     let under = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & (ONES << 7);
     let (words, rest) = bytes.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
-        // with this bit flipped a quote comes right behind the control characters
+        // flipping this bit moves the quote directly behind the control characters
         let special = under(word ^ (ONES * 0x02), 0x21) | under(word ^ (ONES * u64::from(b'\\')), 1);
         if special != 0 {
             return index * 8 + special.trailing_zeros() as usize / 8;
@@ -424,7 +425,7 @@ fn pointer_step(name: &str) -> String {
     redact_name(name).replace('~', "~0").replace('/', "~1")
 }
 
-/// The names of one object so far.
+/// The names seen so far in one object.
 #[derive(Default)]
 struct Names<'a> {
     few: [Option<Text<'a>>; FEW],
@@ -433,7 +434,7 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// `false` when the name is there already.
+    /// Returns `false` if the name was already present.
     fn insert(&mut self, name: Text<'a>) -> bool {
         if self.many.is_none() && self.count < FEW {
             if self.few[..self.count].iter().flatten().any(|n| n.is_same_as(name)) {
@@ -451,12 +452,12 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Line and column (both from 1, the column in characters) of a place in a text.
+/// Line and column (both starting at 1, the column in characters) of a byte offset in a text.
 pub(crate) fn line_and_column(text: &[u8], at: usize) -> (usize, usize) {
     let before = &text[..at.min(text.len())];
     let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |nl| nl + 1);
     let line = before.split(|b| *b == b'\n').count();
-    // continuation bytes of UTF-8 begin no character
+    // UTF-8 continuation bytes do not start a character
     let column = before[line_start..].iter().filter(|b| **b & 0xC0 != 0x80).count() + 1;
     (line, column)
 }

@@ -12,19 +12,19 @@ use crate::residue::clear_after_copy;
 use crate::secret::Secret;
 use crate::validate::Problem;
 
-/// A key that a Key Provider gave out (draft 4.2), with the keyId that names it at the other end.
+/// A key from a Key Provider (draft 4.2), with the keyId that identifies it to the peer.
 ///
-/// The key is wiped on drop, compared in constant time, and shown by nothing but [`Key::secret`] and [`Key::export`].
+/// The key is wiped on drop, compared in constant time, and accessible only through [`Key::secret`] and [`Key::export`].
 pub struct Key {
     id: KeyId,
     secret: Secret,
-    /// Kept when the key is wiped.
+    /// Still available after the key is wiped.
     fingerprint: Option<String>,
     warnings: Vec<Problem>,
 }
 
 impl Key {
-    /// A key from its parts, for tests that need no Key Provider and for bindings that hold the bytes themselves.
+    /// Creates a key from its parts, for tests without a Key Provider and for bindings that hold the bytes themselves.
     #[must_use]
     pub fn new(key_id: KeyId, secret: Secret) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl Key {
         self
     }
 
-    /// The keyId, in the spelling of the KP for a fresh key and of the caller for a key asked for by keyId.
+    /// The keyId, as spelled by the KP for a fresh key, and by the caller for a key requested by keyId.
     #[must_use]
     pub fn key_id(&self) -> &KeyId {
         &self.id
@@ -59,8 +59,8 @@ impl Key {
         &self.secret
     }
 
-    /// Eight hexadecimal digits that are equal at both ends when the keys are: the beginning of SHA-256 over a fixed label and
-    /// the key. For people to compare, not for programs: compare keys with `==`.
+    /// Eight hexadecimal digits that match at both ends if the keys do: the first digits of SHA-256 over a fixed label and the
+    /// key. Intended for people; programs should compare keys with `==`.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         if let Some(kept) = &self.fingerprint {
@@ -76,15 +76,15 @@ impl Key {
         })
     }
 
-    /// The key in the form that a consumer wants; the buffer is wiped on drop.
+    /// Exports the key in a format that other software reads; the buffer is wiped on drop.
     ///
     /// # Errors
-    /// `invalid_argument` when that consumer cannot take a key of this length, or this keyId, and after [`Key::wipe`].
+    /// `invalid_argument` if the format does not support a key of this length or this keyId, and after [`Key::wipe`].
     pub fn export(&self, format: ExportFormat) -> Result<Zeroizing<Vec<u8>>> {
         clear_after_copy(|| export(&self.id, &self.secret, format))
     }
 
-    /// Overwrites the key with zeros now. The keyId, length and fingerprint stay; reading and exporting fail from now on.
+    /// Overwrites the key with zeros. The keyId, length and fingerprint remain available; reading or exporting the key fails.
     pub fn wipe(&mut self) {
         if !self.secret.is_wiped() {
             self.fingerprint = Some(self.fingerprint());
@@ -92,7 +92,7 @@ impl Key {
         self.secret.wipe();
     }
 
-    /// What is odd in the reply though it is valid.
+    /// Warnings about the reply, which is valid.
     #[must_use]
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings

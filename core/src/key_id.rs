@@ -1,4 +1,4 @@
-//! keyId: the public name of a key.
+//! keyId: the public identifier of a key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,14 +9,14 @@ use crate::validate::Rules;
 
 /// A key identifier (draft 4.2.1): opaque text, kept exactly as it was received.
 ///
-/// Strict form: hexadecimal of either case, of even length, 2 to 512 digits. Some Key Providers use other identifiers; see
-/// [`KeyId::lenient`]. A keyId is public: it travels between the encryptors in clear.
+/// Strict form: an even number of hexadecimal digits of either case, 2 to 512. Some Key Providers use other identifiers; see
+/// [`KeyId::lenient`]. A keyId is public: the encryptors exchange it in the clear.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyId(Box<str>);
 
 impl KeyId {
-    /// Takes a keyId in the form that the rules allow: [`Rules::Strict`] hexadecimal of even length, 2 to 512 digits; the others also
-    /// 1 to 255 characters of `A-Z a-z 0-9 . _ ~ -`, but not `.` and `..`, which a path cannot carry.
+    /// Parses a keyId according to `rules`: [`Rules::Strict`] requires an even number of hexadecimal digits, 2 to 512; the others
+    /// also accept 1 to 255 characters of `A-Z a-z 0-9 . _ ~ -`, except `.` and `..`, which cannot be path segments.
     ///
     /// # Errors
     /// `invalid_argument` for anything else.
@@ -29,35 +29,35 @@ impl KeyId {
         }
     }
 
-    /// [`KeyId::parse`] by the strict rules.
+    /// [`KeyId::parse`] with strict rules.
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`KeyId::parse`].
     pub fn new(text: &str) -> Result<Self> {
         Self::parse(text, Rules::Strict)
     }
 
-    /// [`KeyId::parse`] by the lenient rules.
+    /// [`KeyId::parse`] with lenient rules.
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`KeyId::parse`].
     pub fn lenient(text: &str) -> Result<Self> {
         Self::parse(text, Rules::Lenient)
     }
 
-    /// The text as it was received.
+    /// The text exactly as received.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The octets that the hexadecimal digits stand for; `None` when this keyId is not hexadecimal.
+    /// The octets encoded by the hexadecimal digits; `None` if this keyId is not hexadecimal.
     #[must_use]
     pub fn octets(&self) -> Option<Vec<u8>> {
         base16ct::mixed::decode_vec(self.0.as_bytes()).ok()
     }
 
-    /// Whether two keyIds name the same key: equal but for the case of letters.
+    /// Whether two keyIds identify the same key: case-insensitive equality.
     #[must_use]
     pub fn matches(&self, other: &str) -> bool {
         self.0.eq_ignore_ascii_case(other)

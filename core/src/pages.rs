@@ -1,6 +1,6 @@
-//! Memory for secrets that rest: locked in RAM and left out of core dumps, as far as the system has that.
+//! Memory for stored secrets: locked in RAM and excluded from core dumps, as far as the system supports that.
 //!
-//! Unsafe, because these are pages of the system's, not of the allocator's.
+//! Contains unsafe code because these pages come from the system, not from the allocator.
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, handle_alloc_error};
@@ -15,20 +15,20 @@ use zeroize::Zeroize;
 
 use crate::fork::PerProcess;
 
-/// Pieces have 32, 64, ... 8192 bytes. That takes the longest key (65,536 bits); what is longer has pages of its own.
+/// Pieces have 32, 64, ... 8192 bytes, enough for the longest key (65,536 bits); longer secrets get pages of their own.
 const SMALLEST: usize = 32;
 const CLASSES: usize = 9;
-/// What is asked of the system at once: whole pages everywhere.
+/// The size of one mapping: whole pages on every system.
 const CHUNK: usize = 16 << 10;
 
-/// Free pieces of each size, all zeros. They are kept for the next secret and never given back. A child process maps its own: it may have
-/// inherited a lock that is held, and locks on memory are not inherited.
+/// Free pieces of each size, all zeros. They are reused for later secrets and never unmapped. A child process maps its own: it may have
+/// inherited a held lock, and memory locks are not inherited.
 static FREE: PerProcess<Mutex<[Vec<Piece>; CLASSES]>> = PerProcess::new(Mutex::new([const { Vec::new() }; CLASSES]));
 
-/// The beginning of a piece that nobody uses.
+/// The start of an unused piece.
 struct Piece(NonNull<u8>);
 
-// SAFETY: it owns what it points to, which is bound to no thread
+// SAFETY: it owns what it points to, which is not tied to a thread
 unsafe impl Send for Piece {}
 
 /// Bytes in such memory; wiped on drop.
@@ -56,7 +56,7 @@ impl Deref for Pages {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: `start` has at least `len` bytes, which are initialised and nobody else's
+        // SAFETY: `start` points to at least `len` bytes, initialised and exclusively owned
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -73,8 +73,8 @@ impl Drop for Pages {
         self.zeroize();
         match class_of(self.len) {
             Some(class) => free()[class].push(Piece(self.start)),
-            // SAFETY: they were mapped with this length, and nothing refers to them any more. A system that does not take
-            // them back keeps zeros.
+            // SAFETY: they were mapped with this length, and no references to them remain. If the system fails to unmap them, they hold
+            // zeros.
             None => drop(unsafe { munmap(self.start.as_ptr().cast(), self.len) }),
         }
     }
@@ -84,7 +84,7 @@ fn class_of(len: usize) -> Option<usize> {
     (0..CLASSES).find(|class| len <= SMALLEST << class)
 }
 
-/// Held for a push or a pop, never while the system is called.
+/// The lock is held for a push or a pop, never during a system call.
 fn free() -> MutexGuard<'static, [Vec<Piece>; CLASSES]> {
     FREE.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -102,9 +102,9 @@ fn take(class: usize) -> NonNull<u8> {
     start
 }
 
-/// Pages of zeros. Where the limit on locked memory is reached, they are only left out of dumps.
+/// Maps zeroed pages. Beyond the limit on locked memory they are only excluded from dumps.
 fn map(len: usize) -> NonNull<u8> {
-    // SAFETY: new memory at a place of the system's choice
+    // SAFETY: maps new memory at an address chosen by the system
     let mapped = unsafe {
         mmap_anonymous(
             ptr::null_mut(),
@@ -117,14 +117,14 @@ fn map(len: usize) -> NonNull<u8> {
         handle_alloc_error(Layout::array::<u8>(len).unwrap_or(Layout::new::<u8>()));
     };
     keep_out_of_dumps(start.as_ptr(), len);
-    // SAFETY: the memory was just mapped, and locking changes nothing in it
+    // SAFETY: the memory was just mapped, and locking does not modify it
     let _ = unsafe { mlock(start.as_ptr(), len) };
     start.cast()
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn keep_out_of_dumps(start: *mut c_void, len: usize) {
-    // SAFETY: the memory was just mapped, and the advice changes nothing in it
+    // SAFETY: the memory was just mapped, and the advice does not modify it
     let _ = unsafe { rustix::mm::madvise(start, len, rustix::mm::Advice::LinuxDontDump) };
 }
 
