@@ -5,8 +5,8 @@
 //!
 //! # Fetching a key
 //!
-//! A [`Client`] is blocking, serves many threads at once and keeps connections. It is made by a [`ClientBuilder`], whose
-//! [options] are the same in every language of the project.
+//! A [`Client`] is blocking, can be shared between threads and pools connections. It is created by a [`ClientBuilder`], whose [options]
+//! are the same in every language of the project.
 //!
 //! ```no_run
 //! use skip_client::{BitLength, Client, KeyId};
@@ -27,8 +27,8 @@
 //!
 //! # When it fails
 //!
-//! Every failure is an [`Error`]: a stable [`ErrorCode`], whose side it is, a hint, and [`Advice`] what to ask next so that both ends
-//! have the same key. The same as data, for front ends, is in [`error`].
+//! Every failure is an [`Error`]: a stable [`ErrorCode`], the side at fault, a hint, and [`Advice`] on what to request next so that both
+//! ends get the same key. For front ends, [`error`] has the same as data.
 //!
 //! ```
 //! use skip_client::{Advice, BitLength, ErrorCode};
@@ -42,8 +42,8 @@
 //!
 //! # Without I/O
 //!
-//! A [`TypedRequest`] says what to send and reads what came back, over any transport; [`validate`](fn@validate) lists everything that is
-//! wrong with a message. Neither has sockets, clocks, files or threads, and both build for WebAssembly.
+//! A [`TypedRequest`] describes what to send and parses the reply, over any transport; [`validate`](fn@validate) lists everything that
+//! is wrong with a message. Neither uses sockets, clocks, files or threads, and both build for WebAssembly.
 //!
 //! ```
 //! use skip_client::{Headers, MessageKind, Rules, TypedRequest, validate};
@@ -60,17 +60,17 @@
 //! # Ok::<(), skip_client::Error>(())
 //! ```
 //!
-//! # Handing a key on
+//! # Exporting a key
 //!
-//! [`Key::export`] writes the form that strongSwan, WireGuard and others read; [`ikev2`] has the payloads that carry a keyId between
-//! `IKEv2` peers. A key is wiped on drop, and no `Debug` shows it.
+//! [`Key::export`] writes a key in the formats of strongSwan, WireGuard and others; [`ikev2`] has the payloads that carry a keyId
+//! between `IKEv2` peers. A key is wiped on drop and never shown by `Debug`.
 //!
 //! # Features
 //!
-//! * `https` (on): the client, and TLS with certificates by rustls.
+//! * `https` (default): the client, and TLS with certificates by rustls.
 //! * `psk`: TLS with pre-shared keys by the system's OpenSSL (3.0 or later), and the option `legacy`.
-//! * `psk-vendored`: the same with an OpenSSL that is built along.
-//! * `tokio`: `AsyncClient`, the same on threads of a tokio runtime.
+//! * `psk-vendored`: the same with a bundled OpenSSL.
+//! * `tokio`: `AsyncClient`, the same client for tokio.
 //! * `probe`: [`probe`], for programs that examine a Key Provider.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -101,12 +101,12 @@ pub mod options;
 mod pages;
 #[cfg(feature = "probe")]
 pub mod probe {
-    //! A look at a Key Provider from outside, for programs that examine one.
+    //! Low-level access to a Key Provider, for programs that examine one.
     pub use crate::https::{Ending, HelloAnswer, Probe, ProbeConnection, ProbeReply};
 }
 #[cfg(feature = "https")]
 pub mod process {
-    //! This process: keeping its memory to itself, and which TLS libraries are in it.
+    //! The current process: protection of its memory, and the TLS libraries linked into it.
     pub use crate::harden::{Hardening, harden_process, lock_memory};
     pub use crate::tls_library::{TlsLibrary, tls_libraries};
 }

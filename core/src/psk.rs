@@ -1,4 +1,4 @@
-//! A pre-shared key of TLS and its identity (RFC 4279), in the forms in which people have them.
+//! A TLS pre-shared key and its identity (RFC 4279), in the common formats.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,17 +9,17 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Remedy, Result};
 use crate::secret::Secret;
 
-/// RFC 4279, 5.3: what every side supports; OpenSSL cuts longer identities.
+/// RFC 4279, 5.3: the length that every implementation supports; OpenSSL truncates longer identities.
 const IDENTITY_LIMIT: usize = 128;
-/// What OpenSSL takes in TLS 1.2.
+/// OpenSSL's limit in TLS 1.2.
 const KEY_LIMIT: usize = 256;
-/// A shorter key can be guessed, or will be by a quantum computer.
+/// Shorter keys can be guessed, or will be by a quantum computer.
 const KEY_FLOOR: usize = 16;
 
-/// What a client and a Key Provider share so that TLS needs no certificate (draft 3, Table 1): an identity and a key.
+/// An identity and a key shared by a client and a Key Provider, used by TLS instead of certificates (draft 3, Table 1).
 ///
-/// A key has no encoding of its own, so each form has its own constructor and nothing is guessed: `31323334` is four bytes as
-/// hexadecimal and eight as text. The key is wiped on drop and shown by nothing.
+/// There is one constructor for each encoding, and nothing is guessed: `31323334` is four bytes as hexadecimal and eight as text. The
+/// key is wiped on drop and never shown.
 #[derive(Clone)]
 pub struct Psk {
     identity: Box<str>,
@@ -27,28 +27,28 @@ pub struct Psk {
 }
 
 impl Psk {
-    /// A key in hexadecimal digits of either case: an even number from 2 to 512 of them, nothing between them.
+    /// Creates one from a hexadecimal key: an even number of digits of either case, 2 to 512, without separators.
     ///
     /// # Errors
-    /// `invalid_argument` for another form, or an identity that is not 1 to 128 bytes of UTF-8 without control characters.
+    /// `invalid_argument` if the key has another form, or the identity is not 1 to 128 bytes of UTF-8 without control characters.
     pub fn from_hex(identity: &str, digits: &[u8]) -> Result<Self> {
         let key = Secret::from_hex(digits)
             .ok_or_else(|| Error::psk("must be hexadecimal, of even length", Remedy::NameFormOfPsk))?;
         Self::new(identity, key)
     }
 
-    /// A key that is the text itself, in UTF-8: 1 to 256 bytes. This is what a router calls a key of type 0.
+    /// Creates one whose key is the text itself, in UTF-8: 1 to 256 bytes. Routers call this a key of type 0.
     ///
     /// # Errors
-    /// As [`Psk::from_hex`].
+    /// The same as [`Psk::from_hex`].
     pub fn from_text(identity: &str, text: &str) -> Result<Self> {
         Self::from_bytes(identity, text.as_bytes())
     }
 
-    /// A key of 1 to 256 bytes in base64 (the standard alphabet, with padding).
+    /// Creates one from a base64 key (standard alphabet, with padding) of 1 to 256 bytes.
     ///
     /// # Errors
-    /// As [`Psk::from_hex`].
+    /// The same as [`Psk::from_hex`].
     pub fn from_base64(identity: &str, text: &[u8]) -> Result<Self> {
         let mut bytes = Zeroizing::new(vec![0; text.len() / 4 * 3 + 3]);
         let key = Base64::decode(text, &mut bytes)
@@ -57,20 +57,21 @@ impl Psk {
         Self::new(identity, key)
     }
 
-    /// A key of 1 to 256 bytes as they are.
+    /// Creates one from a raw key of 1 to 256 bytes.
     ///
     /// # Errors
-    /// As [`Psk::from_hex`].
+    /// The same as [`Psk::from_hex`].
     pub fn from_bytes(identity: &str, key: &[u8]) -> Result<Self> {
         Self::new(identity, Secret::copy_of(key))
     }
 
-    /// The key of a file's content: a line `identity:hex` for each identity, or `hex` alone. The last colon of a line is the one that
-    /// counts, with or without spaces around it. `#` begins a comment, unless hexadecimal digits and a colon follow: that is an identity
-    /// as psktool of `GnuTLS` escapes it. Empty lines do not count. `identity` chooses a line, or goes with a key that has none.
+    /// Reads one key from a file's content: one line `identity:hex` for each identity, or `hex` alone. The last colon of a line is the
+    /// separator, with or without spaces around it. `#` starts a comment, unless it is followed by hexadecimal digits and a colon: that
+    /// is an identity as escaped by psktool of `GnuTLS`. Empty lines are ignored. `identity` selects a line, or supplies the identity
+    /// for a key without one.
     ///
     /// # Errors
-    /// As [`Psk::from_hex`]; also when the file has no line, none of that identity, or several and none was chosen.
+    /// The same as [`Psk::from_hex`]; also if the file has no key, none with that identity, or several and `identity` is `None`.
     pub fn from_file_content(content: &[u8], identity: Option<&str>) -> Result<Self> {
         let fits = |line: &Line<'_>| match (&line.identity, identity) {
             (Some(name), Some(wanted)) => **name == *wanted.as_bytes(),
@@ -85,10 +86,10 @@ impl Psk {
         }
     }
 
-    /// All keys of a file's content with lines `identity:hex`; comments and escapes as in [`Psk::from_file_content`].
+    /// Reads all keys from a file's content with lines `identity:hex`; comments and escapes as in [`Psk::from_file_content`].
     ///
     /// # Errors
-    /// As [`Psk::from_hex`]; also when there is no line, or one without an identity.
+    /// The same as [`Psk::from_hex`]; also if there is no line, or one without an identity.
     pub fn all_of_file_content(content: &[u8]) -> Result<Vec<Self>> {
         let all = lines(content)?
             .map(|line| line.read(None))
@@ -111,14 +112,14 @@ impl Psk {
         &self.key
     }
 
-    /// Whether the key has fewer than 128 bits; it works, with a warning.
+    /// Whether the key is shorter than 128 bits; it works, with a warning.
     #[must_use]
     pub fn is_short(&self) -> bool {
         self.key.len() < KEY_FLOOR
     }
 
     fn new(identity: &str, key: Secret) -> Result<Self> {
-        // RFC 4279, 5.1 and 5.3; TLS 1.2 would cut an identity at a NUL, and a line feed at its end is of the shell or an editor
+        // RFC 4279, 5.1 and 5.3; TLS 1.2 would truncate an identity at a NUL, and a trailing newline comes from a shell or an editor
         if identity.is_empty() || identity.len() > IDENTITY_LIMIT || identity.contains(char::is_control) {
             return Err(Error::psk_identity());
         }
@@ -138,7 +139,7 @@ struct Line<'a> {
     digits: &'a [u8],
 }
 
-/// The lines that have a key.
+/// The lines that contain a key.
 fn lines(content: &[u8]) -> Result<impl Iterator<Item = Line<'_>>> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
@@ -147,7 +148,7 @@ fn lines(content: &[u8]) -> Result<impl Iterator<Item = Line<'_>>> {
     Ok(content.split(|byte| *byte == b'\n').filter_map(line))
 }
 
-/// What a line has, unless it is empty or a comment.
+/// Parses a line, unless it is empty or a comment.
 fn line(text: &[u8]) -> Option<Line<'_>> {
     let text = text.trim_ascii();
     let colon = text.iter().rposition(|byte| *byte == b':');
@@ -170,7 +171,7 @@ fn line(text: &[u8]) -> Option<Line<'_>> {
 }
 
 impl Line<'_> {
-    /// The key of the line, with this identity where the line has none.
+    /// The key of the line, with this identity if the line has none.
     fn read(&self, identity: Option<&str>) -> Result<Psk> {
         match (self.identity.as_deref().map(std::str::from_utf8), identity) {
             (Some(Ok(name)), _) | (None, Some(name)) => Psk::from_hex(name, self.digits),

@@ -1,19 +1,19 @@
-//! Hides what could be a key in a text that somebody else wrote.
+//! Redacts anything that could be a key from text of other origin.
 
-/// So many characters could be a key in hexadecimal or base64.
+/// This many characters could be a key in hexadecimal or base64.
 const RUN: usize = 16;
-/// So many bytes written as `\xad` or `%ad` could be a piece of a key.
+/// This many bytes written as `\xad` or `%ad` could be part of a key.
 const ESCAPES: usize = 4;
-/// The groups of one key are at most so far apart: `"ad", "22"`.
+/// The maximum distance between groups of one key: `"ad", "22"`.
 const GAP: usize = 4;
-/// The same for escapes, between which the key's printable bytes stand as they are.
+/// The same for escapes, which may have unescaped printable bytes of the key between them.
 const ESCAPE_GAP: usize = 12;
 
-/// What stands in the place of what is hidden.
+/// The replacement text.
 pub(crate) const HIDDEN: &str = "[redacted]";
 
-/// Replaces what could be a key by `[redacted]`: 16 or more characters of `[0-9A-Za-z+/=_-]`, in one run or in groups that look like data,
-/// and bytes written as escapes. Words and single numbers are left, rows of numbers are not.
+/// Replaces anything that could be a key with `[redacted]`: 16 or more characters of `[0-9A-Za-z+/=_-]`, in one run or in groups that look
+/// like data, and bytes written as escapes. Words and single numbers are kept; sequences of numbers are not.
 pub(crate) fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut shown = 0;
@@ -47,7 +47,7 @@ pub(crate) fn redact(text: &str) -> String {
     out + &text[shown..]
 }
 
-/// Groups that may be one key.
+/// Groups that may form one key.
 #[derive(Default)]
 struct Row {
     start: usize,
@@ -56,17 +56,17 @@ struct Row {
     escapes: usize,
 }
 
-/// Characters that could be of a key, and what is before and after them could not.
+/// A maximal run of characters that could be part of a key.
 struct Run {
     start: usize,
     end: usize,
-    /// How many characters of a key it could be: none for a word.
+    /// How many characters of a key it could be: 0 for a word.
     weight: usize,
     is_escape: bool,
 }
 
 impl Run {
-    /// The next run from a place on.
+    /// The next run from a position.
     fn next(text: &str, from: usize) -> Option<Self> {
         let bytes = text.as_bytes();
         let start = from + bytes[from..].iter().position(|b| could_be_key(*b))?;
@@ -83,18 +83,17 @@ impl Run {
         Some(Self {
             start,
             end: start + length,
-            // a small byte in a list of decimal numbers has one digit
+            // a small byte value in a list of decimal numbers has one digit
             weight: if is_data { length.max(2) } else { 0 },
             is_escape,
         })
     }
 }
 
-/// The name of a member that nobody knows, made fit for a path: printable, at most 40 characters, and without anything that could
-/// be a piece of a key.
+/// Makes the name of an unknown member fit for a path: printable, at most 40 characters, and without anything that could be part of a key.
 ///
-/// This is stricter than [`redact`], because a broken message can leave a piece of a key as a name: eight characters in a row with
-/// a digit, or eight hexadecimal digits, hide it.
+/// This is stricter than [`redact`], because in a malformed message part of a key can end up as a name: eight consecutive characters with a
+/// digit, or eight hexadecimal digits, are redacted.
 pub(crate) fn redact_name(name: &str) -> String {
     const SHOWN: usize = 40;
     let like_key = name.as_bytes().split(|b| !could_be_key(*b)).any(|run| {
@@ -105,7 +104,7 @@ pub(crate) fn redact_name(name: &str) -> String {
     if like_key {
         return HIDDEN.to_owned();
     }
-    // the letters of some scripts, as ranges: Unicode's tables would be a tenth of the WebAssembly
+    // the letters of some scripts, as ranges: Unicode's tables would make up a tenth of the WebAssembly
     let letter = |c: char| matches!(c, '\u{C0}'..='\u{2FF}' | '\u{370}'..='\u{52F}' | '\u{3041}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}');
     let plain = |c: char| c.is_ascii_graphic() || c == ' ' || letter(c);
     let mut shown: String = name
@@ -119,12 +118,12 @@ pub(crate) fn redact_name(name: &str) -> String {
     shown
 }
 
-/// What a front end was given, unless that looks like a secret in the wrong place.
+/// A value passed to a front end, unless it looks like a misplaced secret.
 pub(crate) fn given(text: &str) -> &str {
     if looks_like(text).is_some() { HIDDEN } else { text }
 }
 
-/// What a text looks like that must not be shown, where a path or a word was expected.
+/// If a text looks like a secret where a path or a word was expected, says what it looks like.
 ///
 /// ```
 /// # #[cfg(feature = "https")] {
@@ -193,7 +192,7 @@ mod tests {
         }
     }
 
-    /// How people and programs write 16 or more bytes.
+    /// The ways in which people and programs write 16 or more bytes.
     fn written(key: &[u8]) -> Vec<String> {
         let each = |form: fn(&u8) -> String, between: &str| key.iter().map(form).collect::<Vec<_>>().join(between);
         let hex = each(|b| format!("{b:02x}"), "");
@@ -231,7 +230,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_piece_of_a_key_is_left_however_it_is_written(key in prop::collection::vec(any::<u8>(), 16..64)) {
-            // what is printable has escapes between, as random bytes do
+            // printable bytes have escapes between them, as in random data
             let is_binary = key.chunks(4).all(|bytes| bytes.iter().any(|b| !b.is_ascii_graphic()));
             let forms = written(&key);
             let last = forms.len() - usize::from(!is_binary);
@@ -239,7 +238,7 @@ mod tests {
                 let text = format!("the key is: <{form}>, and so on");
                 let shown = redact(&text);
                 let hidden = text.len() - form.len() + HIDDEN.len();
-                // a quote or escape sign at the ends may stay, or a few printable bytes
+                // a quote or escape character at the ends may remain, or a few printable bytes
                 prop_assert!(shown.contains(HIDDEN) && shown.len() <= hidden + 12, "{} bytes written in {} shown in {}", key.len(), form.len(), shown.len());
             }
         }

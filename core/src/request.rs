@@ -15,11 +15,11 @@ use crate::response::{self, Headers, Reply};
 use crate::system_id::SystemId;
 use crate::validate::Rules;
 
-/// Everything but the unreserved characters of RFC 3986 is percent-encoded, also the space (`%20`, never `+`).
+/// Everything but the unreserved characters of RFC 3986 is percent-encoded, including the space (`%20`, never `+`).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// One request to a Key Provider, without any I/O: a GET of [`Request::target`], to be answered by what
-/// [`parse_response`](crate::parse_response) reads.
+/// One request to a Key Provider, without any I/O: a GET of [`Request::target`], whose reply is parsed by
+/// [`parse_response`](crate::parse_response).
 ///
 /// ```
 /// use skip_client::{BitLength, Request};
@@ -35,21 +35,21 @@ pub struct Request {
     key_id: Option<KeyId>,
 }
 
-/// Which of the draft's methods a request is.
+/// The method of a request, as in the draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RequestKind {
     /// `GET /capabilities` (draft 4.1).
     Capabilities,
     /// `GET /key`: a fresh key (draft 4.2).
     NewKey,
-    /// `GET /key/{keyId}`: the key that the other end knows by that keyId (draft 4.2).
+    /// `GET /key/{keyId}`: the key that the other end received with that keyId (draft 4.2).
     KeyById,
     /// `GET /entropy` (draft 4.3).
     Entropy,
 }
 
 impl Request {
-    /// Method 1 of Table 2: what the KP offers.
+    /// Method 1 of Table 2: the KP's capabilities.
     #[must_use]
     pub fn capabilities() -> Self {
         Self {
@@ -60,10 +60,10 @@ impl Request {
         }
     }
 
-    /// Methods 2 and 3 of Table 2: a fresh key shared with the KP `remote`, of `size` bits or of the KP's default.
+    /// Methods 2 and 3 of Table 2: a fresh key shared with the KP `remote`, of `size` bits or of the KP's default size.
     ///
     /// # Errors
-    /// `invalid_argument` when `remote` is a pattern: a pattern names no single KP.
+    /// `invalid_argument` if `remote` is a pattern: a pattern does not identify a single KP.
     pub fn new_key(remote: &SystemId, size: Option<BitLength>) -> Result<Self> {
         let mut target = format!("/key?remoteSystemID={}", encode_remote(remote)?);
         push_bits(&mut target, "&size=", size);
@@ -75,10 +75,10 @@ impl Request {
         })
     }
 
-    /// Method 4 of Table 2: the key that the KP `remote` gave out under `key_id`.
+    /// Method 4 of Table 2: the key that the KP `remote` issued with `key_id`.
     ///
     /// # Errors
-    /// `invalid_argument` when `remote` is a pattern: a pattern names no single KP.
+    /// `invalid_argument` if `remote` is a pattern: a pattern does not identify a single KP.
     pub fn key_by_id(key_id: &KeyId, remote: &SystemId) -> Result<Self> {
         let target = format!("/key/{key_id}?remoteSystemID={}", encode_remote(remote)?);
         Ok(Self {
@@ -89,7 +89,7 @@ impl Request {
         })
     }
 
-    /// Methods 5 and 6 of Table 2: random bytes of at least `bits` bits, or of the KP's default.
+    /// Methods 5 and 6 of Table 2: at least `bits` random bits, or the KP's default.
     #[must_use]
     pub fn entropy(bits: Option<BitLength>) -> Self {
         let mut target = String::from("/entropy");
@@ -102,7 +102,7 @@ impl Request {
         }
     }
 
-    /// Which method this is.
+    /// The method of this request.
     #[must_use]
     pub fn kind(&self) -> RequestKind {
         self.kind
@@ -114,18 +114,18 @@ impl Request {
         &self.target
     }
 
-    /// The size or minentropy asked for.
+    /// The requested size or minentropy.
     pub(crate) fn bits(&self) -> Option<BitLength> {
         self.bits
     }
 
-    /// The keyId asked for.
+    /// The requested keyId.
     pub(crate) fn key_id(&self) -> Option<&KeyId> {
         self.key_id.as_ref()
     }
 }
 
-/// A request that knows what answers it: [`Capabilities`], a [`Key`] or [`Entropy`].
+/// A request with the type of its reply: [`Capabilities`], [`Key`] or [`Entropy`].
 ///
 /// ```
 /// use skip_client::{Headers, Rules, TypedRequest};
@@ -185,13 +185,13 @@ impl TypedRequest<Entropy> {
 }
 
 impl<T> TypedRequest<T> {
-    /// What has to be sent.
+    /// The untyped request, to be sent.
     #[must_use]
     pub fn request(&self) -> &Request {
         &self.request
     }
 
-    /// Reads the reply; see [`parse_response`](crate::parse_response).
+    /// Parses the reply; see [`parse_response`](crate::parse_response).
     ///
     /// # Errors
     /// As there.

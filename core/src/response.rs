@@ -1,4 +1,4 @@
-//! What a reply means: the status tables of the draft (3, 7, 9), then the message.
+//! Parses replies: first the status, by the tables of the draft (3, 7, 9), then the message.
 
 use zeroize::Zeroizing;
 
@@ -14,7 +14,7 @@ use crate::residue::clear_after_copy;
 use crate::secret::Secret;
 use crate::validate::{self, Problem, Rules, Severity};
 
-/// The headers of a reply that matter to SKIP.
+/// The headers of a reply that are relevant to SKIP.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
     /// `Content-Type`, as received.
@@ -25,26 +25,26 @@ pub struct Headers {
     pub retry_after: Option<String>,
 }
 
-/// A reply that was understood.
+/// A parsed reply.
 #[derive(Debug)]
 pub enum Answer {
-    /// To [`Request::capabilities`].
+    /// The reply to [`Request::capabilities`].
     Capabilities(Capabilities),
-    /// To [`Request::new_key`] and [`Request::key_by_id`].
+    /// The reply to [`Request::new_key`] and [`Request::key_by_id`].
     Key(Key),
-    /// To [`Request::entropy`].
+    /// The reply to [`Request::entropy`].
     Entropy(Entropy),
 }
 
-/// Reads the reply to a request. The body is only borrowed: the key is decoded straight from it, and wiping it is the caller's part.
-/// [`TypedRequest::parse`](crate::TypedRequest::parse) is the same for a request whose kind is known.
+/// Parses the reply to a request. The body is only borrowed: the key is decoded directly from it, and the caller is responsible for
+/// wiping it. [`TypedRequest::parse`](crate::TypedRequest::parse) does the same for a request of a known kind.
 ///
-/// [`Rules::Lenient`] accepts some known deviations of real Key Providers: other keyIds than hexadecimal ones, `minentropy` as a
+/// [`Rules::Lenient`] accepts some known deviations of real Key Providers: keyIds that are not hexadecimal, `minentropy` as a
 /// string, capabilities without `algorithm` or `localSystemID`.
 ///
 /// # Errors
-/// For a status other than 200 the code that the status stands for; for a 200 `malformed_response`, `key_id_mismatch`,
-/// `size_mismatch` or `weak_key`.
+/// For a status other than 200, the code for that status; for 200, `malformed_response`, `key_id_mismatch`, `size_mismatch` or
+/// `weak_key`.
 pub fn parse_response(request: &Request, status: u16, headers: &Headers, body: &[u8], rules: Rules) -> Result<Answer> {
     clear_after_copy(|| {
         let reply = Reply::of(request, status, headers, body, rules)?;
@@ -60,12 +60,12 @@ pub fn parse_response(request: &Request, status: u16, headers: &Headers, body: &
 pub(crate) struct Reply<'a> {
     body: &'a [u8],
     rules: Rules,
-    /// A media type that is not JSON's.
+    /// A media type other than JSON.
     foreign: Option<&'a str>,
 }
 
 impl<'a> Reply<'a> {
-    /// Refuses what is no message: another status, or a compressed body.
+    /// Rejects replies without a message: another status, or a compressed body.
     pub fn of(request: &Request, status: u16, headers: &'a Headers, body: &'a [u8], rules: Rules) -> Result<Self> {
         if status != 200 {
             return Err(status_error(request.kind(), status).with_provider_text(provider_text(body)));
@@ -109,7 +109,7 @@ pub(crate) fn read_entropy(request: &Request, reply: &Reply<'_>) -> Result<Entro
     let message = message.ok_or_else(|| refused("entropy", &problems, reply.foreign))?;
     let secret = decode(message.random_str, "entropy")?;
     let asked = request.bits().map_or(1, BitLength::bits);
-    // draft 4.3: minentropy is what the random string has; less than was asked for is not what was asked for
+    // draft 4.3: minentropy is the entropy of the random string; it must not be less than requested
     if message.minentropy < u64::from(asked) {
         return Err(Error::entropy_size_mismatch(asked, message.minentropy));
     }
@@ -122,7 +122,7 @@ fn decode(hex: &str, what: &'static str) -> Result<Secret> {
     Secret::from_hex(hex.as_bytes()).ok_or_else(|| Error::malformed(what, "", "its digits are not hexadecimal"))
 }
 
-/// draft 4.2: a size that was asked for must be met; without one, lengths that no consumer can use are refused.
+/// draft 4.2: a requested size must be met; without one, lengths that no consumer supports are rejected.
 fn check_key_size(asked: Option<BitLength>, bytes: usize) -> Result<()> {
     let bits = bytes as u64 * 8;
     let fits = match asked {
@@ -136,7 +136,7 @@ fn check_key_size(asked: Option<BitLength>, bytes: usize) -> Result<()> {
     }
 }
 
-/// The error for a message with problems: the first one that is an error, or the media type when that explains it.
+/// The error for an invalid message: its first problem that is an error, or the media type if that explains it.
 fn refused(what: &'static str, problems: &[Problem], foreign: Option<&str>) -> Error {
     if let Some(media_type) = foreign {
         return Error::malformed_media_type(what, media_type);
@@ -148,7 +148,7 @@ fn refused(what: &'static str, problems: &[Problem], foreign: Option<&str>) -> E
     }
 }
 
-/// A valid message under another media type is taken, because the key would be lost otherwise, and flagged.
+/// A valid message with another media type is accepted with a warning, because the key would be lost otherwise.
 fn flag(mut warnings: Vec<Problem>, foreign: Option<&str>) -> Vec<Problem> {
     if foreign.is_some() {
         warnings.push(Problem {
@@ -162,7 +162,7 @@ fn flag(mut warnings: Vec<Problem>, foreign: Option<&str>) -> Vec<Problem> {
     warnings
 }
 
-/// The essence of a media type that is not JSON's, when it is safe to show.
+/// The essence of a media type other than JSON, if it is safe to show.
 fn foreign_media_type(content_type: &str) -> Option<&str> {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let json = essence.is_empty()
@@ -183,7 +183,7 @@ fn foreign_media_type(content_type: &str) -> Option<&str> {
     }
 }
 
-/// The status tables: 3 (general), 7 (key), 9 (entropy), and what real Key Providers send besides.
+/// Maps statuses to errors: tables 3 (general), 7 (key) and 9 (entropy), and others that real Key Providers send.
 fn status_error(kind: RequestKind, status: u16) -> Error {
     let by_id = kind == RequestKind::KeyById;
     let what = match kind {
@@ -197,10 +197,10 @@ fn status_error(kind: RequestKind, status: u16) -> Error {
         404 => Error::status_not_found(if by_id { Advice::NewKey } else { Advice::No }),
         405 => Error::status_method_not_allowed(),
         429 | 503 => Error::status_busy(status),
-        // draft Table 7: malformed or not found; by keyId only a new key helps
+        // draft Table 7: malformed or not found; for a request by keyId only a new key helps
         400 | 409 | 410 | 422 if by_id => Error::status_rejected(status, what, Advice::NewKey),
         400..=499 => Error::status_rejected(status, what, Advice::No),
-        // draft Table 7: the KP failed while it read or zeroized the key
+        // draft Table 7: the KP failed while reading or zeroizing the key
         500 | 502 | 504 if by_id => Error::status_provider_failed(status, Advice::NewKey),
         500..=599 if kind == RequestKind::NewKey => Error::status_provider_failed(status, Advice::NewKey),
         500..=599 => Error::status_provider_failed(status, Advice::SameRequest),
@@ -208,19 +208,19 @@ fn status_error(kind: RequestKind, status: u16) -> Error {
     }
 }
 
-/// What the KP said beside an error status, made safe to show: printable, at most 512 bytes, runs that could be a key replaced.
+/// The body of an error reply, made safe to show: printable, at most 512 bytes, runs that could be a key redacted.
 fn provider_text(body: &[u8]) -> Option<String> {
     const LIMIT: usize = 512;
-    // enough for the limit after replacement, and not the whole of a large body
+    // enough for the limit after redaction, without processing all of a large body
     let part = &body[..body.len().min(4 * LIMIT)];
-    // a run that is cut here could be too short to be seen as one
+    // a run truncated here could become too short to be detected
     let whole = part.len()
         - if part.len() < body.len() {
             part.iter().rev().take_while(|b| could_be_key(**b)).count()
         } else {
             0
         };
-    // it may have a key in it: it gets its room at once, and is wiped
+    // it may contain a key: it is allocated in full and wiped
     let mut printable = Zeroizing::new(String::with_capacity(whole * char::REPLACEMENT_CHARACTER.len_utf8()));
     for chunk in part[..whole].utf8_chunks() {
         printable.extend(chunk.valid().chars().map(|c| if c.is_control() { ' ' } else { c }));

@@ -1,14 +1,14 @@
-//! The JSON Schemas of the three messages.
+//! JSON Schemas of the three messages.
 
 use crate::validate::MessageKind;
 
-/// Which schema of a message.
+/// The variants of a message's schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SchemaStyle {
-    /// JSON Schema 2020-12 with the rules of this project: what a valid message is.
+    /// JSON Schema 2020-12 with this project's rules for valid messages.
     Strict,
-    /// draft-04 with the same constraints as the figures of the draft. Its `remoteSystemID` describes a pair, so that an empty list
-    /// and a list with other things from the third place on are valid; and any text is a key.
+    /// draft-04 with the same constraints as the figures of the draft. Its `remoteSystemID` describes a pair, so an empty list, and
+    /// a list with arbitrary items from the third on, are valid; and any string is a valid key.
     AsPublished,
 }
 

@@ -1,4 +1,4 @@
-//! Secret bytes: redacted when shown, compared in constant time, wiped when dropped.
+//! Secret bytes: redacted in `Debug`, compared in constant time, wiped on drop.
 
 use std::fmt;
 
@@ -9,20 +9,20 @@ use crate::error::{Error, Result};
 use crate::pages::Pages;
 use crate::residue::clear_after_copy;
 
-/// Bytes that must not be seen: a key, a random string, a pre-shared key.
+/// Secret bytes: a key, a random string, a pre-shared key.
 ///
-/// `Debug` prints `[redacted]`; `==` takes the same time wherever two values of one length differ; the memory is wiped on drop.
-/// Reading is spelled out: [`Secret::expose`].
+/// `Debug` prints `[redacted]`; `==` takes constant time for values of equal length; the memory is wiped on drop. Access is
+/// explicit: [`Secret::expose`].
 ///
-/// On Unix the bytes lie in memory that is locked in RAM, within the limit that the system sets on that (`RLIMIT_MEMLOCK`), and
-/// on Linux they are left out of core dumps. After a fork that is true of dumps only in the child.
+/// On Unix the bytes are kept in memory that is locked in RAM, up to the system's limit (`RLIMIT_MEMLOCK`), and on Linux
+/// excluded from core dumps. In a forked child, copies made before the fork are only excluded from dumps.
 pub struct Secret {
     bytes: Pages,
     wiped: bool,
 }
 
 impl Secret {
-    /// Takes a copy of `bytes`; wiping the original is the caller's part.
+    /// Copies `bytes`; the caller is responsible for wiping the original.
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
         let mut secret = Self::zeroed(bytes.len());
@@ -30,9 +30,9 @@ impl Secret {
         secret
     }
 
-    /// Decodes hexadecimal digits of either case without branches on their values.
+    /// Decodes hexadecimal digits of either case without branching on their values.
     ///
-    /// `None` when the length is odd or a character is not a hexadecimal digit.
+    /// `None` if the length is odd or a character is not a hexadecimal digit.
     #[must_use]
     pub fn from_hex(digits: &[u8]) -> Option<Self> {
         let mut secret = Self::zeroed(digits.len() / 2);
@@ -46,17 +46,17 @@ impl Secret {
         }
     }
 
-    /// The bytes themselves.
+    /// The bytes.
     ///
     /// # Panics
-    /// After [`Secret::wipe`]: the zeros that are left must not pass for a key. [`Secret::try_expose`] returns an error instead.
+    /// After [`Secret::wipe`], so that the zeros are not used as a key. [`Secret::try_expose`] returns an error instead.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         assert!(!self.wiped, "a secret was read after it was wiped");
         &self.bytes
     }
 
-    /// The bytes themselves.
+    /// The bytes.
     ///
     /// # Errors
     /// `invalid_argument` after [`Secret::wipe`].
@@ -74,7 +74,7 @@ impl Secret {
         self.wiped
     }
 
-    /// Lower-case hexadecimal digits, encoded without branches on their values; the buffer is wiped on drop.
+    /// Lower-case hexadecimal digits, encoded without branching on the bytes; the buffer is wiped on drop.
     ///
     /// # Errors
     /// `invalid_argument` after [`Secret::wipe`].
@@ -86,19 +86,19 @@ impl Secret {
         Ok(digits)
     }
 
-    /// How many bytes there are.
+    /// The number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether there are no bytes at all.
+    /// Whether there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Overwrites the bytes with zeros now. The length stays; reading fails from now on.
+    /// Overwrites the bytes with zeros. The length remains; reading them afterwards fails.
     pub fn wipe(&mut self) {
         self.bytes.zeroize();
         self.wiped = true;
@@ -114,7 +114,7 @@ impl Clone for Secret {
     }
 }
 
-/// A wiped secret equals nothing, not even itself.
+/// A wiped secret is not equal to anything, including itself.
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         !self.wiped && !other.wiped && clear_after_copy(|| self.bytes.ct_eq(&other.bytes).into())

@@ -1,4 +1,4 @@
-//! System identifiers of Key Providers, and the patterns that stand for several of them (draft 4.1.1, 4.1.2).
+//! System identifiers of Key Providers, and the patterns that match several of them (draft 4.1.1, 4.1.2).
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,18 +7,18 @@ use crate::error::{Error, Result};
 
 /// The id of a Key Provider: UTF-8 of 1 to 255 bytes without control characters.
 ///
-/// The draft (4.1) asks implementations for at least 32 bytes; more is allowed, and ids are case-sensitive.
+/// The draft (4.1) requires implementations to support at least 32 bytes; ids are case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SystemId(Box<str>);
 
 impl SystemId {
-    /// The largest id, 255 bytes.
+    /// The maximum length of an id, 255 bytes.
     pub const MAX_BYTES: usize = 255;
 
-    /// Takes an id.
+    /// Creates an id.
     ///
     /// # Errors
-    /// `invalid_argument` when it is empty, longer than 255 bytes, or has a control character.
+    /// `invalid_argument` if it is empty, longer than 255 bytes, or contains a control character.
     pub fn new(text: &str) -> Result<Self> {
         match rule_broken_by(text) {
             None => Ok(Self(text.into())),
@@ -32,7 +32,7 @@ impl SystemId {
         &self.0
     }
 
-    /// Whether this text has one of the pattern characters of Table 5, and so may stand for several Key Providers.
+    /// Whether this text contains a pattern character of Table 5, and so may match several Key Providers.
     #[must_use]
     pub fn is_pattern(&self) -> bool {
         is_pattern(&self.0)
@@ -59,7 +59,7 @@ impl FromStr for SystemId {
     }
 }
 
-/// Which rule for ids a text breaks, if any: the one place that knows them.
+/// The rule for ids that a text breaks, if any.
 pub(crate) fn rule_broken_by(text: &str) -> Option<&'static str> {
     if text.is_empty() {
         Some("must not be empty")
@@ -74,9 +74,9 @@ pub(crate) fn rule_broken_by(text: &str) -> Option<&'static str> {
 
 /// Whether one of `remote_system_ids` is `id` itself or a pattern of Table 5 that matches it.
 ///
-/// `*` matches any number of characters, `?` one, `[list]` one of a list, `[!list]` one that is not in it; lists may hold ranges
-/// (`a-c`). Comparison is case-sensitive. An entry with a backslash, or with `[^`, `[:`, `[=` or `[.`, only matches itself,
-/// because shells disagree about those.
+/// `*` matches any number of characters, `?` exactly one, `[list]` one that is in a list, `[!list]` one that is not; lists may
+/// contain ranges (`a-c`). Matching is case-sensitive. An entry with a backslash, or with `[^`, `[:`, `[=` or `[.`, matches only
+/// itself, because shells disagree about those.
 ///
 /// ```
 /// use skip_client::matches_remote;
@@ -98,12 +98,12 @@ where
     })
 }
 
-/// A quick look, because lists of thousands of plain names are gone through for each key.
+/// A quick check, because lists of thousands of plain names are searched for each key.
 fn may_be_pattern(entry: &str) -> bool {
     entry.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'['))
 }
 
-/// Whether a text would match other texts than itself.
+/// Whether a text could match texts other than itself.
 pub(crate) fn is_pattern(text: &str) -> bool {
     let mut rest = text;
     let mut found = false;
@@ -118,7 +118,7 @@ pub(crate) fn is_pattern(text: &str) -> bool {
     found && !is_ambiguous(text)
 }
 
-/// Whether a text has pattern syntax on which implementations disagree, so that it only matches itself.
+/// Whether a text contains pattern syntax on which implementations disagree, so that it matches only itself.
 pub(crate) fn is_ambiguous(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.contains(&b'\\')
@@ -127,7 +127,8 @@ pub(crate) fn is_ambiguous(text: &str) -> bool {
             .any(|two| matches!(two, [b'[', b'^' | b':' | b'=' | b'.']))
 }
 
-/// Matches with one point of return (the last `*`), so that time is at most pattern times text, both at most 255 bytes.
+/// Matches with a single backtracking point (the last `*`), so the time is at most proportional to pattern times text, both at
+/// most 255 bytes.
 fn glob(pattern: &str, text: &str) -> bool {
     if is_ambiguous(pattern) {
         return false;
@@ -159,7 +160,7 @@ fn glob(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// The rest of the pattern after the element that matched `c`, or `None` when it does not match.
+/// The rest of the pattern after the element that matched `c`, or `None` if it does not match.
 fn match_one(pattern: &str, c: char) -> Option<&str> {
     let (element, after) = first(pattern)?;
     match element {
@@ -179,7 +180,7 @@ fn first(text: &str) -> Option<(char, &str)> {
     chars.next().map(|c| (c, chars.as_str()))
 }
 
-/// The list and what follows it, for the text after its `[`; a `]` in the first place is a member.
+/// Splits a list from what follows it; `after` starts behind the `[`. A `]` in first position is a member.
 fn split_list(after: &str) -> Option<(&str, &str)> {
     let (_, others) = first(after.strip_prefix('!').unwrap_or(after))?;
     let end = after.len() - others.len() + others.find(']')?;
@@ -196,7 +197,7 @@ fn in_list(list: &str, c: char) -> bool {
     let mut found = false;
     while let Some(from) = members.next() {
         let mut ahead = members.clone();
-        // a '-' between two members is a range by code point; first, last, or after a range it is itself
+        // a '-' between two members is a range by code point; in first or last position, or after a range, it is literal
         match (ahead.next(), ahead.next()) {
             (Some('-'), Some(to)) => {
                 found |= (from..=to).contains(&c);
@@ -239,7 +240,7 @@ mod tests {
         assert!(!matches_remote([pattern], &text));
     }
 
-    /// A matcher that follows the definition word by word, for comparison.
+    /// A naive matcher that follows the definition literally, for comparison.
     fn naive(pattern: &[char], text: &[char]) -> bool {
         match pattern {
             [] => text.is_empty(),
@@ -282,7 +283,7 @@ mod tests {
 
     #[cfg(unix)]
     proptest::proptest! {
-        /// POSIX fnmatch in the C locale, on the syntax where shells agree (no '-' after a range, no reversed range).
+        /// POSIX fnmatch in the C locale, for the syntax on which shells agree (no '-' after a range, no reversed range).
         #[test]
         #[allow(unsafe_code)]
         fn globs_agree_with_fnmatch(pattern in "([a-d]|\\*|\\?|\\[!?[a-d]{1,3}\\]|\\[!?a-c\\]){0,6}", text in "[a-e]{0,8}") {

@@ -1,14 +1,14 @@
-//! Which TLS libraries a program has inside: for a version line, a report of a bug, an inventory.
+//! The TLS libraries linked into a program, for version output, bug reports and inventories.
 
 use std::fmt;
 
-/// A TLS library that is linked in, in the version that runs.
+/// A linked TLS library, with its runtime version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsLibrary {
     /// `AWS-LC` (under rustls) or `OpenSSL`.
     pub name: &'static str,
-    /// The library's own version, as it says it itself: `5.1.0`.
+    /// The version that the library reports, for example `5.1.0`.
     pub version: &'static str,
 }
 
@@ -18,8 +18,9 @@ impl fmt::Display for TlsLibrary {
     }
 }
 
-/// The TLS libraries of this build: AWS-LC, on which rustls runs for certificates, and, with the feature `psk`, OpenSSL
-/// for pre-shared keys. OpenSSL is asked at run time, because the system's may be newer than the one at build time.
+/// The TLS libraries of this build: AWS-LC, which rustls uses for certificates, and, with the feature `psk`, OpenSSL
+/// for pre-shared keys. The OpenSSL version is queried at run time, because the system's may be newer than the one at
+/// build time.
 #[must_use]
 pub fn tls_libraries() -> Vec<TlsLibrary> {
     vec![
@@ -35,7 +36,7 @@ pub fn tls_libraries() -> Vec<TlsLibrary> {
     ]
 }
 
-/// OpenSSL says `OpenSSL 3.6.3 9 Jun 2026`.
+/// OpenSSL reports `OpenSSL 3.6.3 9 Jun 2026`.
 #[cfg(feature = "psk")]
 fn second_word(text: &'static str) -> &'static str {
     text.split(' ').nth(1).unwrap_or(text)

@@ -1,4 +1,4 @@
-//! The seam between the protocol and the network: one request in, one reply out.
+//! The interface between the protocol and the network: one request in, one reply out.
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,24 +14,25 @@ use crate::response::Headers;
 
 /// Carries requests to one Key Provider.
 ///
-/// A GET of SKIP has side effects (draft 4.2.2: a key is given once), so an implementation never writes a request twice, follows no
-/// redirect and says truthfully in [`TransportError::sent`] whether any byte of it may have left.
+/// A GET in SKIP has side effects (draft 4.2.2: a key is given once), so an implementation must never send a request twice or
+/// follow redirects, and [`TransportError::sent`] must be accurate.
 pub trait Transport: Send + Sync {
-    /// Sends one request and returns the whole reply, whatever its status.
+    /// Sends one request and returns the complete reply, whatever its status.
     ///
     /// # Errors
-    /// When there is no reply: no connection, TLS, deadline, cancellation, connection lost, reply too large or not HTTP.
+    /// If there is no reply: connecting or TLS failed, a deadline passed, the call was cancelled, the connection was lost, or
+    /// the reply is too large or not HTTP.
     fn exchange(&self, request: &Request, control: &Control<'_>) -> Result<Response, TransportError>;
 
     /// The URL of the Key Provider, for messages.
     fn url(&self) -> &str;
 
-    /// How the last connection was made, if there was one.
+    /// Information about the last connection, if there was one.
     fn connection(&self) -> Option<ConnectionInfo> {
         None
     }
 
-    /// Ends the calls that are running and every idle connection; later calls fail.
+    /// Cancels the running calls and closes idle connections; later calls fail.
     fn close(&self) {}
 }
 
@@ -40,22 +41,22 @@ pub trait Transport: Send + Sync {
 pub struct TransportError {
     /// What happened.
     pub error: Error,
-    /// Whether any byte of the request may have reached the Key Provider. If not, another one may be asked instead.
+    /// Whether any byte of the request may have reached the Key Provider. If not, another one can be tried instead.
     pub sent: bool,
 }
 
-/// A reply as it came, its bytes wiped on drop.
+/// A raw reply; its bytes are wiped on drop.
 #[derive(Debug)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// The headers that matter.
+    /// The relevant headers.
     pub headers: Headers,
-    /// The body, decoded from its transfer coding.
+    /// The body, after transfer decoding.
     pub body: WipedBuffer,
 }
 
-/// How a connection to a Key Provider was made.
+/// Information about a connection to a Key Provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectionInfo {
     /// The Key Provider's URL.
@@ -68,40 +69,40 @@ pub struct ConnectionInfo {
     pub cipher_suite: String,
     /// The key exchange group, for example `X25519MLKEM768`.
     pub group: Option<String>,
-    /// What is not as Table 1 wants it.
+    /// Deviations from Table 1.
     pub warnings: Vec<String>,
 }
 
-/// When a call has to end: its deadlines, its cancel token, the caller's own check, and the end of the client. A transport asks
-/// [`Control::check`] around whatever may take time.
+/// When a call has to end: its deadlines, its cancel token, the caller's callback, and closing the client. A transport calls
+/// [`Control::check`] around every operation that may block.
 #[derive(Clone, Copy)]
 pub struct Control<'a> {
-    /// The whole call must be over by then.
+    /// The deadline of the whole call.
     pub deadline: Instant,
-    /// Name, TCP and TLS must be done by then.
+    /// The deadline for name resolution, TCP and TLS.
     pub connect_deadline: Instant,
-    /// Ends the call from another thread.
+    /// Cancels the call from another thread.
     pub(crate) cancel: Option<&'a CancelToken>,
-    /// Ends every call of the client.
+    /// Cancels every call of the client.
     pub(crate) closed: Option<&'a CancelToken>,
-    /// Asked in the calling thread after an interrupted system call and at least every 100 ms; `true` ends the call.
+    /// Called in the calling thread after an interrupted system call and at least every 100 ms; `true` cancels the call.
     pub(crate) interrupted: Option<&'a dyn Fn() -> bool>,
 }
 
-/// Why waiting has to stop.
+/// Why a call has to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// The deadline has passed.
     Deadline,
-    /// The caller does not want the answer any more.
+    /// The call was cancelled.
     Cancelled,
 }
 
 impl Control<'_> {
-    /// Whether the call may go on.
+    /// Checks whether the call may continue.
     ///
     /// # Errors
-    /// Why it may not.
+    /// The reason, if it may not.
     pub fn check(&self) -> Result<(), Ended> {
         if self.is_cancelled() || self.interrupted.is_some_and(|ask| ask()) {
             return Err(Ended::Cancelled);
@@ -113,7 +114,7 @@ impl Control<'_> {
         }
     }
 
-    /// The same with an earlier end.
+    /// The same with an earlier deadline.
     #[must_use]
     pub fn until(self, deadline: Instant) -> Self {
         Self {
@@ -122,7 +123,7 @@ impl Control<'_> {
         }
     }
 
-    /// The same with the connect deadline as its end.
+    /// The same with the connect deadline as the deadline.
     pub(crate) fn while_connecting(&self) -> Self {
         self.until(self.connect_deadline)
     }
@@ -140,13 +141,13 @@ impl Control<'_> {
         self.closed.is_some_and(CancelToken::is_cancelled)
     }
 
-    /// Ends the socket when the call is cancelled or the client closed, for as long as the guard lives.
+    /// Shuts the socket down when the call is cancelled or the client closed, while the guard lives.
     pub(crate) fn watch<'s>(&'s self, socket: &Arc<Socket>) -> [Option<Watch<'s>>; 2] {
         [self.cancel, self.closed].map(|token| token.map(|token| token.watch(socket)))
     }
 }
 
-/// A socket that another thread can end.
+/// A socket that another thread can shut down.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub tcp: TcpStream,
@@ -161,10 +162,10 @@ impl Socket {
         }
     }
 
-    /// Wakes whoever waits on it, and lets nothing more be read or written.
+    /// Wakes any thread that waits on it, and prevents further reads and writes.
     pub fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
-        // a socket that is closed already needs no waking
+        // a socket that is already closed needs no waking
         let _ = self.tcp.shutdown(Shutdown::Both);
     }
 
@@ -173,25 +174,25 @@ impl Socket {
     }
 }
 
-/// Ends calls from another thread, at once. Clones are the same token.
+/// Cancels calls from another thread, immediately. Clones refer to the same token.
 #[derive(Debug, Clone, Default)]
 pub struct CancelToken(Arc<Token>);
 
 #[derive(Debug, Default)]
 struct Token {
     cancelled: AtomicBool,
-    /// The sockets that calls wait on. Those of a parent process are its own business.
+    /// The sockets that calls wait on. A child process does not touch those of its parent.
     sockets: PerProcess<Mutex<Vec<Arc<Socket>>>>,
 }
 
 impl CancelToken {
-    /// A token that was not used yet.
+    /// Creates a token that is not cancelled.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Ends every call that was given this token, running or later.
+    /// Cancels every call that uses this token, now or later.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
         for socket in self.0.sockets().iter() {
@@ -205,7 +206,7 @@ impl CancelToken {
         self.0.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Ends this socket when the token is cancelled, for as long as the guard lives.
+    /// Shuts this socket down when the token is cancelled, while the guard lives.
     fn watch(&self, socket: &Arc<Socket>) -> Watch<'_> {
         self.0.sockets().push(Arc::clone(socket));
         if self.is_cancelled() {
@@ -238,16 +239,16 @@ impl Drop for Watch<'_> {
     }
 }
 
-/// Bytes of a reply: wiped on drop and whenever they move. `Debug` shows only how many there are.
+/// Bytes of a reply: wiped on drop and on reallocation. `Debug` shows only their number.
 #[derive(Default)]
 pub struct WipedBuffer {
-    /// All of it is initialised; what is beyond `filled` is zero.
+    /// Fully initialised; everything beyond `filled` is zero.
     bytes: Vec<u8>,
     filled: usize,
 }
 
 impl WipedBuffer {
-    /// A buffer that holds a copy of `bytes`.
+    /// Creates a buffer with a copy of `bytes`.
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
         Self {
@@ -262,12 +263,12 @@ impl WipedBuffer {
         &self.bytes[..self.filled]
     }
 
-    /// The bytes, to be changed in place.
+    /// The bytes, mutable.
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.bytes[..self.filled]
     }
 
-    /// Room for at least `room` more bytes behind the filled part.
+    /// Space for at least `room` more bytes after the filled part.
     pub(crate) fn spare(&mut self, room: usize) -> &mut [u8] {
         if self.bytes.len() - self.filled < room {
             let mut larger = vec![0; (self.filled + room).max(2 * self.bytes.len())];
@@ -278,12 +279,12 @@ impl WipedBuffer {
         &mut self.bytes[self.filled..]
     }
 
-    /// Says that `n` bytes of the spare room hold data now.
+    /// Marks `n` bytes of the spare space as filled.
     pub(crate) fn advance(&mut self, n: usize) {
         self.filled = (self.filled + n).min(self.bytes.len());
     }
 
-    /// Takes the bytes from `start` to `end` out; those behind move down, and what is left over is wiped.
+    /// Removes the bytes from `start` to `end`; those behind move down, and the vacated space is wiped.
     pub(crate) fn remove(&mut self, start: usize, end: usize) {
         self.bytes.copy_within(end..self.filled, start);
         self.truncate(self.filled - (end - start));
@@ -306,7 +307,7 @@ impl Drop for WipedBuffer {
     }
 }
 
-/// As a slice: a vector would be wiped byte by byte, which takes longer than the decryption.
+/// Wipes a slice: a vector would be wiped byte by byte, which takes longer than decryption.
 fn wipe(bytes: &mut [u8]) {
     bytes.zeroize();
 }
