@@ -157,7 +157,7 @@ impl TypedRequest<Key> {
     /// See [`Request::new_key`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Request::new_key`].
     pub fn new_key(remote: &SystemId, size: Option<BitLength>) -> Result<Self> {
         let read = response::read_key;
         Request::new_key(remote, size).map(|request| Self { request, read })
@@ -166,7 +166,7 @@ impl TypedRequest<Key> {
     /// See [`Request::key_by_id`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Request::key_by_id`].
     pub fn key_by_id(key_id: &KeyId, remote: &SystemId) -> Result<Self> {
         let read = response::read_key;
         Request::key_by_id(key_id, remote).map(|request| Self { request, read })
@@ -194,7 +194,7 @@ impl<T> TypedRequest<T> {
     /// Parses the reply; see [`parse_response`](crate::parse_response).
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`parse_response`](crate::parse_response).
     pub fn parse(&self, status: u16, headers: &Headers, body: &[u8], rules: Rules) -> Result<T> {
         clear_after_copy(|| self.read(status, headers, body, rules))
     }

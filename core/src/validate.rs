@@ -1,4 +1,4 @@
-//! What is wrong with a message: every problem, with its place, its code and the section of the draft.
+//! Validation of messages: every problem, with its path, its code and the section of the draft.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -11,7 +11,7 @@ use crate::json::{Reader, Text, Value, line_and_column};
 use crate::key_id;
 use crate::system_id::{SystemId, is_ambiguous, is_pattern, rule_broken_by};
 
-/// Which of the draft's three messages a text should be.
+/// The kinds of messages in the draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// The reply to `GET /capabilities` (draft 4.1, Figure 3).
@@ -36,17 +36,17 @@ impl MessageKind {
         }
     }
 
-    /// The kind whose members a text has most of; `None` when it has none of them. The text may be broken behind its members.
+    /// Guesses the kind from the members of a text; `None` if it has none of them. The text may be malformed after them.
     #[must_use]
     pub fn guess(text: &[u8]) -> Option<Self> {
         let valid = std::str::from_utf8(text)
             .unwrap_or_else(|e| std::str::from_utf8(&text[..e.valid_up_to()]).unwrap_or_default());
         let mut found = [0; Self::ALL.len()];
-        // whether the text is JSON does not matter here
+        // whether the text is valid JSON does not matter here
         let _ = Reader::new(valid).document(&mut |name, value| {
             for (kind, count) in Self::ALL.into_iter().zip(&mut found) {
                 let known = kind.members().contains(&name.unescape().as_ref());
-                // two kinds have a member of this name, one as a flag
+                // two kinds have a member of this name, one of them as a flag
                 let fits = name.raw != "key" || matches!(value, Value::Bool(_)) == (kind == Self::Capabilities);
                 *count += usize::from(known && fits);
             }
@@ -88,21 +88,21 @@ impl FromStr for MessageKind {
     }
 }
 
-/// By which rules a message is judged.
+/// The rules for valid messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Rules {
-    /// The draft, with limits where it has none.
+    /// The draft, with limits where it sets none.
     #[default]
     Strict,
-    /// As strict, but known deviations of real Key Providers pass: other keyIds, `minentropy` as a string of digits, capabilities
-    /// without `algorithm` or `localSystemID`.
+    /// Like strict, but accepts known deviations of real Key Providers: keyIds that are not hexadecimal, `minentropy` as a string of
+    /// digits, capabilities without `algorithm` or `localSystemID`.
     Lenient,
-    /// Only what the draft's published JSON Schemas demand (Figures 3, 5 and 7).
+    /// Only what the JSON Schemas published in the draft require (Figures 3, 5 and 7).
     AsPublished,
 }
 
 impl Rules {
-    /// [`Rules::Lenient`] or [`Rules::Strict`]: what the option `lenient` stands for.
+    /// Converts the option `lenient` to [`Rules::Lenient`] or [`Rules::Strict`].
     #[must_use]
     pub const fn of_lenient(lenient: bool) -> Self {
         if lenient { Self::Lenient } else { Self::Strict }
@@ -114,7 +114,7 @@ impl Rules {
 pub enum Severity {
     /// The message is invalid.
     Error,
-    /// The message is valid, but something about it is likely to cause trouble.
+    /// The message is valid, but something in it is likely to cause trouble.
     Warning,
 }
 
@@ -129,26 +129,27 @@ impl Severity {
     }
 }
 
-/// One thing that is wrong with a message. It never shows a value of the message.
+/// A problem with a message. It never contains a value from the message.
 ///
 /// Codes: `syntax` (not JSON, or not UTF-8), `duplicate_member`, `missing_member`, `wrong_type`, `empty`, `escaped`, `not_hex`,
 /// `odd_length`, `too_short`, `too_long`, `out_of_range`, `not_integer`, `form` (not an identifier), `weak_key`; as warnings also
-/// `short`, `long`, `length`, `repeated`, `own_id`, `pattern`, `ambiguous_pattern`, `control_character`, `media_type`. After 100 problems comes one `too_many`.
+/// `short`, `long`, `length`, `repeated`, `own_id`, `pattern`, `ambiguous_pattern`, `control_character`, `media_type`. After 100 problems
+/// there is a single `too_many`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where, as a JSON Pointer (RFC 6901); empty for the whole document. A missing member is named as if it were there.
+    /// The location, as a JSON Pointer (RFC 6901); empty for the whole document. A missing member has the path that it would have.
     pub path: String,
-    /// What, as a stable name.
+    /// The stable code.
     pub code: &'static str,
-    /// What, for people.
+    /// A message for people.
     pub message: String,
-    /// Whether the message is invalid by this.
+    /// Whether this makes the message invalid.
     pub severity: Severity,
-    /// The section of the draft that it is about.
+    /// The relevant section of the draft.
     pub section: &'static str,
 }
 
-/// Lists everything that is wrong with a message; empty, or nothing but warnings, when it is valid.
+/// Lists all problems of a message; it is valid if there are none, or only warnings.
 ///
 /// ```
 /// use skip_client::{MessageKind, Rules, validate};
@@ -172,13 +173,13 @@ pub fn is_valid(kind: MessageKind, text: &[u8], rules: Rules) -> bool {
         .all(|p| p.severity == Severity::Warning)
 }
 
-/// A key message that passed, borrowed from its text.
+/// A valid key message, borrowed from its text.
 pub(crate) struct KeyMessage<'a> {
     pub key_id: &'a str,
     pub key: &'a str,
 }
 
-/// An entropy message that passed, borrowed from its text.
+/// A valid entropy message, borrowed from its text.
 pub(crate) struct EntropyMessage<'a> {
     pub random_str: &'a str,
     pub minentropy: u64,
@@ -188,14 +189,14 @@ const CAPABILITIES: [&str; 5] = ["entropy", "key", "algorithm", "localSystemID",
 const KEY: [&str; 2] = ["keyId", "key"];
 const ENTROPY: [&str; 2] = ["randomStr", "minentropy"];
 
-/// Keys and random strings have at most so many bits; the client takes less (response.rs).
+/// The maximum length of keys and random strings, in bits; the client's limit is lower (response.rs).
 const MAX_BITS: usize = 65_536;
 const USUAL_BITS: std::ops::RangeInclusive<usize> = 128..=4096;
 const MAX_ALGORITHM_BYTES: usize = 1024;
-/// A hostile list of ids could have millions of problems.
+/// A hostile list of ids could cause millions of problems.
 const MAX_PROBLEMS: usize = 100;
 
-/// The warnings of what is read are among the problems.
+/// The problems include the warnings for a valid message.
 pub(crate) fn read_capabilities(text: &[u8], rules: Rules) -> (Option<Capabilities>, Vec<Problem>) {
     let mut check = Check::new(MessageKind::Capabilities, rules);
     let [entropy, key, algorithm, local, remotes] = check.members(text, CAPABILITIES);
@@ -253,7 +254,7 @@ pub(crate) fn read_key(text: &[u8], rules: Rules) -> (Option<KeyMessage<'_>>, Ve
             check.secret_hex("/key", key);
         }
         if let (Some(key_id), Some(key)) = (key_id, key) {
-            // draft 4.2.1 (MUST NOT): the key is not recoverable from its keyId
+            // draft 4.2.1 (MUST NOT): the key cannot be recovered from its keyId
             if gives_away(key_id.raw, key.raw) {
                 check.error(
                     "/key",
@@ -286,7 +287,7 @@ pub(crate) fn read_entropy(text: &[u8], rules: Rules) -> (Option<EntropyMessage<
         && let Some(random) = random_str
     {
         check.secret_hex("/randomStr", random);
-        // draft 4.3: minentropy is the length of the random string in bits
+        // draft 4.3: minentropy is at most the length of the random string in bits
         if minentropy.is_some_and(|bits| bits > random.raw.len() as u64 * 4) {
             check.error("/randomStr", "too_short", "4.3", "has fewer bits than minentropy says");
         }
@@ -301,7 +302,7 @@ pub(crate) fn read_entropy(text: &[u8], rules: Rules) -> (Option<EntropyMessage<
     (message, check.problems)
 }
 
-/// Whether a document ends before it is complete, so that more of it may have been lost on the way.
+/// Whether a document is truncated, so that the rest may have been lost in transit.
 #[cfg(feature = "https")]
 pub(crate) fn is_cut_off(text: &[u8]) -> bool {
     match std::str::from_utf8(text) {
@@ -309,7 +310,7 @@ pub(crate) fn is_cut_off(text: &[u8]) -> bool {
             Reader::new(text).document(&mut |_, _| {}),
             Err(crate::json::Syntax { cut_off: true, .. })
         ),
-        // in the middle of a character
+        // truncated within a character
         Err(error) if error.error_len().is_none() => is_cut_off(&text[..error.valid_up_to()]),
         Err(_) => false,
     }
@@ -365,7 +366,7 @@ impl Check {
         });
     }
 
-    /// The last entry of a full list stands for all that is not listed, and is as bad as the worst of it.
+    /// The last entry of a full list represents all problems that are not listed, with the highest severity among them.
     fn add_to_the_rest(&mut self, severity: Severity) {
         if self.problems.len() == MAX_PROBLEMS {
             self.problems.push(Problem {
@@ -381,7 +382,7 @@ impl Check {
         }
     }
 
-    /// Reads the document and gives the members of these names, the first of each.
+    /// Parses the document and returns the first member of each of these names.
     fn members<'a, const N: usize>(&mut self, text: &'a [u8], names: [&str; N]) -> [Option<Value<'a>>; N] {
         let mut values = [None; N];
         let text = match std::str::from_utf8(text) {
@@ -460,7 +461,7 @@ impl Check {
         None
     }
 
-    /// What an id or a description means. A lone surrogate is JSON, but no text that could be shown or sent.
+    /// The unescaped text of an id or a description. A lone surrogate is valid JSON, but not text that could be shown or sent.
     fn unescaped(&mut self, path: &str, text: Text<'_>, section: &'static str) -> Option<String> {
         if self.rules != Rules::AsPublished && text.has_lone_surrogate() {
             self.error(path, "form", section, "has half of a surrogate pair");
@@ -469,7 +470,7 @@ impl Check {
         Some(text.unescape().into_owned())
     }
 
-    /// A key or a random string: hexadecimal of either case, as it stands, so that no unescaped copy is made.
+    /// Checks a key or a random string: hexadecimal of either case, without escapes, so that no unescaped copy is made.
     fn secret_hex(&mut self, path: &str, text: Text<'_>) {
         let section = if self.kind == MessageKind::Key { "4.2.2" } else { "4.3" };
         let digits = text.raw.as_bytes();
@@ -620,7 +621,7 @@ impl Check {
             return;
         }
         self.system_id("/localSystemID", id, "4.1.1");
-        // a pattern is looked for in what can be an id only: the search is not linear
+        // only texts that can be an id are searched for patterns, because the search is not linear
         if id.len() <= SystemId::MAX_BYTES && is_pattern(id) {
             self.warning(
                 "/localSystemID",
@@ -631,7 +632,7 @@ impl Check {
         }
     }
 
-    /// The rules that every id keeps, and the lengths that devices have trouble with.
+    /// Checks the rules for all ids, and warns of lengths that some devices do not support.
     fn system_id(&mut self, path: &str, id: &str, section: &'static str) {
         match rule_broken_by(id) {
             Some(rule) => {
@@ -642,7 +643,7 @@ impl Check {
                 };
                 self.error(path, code, section, rule);
             }
-            // draft 4.1: 32 bytes are what every implementation takes
+            // draft 4.1: every implementation supports 32 bytes
             None if id.len() > 32 => self.warning(
                 path,
                 "long",
@@ -667,7 +668,7 @@ impl Check {
         };
         let items = Reader::items(array).unwrap_or_default();
         if self.rules == Rules::AsPublished {
-            // the published schema describes a pair: nothing is said of an empty list, nor of what comes third
+            // the published schema describes a pair: it says nothing about an empty list or about items after the second
             for (index, item) in items.iter().enumerate().take(2) {
                 self.string(&format!("{path}/{index}"), Some(*item));
             }
@@ -699,7 +700,7 @@ impl Check {
             if Some(id.as_str()) == local {
                 self.warning(&path, "own_id", "4.1.2", "is the key provider's own id");
             }
-            // the same kind of set as in json.rs: a second one is a few KB of WebAssembly
+            // the same type of set as in json.rs: a second one adds a few KB of WebAssembly
             if !seen.insert(id.encode_utf16().collect::<Vec<_>>()) {
                 self.warning(&path, "repeated", "4.1.2", "is in the list already");
             }
@@ -709,7 +710,7 @@ impl Check {
     }
 }
 
-/// Whether the key can be read off its keyId. Inside a longer keyId only a key of 64 bits and more counts: shorter ones happen by chance.
+/// Whether the key can be read from its keyId. Within a longer keyId only keys of at least 64 bits count: shorter ones occur by chance.
 fn gives_away(key_id: &str, key: &str) -> bool {
     let inside = |digits: &[u8]| {
         key_id
@@ -837,7 +838,7 @@ mod tests {
         }
         texts.push(format!(r#"{{"randomStr":"{KEY}","minentropy":"{KEY}"}}"#));
         texts.push(format!(r#"{{"entropy":"{KEY}","key":"{KEY}","algorithm":["{KEY}"],"localSystemID":"{KEY}\u0000","remoteSystemID":["{KEY}\n",{{"{KEY}":1}}]}}"#));
-        // Miri takes a second for a text
+        // under Miri, one text takes a second
         for text in texts.into_iter().rev().step_by(if cfg!(miri) { 31 } else { 1 }) {
             for kind in MessageKind::ALL {
                 for problem in validate(kind, text.as_bytes(), Rules::Strict) {

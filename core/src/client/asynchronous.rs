@@ -1,4 +1,4 @@
-//! The client for tokio: the blocking client on threads of the runtime, and futures that end their call when dropped.
+//! The client for tokio: runs the blocking client on threads of the runtime; dropping a future cancels its call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,17 +18,17 @@ use crate::validate::Rules;
 
 use super::{Call, Client};
 
-/// How many calls run at once unless given: as many as the client keeps connections.
+/// The default number of concurrent calls: the size of the client's connection pool.
 const MAX_CALLS: usize = 128;
 
 /// The same client for tokio (feature `tokio`): each call is a future.
 ///
-/// Dropping a future ends its call at once, as cancellation does: its connection is closed, nothing is repeated, and a key
-/// that comes all the same is wiped. What was sent by then is known only by awaiting the future to its end.
+/// Dropping a future cancels its call immediately: the connection is closed, nothing is retried, and a key that still
+/// arrives is wiped. Only awaiting the future to completion tells whether the request was sent.
 ///
-/// A call runs on a blocking thread of the runtime ([`spawn_blocking`]). At most 128 run at once, or as many as
-/// [`AsyncClient::max_calls`] says; the others wait for their turn without a thread, and their timeout begins with their
-/// turn. Clones are the same client.
+/// A call runs on a blocking thread of the runtime ([`spawn_blocking`]). At most 128 run concurrently, or as many as set
+/// with [`AsyncClient::max_calls`]; the others are queued without occupying a thread, and their timeout starts when they
+/// leave the queue. Clones share the same client.
 ///
 /// ```no_run
 /// # async fn fetch() -> Result<(), Box<dyn std::error::Error>> {
@@ -55,7 +55,7 @@ impl From<Client> for AsyncClient {
 }
 
 impl AsyncClient {
-    /// How many calls run at once, each on a thread; at least one. To be set before the first call.
+    /// Sets the number of concurrent calls, each on a thread; at least one. Must be set before the first call.
     #[must_use]
     pub fn max_calls(self, calls: usize) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl AsyncClient {
     /// See [`Client::capabilities`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::capabilities`].
     pub async fn capabilities(&self) -> Result<Arc<Capabilities>> {
         self.call().capabilities().await
     }
@@ -75,7 +75,7 @@ impl AsyncClient {
     /// See [`Client::refresh_capabilities`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::refresh_capabilities`].
     pub async fn refresh_capabilities(&self) -> Result<Arc<Capabilities>> {
         self.call().refresh_capabilities().await
     }
@@ -83,7 +83,7 @@ impl AsyncClient {
     /// See [`Client::new_key`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::new_key`].
     pub async fn new_key(&self, remote: &SystemId) -> Result<Key> {
         self.call().new_key(remote).await
     }
@@ -91,7 +91,7 @@ impl AsyncClient {
     /// See [`Client::key_by_id`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::key_by_id`].
     pub async fn key_by_id(&self, key_id: &KeyId, remote: &SystemId) -> Result<Key> {
         self.call().key_by_id(key_id, remote).await
     }
@@ -99,12 +99,12 @@ impl AsyncClient {
     /// See [`Client::entropy`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::entropy`].
     pub async fn entropy(&self, bits: Option<BitLength>) -> Result<Entropy> {
         self.call().entropy(bits).await
     }
 
-    /// One call with options of its own.
+    /// Starts a call with options that differ from the client's.
     pub fn call(&self) -> AsyncCall<'_> {
         AsyncCall {
             client: self,
@@ -125,7 +125,7 @@ impl AsyncClient {
         self.client.rules()
     }
 
-    /// See [`Client::close`]. It does not wait for anything.
+    /// See [`Client::close`]. Does not block.
     pub fn close(&self) {
         self.client.close();
     }
@@ -149,7 +149,7 @@ impl AsyncCall<'_> {
         self
     }
 
-    /// See [`Call::timeout`]; it begins with the call's turn.
+    /// See [`Call::timeout`]; it starts when the call leaves the queue.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -158,7 +158,7 @@ impl AsyncCall<'_> {
     /// See [`Client::capabilities`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::capabilities`].
     pub async fn capabilities(self) -> Result<Arc<Capabilities>> {
         self.run(|call| call.capabilities()).await
     }
@@ -166,7 +166,7 @@ impl AsyncCall<'_> {
     /// See [`Client::refresh_capabilities`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::refresh_capabilities`].
     pub async fn refresh_capabilities(self) -> Result<Arc<Capabilities>> {
         self.run(|call| call.refresh_capabilities()).await
     }
@@ -174,7 +174,7 @@ impl AsyncCall<'_> {
     /// See [`Client::new_key`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::new_key`].
     pub async fn new_key(self, remote: &SystemId) -> Result<Key> {
         let remote = remote.clone();
         self.run(move |call| call.new_key(&remote)).await
@@ -183,7 +183,7 @@ impl AsyncCall<'_> {
     /// See [`Client::key_by_id`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::key_by_id`].
     pub async fn key_by_id(self, key_id: &KeyId, remote: &SystemId) -> Result<Key> {
         let (key_id, remote) = (key_id.clone(), remote.clone());
         self.run(move |call| call.key_by_id(&key_id, &remote)).await
@@ -192,14 +192,14 @@ impl AsyncCall<'_> {
     /// See [`Client::entropy`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::entropy`].
     pub async fn entropy(self, bits: Option<BitLength>) -> Result<Entropy> {
         self.run(move |call| call.entropy(bits)).await
     }
 
     async fn run<T: Send + 'static>(self, ask: impl FnOnce(&Call<'_>) -> Result<T> + Send + 'static) -> Result<T> {
         let turns = Arc::clone(&self.client.turns);
-        // nobody closes the semaphore
+        // the semaphore is never closed
         let turn = turns.acquire_owned().await.map_err(|_| Error::client_closed())?;
         let (client, size, timeout) = (Arc::clone(&self.client.client), self.size, self.timeout);
         let dropped = CancelOnDrop(CancelToken::new());
@@ -213,20 +213,20 @@ impl AsyncCall<'_> {
                 call = call.timeout(timeout);
             }
             let answer = ask(&call);
-            // the thread is free from here on, whoever waits for the answer
+            // from here on the thread is free, even if the result is not awaited yet
             drop(turn);
             answer
         });
         match asked.await {
             Ok(answer) => answer,
             Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
-            // the runtime ends, and has not begun the call
+            // the runtime is shutting down and has not started the call
             Err(_) => Err(Error::cancelled(Advice::SameRequest)),
         }
     }
 }
 
-/// Lives as long as a future.
+/// Cancels the call when the future is dropped.
 struct CancelOnDrop(CancelToken);
 
 impl Drop for CancelOnDrop {

@@ -1,4 +1,4 @@
-//! How a client is made: its Key Providers, then its options.
+//! The client's builder: its Key Providers, then its options.
 
 use std::path::PathBuf;
 
@@ -40,34 +40,34 @@ impl ClientBuilder {
         self.providers.is_empty()
     }
 
-    /// A further Key Provider, asked when those before it cannot be reached.
+    /// Adds a Key Provider that is used if those before it cannot be reached.
     ///
     /// # Errors
-    /// `invalid_argument` when this is not an `https://` URL of a host.
+    /// `invalid_argument` if this is not an `https://` URL of a host.
     pub fn or_url(mut self, url: &str) -> Result<Self> {
         self.providers.push(Source::Url(Https::check_url(url)?));
         Ok(self)
     }
 
-    /// A further Key Provider over a transport of the caller's own.
+    /// Adds a Key Provider with a custom transport.
     pub fn or_over(mut self, transport: Box<dyn Transport>) -> Self {
         self.providers.push(Source::Own(transport));
         self
     }
 
-    /// Sets the option `name` of the [table](crate::options::OPTIONS) to a value given as text: `true` or `false`, a number of
-    /// seconds, one of the words of a choice, PEM (`ca` also takes `system`), or `identity:hex` for `psk`.
+    /// Sets the option `name` of the [table](crate::options::OPTIONS) from text: `true` or `false`, a number of seconds, one of the words
+    /// of a choice, PEM (`ca` also accepts `system`), or `identity:hex` for `psk`.
     ///
-    /// For front ends that have options as names; `ca` may be set several times, the last value of any other counts.
+    /// For front ends that take options by name. `ca` can be set several times; for all others the last value counts.
     ///
     /// # Errors
-    /// `invalid_argument`, with the option's name, when there is no such option or the value breaks its rule.
+    /// `invalid_argument`, with the option's name, if there is no such option or the value is invalid.
     pub fn set(mut self, name: &str, value: &str) -> Result<Self> {
         self.options.set(name, value)?;
         Ok(self)
     }
 
-    /// Certificates of the CAs to trust, in PEM form. May be called several times.
+    /// Adds certificates of trusted CAs, in PEM form. Can be called several times.
     pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.options.ca_pem.push(pem.into());
         self
@@ -83,13 +83,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts the system's certificate store as well.
+    /// Also trusts the system's certificate store.
     pub fn ca_system(mut self) -> Self {
         self.options.ca_system = true;
         self
     }
 
-    /// The client certificate (with its chain) and its private key, in PEM form, for Key Providers that want one.
+    /// Sets the client certificate (with its chain) and its private key, in PEM form, for Key Providers that require one.
     pub fn client_cert_pem(mut self, cert_pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
         self.options.client_cert = Some(ClientCert {
             cert_pem: cert_pem.into(),
@@ -115,11 +115,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Proves both sides by a pre-shared key instead of certificates (draft 3, Table 1), with OpenSSL; needs the feature `psk`.
+    /// Authenticates both sides with a pre-shared key instead of certificates (draft 3, Table 1), using OpenSSL; requires the feature
+    /// `psk`.
     ///
-    /// TLS 1.3 with `TLS_AES_256_GCM_SHA384` and TLS 1.2 with DHE are offered first; a Key Provider that refuses both in one hello is
-    /// asked again with TLS 1.2 alone, then with a TLS 1.3 key bound to SHA-256, and what worked is remembered. All that is before the
-    /// first byte of a request. Suites that are weaker than Table 1 wants are named in [`ConnectionInfo::warnings`].
+    /// TLS 1.3 with `TLS_AES_256_GCM_SHA384` and TLS 1.2 with DHE are offered first. If a Key Provider rejects that handshake, the client
+    /// falls back to TLS 1.2 alone, then to a TLS 1.3 key bound to SHA-256, and remembers what worked. All of this happens before the first
+    /// byte of a request. [`ConnectionInfo::warnings`] names suites that are weaker than Table 1 recommends.
     ///
     /// [`ConnectionInfo::warnings`]: crate::ConnectionInfo::warnings
     pub fn psk(mut self, psk: Psk) -> Self {
@@ -133,10 +134,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Instead of a client, what looks at the first Key Provider from outside, for tools that examine one. Nothing is connected yet.
+    /// Builds a [`Probe`](crate::probe::Probe) for the first Key Provider instead of a client. Does not connect yet.
     ///
     /// # Errors
-    /// As [`ClientBuilder::build`]; also `invalid_argument` when the first Key Provider has a transport of the caller's own.
+    /// The same as [`ClientBuilder::build`]; also `invalid_argument` if the first Key Provider has a custom transport.
     #[cfg(feature = "probe")]
     pub fn probe(mut self) -> Result<Probe> {
         let options = self.options.with_files()?;
@@ -147,11 +148,11 @@ impl ClientBuilder {
         }
     }
 
-    /// The client. Nothing is connected yet.
+    /// Builds the client. Does not connect yet.
     ///
     /// # Errors
-    /// `invalid_argument` for a file that cannot be read or is not PEM, a certificate without its key, a pin that is none, a timeout of zero, when nothing
-    /// says whom to trust, or when both certificates and a pre-shared key do.
+    /// `invalid_argument` for a file that cannot be read or is not PEM, a certificate without its key, an invalid pin or a timeout of zero,
+    /// if no trust is configured, or if both certificates and a pre-shared key are.
     pub fn build(mut self) -> Result<Client> {
         self.options.read_pipes()?;
         self.options.with_files()?.check()?;

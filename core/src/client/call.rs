@@ -1,4 +1,4 @@
-//! One call: at the first Key Provider that can be reached.
+//! One call, to the first Key Provider that can be reached.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,28 +38,29 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The size of the fresh key, in bits; for [`Call::new_key`] only.
+    /// Sets the size of the fresh key, in bits; for [`Call::new_key`] only.
     #[must_use]
     pub fn size(mut self, bits: BitLength) -> Self {
         self.size = Some(bits);
         self
     }
 
-    /// The time that the whole call may take, instead of the client's timeout.
+    /// Sets the timeout of the whole call, instead of the client's.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Ends the call when the token is cancelled: `connection_lost`, with the advice that fits what was sent by then.
+    /// Cancels the call with the token: it fails with `connection_lost`, and advice that depends on what was already sent.
     #[must_use]
     pub fn cancel(mut self, token: &'a CancelToken) -> Self {
         self.cancel = Some(token);
         self
     }
 
-    /// Asked in this thread after an interrupted system call and at least every 100 ms of waiting; `true` cancels the call.
+    /// Sets a callback that is called in this thread after an interrupted system call and at least every 100 ms of waiting;
+    /// `true` cancels the call.
     #[must_use]
     pub fn interrupted(mut self, ask: &'a dyn Fn() -> bool) -> Self {
         self.interrupted = Some(ask);
@@ -69,7 +70,7 @@ impl<'a> Call<'a> {
     /// See [`Client::capabilities`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::capabilities`].
     pub fn capabilities(&self) -> Result<Arc<Capabilities>> {
         self.on_first(|provider, call| match provider.remembered() {
             Some(capabilities) => Ok(capabilities),
@@ -80,7 +81,7 @@ impl<'a> Call<'a> {
     /// See [`Client::refresh_capabilities`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::refresh_capabilities`].
     pub fn refresh_capabilities(&self) -> Result<Arc<Capabilities>> {
         self.on_first(Provider::fetch_capabilities)
     }
@@ -88,7 +89,7 @@ impl<'a> Call<'a> {
     /// See [`Client::new_key`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::new_key`].
     pub fn new_key(&self, remote: &SystemId) -> Result<Key> {
         let request = TypedRequest::new_key(remote, self.size)?;
         self.key(&request, remote)
@@ -97,7 +98,7 @@ impl<'a> Call<'a> {
     /// See [`Client::key_by_id`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::key_by_id`].
     pub fn key_by_id(&self, key_id: &KeyId, remote: &SystemId) -> Result<Key> {
         let request = TypedRequest::key_by_id(key_id, remote)?;
         self.key(&request, remote)
@@ -106,7 +107,7 @@ impl<'a> Call<'a> {
     /// See [`Client::entropy`].
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`Client::entropy`].
     pub fn entropy(&self, bits: Option<BitLength>) -> Result<Entropy> {
         let request = TypedRequest::entropy(bits);
         self.on_first(|provider, call| {
@@ -122,7 +123,7 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Asks the first provider that can be reached, and leaves nothing of the reply on the stack or in registers.
+    /// Uses the first provider that can be reached, and leaves no trace of the reply on the stack or in registers.
     fn on_first<T>(
         &self,
         ask: impl Fn(&Provider, &Running<'_>) -> std::result::Result<T, TransportError>,
@@ -170,7 +171,7 @@ impl<'a> Call<'a> {
                 Err(failed) => return Err(failed.error),
             }
         }
-        // a builder makes no client without a provider
+        // a builder creates no client without a provider
         Err(last.unwrap_or_else(Error::client_closed))
     }
 }

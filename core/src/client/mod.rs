@@ -1,4 +1,4 @@
-//! The client: what callers use.
+//! The client.
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
@@ -25,7 +25,7 @@ pub use asynchronous::{AsyncCall, AsyncClient};
 pub use builder::ClientBuilder;
 pub use call::Call;
 
-/// A client of one Key Provider, or of several in order of preference. Blocking; one client serves many threads at once.
+/// A client of one Key Provider, or of several in order of preference. Blocking; can be shared between threads.
 ///
 /// ```no_run
 /// use skip_client::Client;
@@ -43,18 +43,20 @@ pub struct Client {
 }
 
 impl Client {
-    /// Starts a client for the Key Provider at `url`: `https://host[:port][/path]`, where host is a name or an address.
+    /// Returns a builder for a client of the Key Provider at `url`: `https://host[:port][/path]`, where host is a name or an
+    /// address.
     ///
     /// # Errors
-    /// `invalid_argument` when this is not an `https://` URL of a host.
+    /// `invalid_argument` if this is not an `https://` URL of a host.
     pub fn builder(url: &str) -> Result<ClientBuilder> {
         ClientBuilder::new().or_url(url)
     }
 
-    /// Starts a client for several Key Providers, in order of preference: one is asked only when those before it cannot be reached.
+    /// Returns a builder for a client of several Key Providers, in order of preference: each is used only if those before it cannot
+    /// be reached.
     ///
     /// # Errors
-    /// `invalid_argument` when there is no URL, or one is not an `https://` URL of a host.
+    /// `invalid_argument` if there is no URL, or one is not an `https://` URL of a host.
     pub fn of_urls<S: AsRef<str>>(urls: impl IntoIterator<Item = S>) -> Result<ClientBuilder> {
         let mut builder = ClientBuilder::new();
         for url in urls {
@@ -66,44 +68,45 @@ impl Client {
         Ok(builder)
     }
 
-    /// Starts a client over a transport of the caller's own.
+    /// Returns a builder for a client with a custom transport.
     pub fn over(transport: Box<dyn Transport>) -> ClientBuilder {
         ClientBuilder::new().or_over(transport)
     }
 
-    /// What the KP offers (draft 4.1): fetched once, then remembered.
+    /// The KP's capabilities (draft 4.1): fetched once, then cached.
     ///
     /// # Errors
-    /// Any code of the network's and the provider's sides.
+    /// Any code of the network and provider sides.
     pub fn capabilities(&self) -> Result<Arc<Capabilities>> {
         self.call().capabilities()
     }
 
-    /// What the KP offers now; the answer is remembered instead of the earlier one.
+    /// Fetches the KP's capabilities again and updates the cache.
     ///
     /// # Errors
-    /// Any code of the network's and the provider's sides.
+    /// Any code of the network and provider sides.
     pub fn refresh_capabilities(&self) -> Result<Arc<Capabilities>> {
         self.call().refresh_capabilities()
     }
 
-    /// A fresh key of the KP's default length, shared with the KP `remote` (draft 4.2); for another length see [`Call::size`].
+    /// Requests a fresh key of the KP's default length, shared with the KP `remote` (draft 4.2); for another length see
+    /// [`Call::size`].
     ///
     /// # Errors
-    /// Any code. With [`Error::advice`] `new_key`, the key of this request may be gone at both ends: ask for another.
+    /// Any code. If [`Error::advice`] is `new_key`, the key may be lost at both ends: request another.
     pub fn new_key(&self, remote: &SystemId) -> Result<Key> {
         self.call().new_key(remote)
     }
 
-    /// The key that the initiator got from the KP `remote` under `key_id` (draft 4.2). A KP gives it once.
+    /// Requests the key that the initiator got from the KP `remote` with `key_id` (draft 4.2). A KP gives it once.
     ///
     /// # Errors
-    /// Any code. With [`Error::advice`] `new_key`, the initiator has to ask for another key.
+    /// Any code. If [`Error::advice`] is `new_key`, the initiator has to request another key.
     pub fn key_by_id(&self, key_id: &KeyId, remote: &SystemId) -> Result<Key> {
         self.call().key_by_id(key_id, remote)
     }
 
-    /// Random bytes of at least `bits` bits, or of the KP's default of 256 bits (draft 4.3).
+    /// Requests at least `bits` random bits, or the KP's default of 256 bits (draft 4.3).
     ///
     /// # Errors
     /// Any code.
@@ -111,25 +114,25 @@ impl Client {
         self.call().entropy(bits)
     }
 
-    /// One call with options of its own.
+    /// Starts a call with options that differ from the client's.
     #[must_use]
     pub fn call(&self) -> Call<'_> {
         Call::new(self)
     }
 
-    /// How the last connection was made; `None` before the first one.
+    /// Information about the last connection; `None` before the first one.
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionInfo> {
         self.providers.iter().find_map(|p| p.transport.connection())
     }
 
-    /// By which rules replies and keyIds are judged.
+    /// The rules for replies and keyIds.
     #[must_use]
     pub fn rules(&self) -> Rules {
         Rules::of_lenient(self.options.lenient)
     }
 
-    /// Closes the idle connections and ends the running calls; later calls fail with `invalid_argument`.
+    /// Closes the idle connections and cancels the running calls; later calls fail with `invalid_argument`.
     pub fn close(&self) {
         self.closed.cancel();
         for provider in &self.providers {
@@ -137,7 +140,7 @@ impl Client {
         }
     }
 
-    /// The providers in order of preference; those that could not be reached lately come last.
+    /// The providers in order of preference; those that were recently unreachable come last.
     fn in_order(&self) -> Vec<&Provider> {
         if let [only] = self.providers.as_slice() {
             return vec![only];

@@ -1,4 +1,4 @@
-//! One Key Provider of a client: what is remembered of it, and how it is asked again when it is busy.
+//! One Key Provider of a client: its cached state, and retries when it is busy.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
@@ -15,24 +15,24 @@ use crate::validate::Rules;
 
 /// How long a Key Provider that could not be reached is tried last instead of first.
 const REST: Duration = Duration::from_secs(30);
-/// The longest single wait that a Key Provider may ask for.
+/// The maximum `Retry-After` that is honoured.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(30);
 
 pub(super) struct Provider {
     pub transport: Box<dyn Transport>,
-    /// State is kept for each endpoint: draft 4.1.1 lets a localSystemID be unique for a connection only.
+    /// Kept for each endpoint: draft 4.1.1 allows a localSystemID to be unique only within a connection.
     capabilities: PerProcess<RwLock<Option<Arc<Capabilities>>>>,
     unreachable_since: PerProcess<Mutex<Option<Instant>>>,
 }
 
-/// A call that is under way.
+/// A call in progress.
 pub(super) struct Running<'a> {
     pub control: &'a Control<'a>,
     pub options: &'a Options,
 }
 
 impl TransportError {
-    /// Whether another Key Provider may be asked instead: this one was never reached.
+    /// Whether another Key Provider can be tried: this one was never reached.
     pub(super) fn is_unreachable(&self) -> bool {
         !self.sent
             && matches!(
@@ -81,7 +81,8 @@ impl Provider {
         Ok(capabilities)
     }
 
-    /// Refuses what the KP says it does not offer, before a key is used up for nothing. A `no` from memory is asked again.
+    /// Rejects requests that the capabilities rule out, before a key is wasted. Cached capabilities are refreshed before
+    /// rejecting.
     pub fn check_offer(
         &self,
         request: &Request,
@@ -110,7 +111,7 @@ impl Provider {
         refusal(&capabilities).map_or(Ok(()), |error| Err(TransportError { error, sent: true }))
     }
 
-    /// One request and its answer; a busy KP is asked again only for as long as the caller wants to wait.
+    /// Sends a request and parses its reply; retries while the KP is busy and the caller is willing to wait.
     pub fn ask<T>(&self, request: &TypedRequest<T>, call: &Running<'_>) -> std::result::Result<T, TransportError> {
         let rules = Rules::of_lenient(call.options.lenient);
         let mut patience = call.options.wait_when_busy;
@@ -134,13 +135,13 @@ impl Provider {
     }
 }
 
-/// The seconds of a Retry-After header, at least one, at most 30; a date is read as one second.
+/// The delay of a Retry-After header, from 1 to 30 seconds; a date counts as one second.
 fn retry_after(value: Option<&str>) -> Duration {
     let seconds = value.and_then(|v| v.trim().parse::<u64>().ok()).unwrap_or(1).max(1);
     Duration::from_secs(seconds).min(RETRY_AFTER_CAP)
 }
 
-/// Waits; `true` when the call has to end before the pause does.
+/// Waits; returns `true` if the call has to end before the pause does.
 fn pause_ended(pause: Duration, control: &Control<'_>) -> bool {
     const SLICE: Duration = Duration::from_millis(50);
     let until = Instant::now() + pause;
