@@ -14,7 +14,7 @@ struct Part {
     line: fn(&ClientOption) -> String,
 }
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     Part {
         file: "python/skip_client/_core.pyi",
         name: "types",
@@ -34,6 +34,11 @@ const PARTS: [Part; 10] = [
         file: "bindings/kotlin/src/main/kotlin/skipclient/ClientOptions.kt",
         name: "settings",
         line: kotlin_setting,
+    },
+    Part {
+        file: "bindings/kotlin/src/main/kotlin/skipclient/ClientOptions.kt",
+        name: "builder",
+        line: kotlin_builder,
     },
     Part {
         file: "bindings/swift/Sources/SkipClient/ClientOptions.swift",
@@ -118,6 +123,14 @@ fn kotlin_parameter(option: &ClientOption) -> String {
     format!(
         "    /** {}. */\n    public var {name}: {kind} = {default},\n",
         option.help
+    )
+}
+
+fn kotlin_builder(option: &ClientOption) -> String {
+    let (kind, _) = kotlin_default(option);
+    let name = camel_case(option.name);
+    format!(
+        "\n        /** See [ClientOptions.{name}]. */\n        public fun {name}({name}: {kind}): Builder = set {{ it.{name} = {name} }}\n"
     )
 }
 

@@ -8,6 +8,8 @@ import skipclient.ffi.CoreException
 import skipclient.ffi.InternalException
 import skipclient.ffi.invalidArgument
 import java.nio.charset.CharacterCodingException
+import java.util.concurrent.CompletableFuture
+import java.util.concurrent.ExecutionException
 import kotlin.coroutines.EmptyCoroutineContext
 import kotlin.coroutines.resumeWithException
 
@@ -21,31 +23,72 @@ private val calls = Dispatchers.IO.limitedParallelism(AT_ONCE, "skip-client")
 private const val AT_ONCE = 256
 
 /**
- * A blocking call as a suspending one. It returns at once when its coroutine is cancelled; the request is ended by its
- * token, and an answer that came all the same is given to [discard].
+ * Starts a call of the native library in a thread of [calls]. Whoever completes the future, by `cancel` for example,
+ * ends the request; an answer that comes all the same is given to [discard].
  */
 @Suppress("TooGenericExceptionCaught") // whatever it is, it belongs to the caller
+internal fun <T> started(
+    discard: (T) -> Unit,
+    call: (CoreCancel) -> T,
+): CompletableFuture<T> {
+    val token = translated { CoreCancel() }
+    val future = CompletableFuture<T>()
+    // when the call has ended by itself its token is closed, and there is nothing to cancel
+    future.whenComplete { _, _ -> runCatching { token.cancel() } }
+    val task =
+        Runnable {
+            try {
+                val answer = token.use(call)
+                if (!future.complete(answer)) discard(answer)
+            } catch (failure: Throwable) {
+                future.completeExceptionally(failure)
+            }
+        }
+    calls.dispatch(EmptyCoroutineContext, task)
+    return future
+}
+
+/** A call as a suspending one. It returns at once when its coroutine is cancelled. */
 internal suspend fun <T> awaiting(
     discard: (T) -> Unit,
     call: (CoreCancel) -> T,
 ): T =
     suspendCancellableCoroutine { continuation ->
-        val token = CoreCancel()
-        // cancellation may come after the call has ended and the token is closed: then there is nothing to cancel
-        continuation.invokeOnCancellation { runCatching { token.cancel() } }
-        val task =
-            Runnable {
-                token.use {
-                    try {
-                        val answer = call(token)
-                        continuation.resume(answer) { _, late, _ -> discard(late) }
-                    } catch (failure: Throwable) {
-                        continuation.resumeWithException(failure)
-                    }
-                }
+        val future = started(discard, call)
+        continuation.invokeOnCancellation { future.cancel(true) }
+        future.whenComplete { answer, failure ->
+            if (failure == null) {
+                continuation.resume(answer) { _, late, _ -> discard(late) }
+            } else {
+                continuation.resumeWithException(failure)
             }
-        calls.dispatch(EmptyCoroutineContext, task)
+        }
     }
+
+/**
+ * A call as a blocking one. The caller is parked outside the native library: a virtual thread keeps no carrier
+ * meanwhile, and an interrupt ends the request.
+ */
+@Suppress("ThrowsCount")
+internal fun <T> parked(
+    discard: (T) -> Unit,
+    call: (CoreCancel) -> T,
+): T {
+    if (Thread.interrupted()) throw InterruptedException()
+    val future = started(discard, call)
+    try {
+        return future.get()
+    } catch (interrupt: InterruptedException) {
+        // an answer that came at the same moment has no owner
+        if (!future.cancel(true) && !future.isCompletedExceptionally) discard(future.join())
+        throw interrupt
+    } catch (failed: ExecutionException) {
+        val failure = failed.cause ?: failed
+        // the trace also leads to whoever asked
+        failure.stackTrace = failure.stackTrace + Thread.currentThread().stackTrace.drop(1)
+        throw failure
+    }
+}
 
 /** Runs a call of the native library, and turns its failures into [SkipException]s. */
 internal inline fun <T> translated(call: () -> T): T =
@@ -57,6 +100,8 @@ internal inline fun <T> translated(call: () -> T): T =
         throw unencodable()
     } catch (bug: InternalException) {
         throw IllegalStateException("a bug in skip-client, please report it: ${bug.message}", bug)
+    } catch (missing: LinkageError) {
+        throw notLoaded(missing)
     }
 
 /** The core's error for a text that UTF-8 cannot carry. */

@@ -7,7 +7,8 @@ import java.time.Duration
  * How a [SkipClient] connects, and which deviations it accepts. Read once, when a client is made.
  *
  * Something must say whom to trust: [caPem], [systemCa], [pin] or [psk]. In Kotlin name the arguments,
- * `ClientOptions(caPem = pem)`; in Java make an empty one and set what differs.
+ * `ClientOptions(caPem = pem)`; in Java use [builder]. A library that is compiled once and used with several versions
+ * of skip-client uses [builder] in Kotlin too: a new option changes the signature of the constructor.
  *
  * @param strict the opposite of [lenient], until 1.0
  */
@@ -86,6 +87,82 @@ public class ClientOptions(
             put("legacy", legacy.toString())
             // options:settings end
         }
+
+    /** Sets options one by one, from the defaults. Adding an option to a later version breaks no compiled caller. */
+    public class Builder internal constructor() {
+        private val changes = mutableListOf<(ClientOptions) -> Unit>()
+
+        private fun set(change: (ClientOptions) -> Unit): Builder = apply { changes += change }
+
+        /** See [ClientOptions.caPem]. */
+        public fun caPem(caPem: ByteArray?): Builder = set { it.caPem = caPem }
+
+        /** See [ClientOptions.systemCa]. */
+        public fun systemCa(systemCa: Boolean): Builder = set { it.systemCa = systemCa }
+
+        /** See [ClientOptions.clientCertPem]. */
+        public fun clientCertPem(clientCertPem: ByteArray?): Builder = set { it.clientCertPem = clientCertPem }
+
+        /** See [ClientOptions.clientKeyPem]. */
+        public fun clientKeyPem(clientKeyPem: ByteArray?): Builder = set { it.clientKeyPem = clientKeyPem }
+
+        /** See [ClientOptions.psk]. */
+        public fun psk(psk: Psk?): Builder = set { it.psk = psk }
+
+        // options:builder begin (core/tests/front_ends.rs writes it)
+
+        /** See [ClientOptions.serverName]. */
+        public fun serverName(serverName: String?): Builder = set { it.serverName = serverName }
+
+        /** See [ClientOptions.pin]. */
+        public fun pin(pin: String?): Builder = set { it.pin = pin }
+
+        /** See [ClientOptions.tls]. */
+        public fun tls(tls: TlsVersion): Builder = set { it.tls = tls }
+
+        /** See [ClientOptions.forwardSecrecy]. */
+        public fun forwardSecrecy(forwardSecrecy: Boolean): Builder = set { it.forwardSecrecy = forwardSecrecy }
+
+        /** See [ClientOptions.postQuantum]. */
+        public fun postQuantum(postQuantum: Boolean): Builder = set { it.postQuantum = postQuantum }
+
+        /** See [ClientOptions.timeout]. */
+        public fun timeout(timeout: Duration): Builder = set { it.timeout = timeout }
+
+        /** See [ClientOptions.connectTimeout]. */
+        public fun connectTimeout(connectTimeout: Duration): Builder = set { it.connectTimeout = connectTimeout }
+
+        /** See [ClientOptions.proxy]. */
+        public fun proxy(proxy: String?): Builder = set { it.proxy = proxy }
+
+        /** See [ClientOptions.sourceAddress]. */
+        public fun sourceAddress(sourceAddress: String?): Builder = set { it.sourceAddress = sourceAddress }
+
+        /** See [ClientOptions.lenient]. */
+        public fun lenient(lenient: Boolean): Builder = set { it.lenient = lenient }
+
+        /** See [ClientOptions.checkRemote]. */
+        public fun checkRemote(checkRemote: Boolean): Builder = set { it.checkRemote = checkRemote }
+
+        /** See [ClientOptions.waitWhenBusy]. */
+        public fun waitWhenBusy(waitWhenBusy: Duration): Builder = set { it.waitWhenBusy = waitWhenBusy }
+
+        /** See [ClientOptions.legacy]. */
+        public fun legacy(legacy: Boolean): Builder = set { it.legacy = legacy }
+        // options:builder end
+
+        /** The options. A builder can be used again: what it made before does not change. */
+        public fun build(): ClientOptions = ClientOptions().also { options -> changes.forEach { it(options) } }
+
+        /** Shows none of the values: there are secrets among them. */
+        override fun toString(): String = "ClientOptions.Builder([redacted])"
+    }
+
+    public companion object {
+        /** Starts from the defaults. */
+        @JvmStatic
+        public fun builder(): Builder = Builder()
+    }
 }
 
 /** Versions of TLS that a client offers. */

@@ -5,13 +5,15 @@ import skipclient.ffi.CoreClient
 import skipclient.ffi.CoreLanguage
 import skipclient.ffi.CoreOptions
 import java.time.Duration
+import java.util.concurrent.CompletableFuture
 
 /**
  * A client of one Key Provider (KP), or of several in order of preference (draft-cisco-skip-02).
  *
  * One client serves many coroutines and threads at once; it keeps connections and remembers the capabilities. Each
- * call comes twice: as a `suspend` function, whose cancellation ends the request at once, and with `Blocking` in its
- * name for Java and for threads of your own. A request goes out once and is never repeated behind your back; every
+ * call has three forms: a `suspend` function, whose cancellation ends the request at once; `...Blocking`, which parks
+ * the calling thread (virtual threads too) until the answer or an interrupt comes; and `...Async` with a
+ * `CompletableFuture`. A request goes out once and is never repeated behind your back; every
  * [SkipException] says what to ask next ([SkipException.advice]).
  *
  * ```kotlin
@@ -53,13 +55,20 @@ public class SkipClient
             timeout: Duration? = null,
         ): Capabilities = awaiting({}) { fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** [capabilities] in this thread. */
+        /** [capabilities], waiting for it. An interrupt of this thread ends the request. */
         @JvmOverloads
-        @Throws(SkipException::class)
+        @Throws(SkipException::class, InterruptedException::class)
         public fun capabilitiesBlocking(
             refresh: Boolean = false,
             timeout: Duration? = null,
-        ): Capabilities = fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), null))
+        ): Capabilities = parked({}) { fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), it)) }
+
+        /** [capabilities] as a future: it fails with a [SkipException], and whoever cancels it ends the request. */
+        @JvmOverloads
+        public fun capabilitiesAsync(
+            refresh: Boolean = false,
+            timeout: Duration? = null,
+        ): CompletableFuture<Capabilities> = started({}) { fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), it)) }
 
         /**
          * A fresh key of [size] bits, a multiple of 8 from 8 to 65536, shared with the KP [remote] (draft 4.2). Without
@@ -76,14 +85,22 @@ public class SkipClient
             timeout: Duration? = null,
         ): Key = awaiting(Key::close) { fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** [newKey] in this thread. */
+        /** [newKey], waiting for it. An interrupt of this thread ends the request. */
         @JvmOverloads
-        @Throws(SkipException::class)
+        @Throws(SkipException::class, InterruptedException::class)
         public fun newKeyBlocking(
             remote: String,
             size: Int? = null,
             timeout: Duration? = null,
-        ): Key = fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), null))
+        ): Key = parked(Key::close) { fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), it)) }
+
+        /** [newKey] as a future: it fails with a [SkipException], and whoever cancels it ends the request. */
+        @JvmOverloads
+        public fun newKeyAsync(
+            remote: String,
+            size: Int? = null,
+            timeout: Duration? = null,
+        ): CompletableFuture<Key> = started(Key::close) { fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), it)) }
 
         /**
          * The key that the initiator got from the KP [remote] under [keyId] (draft 4.2), which is hexadecimal, of even
@@ -98,14 +115,22 @@ public class SkipClient
             timeout: Duration? = null,
         ): Key = awaiting(Key::close) { fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** [keyById] in this thread. */
+        /** [keyById], waiting for it. An interrupt of this thread ends the request. */
         @JvmOverloads
-        @Throws(SkipException::class)
+        @Throws(SkipException::class, InterruptedException::class)
         public fun keyByIdBlocking(
             keyId: String,
             remote: String,
             timeout: Duration? = null,
-        ): Key = fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), null))
+        ): Key = parked(Key::close) { fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), it)) }
+
+        /** [keyById] as a future: it fails with a [SkipException], and whoever cancels it ends the request. */
+        @JvmOverloads
+        public fun keyByIdAsync(
+            keyId: String,
+            remote: String,
+            timeout: Duration? = null,
+        ): CompletableFuture<Key> = started(Key::close) { fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), it)) }
 
         /**
          * Random bytes of at least [bits] bits, a multiple of 8 from 8 to 65536, or of the KP's own choice (draft 4.3).
@@ -118,13 +143,20 @@ public class SkipClient
             timeout: Duration? = null,
         ): Entropy = awaiting(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** [entropy] in this thread. */
+        /** [entropy], waiting for it. An interrupt of this thread ends the request. */
         @JvmOverloads
-        @Throws(SkipException::class)
+        @Throws(SkipException::class, InterruptedException::class)
         public fun entropyBlocking(
             bits: Int? = null,
             timeout: Duration? = null,
-        ): Entropy = fetchEntropy(bits, CoreCall(timeout?.inSeconds(), null))
+        ): Entropy = parked(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
+
+        /** [entropy] as a future: it fails with a [SkipException], and whoever cancels it ends the request. */
+        @JvmOverloads
+        public fun entropyAsync(
+            bits: Int? = null,
+            timeout: Duration? = null,
+        ): CompletableFuture<Entropy> = started(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
 
         /** Ends the running calls, blocking ones too; later calls throw [SkipException.InvalidArgument]. */
         override fun close() {

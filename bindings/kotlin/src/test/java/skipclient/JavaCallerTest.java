@@ -6,12 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 /** The API as Java sees it. */
 class JavaCallerTest {
     @Test
-    void theExchange() throws SkipException {
+    void theExchange() throws Exception {
         try (var pair = new KeyProviderPair()) {
             var options = new ClientOptions();
             options.setCaPem(pair.getCa());
@@ -38,6 +40,22 @@ class JavaCallerTest {
                 try (var salt = alice.entropyBlocking(128)) {
                     assertEquals(16, salt.getLength());
                 }
+            }
+        }
+    }
+
+    @Test
+    void theExchangeByFutures() throws Exception {
+        try (var pair = new KeyProviderPair()) {
+            var options = ClientOptions.builder().caPem(pair.getCa()).timeout(Duration.ofSeconds(5)).build();
+            try (var alice = new SkipClient(pair.getAlice(), options);
+                    var bob = new SkipClient(pair.getBob(), options)) {
+                var equal = alice.newKeyAsync("Bob").thenCompose(key -> bob.keyByIdAsync(key.getKeyId(), "Alice")
+                        .thenApply(same -> same.equals(key)));
+                assertTrue(equal.get(60, TimeUnit.SECONDS));
+                assertEquals("Bob", bob.capabilitiesAsync().get().getLocalSystemId());
+                var failure = assertThrows(ExecutionException.class, () -> alice.newKeyAsync("Eve").get());
+                assertTrue(failure.getCause() instanceof SkipException.UnknownRemote);
             }
         }
     }

@@ -6,11 +6,11 @@ import skipclient.ClientOptions;
 import skipclient.SkipClient;
 import skipclient.SkipException;
 
-/** Gets a key of each end: URL of Alice, URL of Bob, CA file. */
+/** Gets keys of both ends, from Java and from Kotlin: URL of Alice, URL of Bob, CA file. */
 public final class Main {
     public static void main(String[] arguments) throws Exception {
-        ClientOptions options = new ClientOptions();
-        options.setCaPem(Files.readAllBytes(Path.of(arguments[2])));
+        byte[] pem = Files.readAllBytes(Path.of(arguments[2]));
+        ClientOptions options = ClientOptions.builder().caPem(pem).build();
         try (SkipClient alice = new SkipClient(arguments[0], options);
                 SkipClient bob = new SkipClient(arguments[1], options);
                 var key = alice.newKeyBlocking("Bob", 256);
@@ -19,6 +19,7 @@ public final class Main {
                 throw new AssertionError("the keys differ");
             }
             System.out.println(key + " at both ends");
+            System.out.println(Exchange.run(arguments[0], arguments[1], pem) + " at both ends, in Kotlin");
         } catch (SkipException failure) {
             System.err.println(failure.getMessage() + "; " + failure.getHint());
             throw failure;

@@ -1,4 +1,4 @@
-package example
+package io.github.skipclient.example
 
 import android.app.Activity
 import android.os.Bundle

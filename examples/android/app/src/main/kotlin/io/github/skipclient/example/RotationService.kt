@@ -1,4 +1,4 @@
-package example
+package io.github.skipclient.example
 
 import android.app.Notification
 import android.app.NotificationChannel
