@@ -9,17 +9,17 @@ import SkipClient
 
 /// Gets a key, puts it into the keychain and names it in the VPN's configuration.
 struct PPKTunnel {
-    let kp: SkipClient
+    let kp: Client
 
     /// The keyId of the new key: send it to the VPN server's encryptor.
     func rotate(_ vpn: NEVPNProtocolIKEv2, remote: String) async throws -> String {
         let key = try await kp.newKey(remote: remote, size: 256)
         defer { key.close() }
-        let reference = try key.withBytes { bytes in try store(bytes, account: key.keyId) }
-        let ppk = NEVPNIKEv2PPKConfiguration(identifier: key.keyId, keychainReference: reference)
+        let reference = try key.withBytes { bytes in try store(bytes, account: key.keyID) }
+        let ppk = NEVPNIKEv2PPKConfiguration(identifier: key.keyID, keychainReference: reference)
         ppk.isMandatory = true
         vpn.ppkConfiguration = ppk
-        return key.keyId
+        return key.keyID
     }
 
     /// A persistent reference to the key in the keychain, which the VPN process can read after the first unlock.

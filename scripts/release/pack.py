@@ -227,12 +227,11 @@ def _copyright(texts: str) -> str:
 
 def swift() -> None:
     """`skip-client-VERSION-swift.zip`: the package as its users get it, without tests' leftovers."""
-    here = ROOT / "bindings/swift"
     names = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "."], cwd=here, check=True,
-        stdout=subprocess.PIPE, text=True,
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "Package.swift", "bindings/swift"], cwd=ROOT,
+        check=True, stdout=subprocess.PIPE, text=True,
     ).stdout.split()  # fmt: skip
-    files = {name: here / name for name in names if not name.startswith(".")}
+    files = {name: ROOT / name for name in names if not Path(name).name.startswith(".")}
     files |= {name: ROOT / name for name in ("LICENSE", "LICENSE-APACHE", "LICENSE-MIT", "CHANGELOG.md")}
     files["README.md"] = ROOT / "docs/fetch-a-key-from-swift.md"
     date = datetime.fromtimestamp(EPOCH, UTC).timetuple()[:6]

@@ -9,14 +9,14 @@ struct Contestant {
         let url = CommandLine.arguments[1]
         let ca = try Data(contentsOf: URL(fileURLWithPath: CommandLine.arguments[2]))
         let options = ClientOptions(caPEM: ca, checkRemote: false)
-        let warm = try SkipClient(url: url, options: options)
+        let warm = try Client(url: url, options: options)
         let clock = ContinuousClock()
         while let line = readLine() {
             let words = line.split(separator: " ")
             var times: [Int64] = []
             for _ in 0..<Int(words[1])! {
                 let taken = try await clock.measure {
-                    let kp = words[0] == "warm" ? warm : try SkipClient(url: url, options: options)
+                    let kp = words[0] == "warm" ? warm : try Client(url: url, options: options)
                     let key = try await kp.newKey(remote: "Bob")
                     precondition(key.bits == 256)
                     if words[0] != "warm" { kp.close() }

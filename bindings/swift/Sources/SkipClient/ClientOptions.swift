@@ -1,6 +1,6 @@
 import Foundation
 
-/// How a ``SkipClient`` connects, and which deviations it accepts.
+/// How a ``Client`` connects, and which deviations it accepts.
 ///
 /// Something must say whom to trust: ``caPEM``, ``systemCA``, ``pin`` or ``psk``.
 public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {

@@ -6,8 +6,8 @@ public enum IKEv2 {
     /// `USE_PPK` with the localSystemID of the sender's Key Provider (draft 5, step 3), or empty as in RFC 8784.
     ///
     /// - Throws: ``SkipError/invalidArgument(_:)`` when the id is none.
-    public static func encodeUsePPK(localSystemId: String?, nextPayload: UInt8 = 0) throws -> Data {
-        try translated { try encodeUsePpk(localSystemId: localSystemId, nextPayload: nextPayload) }
+    public static func encodeUsePPK(localSystemID: String?, nextPayload: UInt8 = 0) throws -> Data {
+        try translated { try encodeUsePpk(localSystemId: localSystemID, nextPayload: nextPayload) }
     }
 
     /// The localSystemID of a `USE_PPK`; `nil` when there is none.
@@ -22,9 +22,9 @@ public enum IKEv2 {
     ///
     /// - Throws: ``SkipError/invalidArgument(_:)`` when the keyId is none, or has no octets.
     public static func encodePPKIdentity(
-        keyId: String, asOctets: Bool = false, nextPayload: UInt8 = 0
+        keyID: String, asOctets: Bool = false, nextPayload: UInt8 = 0
     ) throws -> Data {
-        try translated { try encodePpkIdentity(keyId: keyId, asOctets: asOctets, nextPayload: nextPayload) }
+        try translated { try encodePpkIdentity(keyId: keyID, asOctets: asOctets, nextPayload: nextPayload) }
     }
 
     /// The keyId of a `PPK_IDENTITY` that has it as text, or as octets.

@@ -3,9 +3,9 @@ import Foundation
 /// What a Key Provider says of itself (draft 4.1, Table 4).
 public struct Capabilities: Sendable, Equatable {
     /// The id of the KP itself (draft 4.1.1).
-    public let localSystemId: String
+    public let localSystemID: String
     /// Ids, or patterns of ids, of the KPs that share keys with this one (draft 4.1.2).
-    public let remoteSystemIds: [String]
+    public let remoteSystemIDs: [String]
     /// How the KP makes and synchronises keys, in its own words, up to 1024 bytes.
     public let algorithm: String
     /// Whether the KP offers `GET /key`.
@@ -16,8 +16,8 @@ public struct Capabilities: Sendable, Equatable {
     public let warnings: [Problem]
 
     init(_ core: CoreCapabilities) {
-        localSystemId = core.localSystemId
-        remoteSystemIds = core.remoteSystemIds
+        localSystemID = core.localSystemId
+        remoteSystemIDs = core.remoteSystemIds
         algorithm = core.algorithm
         supportsKey = core.supportsKey
         supportsEntropy = core.supportsEntropy
@@ -26,7 +26,7 @@ public struct Capabilities: Sendable, Equatable {
 
     /// Whether the KP says that it shares keys with the KP `id`.
     public func matchesRemote(_ id: String) -> Bool {
-        listMatchesRemote(remoteSystemIds: remoteSystemIds, id: id)
+        listMatchesRemote(remoteSystemIds: remoteSystemIDs, id: id)
     }
 }
 
@@ -133,8 +133,8 @@ public enum SchemaStyle: String, Sendable, CaseIterable {
 
 /// Whether an entry of a remoteSystemID list stands for `id`: names as they are, and patterns with `*`, `?` and `[...]`
 /// (draft 4.1.2, Table 5).
-public func matchesRemote(_ remoteSystemIds: [String], _ id: String) -> Bool {
-    listMatchesRemote(remoteSystemIds: remoteSystemIds, id: id)
+public func matchesRemote(_ remoteSystemIDs: [String], _ id: String) -> Bool {
+    listMatchesRemote(remoteSystemIds: remoteSystemIDs, id: id)
 }
 
 extension Optional {

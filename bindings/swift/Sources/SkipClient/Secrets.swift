@@ -11,7 +11,7 @@ import Foundation
 /// A key and its keyId (draft 4.2). The key is wiped by ``close()``, or when the last reference to it goes.
 public final class Key: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// Names the key at the other end (draft 4.2); public, hexadecimal unless the client is lenient.
-    public let keyId: String
+    public let keyID: String
     /// The length of the key in bits.
     public let bits: Int
     /// Eight hexadecimal digits for people to compare: equal at both ends when the keys are.
@@ -21,7 +21,7 @@ public final class Key: Sendable, Equatable, CustomStringConvertible, CustomDebu
     private let core: Closable<CoreKey>
 
     init(_ answer: CoreKeyAnswer) {
-        keyId = answer.keyId
+        keyID = answer.keyId
         bits = Int(answer.bits)
         fingerprint = answer.fingerprint
         warnings = answer.warnings.map(Problem.init)
@@ -50,7 +50,7 @@ public final class Key: Sendable, Equatable, CustomStringConvertible, CustomDebu
     public func withExport<Answer>(_ format: ExportFormat, _ body: (Data) throws -> Answer) throws -> Answer {
         let core = core.open
         // the longest form has a few words, the keyId some times and the key in hexadecimal
-        let room = try WipedRoom.filled(512 + 4 * keyId.utf8.count + bits) { address, capacity in
+        let room = try WipedRoom.filled(512 + 4 * keyID.utf8.count + bits) { address, capacity in
             try translated { try core.exportTo(format: format.rawValue, address: address, capacity: capacity) }
         }
         return try body(room.data)
@@ -69,11 +69,11 @@ public final class Key: Sendable, Equatable, CustomStringConvertible, CustomDebu
     }
 
     /// keyId and length, never the key.
-    public var description: String { "Key(keyId: \(keyId), bits: \(bits), [redacted])" }
+    public var description: String { "Key(keyID: \(keyID), bits: \(bits), [redacted])" }
     /// As ``description``.
     public var debugDescription: String { description }
     /// keyId and length, never the key.
-    public var customMirror: Mirror { Mirror(self, children: ["keyId": keyId, "bits": bits]) }
+    public var customMirror: Mirror { Mirror(self, children: ["keyID": keyID, "bits": bits]) }
 }
 
 /// Random bytes of a Key Provider (draft 4.3), wiped by ``close()``, or when the last reference to them goes.

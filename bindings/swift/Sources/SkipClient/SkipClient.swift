@@ -7,10 +7,10 @@ import Foundation
 /// to ask next (``SkipError/advice``).
 ///
 /// ```swift
-/// let kp = try SkipClient(url: "https://kp-alice:8443", options: ClientOptions(caPEM: pem))
+/// let kp = try Client(url: "https://kp-alice:8443", options: ClientOptions(caPEM: pem))
 /// let key = try await kp.newKey(remote: "Bob", size: 256)
 /// ```
-public final class SkipClient: Sendable, CustomStringConvertible {
+public final class Client: Sendable, CustomStringConvertible {
     private let core: CoreClient
     private let urls: [String]
 
@@ -57,14 +57,14 @@ public final class SkipClient: Sendable, CustomStringConvertible {
         }
     }
 
-    /// The key that the initiator got from the KP `remote` under `keyId` (draft 4.2), which is hexadecimal, of even
+    /// The key that the initiator got from the KP `remote` under `keyID` (draft 4.2), which is hexadecimal, of even
     /// length, 2 to 512 digits. A KP gives it once.
     ///
     /// - Throws: ``SkipError`` of any side, `CancellationError`; with the advice `newKey` the initiator has to ask for
     ///   another key.
-    public func keyById(_ keyId: String, remote: String, timeout: TimeInterval? = nil) async throws -> Key {
+    public func keyByID(_ keyID: String, remote: String, timeout: TimeInterval? = nil) async throws -> Key {
         try await waiting { [core] in
-            Key(try core.keyById(keyId: keyId, remote: remote, call: CoreCall(timeout, $0)))
+            Key(try core.keyById(keyId: keyID, remote: remote, call: CoreCall(timeout, $0)))
         }
     }
 
@@ -83,7 +83,7 @@ public final class SkipClient: Sendable, CustomStringConvertible {
     }
 
     /// The URLs.
-    public var description: String { "SkipClient(urls: \(urls))" }
+    public var description: String { "Client(urls: \(urls))" }
 }
 
 extension CoreCall {

@@ -50,7 +50,7 @@ final class CancellationTests: XCTestCase, @unchecked Sendable {
 
     func testAKeyThatArrivesWhileItsCallIsCancelledIsWiped() async throws {
         let pair = try KeyProviderPair()
-        let kp = try SkipClient(url: pair.alice, options: pair.options)
+        let kp = try Client(url: pair.alice, options: pair.options)
         // one exchange takes about a millisecond: somewhere near its end the cancel comes
         func race() async throws {
             let call = Task { _ = try await kp.newKey(remote: "Bob") }
@@ -91,11 +91,11 @@ final class CancellationTests: XCTestCase, @unchecked Sendable {
         withExtendedLifetime(pair) {}
     }
 
-    private func stalled() async throws -> (KeyProviderPair, SkipClient) {
+    private func stalled() async throws -> (KeyProviderPair, Client) {
         let pair = try KeyProviderPair("--fault", "stall")
         var options = pair.options
         options.timeout = 300
-        let kp = try SkipClient(url: pair.alice, options: options)
+        let kp = try Client(url: pair.alice, options: options)
         _ = try await kp.capabilities()
         return (pair, kp)
     }

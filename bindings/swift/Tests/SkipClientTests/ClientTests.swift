@@ -8,15 +8,15 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
     func testTheExchange() async throws {
         let (_, alice, bob) = try clients()
         let caps = try await alice.capabilities()
-        XCTAssertEqual([caps.localSystemId] + caps.remoteSystemIds, ["Alice", "Bob"])
+        XCTAssertEqual([caps.localSystemID] + caps.remoteSystemIDs, ["Alice", "Bob"])
         XCTAssert(caps.supportsKey && caps.supportsEntropy && caps.matchesRemote("Bob") && !caps.matchesRemote("Eve"))
         let key = try await alice.newKey(remote: "Bob", size: 512)
-        let same = try await bob.keyById(key.keyId, remote: "Alice")
+        let same = try await bob.keyByID(key.keyID, remote: "Alice")
         XCTAssertEqual(key, same)
         XCTAssertEqual(key.fingerprint, same.fingerprint)
         XCTAssertEqual(key.bits, 512)
         do {
-            _ = try await bob.keyById(key.keyId, remote: "Alice")
+            _ = try await bob.keyByID(key.keyID, remote: "Alice")
             XCTFail("the key came twice")
         } catch SkipError.rejected(let refused) {
             XCTAssertEqual(refused.advice, .newKey)
@@ -34,9 +34,9 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
     func testBothModesOfTLS() async throws {
         let pair = try KeyProviderPair()
         for (alice, bob, options) in try pair.modes() {
-            let kp = try SkipClient(url: alice, options: options)
+            let kp = try Client(url: alice, options: options)
             let key = try await kp.newKey(remote: "Bob", size: 384)
-            let same = try await SkipClient(url: bob, options: options).keyById(key.keyId, remote: "Alice")
+            let same = try await Client(url: bob, options: options).keyByID(key.keyID, remote: "Alice")
             XCTAssertEqual(key, same)
             print("a key over \(kp.connection?.tlsVersion ?? "") \(kp.connection?.cipherSuite ?? "")")
         }
@@ -52,7 +52,7 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
         XCTAssertThrowsError(try Psk.hex("", "00"))
         let pair = try KeyProviderPair()
         let wrong = ClientOptions(psk: try Psk.hex("client", String(repeating: "00", count: 32)))
-        let kp = try SkipClient(url: pair.alicePSK, options: wrong)
+        let kp = try Client(url: pair.alicePSK, options: wrong)
         let refused = try await failure { try await kp.capabilities() }
         XCTAssertEqual(refused?.code, .tlsFailed)
     }
@@ -88,7 +88,7 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
             dump(value, to: &shown)
         }
         for marker in markers { XCTAssertFalse(shown.lowercased().contains(marker)) }
-        XCTAssert(shown.contains(key.keyId) && shown.contains("[redacted]"))
+        XCTAssert(shown.contains(key.keyID) && shown.contains("[redacted]"))
     }
 
     func testTheConnectionIsVisible() async throws {
@@ -104,7 +104,7 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
         for (version, name) in [(TLSVersion.v12, "TLS 1.2"), (.v13, "TLS 1.3")] {
             var options = pair.options
             options.tls = version
-            let kp = try SkipClient(url: pair.alice, options: options)
+            let kp = try Client(url: pair.alice, options: options)
             _ = try await kp.newKey(remote: "Bob")
             XCTAssertEqual(kp.connection?.tlsVersion, name)
         }
@@ -112,18 +112,18 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
 
     func testAClientCertificate() async throws {
         let pair = try KeyProviderPair("--require-client-cert")
-        let without = try SkipClient(url: pair.alice, options: pair.options)
+        let without = try Client(url: pair.alice, options: pair.options)
         let refused = try await failure { try await without.capabilities() }
         XCTAssertEqual(refused?.code, .tlsFailed)
         var options = pair.options
         options.clientCertPEM = pair.file("client.pem")
         options.clientKeyPEM = pair.file("client.key")
-        _ = try await SkipClient(url: pair.alice, options: options).newKey(remote: "Bob")
+        _ = try await Client(url: pair.alice, options: options).newKey(remote: "Bob")
     }
 
     func testSeveralKeyProvidersAreTriedInOrder() async throws {
         let pair = try KeyProviderPair()
-        let kp = try SkipClient(urls: ["https://127.0.0.1:1", pair.alice], options: pair.options)
+        let kp = try Client(urls: ["https://127.0.0.1:1", pair.alice], options: pair.options)
         let key = try await kp.newKey(remote: "Bob")
         XCTAssertEqual(key.bits, 256)
     }
@@ -139,12 +139,12 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
         for (number, change) in changes.enumerated() {
             var options = pair.options
             change(&options)
-            let failure = try await failure { try SkipClient(url: "https://kp", options: options) }
+            let failure = try await failure { try Client(url: "https://kp", options: options) }
             XCTAssertEqual(failure?.code, .invalidArgument, "option \(number)")
             XCTAssertFalse(failure?.hint.isEmpty ?? true)
         }
         for urls in [[], ["http://kp"], ["https://"]] {
-            let failure = try await failure { try SkipClient(urls: urls, options: pair.options) }
+            let failure = try await failure { try Client(urls: urls, options: pair.options) }
             XCTAssertEqual(failure?.code, .invalidArgument)
         }
     }
@@ -176,9 +176,9 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
             for _ in 0..<100 {
                 group.addTask {
                     let key = try await alice.newKey(remote: "Bob")
-                    let same = try await bob.keyById(key.keyId, remote: "Alice")
+                    let same = try await bob.keyByID(key.keyID, remote: "Alice")
                     XCTAssertEqual(key, same)
-                    return key.keyId
+                    return key.keyID
                 }
             }
             return try await group.reduce(into: Set<String>()) { $0.insert($1) }
@@ -186,12 +186,12 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
         XCTAssertEqual(ids.count, 100)
     }
 
-    private func clients() throws -> (KeyProviderPair, SkipClient, SkipClient) {
+    private func clients() throws -> (KeyProviderPair, Client, Client) {
         let pair = try KeyProviderPair()
         addTeardownBlock { pair.stop() }
         return (
-            pair, try SkipClient(url: pair.alice, options: pair.options),
-            try SkipClient(url: pair.bob, options: pair.options)
+            pair, try Client(url: pair.alice, options: pair.options),
+            try Client(url: pair.bob, options: pair.options)
         )
     }
 }

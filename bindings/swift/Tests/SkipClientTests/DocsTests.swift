@@ -9,12 +9,12 @@ final class DocsTests: XCTestCase, @unchecked Sendable {
         let pair = try KeyProviderPair()
         let (alice, bob, pem) = (pair.alice, pair.bob, pair.file("ca.pem"))
 
-        let kp = try SkipClient(url: alice, options: ClientOptions(caPEM: pem))
+        let kp = try Client(url: alice, options: ClientOptions(caPEM: pem))
         let key = try await kp.newKey(remote: "Bob", size: 256)  // at site A
-        print(key.keyId, key.fingerprint)  // the keyId goes to the other encryptor
+        print(key.keyID, key.fingerprint)  // the keyId goes to the other encryptor
 
-        let peer = try SkipClient(url: bob, options: ClientOptions(caPEM: pem))
-        let same = try await peer.keyById(key.keyId, remote: "Alice")  // at site B
+        let peer = try Client(url: bob, options: ClientOptions(caPEM: pem))
+        let same = try await peer.keyByID(key.keyID, remote: "Alice")  // at site B
         assert(same == key)  // compared in constant time
     }
 
@@ -22,9 +22,9 @@ final class DocsTests: XCTestCase, @unchecked Sendable {
         let pair = try KeyProviderPair()
         let (alice, bob, pem) = (pair.alice, pair.bob, pair.file("ca.pem"))
 
-        let kp = try SkipClient(url: alice, options: ClientOptions(caPEM: pem))  // one for many tasks
+        let kp = try Client(url: alice, options: ClientOptions(caPEM: pem))  // one for many tasks
         let caps = try await kp.capabilities()
-        print("\(caps.localSystemId) reaches \(caps.remoteSystemIds)")
+        print("\(caps.localSystemID) reaches \(caps.remoteSystemIDs)")
 
         let key = try await kp.newKey(remote: "Bob", size: 256)
         key.withUnsafeBytes { bytes in assert(bytes.count == 32) }  // wiped afterwards
@@ -32,9 +32,9 @@ final class DocsTests: XCTestCase, @unchecked Sendable {
         try key.withExport(.wireguard) { text in assert(text.count == 44) }
         key.close()  // wiped; also when the last reference goes
 
-        let peer = try SkipClient(url: bob, options: ClientOptions(caPEM: pem))
+        let peer = try Client(url: bob, options: ClientOptions(caPEM: pem))
         do {
-            _ = try await peer.keyById("00112233445566778899aabbccddeeff", remote: "Alice")
+            _ = try await peer.keyByID("00112233445566778899aabbccddeeff", remote: "Alice")
         } catch SkipError.rejected(let refused) {
             print("\(refused.message); \(refused.hint)")
             assert(refused.advice == .newKey && refused.status == 400)

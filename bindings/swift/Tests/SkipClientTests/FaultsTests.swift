@@ -18,10 +18,10 @@ final class FaultsTests: XCTestCase, @unchecked Sendable {
         XCTAssertGreaterThan(quirks.count, 8)
         for (quirk, _) in quirks {
             let pair = try KeyProviderPair("--quirk", quirk)
-            let alice = try SkipClient(url: pair.alice, options: pair.options)
+            let alice = try Client(url: pair.alice, options: pair.options)
             let key = try await alice.newKey(remote: "Bob")
-            let bob = try SkipClient(url: pair.bob, options: pair.options)
-            let same = try await bob.keyById(key.keyId, remote: "Alice")
+            let bob = try Client(url: pair.bob, options: pair.options)
+            let same = try await bob.keyByID(key.keyID, remote: "Alice")
             XCTAssertEqual(key, same, quirk)
         }
     }
@@ -39,14 +39,14 @@ final class FaultsTests: XCTestCase, @unchecked Sendable {
         var options = given
         // the two that never end need not be waited for
         options.timeout = code == "timed_out" ? 2 : 30
-        let kp = try SkipClient(url: alice, options: options)
+        let kp = try Client(url: alice, options: options)
         let caught = try await failure { [options] in
             switch fault {
             case "entropy-503":
                 _ = try await kp.entropy()
             case "wrong-key-id":
-                let peer = try SkipClient(url: bob, options: options)
-                _ = try await kp.keyById(try await peer.newKey(remote: "Alice").keyId, remote: "Bob")
+                let peer = try Client(url: bob, options: options)
+                _ = try await kp.keyByID(try await peer.newKey(remote: "Alice").keyID, remote: "Bob")
             default:
                 _ = try await kp.newKey(remote: "Bob", size: 256)
             }

@@ -32,11 +32,11 @@ import XCTest
         func testNoCopyOfAKeyStays() async throws {
             let pair = try KeyProviderPair()
             for (alice, _, options) in try pair.modes() {
-                try await noCopyStays(SkipClient(url: alice, options: options))
+                try await noCopyStays(Client(url: alice, options: options))
             }
         }
 
-        private func noCopyStays(_ kp: SkipClient) async throws {
+        private func noCopyStays(_ kp: Client) async throws {
             let key = try await kp.newKey(remote: "Bob", size: 256)
             let masked = key.withUnsafeBytes { bytes in bytes.map { $0 ^ 0xA5 } }
             let tail = Array(masked[16...])
@@ -85,12 +85,12 @@ import XCTest
             withExtendedLifetime(pair) {}
         }
 
-        private func client() throws -> (KeyProviderPair, SkipClient) {
+        private func client() throws -> (KeyProviderPair, Client) {
             let pair = try KeyProviderPair()
-            return (pair, try SkipClient(url: pair.alice, options: pair.options))
+            return (pair, try Client(url: pair.alice, options: pair.options))
         }
 
-        private func keys(_ count: Int, of kp: SkipClient) async throws -> [Key] {
+        private func keys(_ count: Int, of kp: Client) async throws -> [Key] {
             var keys: [Key] = []
             for _ in 0..<count { keys.append(try await kp.newKey(remote: "Bob", size: 256)) }
             return keys

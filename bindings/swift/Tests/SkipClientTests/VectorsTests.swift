@@ -42,13 +42,13 @@ final class VectorsTests: XCTestCase, @unchecked Sendable {
                         ? try IKEv2.decodeUsePPK(bytes) : try IKEv2.decodePPKIdentity(bytes), one.name)
             } else if one.payload == "use_ppk" {
                 XCTAssertEqual(try IKEv2.decodeUsePPK(bytes), one.local_system_id, one.name)
-                let made = try IKEv2.encodeUsePPK(localSystemId: one.local_system_id, nextPayload: next)
+                let made = try IKEv2.encodeUsePPK(localSystemID: one.local_system_id, nextPayload: next)
                 XCTAssertEqual(made, bytes, one.name)
             } else {
                 let keyId = try XCTUnwrap(one.octets ?? one.key_id)
                 let asOctets = one.octets != nil
                 XCTAssertEqual(try IKEv2.decodePPKIdentity(bytes, asOctets: asOctets), keyId, one.name)
-                let made = try IKEv2.encodePPKIdentity(keyId: keyId, asOctets: asOctets, nextPayload: next)
+                let made = try IKEv2.encodePPKIdentity(keyID: keyId, asOctets: asOctets, nextPayload: next)
                 XCTAssertEqual(made, bytes, one.name)
             }
         }
@@ -61,7 +61,7 @@ final class VectorsTests: XCTestCase, @unchecked Sendable {
             var options = pair.options
             options.checkRemote = false
             options.lenient = one.lenient == true
-            let kp = try SkipClient(url: server.url("requests", number), options: options)
+            let kp = try Client(url: server.url("requests", number), options: options)
             let failure = try await failure { try await kp.ask(one) }
             XCTAssertEqual(failure?.code.rawValue, one.code, one.name)
             XCTAssertNil(failure?.status, one.name)
@@ -73,7 +73,7 @@ final class VectorsTests: XCTestCase, @unchecked Sendable {
         for (number, one) in try cases("statuses", ["kind", "status", "code", "advice"]).enumerated() {
             var options = pair.options
             options.checkRemote = false
-            let kp = try SkipClient(url: server.url("statuses", number), options: options)
+            let kp = try Client(url: server.url("statuses", number), options: options)
             let failure = try await failure { try await kp.ask(one) }
             XCTAssertEqual(failure?.code.rawValue, one.code, one.name)
             XCTAssertEqual(failure?.advice.rawValue, one.advice, one.name)
@@ -92,7 +92,7 @@ final class VectorsTests: XCTestCase, @unchecked Sendable {
             var options = pair.options
             options.checkRemote = false
             options.lenient = true
-            let kp = try SkipClient(url: server.url("export", number), options: options)
+            let kp = try Client(url: server.url("export", number), options: options)
             let key = try await kp.newKey(remote: "Bob", size: try XCTUnwrap(one.key).count * 4)
             let failure = try await failure {
                 try key.withExport(format) { exported in
@@ -138,13 +138,13 @@ final class VectorsTests: XCTestCase, @unchecked Sendable {
     }
 }
 
-extension SkipClient {
+extension Client {
     fileprivate func ask(_ one: Case) async throws {
         let remote = one.remote ?? "Bob"
         switch one.kind {
         case "capabilities": _ = try await capabilities()
         case "new_key": _ = try await newKey(remote: remote, size: one.size)
-        case "key_by_id": _ = try await keyById(one.key_id ?? "00", remote: remote)
+        case "key_by_id": _ = try await keyByID(one.key_id ?? "00", remote: remote)
         case "entropy": _ = try await entropy(bits: one.size)
         default: XCTFail("unknown kind \(one.kind ?? "")")
         }

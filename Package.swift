@@ -2,9 +2,11 @@
 import Foundation
 import PackageDescription
 
-// The folder of the native library, for Linux and for tests: `cargo build --release -p skip-client-bindings` makes it.
-// For Apple's systems scripts/xcframework makes SkipClientFFI.xcframework, which is then used instead.
-let framework = "SkipClientFFI.xcframework"
+// SwiftPM finds packages at the root of a repository only; the sources are in bindings/swift.
+//
+// The native library is linked from a folder that -Xlinker -L names: `scripts/build-bindings library` builds it. For Apple's
+// systems scripts/xcframework makes SkipClientFFI.xcframework, which is then used instead.
+let framework = "bindings/swift/SkipClientFFI.xcframework"
 let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 let hasFramework = FileManager.default.fileExists(atPath: here.appendingPathComponent(framework).path)
 
@@ -15,12 +17,17 @@ let package = Package(
     targets: [
         hasFramework
             ? .binaryTarget(name: "SkipClientFFI", path: framework)
-            : .systemLibrary(name: "SkipClientFFI"),
+            : .systemLibrary(name: "SkipClientFFI", path: "bindings/swift/Sources/SkipClientFFI"),
         .target(
             name: "SkipClient",
             dependencies: ["SkipClientFFI"],
+            path: "bindings/swift/Sources/SkipClient",
             linkerSettings: hasFramework ? [] : [.linkedLibrary("skip_client_ffi")]
         ),
-        .testTarget(name: "SkipClientTests", dependencies: ["SkipClient"]),
+        .testTarget(
+            name: "SkipClientTests",
+            dependencies: ["SkipClient"],
+            path: "bindings/swift/Tests/SkipClientTests"
+        ),
     ]
 )
