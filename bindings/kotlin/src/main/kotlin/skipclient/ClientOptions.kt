@@ -12,7 +12,12 @@ import java.time.Duration
  *
  * @param strict the opposite of [lenient], until 1.0
  */
-@Suppress("ktlint:standard:max-line-length", "MaxLineLength") // the help of an option is one line
+@Suppress(
+    // the help of an option is one line, and follows the mark of the generator
+    "ktlint:standard:max-line-length",
+    "ktlint:standard:no-consecutive-comments",
+    "MaxLineLength",
+)
 public class ClientOptions(
     /** Certificates of the CAs to trust, in PEM form. */
     public var caPem: ByteArray? = null,

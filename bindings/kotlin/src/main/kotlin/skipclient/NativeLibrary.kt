@@ -18,15 +18,20 @@ internal fun notLoaded(failure: LinkageError): UnsatisfiedLinkError {
     val supported = systems.filter { (system, file) -> hasResource("$system/$file") }.keys
     val message =
         when {
-            Platform.isAndroid() ->
+            Platform.isAndroid() -> {
                 "skip-client has no native library for this device ($here): " +
                     "build the AAR with the libraries that scripts/android makes"
-            here in supported ->
+            }
+
+            here in supported -> {
                 "the native library of skip-client for $here cannot be loaded: " +
                     "JNA must be able to unpack and run it (-Djna.tmpdir=FOLDER when the temporary folder is noexec)"
-            else ->
+            }
+
+            else -> {
                 "skip-client has no native library for this system ($here), only for " +
                     supported.ifEmpty { listOf("none") }.joinToString()
+            }
         }
     return UnsatisfiedLinkError(message).apply { initCause(failure) }
 }

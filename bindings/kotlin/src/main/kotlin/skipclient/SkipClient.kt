@@ -68,7 +68,8 @@ public class SkipClient
         public fun capabilitiesAsync(
             refresh: Boolean = false,
             timeout: Duration? = null,
-        ): CompletableFuture<Capabilities> = started({}) { fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), it)) }
+        ): CompletableFuture<Capabilities> =
+            started({}) { fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), it)) }
 
         /**
          * A fresh key of [size] bits, a multiple of 8 from 8 to 65536, shared with the KP [remote] (draft 4.2). Without
@@ -100,7 +101,8 @@ public class SkipClient
             remote: String,
             size: Int? = null,
             timeout: Duration? = null,
-        ): CompletableFuture<Key> = started(Key::close) { fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), it)) }
+        ): CompletableFuture<Key> =
+            started(Key::close) { fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), it)) }
 
         /**
          * The key that the initiator got from the KP [remote] under [keyId] (draft 4.2), which is hexadecimal, of even
@@ -130,7 +132,8 @@ public class SkipClient
             keyId: String,
             remote: String,
             timeout: Duration? = null,
-        ): CompletableFuture<Key> = started(Key::close) { fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), it)) }
+        ): CompletableFuture<Key> =
+            started(Key::close) { fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), it)) }
 
         /**
          * Random bytes of at least [bits] bits, a multiple of 8 from 8 to 65536, or of the KP's own choice (draft 4.3).
@@ -156,7 +159,8 @@ public class SkipClient
         public fun entropyAsync(
             bits: Int? = null,
             timeout: Duration? = null,
-        ): CompletableFuture<Entropy> = started(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
+        ): CompletableFuture<Entropy> =
+            started(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
 
         /** Ends the running calls, blocking ones too; later calls throw [SkipException.InvalidArgument]. */
         override fun close() {

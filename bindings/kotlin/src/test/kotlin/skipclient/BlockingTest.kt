@@ -92,7 +92,11 @@ internal class BlockingTest {
 
         /** The threads whose stack goes into the native library. */
         private fun inLibrary(): Set<Thread> =
-            Thread.getAllStackTraces().filterValues { stack -> stack.any { it.className.startsWith("skipclient.ffi.") } }.keys
+            Thread
+                .getAllStackTraces()
+                .filterValues { stack ->
+                    stack.any { it.className.startsWith("skipclient.ffi.") }
+                }.keys
 
         private fun until(done: () -> Boolean) {
             val end = System.nanoTime() + Duration.ofMinutes(1).toNanos()
