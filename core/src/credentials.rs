@@ -40,6 +40,42 @@ pub fn file(field: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>> {
         .map_err(|error| Error::unreadable_file(field, path, &error))
 }
 
+/// The error for a `content` that is not the PEM that was wanted: names the form that it has instead, and how to convert it.
+pub(crate) fn wrong_form(field: &'static str, content: &[u8], rule: &'static str) -> Error {
+    let has = |words: &[u8]| content.windows(words.len()).any(|part| part == words);
+    let is_encrypted = has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED");
+    let (form, command) = match (field, sequence(content)) {
+        ("key", _) if is_encrypted => (
+            "is an encrypted private key, and must be decrypted first",
+            "openssl pkey -in FILE -out key.pem",
+        ),
+        // PKCS#12 begins with version 3 (RFC 7292, 4)
+        ("key", Some([2, 1, 3, ..])) => (
+            "is PKCS#12, not PEM",
+            "openssl pkcs12 -in FILE -nocerts -noenc -out key.pem",
+        ),
+        ("ca", Some([2, 1, 3, ..])) => (
+            "is PKCS#12, not PEM",
+            "openssl pkcs12 -in FILE -nokeys -cacerts -out ca.pem",
+        ),
+        (_, Some([2, 1, 3, ..])) => ("is PKCS#12, not PEM", "openssl pkcs12 -in FILE -nokeys -out cert.pem"),
+        ("key", Some(_)) => ("is DER, not PEM", "openssl pkey -inform DER -in FILE -out key.pem"),
+        (_, Some(_)) => ("is DER, not PEM", "openssl x509 -inform DER -in FILE -out cert.pem"),
+        (_, None) => return Error::bad_pem(field, rule),
+    };
+    Error::other_form(field, form, command)
+}
+
+/// What is in the SEQUENCE that binary content begins with.
+fn sequence(content: &[u8]) -> Option<&[u8]> {
+    match content {
+        _ if content.is_ascii() => None,
+        [0x30, n @ 0x81..=0x84, rest @ ..] => rest.get(usize::from(n & 0x0f)..),
+        [0x30, _, rest @ ..] => Some(rest),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{looks_like, pem};

@@ -206,6 +206,10 @@ impl Error {
         Self::invalid_argument(field, rule, Remedy::PemForm)
     }
 
+    pub(crate) fn other_form(field: &'static str, form: &'static str, command: &'static str) -> Self {
+        Self::invalid_argument(field, form, Remedy::Convert(command))
+    }
+
     pub(crate) fn client_cert_does_not_fit() -> Self {
         Self::invalid_argument(
             "cert",
@@ -231,8 +235,10 @@ impl Error {
     }
 
     pub(crate) fn private_key() -> Self {
-        Self::bad_pem("key", "must hold one private key in PEM form, not encrypted")
+        Self::bad_pem("key", Self::PRIVATE_KEY)
     }
+
+    pub(crate) const PRIVATE_KEY: &str = "must hold one private key in PEM form, not encrypted";
 
     pub(crate) fn ca_not_x509() -> Self {
         Self::bad_pem("ca", "holds something that is not an X.509 certificate")

@@ -286,6 +286,11 @@ mod tests {
             Error::tls_version_argument(),
             Error::half_a_client_cert("key"),
             Error::bad_pem("ca", "must hold at least one certificate in PEM form"),
+            Error::other_form(
+                "key",
+                "is DER, not PEM",
+                "openssl pkey -inform DER -in FILE -out key.pem",
+            ),
             Error::client_cert_does_not_fit(),
             Error::bad_pin(),
             Error::server_name(),

@@ -39,6 +39,8 @@ pub enum Remedy {
     OtherFormatOrKey,
     WholePayload,
     PemForm,
+    /// With this command.
+    Convert(&'static str),
     KeyOfFirstCertificate,
     RenewClientCert,
     ClientCertForClients,
@@ -222,6 +224,7 @@ impl Remedy {
                 let names = crate::options::OPTIONS.map(|option| name(option.name));
                 return format!("use one of {}", names.join(", ")).into();
             }
+            Self::Convert(command) => return format!("convert it: {command}").into(),
             Self::PemForm => "PEM is text with a line -----BEGIN ...-----",
             Self::KeyOfFirstCertificate => "give the private key of the first certificate in the file",
             Self::RenewClientCert => "give one that is valid now; check the clock of this machine",

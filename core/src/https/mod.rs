@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::credentials::wrong_form;
 use crate::error::{Error, Result};
 use crate::fork::PerProcess;
 use crate::options::{ClientCert, Options, TlsVersion};
@@ -301,6 +302,6 @@ fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'s
     let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match read {
         Ok(list) if !list.is_empty() => Ok(list),
-        _ => Err(Error::bad_pem(field, "must hold at least one certificate in PEM form")),
+        _ => Err(wrong_form(field, pem, "must hold at least one certificate in PEM form")),
     }
 }

@@ -4,6 +4,7 @@ use base64ct::{Base64, Encoding};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::credentials::wrong_form;
 use crate::error::{Error, Result};
 
 const KINDS: [&str; 3] = ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"];
@@ -13,11 +14,10 @@ const KINDS: [&str; 3] = ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"];
 /// # Errors
 /// `invalid_argument` when there is none, and what `take` has against it.
 pub fn read<T>(pem: &[u8], take: impl FnOnce(&PrivateKeyDer<'static>) -> Result<T>) -> Result<T> {
-    let (kind, digits) = section(pem).ok_or_else(Error::private_key)?;
+    let wrong_form = || wrong_form("key", pem, Error::PRIVATE_KEY);
+    let (kind, digits) = section(pem).ok_or_else(wrong_form)?;
     let mut der = Zeroizing::new(vec![0; digits.len() / 4 * 3]);
-    let length = Base64::decode(&*digits, &mut der)
-        .map_err(|_| Error::private_key())?
-        .len();
+    let length = Base64::decode(&*digits, &mut der).map_err(|_| wrong_form())?.len();
     der.truncate(length);
     let der = std::mem::take(&mut *der);
     let mut key = match kind {
@@ -30,7 +30,8 @@ pub fn read<T>(pem: &[u8], take: impl FnOnce(&PrivateKeyDer<'static>) -> Result<
     taken
 }
 
-/// The kind of the first section that is a private key, and its base64 without line breaks. One with headers is encrypted, and none.
+/// The kind of the first section that is a private key, and its base64 without line breaks. A PEM with headers is encrypted, and its
+/// base64 is not valid here.
 fn section(pem: &[u8]) -> Option<(&'static str, Zeroizing<Vec<u8>>)> {
     let mut lines = pem.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
     let kind = lines
