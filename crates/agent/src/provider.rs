@@ -1,4 +1,4 @@
-//! Key Providers: one client for each table of the configuration, shared by all tunnels.
+//! Key Providers: one client for each configuration table, shared by all tunnels.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -13,17 +13,17 @@ use crate::ports::Keys;
 use crate::reach::Reach;
 use crate::report::ReachReport;
 
-/// A Key Provider, with the client that speaks to it.
+/// A Key Provider and its client.
 pub(crate) struct Provider {
     reach: Reach,
     metrics: Arc<Metrics>,
     journal: Arc<Journal>,
-    /// The warnings about the connection that were logged last.
+    /// The connection warnings logged last.
     warned: Mutex<Vec<String>>,
     made: RwLock<Made>,
 }
 
-/// A client, and what it was made of.
+/// A client, and what it was created from.
 struct Made {
     client: Arc<Client>,
     table: ProviderTable,
@@ -33,7 +33,7 @@ struct Made {
 type Stamp = (PathBuf, Option<(SystemTime, u64)>);
 
 impl Provider {
-    /// Reads the files of the table; nothing is connected.
+    /// Reads the table's files, without connecting.
     ///
     /// # Errors
     /// What is wrong, in one line.
@@ -53,8 +53,8 @@ impl Provider {
         })
     }
 
-    /// Prepares the change to another table, or to files that were renewed; `None` when nothing has changed. Returns
-    /// the change, so that all can be checked before any is applied. Calls that run go on with the old client.
+    /// Prepares the change to another table, or to renewed files; `None` if nothing has changed. Returns the change, so
+    /// that all can be checked before any is applied. Calls in progress keep the old client.
     pub fn prepare_change(&self, table: &ProviderTable) -> std::result::Result<Option<Change>, String> {
         {
             let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
@@ -76,17 +76,17 @@ impl Provider {
         self.reach.report()
     }
 
-    /// Asks for its capabilities.
+    /// Requests its capabilities.
     pub fn look(&self) -> Result<Arc<skip_client::Capabilities>> {
         self.client().refresh_capabilities()
     }
 
-    /// Asks it whether it is there, which uses up no key.
+    /// Checks whether it answers, without consuming a key.
     pub fn probe(&self) {
         self.note(&self.look());
     }
 
-    /// Ends the calls that run.
+    /// Cancels the calls in progress.
     pub fn close(&self) {
         self.client().close();
     }
@@ -95,7 +95,7 @@ impl Provider {
         Arc::clone(&self.made.read().unwrap_or_else(PoisonError::into_inner).client)
     }
 
-    /// Logs what is weaker about a connection than it should be, when that changes.
+    /// Logs the weaknesses of a connection whenever they change.
     fn warn_of_connection(&self) {
         let Some(connection) = self.client().connection() else {
             return;
@@ -111,7 +111,7 @@ impl Provider {
         }
     }
 
-    /// A refusal is an answer; what never arrived, or came from somebody else, is none.
+    /// Records reachability. A refusal counts as an answer; a lost or unauthenticated one does not.
     fn note<T>(&self, outcome: &Result<T>) {
         use skip_client::ErrorCode::{Busy, ConnectFailed, ConnectionLost, ProviderFailed, TimedOut, TlsFailed};
         let down = |error: &Error| {
@@ -143,7 +143,7 @@ impl Provider {
     }
 }
 
-/// A client that is ready to take over.
+/// A new client, ready to be put in place.
 pub(crate) struct Change(Made);
 
 impl Keys for Provider {

@@ -1,13 +1,13 @@
-//! Whether something outside answers, and what to do when it answers again.
+//! Tracks whether a Key Provider or peer answers, and what to do when it answers again.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::report::ReachReport;
 
-/// Called when something answers again after a failure: waits after failures end then.
+/// Called when an endpoint answers again after a failure, to end the waits after failures.
 pub(crate) type OnRecovery = Box<dyn Fn(&str) + Send + Sync>;
 
-/// The last outcome of requests to one Key Provider or one peer's agent.
+/// The latest outcome of requests to one Key Provider or peer.
 pub(crate) struct Reach {
     name: String,
     last: Mutex<Option<Result<(), String>>>,
@@ -23,12 +23,12 @@ impl Reach {
         }
     }
 
-    /// For something that is only looked at once.
+    /// For an endpoint that is checked only once.
     pub fn unwatched(name: &str) -> Self {
         Self::new(name, Box::new(|_| {}))
     }
 
-    /// Notes an outcome; the error is in one line.
+    /// Records an outcome; the error is one line.
     pub fn note(&self, outcome: Result<(), String>) {
         let is_ok = outcome.is_ok();
         let before = self

@@ -1,4 +1,4 @@
-//! Reads TOML tables field by field, so that every mistake is found at once and named with its line.
+//! Reads TOML tables field by field, so that all mistakes are found in one pass, each with its line.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Something that is wrong with a configuration.
+/// A mistake in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// The file, as it was given.
+    /// The file, as given.
     pub file: String,
-    /// The line, from 1 on.
+    /// The line, counted from 1.
     pub line: usize,
-    /// The field, with its tables: `tunnel.site-b.interval`.
+    /// The field, with the tables it is in: `tunnel.site-b.interval`.
     pub field: String,
     /// The rule that is broken.
     pub rule: String,
@@ -43,24 +43,24 @@ pub(crate) struct Mistakes<'i> {
     found: Vec<Mistake>,
 }
 
-/// A table, whose fields are taken out one by one; what is left is not known.
+/// A table whose fields are taken out one by one; those left over are unknown.
 pub(crate) struct Table<'i> {
-    /// The names of the tables it is in, and its own.
+    /// The names of the enclosing tables, and its own.
     pub path: String,
     span: Range<usize>,
     entries: Vec<(String, Range<usize>, Spanned<DeValue<'i>>)>,
     asked: Vec<&'static str>,
-    /// Where the fields that were taken stand.
+    /// The positions of the fields taken so far.
     taken: Vec<(&'static str, usize)>,
 }
 
-/// A value, and where it stands.
+/// A value and its position.
 pub(crate) struct Found<T> {
     pub value: T,
     pub at: At,
 }
 
-/// A field and its place in the text.
+/// A field and its position in the text.
 #[derive(Debug, Clone)]
 pub(crate) struct At {
     pub field: String,
@@ -76,7 +76,7 @@ impl<'i> Mistakes<'i> {
         }
     }
 
-    /// The document as a table; what is not TOML is a mistake.
+    /// The document as a table. Invalid TOML is recorded as a mistake.
     pub fn document(&mut self) -> Table<'i> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
@@ -85,7 +85,7 @@ impl<'i> Mistakes<'i> {
                 field: String::new(),
                 offset,
             };
-            // the parser's texts name characters that it wanted, never values
+            // the parser's messages name the expected characters, never values
             self.add(&at, format_args!("is not TOML: {}", one_line(error.message())), "");
         }
         let span = document.span();
@@ -106,7 +106,7 @@ impl<'i> Mistakes<'i> {
         self.found.is_empty()
     }
 
-    /// All of them, in the order of the file.
+    /// All mistakes, in file order.
     pub fn into_inner(mut self) -> Vec<Mistake> {
         self.found.sort_by_key(|mistake| mistake.line);
         self.found
@@ -133,7 +133,7 @@ impl<'i> Table<'i> {
         }
     }
 
-    /// Where a field of this table is named: its own place, or the table's when it is missing.
+    /// The position of a field of this table, or of the table if the field is missing.
     pub fn at(&self, field: &str) -> At {
         let taken = self.taken.iter().find(|(name, _)| *name == field);
         At {
@@ -142,12 +142,12 @@ impl<'i> Table<'i> {
         }
     }
 
-    /// Whether the field was there, whatever its value.
+    /// Whether the field was present, whatever its value.
     pub fn had(&self, field: &str) -> bool {
         self.taken.iter().any(|(name, _)| *name == field)
     }
 
-    /// Names broken rules, a line each, which begin with a field and a colon.
+    /// Records broken rules: lines that begin with a field and a colon.
     pub fn broken(&self, rules: &str, mistakes: &mut Mistakes<'_>) {
         for rule in rules.lines() {
             let (field, rule) = rule.split_once(": ").unwrap_or(("", rule));
@@ -178,7 +178,7 @@ impl<'i> Table<'i> {
         found.map_or(default, |found| found.value)
     }
 
-    /// A text, or the default.
+    /// A string, or the default.
     pub fn text_or(&mut self, name: &'static str, default: &str, mistakes: &mut Mistakes<'_>) -> String {
         let found = self.text(name, mistakes);
         found.map_or_else(|| default.to_owned(), |found| found.value)
@@ -189,7 +189,7 @@ impl<'i> Table<'i> {
     }
 
     pub fn number(&mut self, name: &'static str, range: Range<u64>, mistakes: &mut Mistakes<'_>) -> Option<Found<u64>> {
-        // what is no number of this size is out of every range
+        // a number that does not fit is outside every range
         let found = self.typed(name, "a whole number", mistakes, |value| {
             let integer = value.as_integer()?;
             Some(u64::from_str_radix(integer.as_str(), integer.radix()).unwrap_or(u64::MAX))
@@ -212,7 +212,7 @@ impl<'i> Table<'i> {
         value.map(|value| Found { value, at: found.at })
     }
 
-    /// One text, or a list of them.
+    /// One string, or a list of them.
     pub fn texts(&mut self, name: &'static str, mistakes: &mut Mistakes<'_>) -> Option<Found<Vec<String>>> {
         self.typed(name, "a list of texts", mistakes, |value| match value {
             DeValue::Array(list) => list
@@ -245,7 +245,7 @@ impl<'i> Table<'i> {
         Self::of_value(path, span, value, mistakes)
     }
 
-    /// The tables in a table, by their names.
+    /// The subtables, by name.
     pub fn tables(&mut self, name: &'static str, mistakes: &mut Mistakes<'_>) -> Vec<(String, Table<'i>)> {
         let Some(outer) = self.table(name, mistakes) else {
             return Vec::new();
@@ -262,7 +262,7 @@ impl<'i> Table<'i> {
         tables
     }
 
-    /// Refuses what nobody asked for.
+    /// Reports the fields that nobody has taken.
     pub fn finish(self, mistakes: &mut Mistakes<'_>) {
         for (key, span, _) in &self.entries {
             let at = At {
@@ -284,7 +284,7 @@ impl<'i> Table<'i> {
         mistakes: &mut Mistakes<'_>,
     ) -> Option<Self> {
         match value.into_inner() {
-            // a table in brackets has no place of its own but its key's
+            // a table in brackets has no position except that of its key
             DeValue::Table(table) => Some(Self::new(path, span, table)),
             other => {
                 let at = At {
@@ -339,7 +339,7 @@ impl<'i> Table<'i> {
     }
 }
 
-/// `90s`, `1h`: a whole number and a unit.
+/// Parses a duration such as `90s` or `1h`: a whole number and a unit.
 fn duration(text: &str) -> Option<Duration> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
@@ -356,7 +356,7 @@ fn duration(text: &str) -> Option<Duration> {
     (all <= 365 * 86_400_000).then(|| Duration::from_millis(all))
 }
 
-/// A hint with the name that was probably meant; empty when none is near.
+/// A hint with the name that was probably meant; empty if none is similar.
 pub(crate) fn similar(name: &str, known: &[&str]) -> String {
     let near = known
         .iter()
@@ -366,7 +366,7 @@ pub(crate) fn similar(name: &str, known: &[&str]) -> String {
     near.map_or_else(String::new, |(_, one)| format!("did you mean {one}?"))
 }
 
-/// How many letters have to be changed, added or left out.
+/// The edit distance: how many letters must be changed, added or removed.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -4,16 +4,16 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-/// A certificate with fewer days left is warned of.
+/// Certificates with fewer days left cause a warning.
 pub(crate) const WARN_DAYS: i64 = 21;
 
-/// How an agent is.
+/// The status of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Report {
-    /// The version of the program that runs.
+    /// The version of the running program.
     pub version: String,
-    /// Its process.
+    /// Its process ID.
     pub pid: u32,
     /// The last attempt to reload the configuration.
     pub last_reload: Option<ReloadReport>,
@@ -27,39 +27,39 @@ pub struct Report {
     pub tunnels: Vec<TunnelReport>,
 }
 
-/// How the last reload went.
+/// The outcome of the last reload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ReloadReport {
     /// When, in RFC 3339.
     pub at: String,
-    /// Whether the configuration was taken; otherwise the one before is still in force.
+    /// Whether the configuration was applied; if not, the previous one is still in force.
     pub ok: bool,
 }
 
-/// How the hand-off is.
+/// The status of the hand-off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct HandOffReport {
-    /// Whole days until this agent's certificate, or one of its chain or of the CA, expires.
+    /// Whole days until this agent's certificate, one of its chain, or the CA expires.
     pub certificate_days: Option<i64>,
-    /// Connections and lines that were refused since the start.
+    /// Connections and lines refused since the start.
     pub refused: u64,
 }
 
-/// Whether a Key Provider or a peer's agent answers.
+/// Whether a Key Provider or a peer answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ReachReport {
     /// Its name in the configuration.
     pub name: String,
-    /// Whether the last request was answered; absent before the first one.
+    /// Whether the last request was answered; absent before the first request.
     pub reachable: Option<bool>,
     /// The last failure.
     pub last_failure: Option<String>,
 }
 
-/// How a tunnel is.
+/// The status of a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TunnelReport {
@@ -67,17 +67,17 @@ pub struct TunnelReport {
     pub name: String,
     /// The peer's name.
     pub peer: String,
-    /// `initiator` or `responder`; absent while the ends have not agreed.
+    /// `initiator` or `responder`; absent until the ends have agreed.
     pub role: Option<String>,
-    /// `idle`, or how far a rotation is.
+    /// `idle`, or the stage of the rotation in progress.
     pub stage: String,
-    /// The number of the last rotation that was begun.
+    /// The number of the last rotation begun.
     pub counter: u64,
     /// The key in use.
     pub key_id: Option<String>,
-    /// Since when, in RFC 3339.
+    /// When it came into use, in RFC 3339.
     pub since: Option<String>,
-    /// Its age in seconds; absent when the machine was restarted since.
+    /// Its age in seconds; absent if the machine has rebooted since.
     pub age: Option<u64>,
     /// Whether the gateway answers.
     pub reachable: Option<bool>,
@@ -85,18 +85,19 @@ pub struct TunnelReport {
     pub up: Option<bool>,
     /// Whether it was taken down because its key was too old.
     pub taken_down: bool,
-    /// Rotations since the agent was started.
+    /// Rotations since the agent started.
     pub rotations: u64,
-    /// Failures in a row.
+    /// Consecutive failures.
     pub failures: u32,
-    /// Seconds until the next rotation or attempt is due at this end; absent where the peer begins.
+    /// Seconds until this end's next rotation or attempt; absent if the peer is the initiator.
     pub next: Option<u64>,
-    /// The last failure: when, at which step, what.
+    /// The last failure: when, in which step, and what.
     pub last_failure: Option<[String; 3]>,
 }
 
 impl Report {
-    /// Whether nothing needs attention: every tunnel has a key, is not known to be down, and its last step succeeded.
+    /// Whether nothing needs attention: every tunnel has a key, is not known to be down, and succeeded in its last
+    /// step.
     #[must_use]
     pub fn is_well(&self) -> bool {
         let well = |t: &TunnelReport| t.failures == 0 && t.up != Some(false) && !t.taken_down && t.key_id.is_some();

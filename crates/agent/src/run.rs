@@ -1,4 +1,4 @@
-//! The agent as a program: from a file to a running agent, until a signal comes.
+//! The agent as a program: reads the configuration and runs the agent until a signal arrives.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use crate::notify;
 /// How a run of the agent ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// By a signal, or because all that was to be done once is done.
+    /// Stopped by a signal, or [`run_once`] has succeeded.
     Well,
     /// [`run_once`]: some tunnels have not rotated; the log says why.
     NotAllRotated(Vec<String>),
-    /// It could not start: a line for each reason.
+    /// It could not start: one line per reason.
     CannotStart(Vec<String>),
 }
 
-/// What a running agent is told.
+/// What a signal asks of a running agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// Read the configuration again.
+    /// Reload the configuration.
     Reload,
     /// Stop.
     Stop,
 }
 
-/// The signals of this process from now on: SIGHUP (reload the configuration), SIGINT and SIGTERM (stop).
+/// Handles this process's signals from now on: SIGHUP (reload the configuration), SIGINT and SIGTERM (stop).
 ///
 /// # Errors
 /// The system refuses the handlers.
@@ -53,13 +53,13 @@ pub fn signals() -> std::io::Result<mpsc::Receiver<Signal>> {
 
 /// How long one rotation of each tunnel may take.
 const ONCE: Duration = Duration::from_mins(5);
-/// Failures in a row after which a tunnel is given up, when each is to rotate once.
+/// The number of consecutive failures after which [`run_once`] gives up on a tunnel.
 const ONCE_FAILURES: u32 = 4;
 
-/// Runs the agent on stderr's log until it is told to stop.
+/// Runs the agent, logging to stderr, until it is told to stop.
 ///
 /// # Errors
-/// The configuration's mistakes.
+/// The mistakes in the configuration.
 pub fn run(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, ConfigError> {
     let config = Config::load(path)?;
     let journal = journal(&config);
@@ -85,10 +85,10 @@ pub fn run(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, Confi
     Ok(Ended::Well)
 }
 
-/// Runs the agent until each tunnel that this end begins with has rotated once, or could not.
+/// Runs the agent until each tunnel for which this end is the initiator has rotated once or failed.
 ///
 /// # Errors
-/// The configuration's mistakes.
+/// The mistakes in the configuration.
 pub fn run_once(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, ConfigError> {
     let config = Config::load(path)?;
     let journal = journal(&config);
@@ -121,11 +121,11 @@ pub fn run_once(path: &Path, signals: &mpsc::Receiver<Signal>) -> Result<Ended, 
     }
 }
 
-/// The state folder of a configuration, in which its agent answers. A configuration that is broken otherwise will do: an
-/// agent may still run with the one before.
+/// The state folder named by a configuration, which contains the agent's socket. Other mistakes in the configuration
+/// are ignored: an agent may still be running with the previous one.
 ///
 /// # Errors
-/// The configuration's mistakes, when not even the folder can be read from it.
+/// The mistakes in the configuration, if not even the folder can be read from it.
 pub fn state_of(path: &Path) -> Result<PathBuf, ConfigError> {
     match Config::state_folder(path) {
         Some(state) => Ok(state),
@@ -143,7 +143,7 @@ fn journal(config: &Config) -> Arc<Journal> {
     Arc::new(Journal::new(level, format, Box::new(std::io::stderr())))
 }
 
-/// Mistakes keep the old configuration.
+/// If there are mistakes, the old configuration stays in force.
 fn reload(agent: &Agent, path: &Path, journal: &Journal) {
     notify::reloading();
     let refused: Vec<String> = match Config::load(path) {

@@ -1,4 +1,4 @@
-//! The state on disk: counters and keyIds, never keys. One small file for each tunnel, replaced as a whole.
+//! The state on disk: counters and keyIds, never keys. One small file per tunnel, replaced atomically.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::replace;
 
-/// The form of the files.
+/// The version of the file format.
 const VERSION: u32 = 1;
-/// The last number of a rotation; one a second lasts for 100 million years. Then numbers begin again at 1.
+/// The last rotation number; at one a second it lasts for 100 million years. Numbering then restarts at 1.
 pub(crate) const MAX_COUNTER: u64 = 1 << 52;
-/// How far a number may be ahead of the last one without asking the initiator: more rotations than an end can miss.
+/// How far a number may jump without asking the initiator: more rotations than an end can miss.
 const MAX_JUMP: u64 = 1 << 20;
 
-/// Whether a request with this number may come after the last one that is known.
+/// Whether a request with this number is plausible after the last known one.
 pub(crate) fn is_plausible(last: u64, counter: u64) -> bool {
     let begins_again = last > MAX_COUNTER - MAX_JUMP && counter < MAX_JUMP;
     counter <= last.saturating_add(MAX_JUMP) && !begins_again
@@ -25,44 +25,44 @@ pub(crate) fn is_plausible(last: u64, counter: u64) -> bool {
 /// More than any record has.
 const MAX_BYTES: u64 = 16 << 10;
 
-/// How far the rotation with the record's counter has come.
+/// The progress of the rotation with the record's counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub(crate) enum Stage {
-    /// No rotation under way: the key in use is the current one.
+    /// No rotation in progress: the key in use is the current one.
     Idle,
-    /// The state was lost, or the agent ended while the gateway was changed: which key is in use is not known. A fresh
-    /// rotation settles it.
+    /// The state was lost, or the agent stopped while the gateway was being changed: it is unknown which key is in use.
+    /// A fresh rotation resolves it.
     Unclear,
     /// The new key is in use; the gateway may still have others.
     Retiring,
-    /// A stage of an initiator.
+    /// A stage of the initiator.
     Initiator(InitiatorStage),
-    /// A stage of a responder.
+    /// A stage of the responder.
     Responder(ResponderStage),
 }
 
-/// The stages of the end that begins.
+/// The stages of the end that starts the rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InitiatorStage {
-    /// The peer may have the keyId; the gateway of this end has not seen the key.
+    /// The peer may have the keyId; this end's gateway does not have the key.
     Offered,
-    /// The peer has prepared; the gateway of this end may use the key already.
+    /// The peer has prepared; this end's gateway may already use the key.
     Installing,
-    /// The key is in use; the peer has not confirmed that it knows.
+    /// The key is in use; the peer has not acknowledged the confirmation.
     Confirming,
 }
 
-/// The stages of the end that takes what is offered.
+/// The stages of the end that accepts the offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResponderStage {
     /// The Key Provider may have been asked for the key, and must not be asked again.
     Taking,
-    /// The Key Provider was not asked for the key yet, or has answered that it may be asked again.
+    /// The Key Provider has not been asked for the key yet, or has answered that the request may be repeated.
     Untaken,
     /// The gateway has the key, beside or instead of the current one.
     Prepared,
-    /// This end has no such key, and will not have it.
+    /// This end does not have the key, and never will.
     Failed,
 }
 
@@ -80,7 +80,7 @@ impl Stage {
         Self::Responder(ResponderStage::Failed),
     ];
 
-    /// As the state's files and the hand-off spell it.
+    /// The name used in the state files and the hand-off.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -96,7 +96,7 @@ impl Stage {
         }
     }
 
-    /// Whether a record in this stage is meaningless without the keyId of its rotation.
+    /// Whether a record in this stage is useless without the keyId of its rotation.
     fn needs_key_id(self) -> bool {
         !matches!(
             self,
@@ -120,17 +120,17 @@ impl TryFrom<String> for Stage {
     }
 }
 
-/// The key that the tunnel uses.
+/// The key in use by the tunnel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Current {
     pub counter: u64,
     pub key_id: String,
-    /// Milliseconds from the start of the machine to the key's.
+    /// When the key came into use, in milliseconds since the machine booted.
     pub since_boot: u64,
-    /// Which start of the machine that was.
+    /// Identifies that boot.
     pub boot: String,
-    /// The time of day, for people.
+    /// The same as a time of day, for people.
     pub since: String,
 }
 
@@ -139,13 +139,13 @@ pub(crate) struct Current {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Record {
     version: u32,
-    /// The number of the last rotation that this end has started (initiator) or heard of (responder). Only grows.
+    /// The number of the last rotation started (initiator) or seen (responder) by this end. Only grows.
     pub counter: u64,
     pub stage: Stage,
-    /// Of the rotation with that number.
+    /// The keyId of that rotation.
     pub key_id: Option<String>,
     pub current: Option<Current>,
-    /// The gateway's, when it was given its last key.
+    /// The gateway instance that was given the last key.
     pub instance: Option<String>,
     /// Whether the tunnel was taken down because its key was too old.
     pub taken_down: bool,
@@ -170,14 +170,14 @@ impl Default for Record {
 pub(crate) enum Loaded {
     Nothing,
     Found(Record),
-    /// Why the record cannot be used; it has to be agreed with the peer.
+    /// Why the record cannot be used; its counter must be agreed with the peer.
     Broken(String),
 }
 
-/// Where records are kept.
+/// Storage for records.
 pub(crate) trait Store: Send + Sync {
     fn load(&self, tunnel: &str) -> Loaded;
-    /// When this returns, the record survives a loss of power.
+    /// When this returns, the record survives a power failure.
     fn save(&self, tunnel: &str, record: &Record) -> io::Result<()>;
 }
 
@@ -188,7 +188,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder, for the owner only, when it is missing.
+    /// Creates the folder, accessible to its owner only, if it does not exist.
     pub fn open(state: &Path) -> io::Result<Self> {
         let folder = Self {
             dir: state.join("tunnels"),
@@ -197,7 +197,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Makes it, unless it is there.
+    /// Creates the folder unless it exists.
     pub fn make(&self) -> io::Result<()> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)
     }
@@ -252,7 +252,7 @@ mod tests {
     fn numbers_jump_only_so_far() {
         assert!(is_plausible(0, 1) && is_plausible(7, 3) && is_plausible(7, 7 + MAX_JUMP));
         assert!(!is_plausible(7, 8 + MAX_JUMP) && !is_plausible(0, MAX_COUNTER));
-        // at the end they begin again, when the initiator says so
+        // after the maximum numbering restarts, if the initiator says so
         assert!(!is_plausible(MAX_COUNTER, 1) && is_plausible(MAX_COUNTER, MAX_COUNTER - 1));
     }
 

@@ -1,4 +1,4 @@
-//! Keys for tests, from replies of a Key Provider that are made up here.
+//! Keys for tests, parsed from made-up Key Provider responses.
 
 use skip_client::{Headers, Key, Rules, SystemId, TypedRequest};
 
@@ -7,7 +7,7 @@ pub(crate) fn keys() -> [Key; 2] {
     ["a1", "b2"].map(key)
 }
 
-/// The key of a keyId; the same one each time.
+/// The key with this keyId; always the same.
 pub(crate) fn key(key_id: &str) -> Key {
     let remote: SystemId = "Bob".parse().expect("an id");
     let request = TypedRequest::new_key(&remote, None).expect("a request");

@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Waits for the end of a thread. `false`: it goes on, and is left alone.
+/// Waits for a thread to end. `false`: it is still running, and is left alone.
 pub(crate) fn join_until(thread: JoinHandle<()>, until: Instant) -> bool {
     while !thread.is_finished() {
         if Instant::now() >= until {
@@ -15,17 +15,17 @@ pub(crate) fn join_until(thread: JoinHandle<()>, until: Instant) -> bool {
     thread.join().is_ok()
 }
 
-/// How long a thread may take to finish when the agent ends. The state on disk survives any end.
+/// How long a thread may take to finish on shutdown. The state on disk is consistent even if it does not.
 pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
-/// A thread that does something again and again. Dropping it ends it.
+/// A thread that runs a task repeatedly. Dropping it stops the thread.
 pub(crate) struct Ticker {
     ended: Arc<(Mutex<bool>, Condvar)>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Ticker {
-    /// `every` says how long the next wait is.
+    /// `every` returns the time until the next run.
     ///
     /// # Errors
     /// No thread can be started; in one line.

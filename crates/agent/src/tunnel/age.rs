@@ -1,5 +1,5 @@
-//! The policy for keys that have become too old. It must not wait for a Key Provider that hangs: that is why keys become
-//! old.
+//! The policy for keys that have become too old. It must not wait for a Key Provider that hangs, since that is a reason
+//! for keys to become old.
 
 use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, TryLockError};
@@ -13,7 +13,8 @@ use crate::ports::Keys;
 use crate::state::{Record, ResponderStage, Stage};
 
 impl Tunnel {
-    /// The age of the key in use; `None` without one, or when the machine was restarted since and the age is not known.
+    /// The age of the key in use; `None` without a key, or if the age is unknown because the machine has rebooted
+    /// since.
     pub fn key_age(&self, record: &Record) -> Option<Duration> {
         let current = record.current.as_ref()?;
         let clock = &self.ports.clock;
@@ -24,7 +25,7 @@ impl Tunnel {
         })
     }
 
-    /// Applies the policy. Called regularly by a thread that does nothing else.
+    /// Applies the policy. Called regularly by a dedicated thread.
     pub fn enforce_age(&self) {
         if self.plan.max_key_age.is_none() || self.excess_age(&self.snapshot().record).is_none() {
             return;
@@ -43,7 +44,7 @@ impl Tunnel {
         }
     }
 
-    /// Whoever works on the tunnel asks a Key Provider. Every other call has a deadline of its own and is waited for.
+    /// A worker is asking a Key Provider. All other calls have their own short deadlines and are waited for.
     fn enforce_age_during_provider_call(&self) {
         let record = self.snapshot().record;
         let Some(age) = self.excess_age(&record) else {
@@ -53,7 +54,7 @@ impl Tunnel {
             return;
         }
         let mut gateway = self.gateway();
-        // looked at under the lock: from the end of its call on, the gateway belongs to the other thread again
+        // checked under the lock: once its call has returned, the worker owns the gateway again
         if !self.asks_provider.load(Ordering::SeqCst) || self.closed.load(Ordering::SeqCst) {
             return;
         }
@@ -71,7 +72,7 @@ impl Tunnel {
         }
     }
 
-    /// Asks the Key Provider, which may take as long as its deadline allows; the policy for old keys may act meanwhile.
+    /// Calls the Key Provider, which may take until its deadline; the policy for old keys may act meanwhile.
     pub(super) fn ask_provider<T>(&self, rotation: &mut RotationState, ask: impl FnOnce(&dyn Keys) -> T) -> T {
         self.show(rotation);
         self.asks_provider.store(true, Ordering::SeqCst);
@@ -103,7 +104,7 @@ impl Tunnel {
                 match taken_down {
                     Ok(()) => {
                         rotation.record.taken_down = true;
-                        // the prepared key went with the others
+                        // the prepared key was removed with the others
                         rotation.responder.put_back =
                             rotation.record.stage == Stage::Responder(ResponderStage::Prepared);
                         let _ = self.save(rotation, "take-down");
@@ -119,7 +120,7 @@ impl Tunnel {
         }
     }
 
-    /// Says, when it changes, that a tunnel that is taken down would let packets out unprotected.
+    /// Logs, when it changes, whether taking the tunnel down would let packets leave unprotected.
     pub(super) fn warn_of_clear_text(&self, rotation: &mut RotationState) {
         let found = self.clear_text();
         if found == rotation.clear_text {
@@ -131,7 +132,7 @@ impl Tunnel {
         }
     }
 
-    /// The age of the key in use when it is over the limit.
+    /// The age of the key in use, if over the limit.
     fn excess_age(&self, record: &Record) -> Option<Duration> {
         let (limit, age) = (self.plan.max_key_age?, self.key_age(record)?);
         (age > limit).then_some(age)

@@ -1,4 +1,4 @@
-//! The health of a tunnel, and when it is a reason to rotate early.
+//! The health of a tunnel, and when it justifies an early rotation.
 
 use std::time::Instant;
 
@@ -9,16 +9,16 @@ use crate::journal::Level;
 use crate::plan::{Pace, Role};
 use crate::state::{InitiatorStage, Stage};
 
-/// How often a gateway must say that its tunnel is down before a fresh key is tried. The initiator is given the chance
-/// to notice first.
+/// How often a gateway must report its tunnel as down before a fresh key is tried. The initiator is given the chance to
+/// notice first.
 const INITIATOR_LOOKS: u32 = 2;
 const RESPONDER_LOOKS: u32 = 3;
 
-/// How the tunnel has been lately.
+/// The recent health of a tunnel.
 pub(crate) struct Health {
-    /// Looks in a row that found it down.
+    /// Consecutive checks that found it down.
     down_seen: u32,
-    /// Waits between rotations that are to bring it up.
+    /// Backoff between rotations that try to bring it up.
     backoff: Backoff,
     not_before: Option<Instant>,
 }
@@ -38,9 +38,9 @@ impl Health {
 }
 
 impl Tunnel {
-    /// Looks for reasons to rotate before the time.
+    /// Looks for reasons to rotate early.
     pub(super) fn notice(&self, rotation: &mut RotationState, observation: &Observation, role: Role) {
-        // a key that is on its way into the gateway is as good as a fresh one
+        // a key on its way into the gateway is as good as a fresh one
         let is_coming = matches!(
             rotation.record.stage,
             Stage::Initiator(InitiatorStage::Offered | InitiatorStage::Installing)
@@ -75,7 +75,7 @@ impl Tunnel {
         }
     }
 
-    /// Whether the gateway could take a key, so that one may be asked for.
+    /// Whether the gateway could take a key now, so that one may be requested.
     pub(super) fn could_take(
         &self,
         rotation: &RotationState,

@@ -1,4 +1,4 @@
-//! The end that begins a rotation.
+//! The initiator of rotations.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::state::{MAX_COUNTER, Stage};
 const STEPS: usize = 12;
 
 impl Tunnel {
-    /// Goes on with the rotation that is under way, or begins one that is due.
+    /// Continues the rotation in progress, or starts one that is due.
     pub(crate) fn initiate(&self, rotation: &mut RotationState) -> Duration {
         let observation = self.look(rotation);
         self.notice(rotation, &observation, Role::Initiator);
@@ -33,10 +33,10 @@ impl Tunnel {
                 Stage::Initiator(Installing) => self.settle_after_restart(rotation, &observation),
                 Stage::Initiator(Confirming) => self.confirm(rotation),
                 Stage::Retiring => self.retire(rotation).inspect(|()| {
-                    // what is reported from now on is of the new key
+                    // observations from now on are of the new key
                     self.look(rotation);
                 }),
-                // this end was the responder, by another configuration
+                // this end used to be the responder, under another configuration
                 Stage::Responder(_) => {
                     rotation.record.stage = Stage::Unclear;
                     Ok(())
@@ -49,12 +49,12 @@ impl Tunnel {
         rotation.retry.wait_after_failure()
     }
 
-    /// How long until the next rotation; `None`: now.
+    /// The time until the next rotation; `None`: now.
     fn until_due(&self, rotation: &RotationState) -> Option<Duration> {
         if self.is_wanted() {
             return None;
         }
-        // without a key, or after a restart of the machine, at once
+        // without a key, or after a reboot, at once
         let age = self.key_age(&rotation.record)?;
         let early = self.plan.jitter.mul_f64(rotation.jitter_part);
         let wait = self.plan.interval.saturating_sub(early).saturating_sub(age);
@@ -71,10 +71,10 @@ impl Tunnel {
         rests.then(|| now + self.until_due(rotation).unwrap_or_default())
     }
 
-    /// A fresh key, under the next number. It is asked for when it can be used: keys are not made for nothing.
+    /// Fetches a fresh key under the next number, but only if it can be used, so that no key is wasted.
     fn fetch(&self, rotation: &mut RotationState, observation: &Observation) -> Result<(), Stopped> {
         self.could_take(rotation, observation, "fetch", Role::Initiator)?;
-        // a disk that is full, or a folder that is gone, shows now
+        // reveals a full disk or a missing folder before a key is spent
         self.save(rotation, "fetch")?;
         self.did(Level::Debug, "fetch", &rotation.record, &[("state", &"begin")]);
         let key = self.ask_provider(rotation, |keys| keys.new_key(&self.plan.remote, self.plan.size));
@@ -96,7 +96,7 @@ impl Tunnel {
         rotation.record.key_id = Some(key.key_id().as_str().to_owned());
         rotation.record.stage = Stage::Initiator(Offered);
         let bits = key.bits();
-        // kept also when the record cannot be saved: the next turn tries that again, and asks for no other key
+        // kept even if the record cannot be saved: the next turn tries to save it again and requests no other key
         rotation.keys.next = Some(key);
         rotation.unsaved = true;
         self.no_longer_wanted();
@@ -105,9 +105,9 @@ impl Tunnel {
         Ok(())
     }
 
-    /// Tells the responder the keyId, until it has prepared or cannot.
+    /// Offers the keyId to the responder until it has prepared or cannot.
     fn offer(&self, rotation: &mut RotationState) -> Result<(), Stopped> {
-        // what is not on disk has not happened
+        // write ahead: every step is on disk before the next
         self.save_if_changed(rotation, "fetch")?;
         let Some(key_id) = rotation.keys.next.as_ref().map(|key| key.key_id().clone()) else {
             return Err(Stopped);
@@ -132,7 +132,8 @@ impl Tunnel {
                 Ok(())
             }
             Answer::Stale { last } => {
-                // nobody has asked for the key of a stale offer: it may be offered again under a number that is new to both
+                // nobody has fetched the key of a stale offer, so it may be offered again under a number that is new to
+                // both
                 self.did(
                     Level::Warn,
                     "offer",
@@ -140,7 +141,7 @@ impl Tunnel {
                     &[("answer", &answer.name()), ("last", &last)],
                 );
                 let next = rotation.record.counter.max(last) + 1;
-                // at the end both begin again
+                // after the maximum both restart at 1
                 rotation.record.counter = if next > MAX_COUNTER { 1 } else { next };
                 self.save(rotation, "offer")
             }
@@ -156,7 +157,7 @@ impl Tunnel {
         }
     }
 
-    /// The own gateway. From the first call on it may use the key, whatever the call says.
+    /// Installs the key in this end's gateway, which may use it from the first call on, whatever the call returns.
     fn install(&self, rotation: &mut RotationState, observation: &Observation) -> Result<(), Stopped> {
         let Some(key) = rotation.keys.next.take() else {
             return Err(Stopped);
@@ -186,7 +187,8 @@ impl Tunnel {
         self.did(Level::Info, "activate", &rotation.record, &[]);
     }
 
-    /// The gateway did not take the key, or did not come up with it: back to the old one at both ends, if that is certain.
+    /// The gateway did not take the key, or did not come up with it: rolls back to the old one at both ends, if that is
+    /// safe.
     fn take_back(&self, rotation: &mut RotationState, step: &'static str, error: &ConsumerError) -> Stopped {
         let stopped = self.failed(step, "gateway", error, rotation);
         let Some(key) = rotation.keys.next.take() else {
@@ -219,7 +221,7 @@ impl Tunnel {
         stopped
     }
 
-    /// Best effort: a responder that does not hear of it asks.
+    /// Best effort: a responder that misses this will ask.
     fn abandon_at_peer(&self, rotation: &RotationState) {
         let counter = rotation.record.counter;
         if let Ok(answer) = self.ask(rotation, "abandon", Ask::Abandon { counter }) {
@@ -227,19 +229,19 @@ impl Tunnel {
         }
     }
 
-    /// The agent was restarted after it had offered a key: the key is gone, and this end's gateway has never had it.
+    /// The agent restarted after offering a key: the key is lost, and this end's gateway never had it.
     fn give_up_after_restart(&self, rotation: &mut RotationState) -> Result<(), Stopped> {
         let counter = rotation.record.counter;
         let answer = self.ask(rotation, "abandon", Ask::Abandon { counter })?;
         self.did(Level::Info, "abandon", &rotation.record, &[("answer", &answer.name())]);
         if let Answer::Later { code } = &answer {
-            // a fresh rotation settles it as well
+            // a fresh rotation resolves it as well
             self.failed("abandon", code, &"the responder could not take the key back", rotation);
         }
         self.drop_next(rotation)
     }
 
-    /// The agent was restarted while it gave the gateway a key: the gateway may know how that ended.
+    /// The agent restarted while installing a key: the gateway may know whether it is in use.
     fn settle_after_restart(&self, rotation: &mut RotationState, observation: &Observation) -> Result<(), Stopped> {
         let in_gateway = observation.key_id.as_ref().map(skip_client::KeyId::as_str);
         let current = rotation.record.current.as_ref().map(|current| current.key_id.as_str());

@@ -1,8 +1,9 @@
 //! One tunnel and its rotations.
 //!
-//! The order that survives every loss: the initiator fetches a fresh key and offers its keyId; the responder fetches
-//! the same key, prepares its gateway and says so; the initiator installs and activates the key and confirms; both take
-//! the old key out. Each message may be repeated by its counter. Until the key is seen in use, nobody drops the old one.
+//! The order of steps survives every failure: the initiator fetches a fresh key and offers its keyId; the responder
+//! fetches the same key, prepares its gateway and acknowledges; the initiator installs and activates the key and
+//! confirms; both remove the old key. Each message carries the rotation's counter and may be repeated. Neither end
+//! drops the old key until the new one is seen in use.
 
 mod age;
 mod health;
@@ -31,40 +32,40 @@ use self::health::Health;
 /// How long the operator's program may take.
 const THEN_SECONDS: u64 = 10;
 
-/// A tunnel that the agent cares for.
+/// A tunnel managed by the agent.
 pub(crate) struct Tunnel {
     pub plan: Plan,
     pub(crate) ports: Ports,
     rotation: Mutex<RotationState>,
-    /// Locked for single calls only, never while a Key Provider or the peer is asked: the policy for old keys must
-    /// reach the gateway at any time.
+    /// Locked for single calls only, never during a request to a Key Provider or the peer, so that the policy for old
+    /// keys can always reach the gateway.
     gateway: Mutex<Box<dyn Consumer>>,
-    /// A Key Provider is being asked, which may take as long as it likes.
+    /// A request to a Key Provider is in progress, which may take a long time.
     asks_provider: AtomicBool,
-    /// The tunnel was taken down while a Key Provider was being asked; the record says so later.
+    /// The tunnel was taken down during such a request; the record is updated afterwards.
     taken_down_meanwhile: AtomicBool,
     started: Instant,
-    /// Somebody wants a fresh key as soon as possible.
+    /// A fresh key was requested, as soon as possible.
     wanted: AtomicBool,
-    /// Its next turn comes before the waits after failures have ended.
+    /// The next turn does not wait out the backoff.
     urgent: AtomicBool,
-    /// Another configuration has taken it over.
+    /// The tunnel was replaced by a reload.
     closed: AtomicBool,
     /// When the peer last asked for a fresh key.
     asked: Mutex<Option<Instant>>,
     snapshot: Mutex<TunnelSnapshot>,
 }
 
-/// A tunnel as others see it, without waiting for a rotation that is under way.
+/// A view of the tunnel for other threads, which need not wait for a rotation in progress.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TunnelSnapshot {
     pub record: Record,
     pub role: Option<Role>,
     pub observation: Option<Observation>,
     pub rotations: u64,
-    /// The last failure: when (for people), the step, and what happened.
+    /// The last failure: when (for people), in which step, and what happened.
     pub failure: Option<(String, &'static str, String)>,
-    /// Failures in a row.
+    /// Consecutive failures.
     pub failures: u32,
     /// When the next attempt or rotation is due.
     pub next: Option<Instant>,
@@ -73,7 +74,7 @@ pub(crate) struct TunnelSnapshot {
 /// The state that only the thread working on the tunnel may touch.
 pub(crate) struct RotationState {
     pub record: Record,
-    /// The record is not on disk as it is here.
+    /// The record differs from the one on disk.
     pub unsaved: bool,
     pub memory: Memory,
     pub role: Option<Role>,
@@ -81,7 +82,7 @@ pub(crate) struct RotationState {
     pub retry: Retry,
     pub health: Health,
     pub responder: ResponderState,
-    /// Which part of the jitter the next rotation takes.
+    /// The fraction of the jitter that applies to the next rotation.
     pub jitter_part: f64,
     pub warned_old: bool,
     /// The last finding about packets that may leave unprotected, so that it is logged once.
@@ -89,15 +90,15 @@ pub(crate) struct RotationState {
     pub rotations: u64,
 }
 
-/// The keys that the agent itself holds.
+/// The keys held by the agent itself.
 #[derive(Default)]
 pub(crate) struct Keyring {
-    /// The key of the record's counter, while it is not in use yet.
+    /// The key with the record's counter, until it is in use.
     pub next: Option<Key>,
     pub in_use: Option<Key>,
 }
 
-/// The waits after failures.
+/// The backoff after failures.
 pub(crate) struct Retry {
     pub backoff: Backoff,
     pub not_before: Option<Instant>,
@@ -106,22 +107,22 @@ pub(crate) struct Retry {
 /// State of a responder.
 #[derive(Default)]
 pub(crate) struct ResponderState {
-    /// Since when a prepared key waits for its confirmation.
+    /// Since when a prepared key has been waiting for its confirmation.
     pub unsure_since: Option<Instant>,
-    /// The gateway does not have the prepared key any more: it goes in again when the initiator confirms it.
+    /// The gateway no longer has the prepared key: it is installed again when the initiator confirms it.
     pub put_back: bool,
     /// When this end last asked for a rotation.
     pub asked_rotation: Option<Instant>,
 }
 
-/// Where this start's knowledge of earlier rotations comes from.
+/// What this process knows of earlier rotations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Memory {
-    /// The record.
+    /// The record was loaded.
     Kept,
-    /// There was no record: a first start, or somebody has removed it.
+    /// There was no record: this is the first start, or somebody has removed it.
     New,
-    /// The record was broken, and the peer has to be asked for its counter.
+    /// The record was broken, and the peer must be asked for its counter.
     Lost,
 }
 
@@ -133,7 +134,7 @@ impl Retry {
         }
     }
 
-    /// The wait after a failure; longer after each.
+    /// The wait after a failure, longer each time.
     pub fn wait_after_failure(&mut self) -> Duration {
         let wait = self.backoff.next();
         self.not_before = Some(Instant::now() + wait);
@@ -141,11 +142,11 @@ impl Retry {
     }
 }
 
-/// A step that did not succeed; it was logged.
+/// A step failed, which has been logged.
 pub(crate) struct Stopped;
 
 impl Tunnel {
-    /// The tunnel as it was left, with a gateway that may have been left with other keys.
+    /// Restores the tunnel from its record. The gateway may have been left with other keys.
     pub fn open(plan: Plan, ports: Ports, consumer: Box<dyn Consumer>) -> Self {
         let (record, memory) = match ports.store.load(&plan.name) {
             Loaded::Nothing => (Record::default(), Memory::New),
@@ -203,36 +204,36 @@ impl Tunnel {
         wait.clamp(Duration::from_millis(1), self.plan.pace.check_every)
     }
 
-    /// Whether packets may leave unprotected when the policy for old keys takes the tunnel down; `None`: no such policy,
-    /// or the operator has closed the way.
+    /// Whether packets may leave unprotected when the policy for old keys takes the tunnel down; `None`: there is no
+    /// such policy, or the operator rules this out.
     pub fn clear_text(&self) -> Option<ClearText> {
         let asked = self.plan.when_too_old == WhenTooOld::TakeDown && !self.plan.clear_text_closed;
         asked.then(|| self.gateway().clear_text())
     }
 
-    /// Whether the rotation that was begun, or that is due, is complete.
+    /// Whether any rotation begun or due is complete.
     pub fn is_settled(&self) -> bool {
         let snapshot = self.snapshot();
         snapshot.rotations > 0 && snapshot.record.stage == Stage::Idle
     }
 
-    /// Asks for a fresh key as soon as the waits after failures allow it.
+    /// Requests a fresh key, without cutting the backoff short.
     pub fn want_rotation(&self) {
         self.wanted.store(true, Ordering::SeqCst);
     }
 
-    /// Asks for a fresh key now.
+    /// Requests a fresh key now.
     pub fn want_rotation_now(&self) {
         self.want_rotation();
         self.urgent.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it should have its turn now.
+    /// Whether it should get its turn now.
     pub fn is_urgent(&self) -> bool {
         self.urgent.load(Ordering::SeqCst)
     }
 
-    /// Ends a wait after failures, because what has failed may work again. `false` when it does not wait.
+    /// Ends the backoff, because the cause of the failures may be gone. `false` if there is none.
     pub fn end_wait(&self) -> bool {
         let waits = self.snapshot().failures > 0;
         if waits {
@@ -249,7 +250,7 @@ impl Tunnel {
         self.wanted.store(false, Ordering::SeqCst);
     }
 
-    /// Ends it, after what is being done now: nothing is done to the gateway or the state any more.
+    /// Closes the tunnel after its current work: neither the gateway nor the state is changed any more.
     pub fn close(&self) {
         let mut rotation = self.rotation();
         self.closed.store(true, Ordering::SeqCst);
@@ -257,10 +258,10 @@ impl Tunnel {
         rotation.keys.in_use = None;
     }
 
-    /// Handles a request of the peer's agent.
+    /// Handles a request from the peer.
     pub fn handle(&self, ask: &Ask) -> Answer {
         match ask {
-            // answered from what can be seen: the peer may ask while this end waits for it
+            // answered from the snapshot, since the peer may ask while this end waits for it
             Ask::Status => {
                 let snapshot = self.snapshot();
                 Answer::Status(Status {
@@ -277,7 +278,7 @@ impl Tunnel {
                 }
             }
             Ask::Rotate => {
-                // each makes a fresh key, so a peer gets them at the pace of retries only
+                // each one creates a fresh key, so a peer gets them only at the pace of retries
                 let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
                 if asked.is_some_and(|at| at.elapsed() < self.plan.pace.retry_first) {
                     return later("too_often");
@@ -301,7 +302,7 @@ impl Tunnel {
         }
     }
 
-    /// Its part of the agent's report.
+    /// This tunnel's part of the agent's report.
     pub fn report(&self, peer: &str) -> TunnelReport {
         let snapshot = self.snapshot();
         let current = snapshot.record.current.as_ref();
@@ -334,7 +335,7 @@ impl Tunnel {
 
     fn turn_at(&self, rotation: &mut RotationState) -> Duration {
         self.warn_of_clear_text(rotation);
-        // also while it waits after failures: they are why keys become old
+        // also during the backoff: failures are why keys become old
         self.mind_age(rotation);
         let now = Instant::now();
         let urgent = self.urgent.swap(false, Ordering::SeqCst);
@@ -357,7 +358,7 @@ impl Tunnel {
         }
     }
 
-    /// Which end this is, agreed with the peer by the ids where the configuration does not say it.
+    /// This end's role, agreed with the peer by comparing IDs unless configured.
     pub(crate) fn role(&self, rotation: &mut RotationState) -> Result<Role, Stopped> {
         if let Some(role) = rotation.role {
             return Ok(role);
@@ -374,7 +375,7 @@ impl Tunnel {
         role.ok_or(Stopped)
     }
 
-    /// Asks the peer for its counter, because this end's is lost or cannot be right, and must not go back by itself.
+    /// Asks the peer for its counter, because this end's is lost or implausible and must not go back by itself.
     pub(crate) fn agree_anew(&self, rotation: &mut RotationState) -> Result<(), Stopped> {
         let status = self.ask(rotation, "agree", Ask::Status)?;
         let Answer::Status(status) = status else {
@@ -389,7 +390,7 @@ impl Tunnel {
         Ok(())
     }
 
-    /// Observes the gateway; one that gives no sensible answer counts as unreachable.
+    /// Observes the gateway. One without a usable answer counts as unreachable.
     pub(crate) fn look(&self, rotation: &mut RotationState) -> Observation {
         let observation = self.gateway().observe().unwrap_or_else(|error| {
             self.failed("observe", "gateway", &error, rotation);
@@ -399,12 +400,12 @@ impl Tunnel {
         observation
     }
 
-    /// Whether the gateway was restarted since it got its last key.
+    /// Whether the gateway has restarted since it got its last key.
     pub(crate) fn is_other_instance(record: &Record, observation: &Observation) -> bool {
         record.instance.is_some() && observation.instance.is_some() && record.instance != observation.instance
     }
 
-    /// Makes the key of the record's counter the current one.
+    /// Makes the key with the record's counter the current one.
     pub(crate) fn make_current(&self, rotation: &mut RotationState) {
         let record = &mut rotation.record;
         let clock = &self.ports.clock;
@@ -424,7 +425,7 @@ impl Tunnel {
         rotation.jitter_part = fastrand::f64();
     }
 
-    /// Takes the other keys out of the gateway; the record's stage must be `Retiring`.
+    /// Removes the other keys from the gateway; the record's stage must be `Retiring`.
     pub(crate) fn retire(&self, rotation: &mut RotationState) -> Result<(), Stopped> {
         if let Some(key_id) = rotation
             .record
@@ -451,7 +452,7 @@ impl Tunnel {
         Ok(())
     }
 
-    /// Runs the operator's program. It is told what has happened, and nothing secret; its failure changes nothing.
+    /// Runs the operator's program with the event and no secrets; its failure changes nothing.
     fn then(&self, event: &str, rotation: &RotationState) {
         let Some(run) = &self.plan.then else {
             return;
@@ -462,7 +463,7 @@ impl Tunnel {
         }
     }
 
-    /// Writes the record; what is not on disk has not happened.
+    /// Writes the record, which must be on disk before the next step.
     pub(crate) fn save(&self, rotation: &mut RotationState, step: &'static str) -> Result<(), Stopped> {
         match self.ports.store.save(&self.plan.name, &rotation.record) {
             Ok(()) => {
@@ -482,7 +483,7 @@ impl Tunnel {
         }
     }
 
-    /// Asks the peer's agent.
+    /// Sends a request to the peer.
     pub(crate) fn ask(&self, rotation: &RotationState, step: &'static str, ask: Ask) -> Result<Answer, Stopped> {
         self.did(Level::Debug, step, &rotation.record, &[("state", &"begin")]);
         let request = Request {
@@ -495,7 +496,7 @@ impl Tunnel {
             .map_err(|error| self.failed(step, error.code, &error, rotation))
     }
 
-    /// Logs a step that was done.
+    /// Logs a completed step.
     pub(crate) fn did(&self, level: Level, step: &'static str, record: &Record, more: &[Field<'_>]) {
         let key_id = record.key_id.as_deref().unwrap_or("-");
         let mut fields: Vec<Field<'_>> = vec![
@@ -507,7 +508,7 @@ impl Tunnel {
         self.ports.journal.event(level, step, &fields);
     }
 
-    /// Logs and counts a step that failed.
+    /// Logs and counts a failed step.
     pub(crate) fn failed(
         &self,
         step: &'static str,
@@ -529,7 +530,7 @@ impl Tunnel {
         Stopped
     }
 
-    /// Lets others see the record.
+    /// Publishes the record for other threads.
     fn show(&self, rotation: &RotationState) {
         let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         snapshot.record.clone_from(&rotation.record);
@@ -560,7 +561,7 @@ impl Tunnel {
     }
 }
 
-/// A keyId that was read from a record: it was valid when it was written.
+/// A keyId from a record; it was valid when it was written.
 pub(crate) fn key_id(text: &str) -> Option<KeyId> {
     KeyId::lenient(text).ok()
 }

@@ -1,4 +1,4 @@
-//! The end that takes the keys that are offered.
+//! The responder of rotations.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ fn refused(code: &str) -> Answer {
 }
 
 impl Tunnel {
-    /// Handles a request of the initiator.
+    /// Handles a request from the initiator.
     pub(crate) fn respond(&self, rotation: &mut RotationState, ask: &Ask) -> Answer {
         match self.role(rotation) {
             Ok(Role::Responder) => {}
@@ -33,10 +33,10 @@ impl Tunnel {
             }
             Err(Stopped) => return later("role"),
         }
-        // without a record this may be a number that was taken before; the first of all is taken for what it is
+        // without a record this number may have been used before, unless it is the first of all
         let is_first = matches!(ask, Ask::Offer { counter: 1, .. });
         let must_agree = match rotation.memory {
-            // a number that jumps, or begins again at the end of numbers, is what the initiator says it is, or nothing
+            // a number that jumps, or restarts after the maximum, is accepted only if the initiator confirms it
             Memory::Kept => ask
                 .counter()
                 .is_some_and(|counter| !is_plausible(rotation.record.counter, counter)),
@@ -70,7 +70,7 @@ impl Tunnel {
         }
     }
 
-    /// Looks after the gateway, and after keys that nobody has confirmed.
+    /// Monitors the gateway, and keys awaiting confirmation.
     pub(crate) fn watch(&self, rotation: &mut RotationState) -> Duration {
         let observation = self.look(rotation);
         self.notice(rotation, &observation, Role::Responder);
@@ -97,7 +97,7 @@ impl Tunnel {
             _ => {}
         }
         let lost_keys = Self::is_other_instance(&rotation.record, observation);
-        // also says so when both ends are responders, and nobody would ever begin
+        // also reveals that both ends are responders, so that nobody would ever start
         let never_had_one = rotation.record.current.is_none()
             && rotation.record.stage == Stage::Idle
             && self.started.elapsed() >= self.plan.pace.confirm_within;
@@ -150,7 +150,7 @@ impl Tunnel {
                 .is_some_and(|current| current.counter == counter);
             return match record.stage {
                 Stage::Unclear | Stage::Responder(Failed | Taking) => lost("new_key"),
-                // the same number for another key: somebody's counter has gone back
+                // the same number for another key: one end's counter has gone back
                 _ if record.key_id.as_deref() != Some(key_id.as_str()) => Answer::Stale { last: record.counter },
                 Stage::Responder(Prepared) => Answer::Prepared,
                 Stage::Idle | Stage::Retiring if in_use => Answer::Prepared,
@@ -158,7 +158,7 @@ impl Tunnel {
                 _ => lost("new_key"),
             };
         }
-        // draft 4.1.1: the id of the initiator's Key Provider; the configuration may have a pattern for it
+        // draft 4.1.1: the ID of the initiator's Key Provider; the configuration may have a pattern for it
         if !matches_remote([self.plan.remote.as_str()], local_system_id.as_str()) {
             let what = "the initiator's key provider is not the remote of this tunnel";
             self.failed("take", "wrong_system_id", &what, rotation);
@@ -169,7 +169,7 @@ impl Tunnel {
         rotation.record.counter = counter;
         rotation.record.key_id = Some(key_id.as_str().to_owned());
         rotation.record.stage = Stage::Responder(Untaken);
-        // the key before was never confirmed, and may be the one in use: it stays in the gateway until one is
+        // the previous key was never confirmed but may be in use: it stays in the gateway until one is confirmed
         rotation.keys.next = None;
         rotation.responder.put_back = false;
         rotation.responder.unsure_since = None;
@@ -180,11 +180,11 @@ impl Tunnel {
         answer
     }
 
-    /// Fetches the key and prepares the gateway. A number that was taken is answered the same way ever after.
+    /// Fetches the key and prepares the gateway. Every repetition of the number gets the same answer.
     fn take(&self, rotation: &mut RotationState, key_id: &KeyId, initiator: &SystemId) -> Answer {
         rotation.unsaved = true;
         let observation = self.look(rotation);
-        // the Key Provider gives the key once, so it is asked when the gateway can have it
+        // the Key Provider hands out the key once, so it is asked only when the gateway can take the key
         if self
             .could_take(rotation, &observation, "take", Role::Responder)
             .is_err()
@@ -208,7 +208,7 @@ impl Tunnel {
                 } else {
                     Stage::Responder(Failed)
                 };
-                // when this is not saved, the record says "taking", which is never asked again
+                // if this is not saved, the record still says "taking", which is never requested again
                 return match self.save(rotation, "take") {
                     Ok(()) if again => later(code),
                     Ok(()) | Err(Stopped) => {
@@ -287,16 +287,16 @@ impl Tunnel {
         }
         match self.settle(rotation) {
             Err(Stopped) if rotation.unsaved => later("state"),
-            // keys that stay behind are taken out later
+            // keys left behind are removed later
             Ok(()) | Err(Stopped) => {
-                // what is reported from now on is of the new key
+                // observations from now on are of the new key
                 self.look(rotation);
                 Answer::Confirmed
             }
         }
     }
 
-    /// The key of the record's counter is in use.
+    /// The key with the record's counter is in use.
     fn settle(&self, rotation: &mut RotationState) -> Result<(), Stopped> {
         self.make_current(rotation);
         rotation.record.stage = Stage::Retiring;
@@ -317,7 +317,7 @@ impl Tunnel {
             return Answer::Abandoned;
         }
         if counter > record.counter {
-            // its offer may still be on the way, and must find a number that was used
+            // the offer may still be on its way, and must arrive with a used number
             rotation.record.counter = counter;
             rotation.record.key_id = None;
             rotation.record.stage = Stage::Responder(Failed);
@@ -332,7 +332,7 @@ impl Tunnel {
         }
     }
 
-    /// Takes the key of the record's counter out of the gateway, since nobody will use it.
+    /// Removes the key with the record's counter from the gateway, since it will not be used.
     fn put_away(&self, rotation: &mut RotationState) -> Result<(), Stopped> {
         if matches!(rotation.record.stage, Stage::Responder(Prepared | Taking))
             && let Some(key_id) = rotation.record.key_id.as_deref().and_then(key_id)
@@ -349,7 +349,7 @@ impl Tunnel {
         Ok(())
     }
 
-    /// A prepared key was not confirmed in time: the initiator knows what became of it; without it, the gateway may.
+    /// A prepared key was not confirmed in time: asks the initiator, or failing that the gateway, what became of it.
     fn find_out(&self, rotation: &mut RotationState, observation: &Observation) -> Result<(), Stopped> {
         let asked = self.ask(rotation, "ask-status", Ask::Status);
         let status = match asked {
@@ -368,7 +368,7 @@ impl Tunnel {
         let counter = rotation.record.counter;
         match status {
             Status { current: Some(n), .. } if n == counter => {
-                // what the confirmation does, put-back keys included
+                // the same as for a confirmation, including keys that must be reinstalled
                 self.take_confirmation(rotation, counter);
                 Ok(())
             }
@@ -388,8 +388,8 @@ impl Tunnel {
         }
     }
 
-    /// The tunnel is down, and nobody says which of two keys the initiator's gateway has: tries the other one. A gateway
-    /// that holds both is none the worse for it.
+    /// The tunnel is down, and it is unknown which of two keys the initiator's gateway has: tries the other one. This
+    /// does no harm to a gateway that holds both.
     fn try_other_key(&self, rotation: &mut RotationState) -> Result<(), Stopped> {
         let (Some(next), Some(in_use)) = (&rotation.keys.next, &rotation.keys.in_use) else {
             return Ok(());
