@@ -1,4 +1,4 @@
-//! pages DIR: the manual pages and the completions of the command, for packages: `DIR/man/*.1`, `DIR/completions/*`.
+//! pages DIR: writes the command's manual pages and completions for packages: `DIR/man/*.1`, `DIR/completions/*`.
 
 use std::error::Error;
 use std::fs;
@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (man, completions) = (dir.join("man"), dir.join("completions"));
     fs::create_dir_all(&man)?;
     fs::create_dir_all(&completions)?;
-    // the pages say the version alone: which TLS libraries are linked in is not the same in every package
+    // the pages show the bare version: the linked TLS libraries differ between packages
     let mut command = skip_client_cli::description().long_version(None);
     let mut paged = without_help(command.clone());
     paged.build();
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Without the subcommands `help`, which would each have a page for every command.
+/// Drops the `help` subcommands, which would each have a page for every command.
 fn without_help(command: Command) -> Command {
     command.disable_help_subcommand(true).mut_subcommands(without_help)
 }

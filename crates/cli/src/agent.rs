@@ -7,7 +7,7 @@ use crate::args::Agent;
 #[cfg(unix)]
 pub(crate) use unix::run;
 
-/// The agent needs what Unix has: signals, sockets with a path, files for their owner only.
+/// The agent depends on Unix: signals, sockets with a path, files accessible to their owner only.
 #[cfg(not(unix))]
 pub(crate) fn run(_: &Agent) -> Result<i32> {
     Err(skip_client::Error::invalid_argument(
@@ -38,7 +38,7 @@ mod unix {
 
     /// Something needs attention.
     const NOT_WELL: i32 = 1;
-    /// There is no agent to ask.
+    /// No agent is running.
     const NO_AGENT: i32 = 3;
 
     pub(crate) fn run(args: &Agent) -> Result<i32> {
@@ -49,7 +49,7 @@ mod unix {
             Some(AgentTask::HandoffCerts(args)) => return handoff_certs(args),
             None => {}
         }
-        // keys are in this process's memory for as long as they are in use
+        // keys stay in this process's memory for as long as they are in use
         let _ = harden_process();
         let _ = lock_memory();
         if args.dry_run {

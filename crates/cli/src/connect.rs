@@ -1,4 +1,4 @@
-//! From options to a client.
+//! Builds a client from the options.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use skip_client::{Client, ClientBuilder, Error, Psk, Result};
 
 use crate::args::Connection;
 
-/// Makes the client for `url` and its fallbacks; nothing is sent yet.
+/// Creates the client for `url` and its fallbacks, without sending anything yet.
 pub(crate) fn client(url: &str, options: &Connection) -> Result<Client> {
     builder(url, options)?.build()
 }

@@ -1,4 +1,4 @@
-//! `skip-client demo`: the whole exchange of the draft's Figure 2, on a pair of Key Providers in this process.
+//! `skip-client demo`: the whole exchange of the draft's Figure 2, with a pair of Key Providers in this process.
 
 use std::io::Write as _;
 
@@ -10,13 +10,13 @@ use crate::interrupt::{Interrupt, Listening};
 use crate::report;
 use crate::text::shown;
 
-/// Exit status when the exchange did not go as the draft has it.
+/// Exit status if the exchange did not follow the draft.
 const WENT_WRONG: i32 = 1;
 
 const KEY_BITS: u64 = 256;
 const ENTROPY_BITS: u64 = 128;
 
-/// Plays the exchange in each mode and says whether all of it was right.
+/// Runs the exchange in each mode; the exit status tells whether all of it was right.
 pub(crate) fn run(interrupt: &Interrupt) -> Result<i32> {
     let listening = interrupt.listen();
     let options = PairOptions {
@@ -41,7 +41,7 @@ pub(crate) fn run(interrupt: &Interrupt) -> Result<i32> {
     Ok(if right { 0 } else { WENT_WRONG })
 }
 
-/// One side of the picture: an encryptor's client of its Key Provider, and the peer's name.
+/// One side of the exchange: an encryptor's client of its Key Provider, and the peer's name.
 struct Site {
     id: String,
     url: String,
@@ -75,7 +75,7 @@ fn by_certificates(pair: &KeyProviderPair, url: &str) -> Result<Client> {
         .build()
 }
 
-/// Draws each step as it happens; `false` as soon as something is not as it should be.
+/// Prints each step as it happens; `false` as soon as one is wrong.
 fn exchange(mode: &str, alice: &Site, bob: &Site, listening: &Listening<'_>) -> Result<bool> {
     let token = listening.token();
     say(&format!("{mode}\n\n"))?;
@@ -131,7 +131,7 @@ fn exchange(mode: &str, alice: &Site, bob: &Site, listening: &Listening<'_>) -> 
     }
     say("   => both encryptors have the same key\n")?;
 
-    // draft 4.2.2 (MUST): a key is given once, then wiped
+    // draft 4.2.2 (MUST): a key is handed out once, then wiped
     match bob.client.call().cancel(token).key_by_id(key_id, &bob.remote) {
         Err(error) if matches!(error.code(), ErrorCode::Rejected | ErrorCode::NotFound) => {
             let (code, advice) = (error.code(), error.advice());
@@ -182,7 +182,7 @@ fn wrong(what: &str) -> Result<bool> {
     Ok(false)
 }
 
-/// Shows a step at once, so that a slow one is seen to be slow.
+/// Prints a step at once, so that a slow one is visible.
 fn say(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     stdout

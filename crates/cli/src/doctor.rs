@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Doctor, interrupt: &Interrupt) -> Result<i32> {
         .as_deref()
         .map(|file| Baseline::from_json(&files::read("--baseline", file)?))
         .transpose()?;
-    // files that cannot be written should be known before a key is spent
+    // find out about unwritable files before a key is spent
     let junit_file = open(args.junit.as_deref(), args.force)?;
     let html_file = open(args.html.as_deref(), args.force)?;
     if let Some(peer) = &args.peer {
@@ -112,7 +112,7 @@ fn check(name: &str) -> Result<Id> {
     })
 }
 
-/// The checks of a profile, a line each.
+/// Lists the checks of a profile, one per line.
 fn list(profile: Profile, as_json: bool) -> Result<i32> {
     let checks = profile.checks(true);
     let level = |id: Id| profile.level(id).map_or("", skip_client_doctor::Level::as_str);
@@ -143,7 +143,7 @@ fn list(profile: Profile, as_json: bool) -> Result<i32> {
     Ok(0)
 }
 
-/// Looks until a signal comes; a line for each change.
+/// Probes until a signal arrives; prints a line for each change.
 fn watch_on(mut watch: Watch, seconds: &str, as_json: bool, listening: &Listening<'_>) -> Result<i32> {
     let pause = seconds
         .parse()
@@ -182,7 +182,7 @@ fn watch_on(mut watch: Watch, seconds: &str, as_json: bool, listening: &Listenin
     Ok(INTERRUPTED)
 }
 
-/// Each line made safe to show.
+/// Escapes each line for the terminal.
 fn shown_lines(text: &str) -> String {
     text.lines().map(|line| shown(line) + "\n").collect()
 }
@@ -195,12 +195,12 @@ fn write(to: Option<Destination>, report: &Report, form: impl Fn(&Report) -> Str
     to.map_or(Ok(()), |destination| destination.write(form(report).as_bytes()))
 }
 
-/// Shows each check when it is done, so that a slow Key Provider is seen to be examined.
+/// Prints each check as it completes, so that progress is visible with a slow Key Provider.
 struct Screen {
     silent: bool,
     colours: bool,
     group: Option<Group>,
-    /// stdout is closed: nobody reads the rest
+    /// stdout is closed, so that nobody would read the rest
     failed: Option<Error>,
 }
 
@@ -208,7 +208,7 @@ impl Screen {
     fn show(&mut self, progress: &Progress<'_>) {
         let text = match progress {
             Progress::Begins { checks, most_keys } => {
-                // on stderr, so that it is seen with --json too
+                // on stderr, to be visible with --json too
                 let line = format!("{checks} checks, which use up at most {most_keys} keys; Ctrl-C stops.\n");
                 let _ = std::io::stderr().lock().write_all(line.as_bytes());
                 return;

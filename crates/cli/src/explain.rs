@@ -1,4 +1,4 @@
-//! `skip-client explain`: what an error code means, without a network.
+//! `skip-client explain`: the meaning of an error code, offline.
 
 use std::fmt::Write as _;
 
@@ -71,7 +71,7 @@ fn side(code: ErrorCode) -> &'static str {
     }
 }
 
-/// A paragraph whose lines after the first one are indented.
+/// A paragraph with a hanging indent.
 fn wrapped(paragraph: &str) -> String {
     let (mut text, mut column) = (String::new(), 0);
     for word in paragraph.split(' ') {

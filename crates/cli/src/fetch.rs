@@ -52,7 +52,7 @@ pub(crate) fn new_key(args: &args::NewKey, interrupt: &Interrupt) -> Result<i32>
     let names_key = bytes.windows(id.len()).any(|part| part == id.as_bytes());
     destination.write(&bytes)?;
     if !names_key {
-        // without it the responder could not ask for the key
+        // without it the responder could not request the key
         report::note("keyId", id);
     }
     warn(
@@ -92,7 +92,7 @@ pub(crate) fn key(args: &args::Key, interrupt: &Interrupt) -> Result<i32> {
 /// `skip-client entropy`.
 pub(crate) fn entropy(args: &args::Entropy, interrupt: &Interrupt) -> Result<i32> {
     let bits = args.bits.as_deref().map(str::parse::<BitLength>).transpose();
-    // the library calls every length size
+    // the library calls every length "size"
     let bits = bits.map_err(|error| error.about("bits"))?;
     let output = &args.output;
     let format = chosen(output, BytesFormat::Text, BytesFormat::Json);
@@ -110,7 +110,7 @@ pub(crate) fn entropy(args: &args::Entropy, interrupt: &Interrupt) -> Result<i32
     Ok(0)
 }
 
-/// The form, and where it goes; refuses what cannot be done before a key is spent.
+/// The format and the destination. Refuses whatever cannot work before a key is spent.
 fn key_output(output: &Output<KeyFormat>, secrecy: &Secrecy) -> Result<(KeyFormat, Destination)> {
     let format = chosen(output, KeyFormat::Text, KeyFormat::Json);
     let secret = format != KeyFormat::Text || secrecy.show;
@@ -118,7 +118,7 @@ fn key_output(output: &Output<KeyFormat>, secrecy: &Secrecy) -> Result<(KeyForma
     Ok((format, destination))
 }
 
-/// What was asked for, or text; into a file goes JSON, since a file without the secret would be of no use.
+/// The requested format, or else text; JSON for a file, which would be useless without the secret.
 fn chosen<F: clap::ValueEnum + Clone + Send + Sync + 'static>(output: &Output<F>, text: F, json: F) -> F {
     let into_file = output
         .file
@@ -213,7 +213,7 @@ fn capabilities_text(found: &Capabilities, connection: Option<&ConnectionInfo>) 
         .collect()
 }
 
-/// TLS version, suite and group, and whom they were agreed with.
+/// TLS version, suite, group, and the server's address.
 pub(crate) fn connection_line(info: &ConnectionInfo) -> String {
     let mut parts = vec![info.tls_version.as_str(), info.cipher_suite.as_str()];
     parts.extend(info.group.as_deref());
@@ -229,7 +229,7 @@ fn problem_line(problem: &Problem) -> String {
     format!("{at}{} (draft {})", problem.message, problem.section)
 }
 
-/// Warnings go to stderr, where JSON asked for machine-readable output only.
+/// Prints warnings to stderr, unless JSON was requested.
 fn warn(problems: &[Problem], connection: Option<&ConnectionInfo>, json: bool) {
     if json {
         return;

@@ -1,4 +1,4 @@
-//! Reading files that may hold secrets: no copy stays behind unwiped.
+//! Reading files that may hold secrets, without leaving an unwiped copy behind.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -26,7 +26,7 @@ pub(crate) fn read(option: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>> {
         })
 }
 
-/// Reads stdin to its end.
+/// Reads stdin to the end.
 pub(crate) fn read_stdin(option: &str) -> Result<Zeroizing<Vec<u8>>> {
     read_all(std::io::stdin().lock(), 0).map_err(|error| {
         Error::invalid_argument(
@@ -37,7 +37,7 @@ pub(crate) fn read_stdin(option: &str) -> Result<Zeroizing<Vec<u8>>> {
     })
 }
 
-/// Grows by copying into a larger buffer, since a growing vector would leave its old memory as it is.
+/// Grows by copying into a larger buffer, since a growing vector would not wipe its old memory.
 fn read_all(mut source: impl Read, expected: usize) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let mut buffer = Zeroizing::new(vec![0; expected.min(MAX_BYTES) + 4096]);
     let mut filled = 0;

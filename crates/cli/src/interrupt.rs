@@ -1,29 +1,29 @@
-//! Ctrl-C and the end that a service manager asks for.
+//! Ctrl-C, and termination by a service manager.
 
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 
 use skip_client::CancelToken;
 
-/// Every [`Interrupt`] that is waiting now. Signals belong to the process, so there is one list for it.
+/// Every [`Interrupt`] that is currently waiting. Signals belong to the process, so there is a single list.
 static WAITING: Mutex<Vec<(u64, CancelToken)>> = Mutex::new(Vec::new());
 static CHANGED: Condvar = Condvar::new();
 static HANDLER: Once = Once::new();
 
-/// Notices SIGINT, SIGTERM and SIGHUP from [`Interrupt::listen`] on.
+/// Watches for SIGINT, SIGTERM and SIGHUP once [`Interrupt::listen`] has been called.
 pub(crate) struct Interrupt {
     token: CancelToken,
 }
 
 impl Interrupt {
-    /// Does not touch the process's signal handlers yet: reading stdin must stay easy to end.
+    /// Leaves the process's signal handlers alone for now, so that Ctrl-C still works while reading stdin.
     pub fn new() -> Self {
         Self {
             token: CancelToken::new(),
         }
     }
 
-    /// From now on a signal cancels the token instead of ending the process. Best effort: if there can be no handler,
-    /// the signal acts as it did before.
+    /// From now on a signal cancels the token instead of ending the process. Best effort: without a handler, the signal
+    /// acts as before.
     pub fn listen(&self) -> Listening<'_> {
         HANDLER.call_once(|| {
             // an error only means that there is no handler
@@ -40,25 +40,25 @@ impl Interrupt {
         Listening { id, token: &self.token }
     }
 
-    /// Whether a signal came.
+    /// Whether a signal has arrived.
     pub fn happened(&self) -> bool {
         self.token.is_cancelled()
     }
 }
 
-/// While this lives, signals are noticed.
+/// Signals are handled while this is alive.
 pub(crate) struct Listening<'a> {
     id: u64,
     token: &'a CancelToken,
 }
 
 impl Listening<'_> {
-    /// Ends calls to a Key Provider when a signal comes.
+    /// Cancels calls to a Key Provider when a signal arrives.
     pub fn token(&self) -> &CancelToken {
         self.token
     }
 
-    /// Blocks until a signal comes.
+    /// Blocks until a signal arrives.
     pub fn wait(&self) {
         let mut guard = waiting();
         while !self.token.is_cancelled() {

@@ -1,6 +1,6 @@
-//! The `skip-client` command as a library, so that the Python package runs the very same program.
+//! The `skip-client` command as a library, so that the Python package runs the same program.
 //!
-//! [`run`] takes the arguments and gives the exit status; it never ends the process itself.
+//! [`run`] takes the arguments and returns the exit status; it never ends the process itself.
 
 mod agent;
 mod args;
@@ -28,19 +28,20 @@ use crate::args::{Cli, Command};
 use crate::interrupt::Interrupt;
 use crate::report::{INTERRUPTED, Reporter};
 
-/// The command as clap describes it: for the manual pages and completions of packages, made by `examples/pages.rs`.
+/// The command as described to clap, for the manual pages and completions made by `examples/pages.rs`.
 #[doc(hidden)]
 #[must_use]
 pub fn description() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the command with `args`, the program's name first (as [`std::env::args_os`] gives them), on this process's
+/// Runs the command with `args`, starting with the program's name (like [`std::env::args_os`]), on this process's
 /// stdin, stdout and stderr.
 ///
-/// Returns the exit status: 0 fine; 1 the demo went wrong, a Key Provider failed its examination, or a tunnel did not rotate; 2 wrong use; 3 no connection, or it was lost or timed out;
-/// 4 the Key Provider refused; 5 its answer is wrong, or a message that was to be validated is invalid; 130
-/// interrupted. It takes SIGINT, SIGTERM and SIGHUP over from the first command that waits for the network on.
+/// Returns the exit status: 0 success; 1 the demo went wrong, a Key Provider failed its examination, or a tunnel did
+/// not rotate; 2 wrong use; 3 no connection, or it was lost or timed out; 4 the Key Provider refused; 5 its response is
+/// wrong, or a message to be validated is invalid; 130 interrupted. From the first command that waits for the network,
+/// it handles SIGINT, SIGTERM and SIGHUP.
 #[must_use]
 pub fn run(args: Vec<OsString>) -> i32 {
     let json = report::asks_for_json(&args);

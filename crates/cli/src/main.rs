@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // best effort: where the system has no such switch, the command works all the same
+    // best effort: the command also works on systems without this protection
     let _ = skip_client::process::harden_process();
     let status = skip_client_cli::run(std::env::args_os().collect());
     ExitCode::from(u8::try_from(status).unwrap_or(1))

@@ -1,4 +1,5 @@
-//! The client's options on the command line: made from the table of the core, and spelled in errors as they are typed.
+//! The client's options on the command line: generated from the core's table, and spelled in errors as on the command
+//! line.
 
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
@@ -7,12 +8,12 @@ use skip_client::error::Spelling;
 use skip_client::options::{ClientOption, OPTIONS, OptionKind};
 use skip_client::{ClientBuilder, Result};
 
-/// What was given for the options of the table that are not credentials.
+/// The given options of the table, except credentials.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings(Vec<(&'static str, String)>);
 
 impl Settings {
-    /// Sets all of them.
+    /// Applies all of them.
     pub fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
         self.0
             .iter()
@@ -24,7 +25,7 @@ fn rows() -> impl Iterator<Item = &'static ClientOption> {
     OPTIONS.iter().filter(|option| !option.kind.is_credential())
 }
 
-/// An option that is on unless given is switched off.
+/// Whether the option is on by default, so that its argument switches it off.
 fn is_negated(kind: OptionKind) -> bool {
     matches!(kind, OptionKind::Flag { default: true })
 }
@@ -43,13 +44,13 @@ fn long(option: &ClientOption) -> String {
     }
 }
 
-/// The same for the other end, where it differs: names and pins of that Key Provider, and how to get there.
+/// The options that differ for the peer: names and pins of that Key Provider, and how to reach it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PeerSettings(Settings);
 
 impl PeerSettings {
-    /// Those of the first end, and these instead of some of them. `same` says whether the credentials are of the same kind, so
-    /// that name and pin of the first certificate mean something.
+    /// The first end's options, overridden by these. `same` says whether both use the same type of credentials;
+    /// otherwise the name and the pin of the first certificate do not apply.
     pub fn over(&self, first: &Settings, same: bool) -> Settings {
         let kept = first
             .0
@@ -137,7 +138,7 @@ impl FromArgMatches for Settings {
     fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
         let given = |option: &'static ClientOption| match option.kind {
             OptionKind::Flag { default } => matches.get_flag(option.name).then(|| (!default).to_string()),
-            // an environment variable that is empty is not set
+            // an empty environment variable counts as unset
             _ if matches.value_source(option.name) == Some(ValueSource::EnvVariable) => matches
                 .get_one::<String>(option.name)
                 .filter(|value| !value.is_empty())
@@ -157,7 +158,7 @@ impl FromArgMatches for Settings {
     }
 }
 
-/// Names as they are typed.
+/// Spells option names as on the command line.
 pub(crate) struct CommandLine;
 
 impl Spelling for CommandLine {
@@ -200,7 +201,7 @@ mod tests {
         for name in ["capabilities", "new-key", "key", "entropy", "doctor"] {
             let command = command.find_subcommand(name).expect("a command");
             for option in OPTIONS {
-                // a pre-shared key has an argument for each of its forms
+                // each form of a pre-shared key has its own argument
                 let wanted = match option.name {
                     "psk" => "psk-file".to_owned(),
                     _ => long(&option),

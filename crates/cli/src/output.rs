@@ -1,4 +1,4 @@
-//! Where output goes: stdout, or a file that only its owner can read.
+//! Output destinations: stdout, or a file that only its owner can read.
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
@@ -9,23 +9,23 @@ use tempfile::NamedTempFile;
 
 use crate::text::shown_path;
 
-/// A place that was found writable before the Key Provider is asked, so that no key is spent for nothing.
+/// A destination that is known to be writable before the Key Provider is asked, so that no key is wasted.
 pub(crate) enum Destination {
     /// Standard output.
     Stdout,
-    /// A file, which appears under its name when it is complete.
+    /// A file, which appears under its name once it is complete.
     File {
-        /// The name.
+        /// The final path.
         path: PathBuf,
-        /// The contents, until then under another name beside it.
+        /// The content, written to a temporary file beside it.
         draft: NamedTempFile,
-        /// Whether a file of that name is replaced.
+        /// Whether to replace an existing file.
         force: bool,
     },
 }
 
 impl Destination {
-    /// `path` is what `-o` says, `-` or nothing being stdout. For a `secret`, a terminal is refused.
+    /// `path` is the argument of `-o`; `-` or `None` is stdout. A terminal is refused for a `secret`.
     pub fn open(path: Option<&Path>, force: bool, secret: bool) -> Result<Self> {
         match path {
             Some(path) if path != Path::new("-") => Self::file(path, force),
@@ -40,7 +40,7 @@ impl Destination {
 
     fn file(path: &Path, force: bool) -> Result<Self> {
         match std::fs::symlink_metadata(path) {
-            // replacing a device or a link would surprise more than it helps
+            // replacing a device or a link would be more surprising than helpful
             Ok(found) if force && !found.is_file() => {
                 return Err(refusal(path, "is not a regular file", "give another name"));
             }
@@ -51,7 +51,7 @@ impl Destination {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        // tempfile makes files with mode 0600 and O_EXCL
+        // tempfile creates files with mode 0600 and O_EXCL
         let draft = tempfile::Builder::new()
             .prefix(".skip-client-")
             .tempfile_in(folder)
@@ -69,7 +69,7 @@ impl Destination {
         })
     }
 
-    /// Writes everything and ends.
+    /// Writes and completes the output.
     pub fn write(self, bytes: &[u8]) -> Result<()> {
         match self {
             Self::Stdout => write_stdout(bytes),
@@ -93,7 +93,7 @@ impl Destination {
     }
 }
 
-/// Writes to stdout past the standard library's buffer, which would keep a copy.
+/// Writes to stdout, bypassing the standard library's buffer, which would keep a copy.
 pub(crate) fn write_stdout(bytes: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let mut stdout = std::io::stdout().lock();
@@ -103,7 +103,7 @@ pub(crate) fn write_stdout(bytes: &[u8]) -> Result<()> {
     write().map_err(|error| cannot_print(&error))
 }
 
-/// stdout is full, or nobody reads it any more.
+/// stdout is full or closed.
 pub(crate) fn cannot_print(error: &std::io::Error) -> Error {
     Error::invalid_argument(
         "stdout",

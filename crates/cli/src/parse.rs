@@ -1,4 +1,4 @@
-//! From the arguments and the environment to what was asked for.
+//! Parses the arguments and the environment.
 
 use std::ffi::OsString;
 
@@ -8,7 +8,7 @@ use skip_client::credentials::looks_like;
 
 use crate::args::Cli;
 
-/// Reads the arguments. A variable that is empty is not set: files of compose and systemd leave them so.
+/// Parses the arguments. Empty variables count as unset, because compose and systemd files leave them so.
 pub(crate) fn parse(args: Vec<OsString>) -> Result<Cli, clap::Error> {
     let mut command = without_empty_variables(Cli::command());
     let asked = args.get(1).and_then(|name| name.to_str());
@@ -34,7 +34,7 @@ fn without_empty_variables(command: Command) -> Command {
         .mut_subcommands(without_empty_variables)
 }
 
-/// The variable of this command that ends with a line feed, unless it holds PEM, which may.
+/// A variable of this command that ends with a line feed, unless it holds PEM, which may.
 fn variable_with_line_feed(command: &Command) -> Option<String> {
     command.get_arguments().find_map(|arg| {
         let name = arg.get_env()?;
@@ -44,7 +44,7 @@ fn variable_with_line_feed(command: &Command) -> Option<String> {
     })
 }
 
-/// clap shows what it does not understand, and that may be a key that stands in the wrong place.
+/// clap quotes what it does not understand, which may be a key in the wrong place.
 fn without_secrets(mut error: clap::Error) -> clap::Error {
     let secret = |text: &String| looks_like(text).is_some();
     let found: Vec<_> = error
@@ -57,7 +57,7 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
         .map(|(kind, _)| kind)
         .collect();
     if !found.is_empty() {
-        // it repeats them
+        // suggestions quote the value too
         error.insert(ContextKind::Suggested, ContextValue::None);
     }
     for kind in found {

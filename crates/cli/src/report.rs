@@ -9,14 +9,14 @@ use skip_client::{Error, ErrorCode, Side};
 use crate::options::CommandLine;
 use crate::text::{json, shown};
 
-/// Exit status after Ctrl-C: 128 and the number of SIGINT, as shells have it.
+/// Exit status after Ctrl-C: 128 plus the number of SIGINT, as in shells.
 pub(crate) const INTERRUPTED: i32 = 130;
 /// Exit status of wrong use.
 pub(crate) const WRONG_USE: i32 = 2;
-/// Exit status of a wrong answer, and of an invalid message.
+/// Exit status for a wrong response, and for an invalid message.
 pub(crate) const WRONG_ANSWER: i32 = 5;
 
-/// Writes errors in the form that was asked for.
+/// Prints errors in the requested form.
 pub(crate) struct Reporter {
     json: bool,
 }
@@ -27,7 +27,7 @@ impl Reporter {
         Self { json }
     }
 
-    /// Shows an error and gives the exit status of its side.
+    /// Prints an error; returns the exit status for its side.
     pub fn error(&self, error: &Error) -> i32 {
         let (message, hint) = (error.message_in(&CommandLine), error.hint_in(&CommandLine));
         let text = if self.json {
@@ -58,23 +58,23 @@ impl Reporter {
     }
 }
 
-/// Shows a warning that does not change the outcome.
+/// Prints a warning that does not affect the outcome.
 pub(crate) fn warning(text: &str) {
     say(&format!("warning: {}\n", shown(text)));
 }
 
-/// Shows one of several errors that are not of the library.
+/// Prints one of several errors that do not come from the library.
 #[cfg(unix)] // for the agent alone
 pub(crate) fn error_line(text: &str) {
     say(&format!("error: {}\n", shown(text)));
 }
 
-/// Shows a value beside an output that has no place for it.
+/// Prints a value that the output format has no place for.
 pub(crate) fn note(name: &str, value: &str) {
     say(&format!("{name}: {}\n", shown(value)));
 }
 
-/// Shows what clap found (or help and version, on stdout) and gives the exit status.
+/// Prints clap's error (or help and version, on stdout); returns the exit status.
 pub(crate) fn usage(error: &clap::Error, json: bool) -> i32 {
     if error.exit_code() != 0 && json {
         let text = error.render().to_string();
@@ -99,7 +99,7 @@ pub(crate) fn asks_for_json(args: &[OsString]) -> bool {
         || args.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
 }
 
-/// stderr may be closed; there is nowhere else to say so.
+/// If stderr is closed, there is nowhere to report that.
 fn say(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

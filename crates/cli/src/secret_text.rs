@@ -1,4 +1,4 @@
-//! Secrets written out: every buffer is made in its final size and wiped when dropped.
+//! Encoded secrets: every buffer is allocated at its final size and wiped on drop.
 
 use base64ct::{Base64, Encoding as _};
 use skip_client::{Error, Result, Secret};
@@ -21,7 +21,7 @@ pub(crate) fn base64(secret: &Secret) -> Result<SecretBytes> {
     Ok(out)
 }
 
-/// The parts one after the other.
+/// The concatenated parts.
 pub(crate) fn joined(parts: &[&[u8]]) -> SecretBytes {
     let mut out = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
     for part in parts {
@@ -39,20 +39,20 @@ pub(crate) fn line(bytes: &[u8]) -> SecretBytes {
     }
 }
 
-/// The object `{"keyId", "bits", "key"}` as a line.
+/// The object `{"keyId", "bits", "key"}` on a line.
 pub(crate) fn key_json(key_id: &str, bits: u32, secret: &Secret) -> Result<SecretBytes> {
     let id = serde_json::Value::from(key_id).to_string();
     let head = format!("{{\"keyId\":{id},\"bits\":{bits},\"key\":\"");
     Ok(joined(&[head.as_bytes(), &hex(secret)?, b"\"}\n"]))
 }
 
-/// The object `{"bits", "randomStr"}` as a line.
+/// The object `{"bits", "randomStr"}` on a line.
 pub(crate) fn entropy_json(bits: u32, secret: &Secret) -> Result<SecretBytes> {
     let head = format!("{{\"bits\":{bits},\"randomStr\":\"");
     Ok(joined(&[head.as_bytes(), &hex(secret)?, b"\"}\n"]))
 }
 
-/// The encoders only fail when the buffer has the wrong length.
+/// The encoders only fail if the buffer has the wrong length.
 fn too_long() -> Error {
     Error::invalid_argument("--format", "the secret is too long to be written", "")
 }

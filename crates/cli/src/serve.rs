@@ -1,4 +1,4 @@
-//! `skip-client serve`: a pair of development Key Providers until a signal comes.
+//! `skip-client serve`: runs a pair of development Key Providers until a signal arrives.
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -17,11 +17,11 @@ use crate::interrupt::Interrupt;
 use crate::output::write_stdout;
 use crate::text::{shown, shown_path};
 
-/// Starts the pair, says where everything is, and waits.
+/// Starts the pair, prints the addresses and files, and waits.
 pub(crate) fn run(args: &Serve, interrupt: &Interrupt) -> Result<i32> {
     let options = options(args)?;
     let identity = options.psks.first().map_or(DEFAULT_IDENTITY, Psk::identity).to_owned();
-    // in the order in which they are taken
+    // in the order in which they are bound
     let addresses = [
         ("--alice", options.alice.listen),
         ("--psk-alice", options.alice.psk_listen),
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Serve, interrupt: &Interrupt) -> Result<i32> {
     Ok(0)
 }
 
-/// The names that --quirk and --fault take, one line each.
+/// The names accepted by --quirk and --fault, one per line.
 pub(crate) fn switches_help() -> String {
     let mut text = String::from("Quirks (--quirk NAME), as real Key Providers have them:\n");
     for quirk in Quirk::ALL {
@@ -125,13 +125,13 @@ fn switches<S: FromStr<Err: std::fmt::Display>>(option: &str, names: &[String]) 
     names.iter().map(parse).collect()
 }
 
-/// Says which option to change.
+/// Names the option to change.
 fn start_error(error: &StartError, args: &Serve, addresses: &[(&'static str, SocketAddr)]) -> Error {
     let (option, hint) = match error.problem() {
         StartProblem::PreSharedKeys if args.psk_file.is_some() => ("--psk-file", "change or leave that identity"),
         StartProblem::PreSharedKeys => ("--psk-identity", "change or leave that identity"),
         StartProblem::Listen { address, in_use } => {
-            // of two that are the same, the second one is in the way
+            // if two are the same, the second one fails
             let option = addresses.iter().rfind(|(_, other)| *other == address);
             let hint = if in_use {
                 "give another port, or 0 for any free one; is another pair running?"
@@ -190,7 +190,7 @@ fn introduction(args: &Serve, pair: &KeyProviderPair, identity: &str) -> String 
     text
 }
 
-/// What to enter at gateways. The key itself stays in its file.
+/// The settings to enter at gateways. The key itself stays in its file.
 fn gateways(pair: &KeyProviderPair, identity: &str) -> String {
     let server = |address: SocketAddr| {
         let family = if address.is_ipv4() { 4 } else { 6 };
@@ -222,7 +222,7 @@ fn gateways(pair: &KeyProviderPair, identity: &str) -> String {
     text
 }
 
-/// As one word of a shell.
+/// The path as a single shell word.
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@".contains(c);

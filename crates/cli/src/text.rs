@@ -1,10 +1,10 @@
-//! Text of others, made safe to show on a terminal.
+//! Makes untrusted text safe to show on a terminal.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// `text` with control characters, and characters that reorder or hide other text, written as `\u{..}`.
+/// Escapes control characters, and characters that reorder or hide other text, as `\u{..}`.
 pub(crate) fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -19,7 +19,7 @@ pub(crate) fn shown(text: &str) -> String {
     out
 }
 
-/// A time in UTC, as RFC 3339 writes it, in whole seconds.
+/// A UTC time in RFC 3339, in whole seconds.
 pub(crate) fn utc(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (day, second) = (seconds / 86_400, seconds % 86_400);
@@ -49,7 +49,7 @@ pub(crate) fn shown_path(path: &Path) -> String {
     shown(&path.to_string_lossy())
 }
 
-/// A value as one line of JSON, in which the characters that [`shown`] escapes are escaped too.
+/// A value as one line of JSON, with the characters escaped that [`shown`] escapes.
 pub(crate) fn json(value: &serde_json::Value) -> String {
     let mut out = String::new();
     for c in value.to_string().chars() {
@@ -64,7 +64,7 @@ pub(crate) fn json(value: &serde_json::Value) -> String {
     out
 }
 
-/// Control characters, marks of direction, invisible spaces and line separators.
+/// Control characters, directional marks, invisible spaces and line separators.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(

@@ -1,4 +1,4 @@
-//! `skip-client validate`: a message checked without a network.
+//! `skip-client validate`: checks a message offline.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::output::write_stdout;
 use crate::report::WRONG_ANSWER;
 use crate::text::{json, shown};
 
-/// Prints the problems; the exit status says whether there was one of severity error.
+/// Prints the problems; the exit status tells whether any of them is an error.
 pub(crate) fn run(args: &Validate) -> Result<i32> {
     let kind = match args.kind {
         Kind::Capabilities => MessageKind::Capabilities,

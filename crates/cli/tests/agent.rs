@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use common::{command, pair, run, signal};
 use skip_key_provider::KeyProviderPair;
 
-/// Two sites in one folder.
+/// Two sites sharing one folder.
 struct Sites {
     dir: tempfile::TempDir,
     pair: KeyProviderPair,
@@ -142,7 +142,7 @@ impl Sites {
     }
 }
 
-/// A running agent, ended with the test.
+/// A running agent, stopped at the end of the test.
 struct Agent(Child);
 
 impl Agent {
@@ -196,7 +196,7 @@ fn two_agents_rotate_reload_and_stop() {
         table.stdout
     );
 
-    // everything is there, and no key is asked for
+    // everything is in place, and no key is requested
     let before = sites.pair.stats().keys_issued;
     let dry = run(&["agent", "--dry-run", "--config", text(&sites.config(0))]);
     assert_eq!(dry.status, Some(0), "{}", dry.stdout);
@@ -210,7 +210,7 @@ fn two_agents_rotate_reload_and_stop() {
     }
     assert_eq!(sites.pair.stats().keys_issued, before);
 
-    // a mistake keeps the old configuration; another interval makes the old key due
+    // a mistake keeps the old configuration in force; a new interval makes the old key due
     sites.configure(0, "role = \"auto\"\ninterval = \"never\"");
     signal(&agents[0].0, "HUP");
     wait_for("the mistake", || sites.log(0).contains("tunnel.t.interval"));

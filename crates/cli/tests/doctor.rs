@@ -1,4 +1,4 @@
-//! doctor: exit status, forms of the report, budget, and its end by a signal.
+//! doctor: exit status, report formats, budget, and interruption by a signal.
 #![cfg(unix)]
 
 mod common;
@@ -23,7 +23,7 @@ fn result(report: &Value, id: &str) -> String {
     check["result"].as_str().expect("text").to_owned()
 }
 
-/// An address has its own line, which no terminal breaks for good.
+/// A URL is alone on its line, so that no terminal breaks it.
 fn fits(line: &str) -> bool {
     line.chars().count() <= 80 || line.trim_start().starts_with("https://")
 }
@@ -72,7 +72,7 @@ fn the_exit_status_is_the_verdict() {
     );
     pair.set_faults(&[]);
 
-    // draft: a failure; IOS XE does without, but has no certificates
+    // the draft requires TLS 1.3; IOS XE does without, but needs pre-shared keys
     pair.set_quirks(&[Quirk::Tls12Only]);
     for (profile, tls13, psk) in [("draft", "fail", None), ("ios-xe", "warn", Some("fail"))] {
         let ran = doctor(&pair, &["--json", "--budget", "0", "--profile", profile]);

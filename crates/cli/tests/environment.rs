@@ -1,4 +1,4 @@
-//! What stands in variables, and secrets that stand where a path or an option was expected.
+//! Environment variables, and secrets in place of a path or an option.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Each side's exit status, the two forms of an error, and every fault of the development Key Providers.
+//! The exit status of each side, the two forms of an error, and every fault of the development Key Providers.
 
 mod common;
 
@@ -160,13 +160,13 @@ fn a_refusal_is_4_with_the_provider_s_words() {
     );
 }
 
-/// Each fault: what runs into it (n: new-key, k: key, e: entropy), its code, its exit status.
+/// Each fault, with the commands that it affects (n: new-key, k: key, e: entropy), its code, and its exit status.
 const FAULTS: [(Fault, &str, &str, i32); 23] = [
     (Fault::DropBeforeResponse, "nke", "connection_lost", 3),
     (Fault::DropMidBody, "nke", "connection_lost", 3),
     (Fault::WrongKeyId, "k", "key_id_mismatch", 5),
     (Fault::WrongSize, "nk", "size_mismatch", 5),
-    // shorter than its own minentropy says
+    // shorter than its own minentropy
     (Fault::WrongSize, "e", "malformed_response", 5),
     (Fault::NotHex, "nke", "malformed_response", 5),
     (Fault::AllZeroKey, "nke", "weak_key", 5),

@@ -1,4 +1,4 @@
-//! Output into files, and outputs that cannot be written.
+//! Output to files, and outputs that cannot be written.
 #![cfg(unix)]
 
 mod common;

@@ -1,4 +1,4 @@
-//! serve, demo, and ends that come from outside.
+//! serve, demo, and termination from outside.
 #![cfg(unix)]
 
 mod common;
@@ -20,7 +20,7 @@ const FREE_PORTS: [&str; 8] = [
     "127.0.0.1:0",
 ];
 
-/// A `serve` that is ended even when a test fails.
+/// A `serve` process that is stopped even if the test fails.
 struct Serving {
     child: Child,
     lines: Vec<String>,
@@ -59,7 +59,7 @@ impl Drop for Serving {
     }
 }
 
-/// The arguments of `serve`, on free ports where these say nothing else.
+/// The arguments of `serve`, with free ports unless given.
 fn serve_with<'a>(args: &[&'a str]) -> Vec<&'a str> {
     let mut all = vec!["serve"];
     for port in FREE_PORTS.chunks(2).filter(|port| !args.contains(&port[0])) {
@@ -154,7 +154,7 @@ fn serve_takes_pre_shared_keys_and_shows_none() {
     assert!(!identities.iter().any(|(_, hex)| text.contains(hex)), "a key is shown");
     drop(first);
 
-    // the same keys again, also when the file is the one that is written
+    // the same keys again, also if the file is the one being written
     let again = Serving::start(&["--dir", folder, "--psk-file", file.to_str().expect("UTF-8")]);
     assert!(
         std::fs::read_to_string(&file).expect("psk.txt") == keys,

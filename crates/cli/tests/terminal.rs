@@ -1,4 +1,4 @@
-//! What a terminal shows: never a secret, unless told.
+//! Output on a terminal: no secrets unless requested.
 #![cfg(target_os = "linux")]
 
 mod common;

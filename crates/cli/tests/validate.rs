@@ -1,4 +1,4 @@
-//! Messages checked without a network.
+//! Messages checked offline.
 
 mod common;
 

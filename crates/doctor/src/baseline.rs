@@ -1,4 +1,4 @@
-//! What got better or worse since an earlier report.
+//! What improved or regressed since an earlier report.
 
 use std::fmt::Write as _;
 
@@ -7,22 +7,22 @@ use skip_client::Error;
 
 use crate::report::{Outcome, Report};
 
-/// The results of an earlier report, by the ids of its checks.
+/// The results of an earlier report, by check ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Baseline(Vec<(String, Outcome)>);
 
-/// The checks whose result is another than before.
+/// The checks whose result has changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
     /// From fail to warn or pass, or from warn to pass.
     pub better: Vec<Change>,
     /// The other way round.
     pub worse: Vec<Change>,
-    /// Skipped or not made in one of the reports, so that nothing can be said.
+    /// Skipped or absent in one of the reports, so that they cannot be compared.
     pub unknown: Vec<Change>,
 }
 
-/// A check with two results; `None` where the report has no such check.
+/// A check with its two results; `None` if a report lacks the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The check's stable name.
@@ -34,10 +34,10 @@ pub struct Change {
 }
 
 impl Baseline {
-    /// Reads what [`json`](crate::json) wrote.
+    /// Reads the output of [`json`](crate::json).
     ///
     /// # Errors
-    /// `invalid_argument` when this is no such report.
+    /// `invalid_argument` if this is not a report.
     pub fn from_json(text: &[u8]) -> Result<Self, Error> {
         let report: Option<Value> = serde_json::from_slice(text).ok();
         let checks = report.as_ref().and_then(|report| report["checks"].as_array());
@@ -57,7 +57,7 @@ impl Baseline {
             })
     }
 
-    /// What changed from then to this report.
+    /// The changes from the earlier report to this one.
     #[must_use]
     pub fn compare(&self, report: &Report) -> Comparison {
         let mut all: Vec<Change> = Vec::new();
@@ -96,7 +96,7 @@ impl Baseline {
     }
 }
 
-/// The higher the better; nothing for what was not found out.
+/// The higher the better; `None` without a result.
 fn rank(result: Option<Outcome>) -> Option<u8> {
     match result {
         Some(Outcome::Fail) => Some(0),
@@ -107,7 +107,7 @@ fn rank(result: Option<Outcome>) -> Option<u8> {
 }
 
 impl Comparison {
-    /// A line for each change, for people.
+    /// A line per change, for people.
     #[must_use]
     pub fn text(&self) -> String {
         let mut out = format!(
@@ -132,7 +132,7 @@ impl Comparison {
         out
     }
 
-    /// `{"better", "worse", "unknown"}`, each a list of `{"id", "before", "now"}`; a result is null where there is none.
+    /// `{"better", "worse", "unknown"}`, each a list of `{"id", "before", "now"}`; a missing result is null.
     #[must_use]
     pub fn json_value(&self) -> Value {
         let list = |changes: &[Change]| -> Vec<Value> {

@@ -1,12 +1,11 @@
-//! The checks: what each asks for, by which section of the draft, how much it weighs, which good answer it is measured
-//! against, and what to do when it is not met.
+//! The checks: what each one requires, the section of the draft, its weight, its control, and the remedy.
 //!
-//! The ids are API: they are never renamed, and an id is not used again for something else.
+//! The IDs are API: they are never renamed, and never reused for another check.
 
-/// How much a check weighs.
+/// The weight of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// The draft demands it, or nothing works without it. What is not met is a failure.
+    /// The draft requires it, or nothing works without it. A violation is a failure.
     Must,
     /// The draft recommends it.
     Should,
@@ -29,36 +28,36 @@ impl Level {
     }
 }
 
-/// The good answer that a check is measured against. A refusal shows something only where a good request is served, so
-/// no check passes without its control.
+/// The successful request that a check depends on. A refusal proves something only if a good request is served, so no
+/// check passes without its control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
     /// A connection over TLS.
     Connection,
     /// `GET /capabilities` answered with status 200.
     Service,
-    /// Capabilities that can be read.
+    /// Readable capabilities.
     Capabilities,
     /// A fresh key.
     Key,
-    /// A fresh key of a size that was asked for.
+    /// A fresh key of a requested size.
     SizedKey,
-    /// A key of the peer, fetched here by its keyId.
+    /// One of the peer's keys, fetched here by its keyId.
     KeyById,
     /// A connection with the peer.
     Peer,
-    /// A key of the Key Provider, fetched from the peer by its keyId.
+    /// One of the Key Provider's keys, fetched from the peer by its keyId.
     PeerKey,
     /// Random bytes.
     Entropy,
-    /// Random bytes of a length that was asked for.
+    /// Random bytes of a requested length.
     SizedEntropy,
 }
 
 impl Control {
     pub(crate) const COUNT: usize = 10;
 
-    /// What must have been answered, as a sentence.
+    /// What must have succeeded, as a sentence.
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {
@@ -76,16 +75,16 @@ impl Control {
     }
 }
 
-/// What a check is about. Groups run in this order.
+/// The subject of a check. Groups run in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// The connection.
     Tls,
-    /// What the Key Provider says of itself.
+    /// What the Key Provider says about itself.
     Capabilities,
-    /// Requests that every web server gets.
+    /// Requests that any web server may get.
     Http,
-    /// Keys at the Key Provider that makes them.
+    /// Keys at the Key Provider that creates them.
     Key,
     /// The same keys at the peer.
     Peer,
@@ -138,20 +137,20 @@ macro_rules! checks {
         pub enum Id { $($name,)* }
 
         impl Id {
-            /// Every one of them, in the order of reports.
+            /// All of them, in the order of reports.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The stable name.
             #[must_use]
             pub const fn as_str(self) -> &'static str { match self { $(Self::$name => $id,)* } }
 
-            /// The check of this name.
+            /// The check with this name.
             #[must_use]
             pub fn of_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|id| id.as_str() == name)
             }
 
-            /// What it is about.
+            /// Its group.
             #[must_use]
             pub const fn group(self) -> Group { match self { $(Self::$name => Group::$group,)* } }
 
@@ -159,19 +158,19 @@ macro_rules! checks {
             #[must_use]
             pub const fn section(self) -> &'static str { match self { $(Self::$name => $section,)* } }
 
-            /// The weight in the profile `draft`.
+            /// Its weight in the profile `draft`.
             #[must_use]
             pub const fn level(self) -> Level { match self { $(Self::$name => Level::$level,)* } }
 
-            /// The good answer that it is measured against.
+            /// Its control.
             #[must_use]
             pub const fn control(self) -> Control { match self { $(Self::$name => Control::$control,)* } }
 
-            /// What must or should be, as a statement that reads the same beside every result.
+            /// The requirement, as a statement that fits any result.
             #[must_use]
             pub const fn title(self) -> &'static str { match self { $(Self::$name => $title,)* } }
 
-            /// What is asked, and which answer is right.
+            /// What is requested, and which response is right.
             #[must_use]
             pub const fn asked(self) -> &'static str { match self { $(Self::$name => $asked,)* } }
 
@@ -179,7 +178,7 @@ macro_rules! checks {
             #[must_use]
             pub const fn about(self) -> &'static str { match self { $(Self::$name => $about,)* } }
 
-            /// What to do when it is not met.
+            /// What to do if the requirement is not met.
             #[must_use]
             pub const fn remedy(self) -> &'static str { match self { $(Self::$name => $remedy,)* } }
 

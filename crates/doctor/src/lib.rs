@@ -1,5 +1,5 @@
-//! Examines a SKIP Key Provider from outside, better with its peer: does it follow draft-cisco-skip-02, and if not,
-//! where?
+//! Examines a SKIP Key Provider from outside, and preferably its peer too: does it follow draft-cisco-skip-02, and if
+//! not, where?
 //!
 //! ```no_run
 //! use skip_client::Client;
@@ -11,13 +11,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! * [`Id`] is the list of checks, [`Profile`] what matters to a device, [`Report`] what was found.
-//! * [`text`], [`json`], [`junit`] and [`html`] are the forms of a report, [`summary`] its shortest.
-//! * No check passes without its [`Control`]: a refusal shows something only where a good request is served.
+//! * [`Id`] is the list of checks, [`Profile`] the requirements of a device, [`Report`] the result.
+//! * [`text`], [`json`], [`junit`] and [`html`] are the forms of a report; [`summary`] is the shortest.
+//! * No check passes without its [`Control`]: a refusal proves something only if a good request is served.
 //!
-//! It takes no more keys than [`Examination::budget`] says. A key is compared in constant time, wiped at once, and is
-//! in no report: what is remembered of it is a salted hash, and counts of its bits and bytes, both for as long as the
-//! examination runs.
+//! It consumes at most [`Examination::budget`] keys. Keys are compared in constant time, wiped at once, and never
+//! reported: only a salted hash and counts of bits and bytes are kept, for the duration of the examination.
 
 mod baseline;
 mod catalogue;

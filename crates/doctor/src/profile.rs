@@ -1,4 +1,4 @@
-//! What matters to a device, by what is known of it.
+//! The requirements of a device, as far as they are known.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use skip_client::Error;
 
 use crate::catalogue::{Group, Id, Level};
 
-/// For whom the Key Provider is examined.
+/// The device that the Key Provider is examined for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Profile {
     /// The draft itself.
@@ -35,7 +35,7 @@ impl Profile {
         }
     }
 
-    /// How much a check weighs here; `None` when it does not concern this device.
+    /// The weight of a check for this device; `None` if it does not apply.
     #[must_use]
     pub fn level(self, id: Id) -> Option<Level> {
         match (id, self) {
@@ -49,7 +49,7 @@ impl Profile {
         }
     }
 
-    /// The checks that concern this device, in the order of reports; some need the peer too.
+    /// The checks that apply to this device, in the order of reports; some need the peer too.
     #[must_use]
     pub fn checks(self, has_peer: bool) -> Vec<Id> {
         let concerns = |id: &&Id| {
@@ -58,10 +58,10 @@ impl Profile {
         Id::ALL.iter().filter(concerns).copied().collect()
     }
 
-    /// Whether a MUST that is not met is only a warning, because the device does without.
+    /// Whether a violated MUST is only a warning, because the device does without.
     #[must_use]
     pub fn forgives(self, id: Id) -> bool {
-        // IOS XE is used with Key Providers that have TLS 1.2 only
+        // IOS XE is used with Key Providers that only have TLS 1.2
         self == Self::IosXe && id == Id::Tls13
     }
 }

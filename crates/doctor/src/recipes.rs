@@ -1,13 +1,13 @@
-//! How to repair a finding in the servers that Key Providers are built with.
+//! How to fix findings in the servers that Key Providers are built with.
 
 use crate::catalogue::Id;
 
-/// One way to repair a finding.
+/// One way to fix a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recipe {
-    /// Where: `nginx`, `stunnel`, `Flask` or `OpenSSL`.
+    /// The server: `nginx`, `stunnel`, `Flask` or `OpenSSL`.
     pub server: &'static str,
-    /// What to write there, as one or more lines; or a sentence, when nothing can be written.
+    /// The configuration, as one or more lines; or a sentence, if there is none.
     pub text: &'static str,
     /// Whether `text` is a sentence.
     pub is_prose: bool,
@@ -30,7 +30,7 @@ const fn prose(server: &'static str, text: &'static str) -> Recipe {
 }
 
 impl Id {
-    /// How to repair it in nginx, stunnel, Flask or OpenSSL; empty where their configuration has no say in it.
+    /// How to fix it in nginx, stunnel, Flask or OpenSSL; empty if their configuration cannot.
     #[must_use]
     #[allow(clippy::too_many_lines, reason = "a table")]
     pub const fn recipes(self) -> &'static [Recipe] {

@@ -1,20 +1,20 @@
-//! What an examination found.
+//! The result of an examination.
 
 use skip_client::ConnectionInfo;
 
 use crate::catalogue::{Id, Level};
 use crate::profile::Profile;
 
-/// What became of a check.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is as it should be.
+    /// The requirement is met.
     Pass,
     /// A MUST is not met.
     Fail,
-    /// Something that is no MUST is not met, or a MUST that the device does without.
+    /// Something less than a MUST is not met, or a MUST that the device does without.
     Warn,
-    /// It could not be found out; the message says why.
+    /// Undetermined; the message says why.
     Skip,
 }
 
@@ -34,37 +34,37 @@ impl Outcome {
     }
 }
 
-/// One check and what became of it. Texts are ours: nothing of a reply is in them but numbers, ids and names of suites,
+/// A check and its outcome. The texts are ours: of a response they contain only numbers, IDs and names of suites,
 /// except for `provider_text`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Which.
+    /// The check.
     pub id: Id,
-    /// How much it weighs in the profile.
+    /// Its weight in the profile.
     pub level: Level,
-    /// What became of it.
+    /// Its outcome.
     pub result: Outcome,
-    /// What was found, in a sentence or two.
+    /// The finding, in a sentence or two.
     pub message: String,
-    /// What to do; empty when it passed.
+    /// What to do; empty if it passed.
     pub remedy: String,
-    /// Whether it passed with something to know, so that the message is shown all the same.
+    /// Whether it passed with a remark, so that the message is shown anyway.
     pub remark: bool,
-    /// What the Key Provider wrote in its own error (status 500 and above), redacted as
-    /// [`Error::provider_text`](skip_client::Error::provider_text); empty when it wrote nothing.
+    /// The Key Provider's text in its own error (status 500 and above), redacted like
+    /// [`Error::provider_text`](skip_client::Error::provider_text); may be empty.
     pub provider_text: String,
-    /// The requests that were made for it, and what came.
+    /// The requests made for it, and the responses.
     pub evidence: Vec<String>,
 }
 
-/// The judgement.
+/// The verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// No MUST failed.
     Pass,
     /// A MUST failed.
     Fail,
-    /// There was no connection to one of the Key Providers.
+    /// One of the Key Providers could not be connected to.
     NoConnection,
 }
 
@@ -90,18 +90,18 @@ impl Verdict {
     }
 }
 
-/// Keys that the examination takes from the Key Providers.
+/// The keys that the examination takes from the Key Providers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keys {
-    /// How many it may take.
+    /// How many it may consume.
     pub budget: u32,
-    /// How many it takes at most.
+    /// The maximum for the selected checks.
     pub at_most: u32,
-    /// How many may have been made for it.
+    /// How many may have been created for it.
     pub used: u32,
 }
 
-/// How long one reply took.
+/// One response time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// `connect`, `capabilities`, `key`, `key by keyId`, `entropy`, or `key, parallel`.
@@ -110,33 +110,33 @@ pub struct Sample {
     pub ms: f64,
 }
 
-/// What an examination found.
+/// The result of an examination.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// For whom.
+    /// The profile that was applied.
     pub profile: Profile,
-    /// Which Key Provider.
+    /// The Key Provider.
     pub url: String,
     /// Its peer.
     pub peer: Option<String>,
-    /// The remote that keys were asked for.
+    /// The remote that keys were requested for.
     pub remote: Option<String>,
-    /// How it was connected.
+    /// The TLS connection.
     pub connection: Option<ConnectionInfo>,
-    /// The keys it took.
+    /// The keys consumed.
     pub keys: Keys,
     /// In the order of the catalogue.
     pub checks: Vec<Check>,
-    /// How long replies took.
+    /// The response times.
     pub latency: Vec<Sample>,
-    /// How long all of it took, in seconds.
+    /// The total duration in seconds.
     pub seconds: f64,
-    /// Whether it was stopped before its end.
+    /// Whether it was stopped early.
     pub stopped: bool,
 }
 
 impl Report {
-    /// The judgement.
+    /// The verdict.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let failed = |check: &&Check| check.result == Outcome::Fail;

@@ -1,32 +1,32 @@
-//! Counts of bits and bytes: what finds a generator that is stuck, and shows nothing about a good one.
+//! Counts of bits and bytes: they reveal a generator that is stuck, and prove nothing about a good one.
 
-/// Counts over all keys, or all random strings. Single values are not kept.
+/// Counts over all keys, or all random strings. Individual values are not kept.
 pub(crate) struct Counts {
     ones: u64,
     bytes: u64,
     histogram: [u32; 256],
 }
 
-/// What the counts say.
+/// The conclusion from the counts.
 pub(crate) enum Finding {
-    /// Too few bytes for a statement.
+    /// Too few bytes for a conclusion.
     TooFew(u64),
-    /// Nothing is far off.
+    /// Nothing unusual.
     Plain {
-        /// How many bits were counted.
+        /// The number of bits counted.
         bits: u64,
-        /// How many of 1000 are ones.
+        /// Ones per thousand bits.
         per_mille: u64,
     },
-    /// One of the counts is where it is by chance less than once in a million times.
+    /// A count that occurs by chance less than once in a million.
     Odd(String),
 }
 
-/// Fewer bytes say nothing.
+/// The minimum number of bytes for a conclusion.
 const ENOUGH: u64 = 160;
-/// From so many bytes on, each byte value is expected five times, as the chi-squared test needs.
+/// From this many bytes, each byte value is expected five times, as the chi-squared test requires.
 const ENOUGH_FOR_HISTOGRAM: u64 = 1280;
-/// Standard deviations; beyond that is less than once in a million.
+/// Standard deviations. Anything beyond occurs less than once in a million.
 const LIMIT: f64 = 5.0;
 
 impl Counts {
@@ -76,7 +76,7 @@ impl Counts {
 
 impl Drop for Counts {
     fn drop(&mut self) {
-        // with few keys the histogram says which bytes were in them
+        // with few keys the histogram reveals which bytes were in them
         self.histogram.fill(0);
         std::hint::black_box(&mut self.histogram);
     }
@@ -100,7 +100,7 @@ mod tests {
             "too even"
         );
         assert!(matches!(finding((0..200).map(|_| 0)), Finding::Odd(_)));
-        // half of the bits are ones, and two bytes are all there is
+        // half of the bits are ones, but there are only two byte values
         assert!(matches!(
             finding([0x0f, 0xf0].into_iter().cycle().take(2000)),
             Finding::Odd(_)

@@ -1,4 +1,4 @@
-//! One cheap look at a Key Provider, again and again: what changed since the one before.
+//! A cheap probe of a Key Provider, repeated: reports what changed since the previous one.
 
 use std::time::Instant;
 
@@ -7,10 +7,10 @@ use openssl::x509::X509;
 use skip_client::probe::{Probe, ProbeConnection, ProbeReply};
 use skip_client::{Answer, CancelToken, Capabilities, Error, Request, Rules, SystemId, parse_response};
 
-/// A value is told again when it is twice or half of what was told, and this many milliseconds away from it.
+/// A latency is reported again once it has doubled or halved and differs by at least this many milliseconds.
 const STEP_MS: f64 = 50.0;
 
-/// Looks at one Key Provider.
+/// Watches one Key Provider.
 pub struct Watch {
     probe: Probe,
     remote: Option<SystemId>,
@@ -20,14 +20,14 @@ pub struct Watch {
     latency: Option<f64>,
 }
 
-/// Something that is different from the look before, or was never told.
+/// A change since the previous probe, or a first observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// `reachable`, `certificate`, `latency` or `keys`.
     pub what: &'static str,
-    /// What it is now; never a secret.
+    /// The current value; never a secret.
     pub now: String,
-    /// Whether keys can be had as far as this goes.
+    /// Whether keys are available, as far as this value shows.
     pub is_good: bool,
 }
 
@@ -38,8 +38,8 @@ const KEYS: usize = 3;
 const NAMES: [&str; 4] = ["reachable", "certificate", "latency", "keys"];
 
 impl Watch {
-    /// Each look takes one key of `budget` for `remote` (or for the first id that the capabilities list); without any left,
-    /// it goes by what the capabilities say.
+    /// Each probe consumes one key of `budget` for `remote` (or for the first ID listed in the capabilities); once the
+    /// budget is used up, it relies on the capabilities.
     #[must_use]
     pub fn new(probe: Probe, remote: Option<SystemId>, budget: u32, cancel: CancelToken) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Watch {
         }
     }
 
-    /// Looks once.
+    /// Runs one probe.
     pub fn look(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
         match self.capabilities() {
@@ -67,7 +67,7 @@ impl Watch {
             Err(_) if self.cancel.is_cancelled() => {}
             Err(why) => {
                 self.tell(&mut changes, REACHABLE, format!("no: {why}"), false);
-                // told again when it is back
+                // reported again on recovery
                 for what in [LATENCY, KEYS] {
                     self.told[what] = None;
                 }

@@ -1,4 +1,4 @@
-//! Two Key Providers that others wrote, made of quirks. Their findings are those that doctor had when it examined the
+//! Two third-party Key Providers, emulated with quirks. Their findings are those that doctor reported for the
 //! originals; docs/doctor.md lists them with commits and date.
 
 mod common;
@@ -15,7 +15,7 @@ const PAGE: &str = include_str!("../../../docs/doctor.md");
 /// What all listeners of waustin14/SKIP-Server have in common.
 const WAUSTIN14: [Quirk; 3] = [Quirk::Sizes128192256, Quirk::NoCacheControl, Quirk::CaseSensitiveKeyIds];
 
-/// What its own HTTP server does, behind pre-shared keys and behind client certificates.
+/// The quirks of its own HTTP server, behind pre-shared keys and behind client certificates.
 const OWN_HTTP: [Quirk; 3] = [Quirk::ConnectionClose, Quirk::NoCloseNotify, Quirk::NoPercentDecoding];
 
 fn side(id: &str, remotes: [&str; 2]) -> SideOptions {
@@ -80,12 +80,12 @@ fn examined(options: PairOptions, mode: Mode, profile: Profile) -> Report {
     examination.peer = Some(probe(pair.bob()));
     examination.profile = profile;
     examination.only = Id::ALL.to_vec();
-    // how many at the same time is a matter of the machine
+    // how many concurrent requests are handled depends on the machine
     examination.only.retain(|id| id.group() != Group::Load);
     common::run(&examination)
 }
 
-/// The checks that a section of the page lists, with their results; `parallel-100` came and went with the machine's load.
+/// The checks listed in a section of the page, with their results; `parallel-100` varied with the machine's load.
 fn listed(heading: &str) -> Vec<(String, String)> {
     let section = PAGE
         .split("\n### ")

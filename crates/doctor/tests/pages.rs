@@ -1,5 +1,5 @@
-//! docs/checks has a page for each check, made of the catalogue: `UPDATE_DOCS=1 cargo test -p skip-client-doctor --test pages`
-//! writes them.
+//! docs/checks has a page for each check, generated from the catalogue: `UPDATE_DOCS=1 cargo test -p skip-client-doctor
+//! --test pages` writes them.
 
 use std::fmt::Write as _;
 use std::fs;

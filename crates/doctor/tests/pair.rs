@@ -1,4 +1,4 @@
-//! The development pair passes everything, and what is not of a switch is found.
+//! The development pair passes everything, and defects that no switch produces are found.
 
 mod common;
 
@@ -30,7 +30,7 @@ fn the_pair_passes_with_certificates_and_with_pre_shared_keys() {
         assert_eq!(report.verdict(), Verdict::Pass, "{mode:?}: {shown}");
         assert_eq!(ids(&report, Outcome::Fail), Vec::<&str>::new(), "{mode:?}: {shown}");
         assert_eq!(ids(&report, Outcome::Skip), skipped, "{mode:?}: {shown}");
-        // times and load are the machine's
+        // times and load depend on the machine
         for check in report.checks.iter().filter(|check| check.id.group() != Group::Load) {
             assert_ne!(check.result, Outcome::Warn, "{mode:?}: {shown}");
         }
@@ -43,7 +43,7 @@ fn the_pair_passes_with_certificates_and_with_pre_shared_keys() {
     }
 }
 
-/// The findings with certificates, without those of load.
+/// The findings with certificates, except those about load.
 fn found(options: PairOptions, profile: Profile) -> Vec<&'static str> {
     let pair = KeyProviderPair::start(options).expect("starts");
     let mut examination = both(&pair, Mode::Certificate, LONG);
@@ -103,7 +103,7 @@ fn a_client_without_a_certificate_that_is_served_is_a_warning() {
     };
     assert_eq!(found(options.clone(), Profile::Draft), ["tls-client-authentication"]);
     let pair = KeyProviderPair::start(options).expect("starts");
-    // also when it has none to leave out
+    // likewise for a client without a certificate
     let probe = probe(&pair, pair.alice(), Mode::Certificate, LONG).without_client_cert();
     let mut examination = Examination::new(probe.expect("options fit"));
     examination.only = vec![Id::TlsClientAuthentication];
@@ -134,7 +134,7 @@ fn a_service_that_is_down_is_one_finding() {
             let of_connection = check.id.group() == Group::Tls || check.id == Id::PeerConnect;
             assert!(of_connection, "{behind:?}: {} passes", check.id.as_str());
         }
-        // the peer alone was asked, for its capabilities
+        // only the peer was asked, and only for its capabilities
         assert!(pair.stats().requests - before <= 2, "{behind:?}");
         assert_eq!(report.keys.used, 0);
     }
@@ -201,7 +201,7 @@ fn probes_stop_at_the_first_answer_and_ask_for_nothing_large() {
 
 #[test]
 fn ids_are_written_as_a_client_writes_them() {
-    // nothing of these names needs percent-encoding, and this Key Provider decodes none
+    // nothing in these names needs percent-encoding, and this Key Provider does not decode it
     let pair = KeyProviderPair::start(PairOptions {
         alice: SideOptions::new("kp-1.cml_lab~x", "kp-2.cml_lab~x"),
         bob: SideOptions::new("kp-2.cml_lab~x", "kp-1.cml_lab~x"),
@@ -228,7 +228,7 @@ fn without_a_peer_no_refusal_by_key_id_passes() {
     examination.only = vec![Id::KeyIssuer, Id::KeyUnknown, Id::KeyUnknownStatus];
     let report = run(&examination);
     assert_eq!(ids(&report, Outcome::Skip).len(), 3, "{}", text(&report));
-    // what is wrong is wrong without it
+    // violations are found even without a peer
     pair.set_quirks(&[Quirk::IssuerGivesAgain, Quirk::NotFoundUnknownKey]);
     let report = run(&examination);
     assert_eq!(ids(&report, Outcome::Fail), ["key-issuer"], "{}", text(&report));

@@ -1,5 +1,5 @@
-//! Each quirk and each fault of the development Key Providers shows in exactly the checks that docs/doctor.md lists, alone
-//! and together with what other Key Providers are like.
+//! Each quirk and each fault of the development Key Providers is found by exactly the checks listed in docs/doctor.md,
+//! alone and combined with common traits of other Key Providers.
 
 mod common;
 
@@ -50,16 +50,16 @@ fn rows() -> Vec<Row> {
     PAGE.lines().filter_map(of_row).collect()
 }
 
-/// What the Key Provider is like besides.
+/// Other traits of the Key Provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Like {
     /// As it should be.
     Good,
     /// It does not decode percent-encoding.
     NonDecoding,
-    /// TLS ends before it.
+    /// TLS is terminated in front of it.
     Terminated,
-    /// It takes its time.
+    /// It is slow.
     Slow,
     /// It has few keys.
     KeyPoor,
@@ -78,7 +78,7 @@ impl Like {
         if self == Self::KeyPoor { &[Fault::FewKeys] } else { &[] }
     }
 
-    /// What is found without any other defect.
+    /// The findings without any other defect.
     fn warnings(self) -> &'static [&'static str] {
         if self == Self::NonDecoding {
             &["http-percent-encoding"]
@@ -93,7 +93,7 @@ fn examined(row: &Row, like: Like, profile: Profile) -> Report {
     let (mut quirks, mut faults) = (like.quirks().to_vec(), like.faults().to_vec());
     match (row.switch.parse::<Quirk>(), row.switch.parse::<Fault>()) {
         (Ok(quirk), _) => quirks.push(quirk),
-        // alone it shows nothing
+        // alone it has no effect
         (_, Ok(Fault::OnCapabilities)) => faults.extend([Fault::OnCapabilities, Fault::Html200]),
         (_, Ok(fault)) => faults.push(fault),
         _ => assert_eq!(row.switch, "", "no switch"),
@@ -106,7 +106,7 @@ fn examined(row: &Row, like: Like, profile: Profile) -> Report {
         ..good()
     });
     let pair = pair.expect("starts");
-    // faults that never answer are waited for
+    // faults that never respond run into the timeout
     let timeout = match row.switch.as_str() {
         "stall" | "drip" => Duration::from_secs(2),
         _ => Duration::from_mins(1),
@@ -120,15 +120,15 @@ fn examined(row: &Row, like: Like, profile: Profile) -> Report {
     let mut examination = Examination::new(probe_of(&pair, url, row.mode, timeout));
     examination.peer = Some(probe(&pair, pair.bob(), row.mode, timeout));
     examination.profile = profile;
-    // 100 keys at once are another test's business
+    // 100 concurrent keys are covered by another test
     examination.budget = 60;
-    // times and load are not for a busy machine, but where a row is about them
+    // times and load are unreliable on a busy machine, so they are checked only by rows about them
     examination.only = Id::ALL.to_vec();
     examination
         .only
         .retain(|id| id.group() != Group::Load || *id == Id::Parallel10);
     match row.switch.as_str() {
-        // these wait long for each reply
+        // these wait long for each response
         "slow" => examination.only = vec![Id::Latency, Id::KeyNew, Id::PeerSameKey],
         "few-connections" => examination.only = vec![Id::Connections, Id::KeyNew],
         "few-at-once" | "some-at-once" => {
@@ -148,7 +148,7 @@ fn details(report: &Report) -> String {
     }
 }
 
-/// Runs one row; what is wrong with it.
+/// Runs one row; returns the difference, if any.
 fn difference(row: &Row) -> Option<String> {
     let report = examined(row, Like::Good, Profile::Draft);
     let found = (ids(&report, Outcome::Fail), ids(&report, Outcome::Warn));
@@ -177,8 +177,8 @@ fn each_switch_shows_where_the_page_says() {
     assert!(wrong.is_empty(), "these rows are true:\n{}", wrong.join("\n"));
 }
 
-/// With another Key Provider around the defect, the same checks speak, or say that they could not be made; none passes,
-/// and no other speaks.
+/// With other traits around the defect, the same checks report it, or are skipped; none of them passes, and no other
+/// check reports anything.
 fn difference_in(row: &Row, like: Like, profile: Profile) -> Option<String> {
     let report = examined(row, like, profile);
     let expected: Vec<&str> = row
@@ -189,7 +189,7 @@ fn difference_in(row: &Row, like: Like, profile: Profile) -> Option<String> {
         .chain(like.warnings().iter().copied())
         .collect();
     let speaks = |check: &&Check| matches!(check.result, Outcome::Fail | Outcome::Warn);
-    // with certificates IOS XE has one finding always, and OpenSSL before 3.5 at the terminator another
+    // with certificates, IOS XE always has one finding, and OpenSSL before 3.5 at the terminator another
     let of_device = |check: &&Check| {
         matches!(check.id, Id::DevicePsk | Id::DevicePort) || like == Like::Terminated && check.id == Id::TlsPostQuantum
     };
@@ -204,7 +204,7 @@ fn difference_in(row: &Row, like: Like, profile: Profile) -> Option<String> {
         .iter()
         .filter(|check| expected.contains(&check.id.as_str()))
     {
-        // where keys run out, fewer can be compared
+        // if keys run out, fewer can be compared
         let may_pass = like == Like::KeyPoor
             && matches!(
                 check.id,
@@ -229,7 +229,7 @@ fn difference_in(row: &Row, like: Like, profile: Profile) -> Option<String> {
     })
 }
 
-/// Defects of the connection are not behind a terminator, and one end of each pair is none.
+/// Whether a row can be combined with a trait: a terminator hides connection defects, for example.
 fn fits(row: &Row, like: Like) -> bool {
     let of_connection = [
         "tls-1.2-only",
@@ -259,7 +259,7 @@ fn each_defect_is_found_whatever_the_key_provider_is_like_and_for_every_device()
     let mut cases = Vec::new();
     for (number, row) in rows().into_iter().enumerate() {
         for (turn, like) in likes.into_iter().enumerate().filter(|(_, like)| fits(&row, *like)) {
-            // every defect meets two profiles or more, and every profile every kind
+            // every defect is combined with two profiles or more, and every profile with every trait
             cases.push((row.clone(), like, Profile::ALL[(number + turn) % Profile::ALL.len()]));
         }
     }
@@ -289,7 +289,7 @@ fn without_a_defect_no_check_speaks_for_any_device() {
 
 #[test]
 fn every_check_has_a_defect_that_it_finds() {
-    // what a switch cannot do; tests/pair.rs and the tests of the command have these
+    // not possible with a switch; covered by tests/pair.rs and the tests of the command
     const ELSEWHERE: [Id; 9] = [
         Id::Connect,
         Id::PeerConnect,

@@ -1,4 +1,4 @@
-//! The port of the hand-off is open to anybody: nothing that strangers do changes anything, and memory stays bounded.
+//! Anybody can reach the hand-off port: unauthenticated clients can change nothing, and memory stays bounded.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ use crate::journal::tests::Kept;
 use crate::journal::{Journal, Level, LogFormat};
 use crate::metrics::{HANDOFF_HANDLED, HANDOFF_REFUSED};
 
-/// A responder that has one key, and all that strangers must not change.
+/// A responder with one key, and everything that an attacker must not change.
 struct Victim {
     rig: Rig,
     agent: Agent,
@@ -67,7 +67,7 @@ impl Victim {
         self.agent.inner().counted().total(HANDOFF_REFUSED, reason)
     }
 
-    /// TLS as the holder of some certificates.
+    /// A TLS configuration with the given certificates.
     fn tls(&self, ca: &str, who: &str) -> Arc<ClientConfig> {
         let dir = self.rig.dir.path();
         let table = HandOffTable {
@@ -102,7 +102,7 @@ impl Victim {
     }
 }
 
-/// Says something, and hears one line; `None` when there is none.
+/// Sends a message and reads one line; `None` if there is none.
 fn say(stream: &mut (impl Read + Write), what: &[u8]) -> Option<Answer> {
     stream.write_all(what).ok()?;
     stream.flush().ok()?;
@@ -146,7 +146,7 @@ fn strangers_change_nothing() {
         victim.refused("tls_failed") + victim.refused("too_many") >= 40
     });
 
-    // another authority, with the right name
+    // another CA, with the right name
     let other = Authority::new();
     let other_dir = dir.join("other");
     fs::create_dir(&other_dir).expect("made");
@@ -167,7 +167,7 @@ fn strangers_change_nothing() {
     let mut nobody = victim.connect(Arc::new(bare), "127.0.0.1");
     assert_eq!(say(&mut nobody, &confirm), None);
 
-    // the right authority, and a name that is no peer's: the agent's own
+    // the right CA, and a name that is not a peer's: the agent's own
     let mut unknown = victim.connect(victim.tls("hand-off-ca.pem", ENDS[1]), "127.0.0.1");
     assert_eq!(say(&mut unknown, &confirm), None);
     wait_for("a refusal", || victim.refused("unknown_peer") == 1);
@@ -177,7 +177,7 @@ fn strangers_change_nothing() {
         "{log}"
     );
     assert!(log.contains("code=tls_failed"), "{log}");
-    // dozens of them, and one line
+    // dozens of refusals, one line in the log
     assert_eq!(log.matches("code=tls_failed").count(), 1, "{log}");
     assert_eq!(victim.state(), before);
 }
@@ -197,7 +197,7 @@ fn a_peer_that_misbehaves_changes_nothing() {
     };
     let mut peer = victim.peer();
     let refused = |code: &str| Some(Answer::Refused { code: code.to_owned() });
-    // the same offer is answered the same again, and the Key Provider is not asked
+    // a repeated offer gets the same answer, and the Key Provider is not asked again
     for _ in 0..50 {
         assert_eq!(say(&mut peer, &offer(1, key_id)), Some(Answer::Prepared));
     }
@@ -218,7 +218,7 @@ fn a_peer_that_misbehaves_changes_nothing() {
     assert_eq!(say(&mut peer, &eve), refused("wrong_system_id"));
     assert_eq!(victim.state(), before);
 
-    // numbers beyond the end, a jump that the initiator does not confirm, an id that looks like an option
+    // numbers beyond the maximum, a jump that the initiator does not confirm, an ID that looks like an option
     let far = (1_u64 << 52) - 1;
     let mut peer_2 = victim.peer();
     assert_eq!(
@@ -232,7 +232,7 @@ fn a_peer_that_misbehaves_changes_nothing() {
     }
     assert_eq!(victim.state(), before);
 
-    // other languages end the conversation
+    // anything outside the protocol ends the conversation
     for bad in [
         line("{}"),
         line("GET / HTTP/1.1"),
@@ -285,7 +285,7 @@ fn strangers_that_say_nothing_do_not_keep_the_peer_out() {
         .map(|n| victim.socket(&format!("127.0.0.{}", 10 + n / 4)))
         .collect();
     let status = line(r#"{"v":1,"do":"status","tunnel":"a"}"#);
-    // from the address that is configured for it
+    // from the peer's configured address
     let mut peer = victim.connect(victim.tls("hand-off-ca.pem", ENDS[0]), "127.0.0.1");
     assert!(matches!(say(&mut peer, &status), Some(Answer::Status(_))));
     drop(silent);
@@ -296,7 +296,7 @@ fn floods_leave_room_for_the_peer() {
     let victim = Victim::new();
     let before = victim.state();
     let memory = resident();
-    // connections that say nothing, or one byte: a few of one address are heard, the others closed at once
+    // clients that send nothing, or one byte: a few per address are accepted, the others closed at once
     let silent: Vec<TcpStream> = (0..600)
         .map(|n| {
             let mut socket = victim.socket("127.0.0.1");
@@ -311,11 +311,11 @@ fn floods_leave_room_for_the_peer() {
     for _ in 0..2000 {
         assert!(matches!(say(&mut peer, &status), Some(Answer::Status(_))));
     }
-    // a peer has a limit too
+    // an authenticated peer has a limit too
     let mut others: Vec<_> = (0..12).map(|_| victim.peer()).collect();
     let heard = others.iter_mut().filter_map(|peer| say(peer, &status)).count();
     assert!(heard <= 7, "{heard} more connections of one peer");
-    // closed at once, or to give way to the next one, or for saying nothing
+    // closed at once, to make way for the next one, or for sending nothing
     wait_for("refusals", || {
         victim.refused("too_many") + victim.refused("handshake_timed_out") + victim.refused("tls_failed") >= 500
     });
@@ -327,7 +327,7 @@ fn floods_leave_room_for_the_peer() {
     assert!(grown < 64 << 20, "{grown} bytes");
 }
 
-/// Bytes of this process in memory.
+/// Resident memory of this process, in bytes.
 fn resident() -> u64 {
     let text = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());

@@ -1,4 +1,4 @@
-//! The documents say what the agent does: their configurations are read, and their tables are complete.
+//! The documentation matches the agent: its configurations load, and its tables are complete.
 
 use std::fs;
 
@@ -57,7 +57,7 @@ fn messages_of_the_hand_off_are_read() {
     assert_eq!(lines.len(), 3);
 }
 
-/// The pages of gateways leave out what they have in common.
+/// The pages on individual gateways omit what they have in common.
 #[test]
 fn tunnels_of_gateways_are_read() {
     const PAGES: [(&str, usize); 4] = [
@@ -102,7 +102,7 @@ fn every_metric_has_its_row() {
     assert_eq!(PAGE.matches("| `skip_agent_").count(), metrics::ALL.len());
 }
 
-/// The steps that the sources log have rows of their own, or stand in one.
+/// Each step logged by the source code has its own row, or is named in one.
 #[test]
 fn every_step_is_explained() {
     let sources = [
@@ -130,7 +130,7 @@ fn every_step_is_explained() {
         ] {
             for rest in source.split(begin).skip(1) {
                 let step = rest.split('"').next().unwrap_or_default();
-                // codes of answers of the hand-off's client have the same form
+                // the hand-off client's answer codes have the same form
                 assert!(PAGE.contains(&format!("`{step}`")), "{step}");
                 found += 1;
             }
@@ -139,7 +139,7 @@ fn every_step_is_explained() {
     assert!(found > 40, "{found}");
 }
 
-/// Alert rules and dashboard ask for metrics that there are, and for each gauge.
+/// The alert rules and the dashboard use only existing metrics, and every gauge is used.
 #[test]
 fn alerts_and_dashboard_name_metrics_of_the_agent() {
     let rules = include_str!("../../packaging/prometheus/skip-client-agent.rules.yml");

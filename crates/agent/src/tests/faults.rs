@@ -1,6 +1,7 @@
-//! Two agents, a network, Key Providers and gateways that fail: afterwards traffic flows, and no key was asked for twice.
+//! Two agents, a network, Key Providers and gateways that fail: afterwards traffic flows, and no key was requested
+//! twice.
 //!
-//! `AGENT_SEED` and `AGENT_N` choose another run or a longer one.
+//! `AGENT_SEED` and `AGENT_N` select another run or a longer one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -31,17 +32,17 @@ use crate::state::{Loaded, Record, Stage, Store};
 /// How two gateways hold keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// As `IKEv2` with PPKs: several keys beside each other, a session made with one of them by the initiator.
+    /// Like `IKEv2` with PPKs: several keys side by side, and sessions started by the initiator with one of them.
     Several,
-    /// As `WireGuard`: one key at each end, and traffic while both have the same.
+    /// Like `WireGuard`: one key at each end, and traffic flows while both have the same.
     One,
 }
 
-/// Two gateways and what is between them.
+/// Two gateways and the network between them.
 struct Gateways {
     kind: Kind,
     ends: [End; 2],
-    /// Which end begins.
+    /// Which end is the initiator.
     initiator: usize,
     /// Several: the key of the session that carries the traffic.
     session: Option<KeyId>,
@@ -84,10 +85,10 @@ impl Gateways {
     }
 }
 
-/// What the world looks like to both agents.
+/// The world outside both agents.
 struct World {
     gateways: BTreeMap<String, Mutex<Gateways>>,
-    /// Keys that were asked for by keyId, and whether asking again is allowed.
+    /// Keys requested by keyId, and whether they may be requested again.
     asked: Mutex<HashMap<String, bool>>,
     asked_twice: AtomicU64,
     double_asks: AtomicBool,
@@ -103,12 +104,12 @@ impl World {
     }
 }
 
-/// One start of an agent, which may end without warning: from then on nothing that it does has any effect.
+/// One run of an agent, which may die without warning: from then on, none of its actions has an effect.
 struct Life {
     dead: AtomicBool,
-    /// Calls that are left.
+    /// The number of calls left.
     left: AtomicI64,
-    /// Whether the last one has its effect.
+    /// Whether the last one takes effect.
     last_acts: bool,
 }
 
@@ -121,7 +122,7 @@ impl Life {
         })
     }
 
-    /// Does something to the world, unless this agent is dead. `None` when it does not learn what came of it.
+    /// Acts on the world, unless this agent is dead. `None` if it does not learn the outcome.
     fn act<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
         if self.dead.load(Ordering::SeqCst) {
             return None;
@@ -138,7 +139,7 @@ impl Life {
     }
 }
 
-/// Between an agent and the world.
+/// Stands between an agent and the world.
 struct Between {
     end: usize,
     world: Arc<World>,
@@ -180,7 +181,7 @@ impl Environment for Between {
     }
 }
 
-/// An agent that died while it handled a request does not answer.
+/// An agent that died while handling a request does not answer.
 struct MortalHandler(Arc<dyn Handler>, Arc<Life>);
 
 impl Handler for MortalHandler {
@@ -310,7 +311,7 @@ impl Clock for Clocks {
         &self.boot
     }
 
-    /// The time of day jumps as it likes.
+    /// The time of day jumps arbitrarily.
     fn wall(&self) -> String {
         format!("{:04}-01-01T00:00:00.000Z", self.seam.world.wall.load(Ordering::SeqCst))
     }
@@ -321,7 +322,7 @@ struct Gateway {
     world: Arc<World>,
     life: Arc<Life>,
     tunnel: String,
-    /// One: what this consumer has set.
+    /// One: the key that this consumer has set.
     set: Option<KeyId>,
 }
 
@@ -441,7 +442,7 @@ impl Consumer for Gateway {
 
 const PACE: &str = "check-every = \"20ms\"\nretry-first = \"4ms\"\nretry-longest = \"80ms\"\nconfirm-within = \"60ms\"\n\
                     workers = 4\nlog-level = \"debug\"";
-/// Names of tunnels, which end begins, and what their gateways are like.
+/// Names of tunnels, their initiators, and the type of their gateways.
 const TUNNELS: [(&str, usize, Kind); 4] = [
     ("several-ab", 0, Kind::Several),
     ("several-ba", 1, Kind::Several),
@@ -449,7 +450,7 @@ const TUNNELS: [(&str, usize, Kind); 4] = [
     ("one-ba", 1, Kind::One),
 ];
 
-/// Faults that leave statuses of 400 to 499 alone, so that a refusal means that a key was asked for twice.
+/// Faults that do not cause statuses 400 to 499, so that such a refusal means that a key was requested twice.
 const KP_FAULTS: [Fault; 11] = [
     Fault::DropBeforeResponse,
     Fault::DropMidBody,
@@ -525,7 +526,7 @@ impl Scene {
         self.agents[end] = Some(agent);
     }
 
-    /// Ends an agent without warning, at once or after some calls.
+    /// Kills an agent without warning, at once or after some calls.
     fn kill(&mut self, end: usize, random: &mut Rng, after: i64) {
         if after == 0 {
             self.lives[end].dead.store(true, Ordering::SeqCst);
@@ -543,7 +544,7 @@ impl Scene {
             .map(|running| running.tunnel.snapshot())
     }
 
-    /// Whether a tunnel carries traffic with the key that both agents call the current one, the number of which is over `counter`.
+    /// Whether a tunnel carries traffic with the key that both agents consider current, with a number above `counter`.
     fn is_well(&self, tunnel: &str, counter: u64) -> bool {
         let (Some(a), Some(b)) = (self.face(0, tunnel), self.face(1, tunnel)) else {
             return false;
@@ -644,14 +645,14 @@ fn traffic_flows_after_every_fault_and_no_key_is_asked_for_twice() {
     stage.agents = [None, None];
 }
 
-/// One fault, which is over when this returns; what it was.
+/// Injects one fault, which has ended by the time this returns; returns its name.
 fn break_something(stage: &mut Scene, random: &mut Rng) -> &'static str {
     let end = random.usize(..2);
     let (tunnel, ..) = TUNNELS[random.usize(..TUNNELS.len())];
     let pause = |random: &mut Rng| thread::sleep(Duration::from_millis(random.u64(5..120)));
     match random.u8(..16) {
         0..=3 => {
-            // an agent that ends at its next call, or the one after, or …
+            // an agent that dies at its next call, or the one after, or …
             let life = Arc::new(Life {
                 dead: AtomicBool::new(false),
                 left: AtomicI64::new(random.i64(1..60)),
@@ -747,7 +748,7 @@ fn break_something(stage: &mut Scene, random: &mut Rng) -> &'static str {
     }
 }
 
-/// Stages that are an end: a record is never left in between for long.
+/// Final stages: a record never stays in any other for long.
 #[test]
 fn a_quiet_pair_rests() {
     let mut stage = Scene::new();

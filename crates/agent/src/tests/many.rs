@@ -1,6 +1,6 @@
-//! Many tunnels on one agent: one full rotation of all, with figures.
+//! Many tunnels on one agent: one full rotation of all of them, with figures.
 //!
-//! `AGENT_TUNNELS` chooses how many; both agents and the Key Providers are in this process, and count.
+//! `AGENT_TUNNELS` sets the number; both agents and the Key Providers are in this process, so all of them count.
 
 use std::fs;
 use std::time::Instant;
@@ -55,7 +55,7 @@ fn resident_kib() -> u64 {
         * 4
 }
 
-/// Of all threads of this process.
+/// CPU time of all threads of this process.
 fn cpu_ms() -> i64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     time.tv_sec * 1000 + time.tv_nsec / 1_000_000

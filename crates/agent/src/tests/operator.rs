@@ -1,4 +1,4 @@
-//! Operators' troubles: Key Providers that hang, disks that are full, certificates that have expired.
+//! Operational faults: Key Providers that hang, full disks, expired certificates.
 
 use std::fs;
 use std::io;
@@ -26,10 +26,10 @@ use crate::state::{Loaded, Record, Store};
 
 const PACE: &str =
     "check-every = \"50ms\"\nretry-first = \"10ms\"\nretry-longest = \"100ms\"\nconfirm-within = \"200ms\"";
-/// Waits that no test outlasts.
+/// Backoff that no test outlasts.
 const SLOW: &str = "check-every = \"50ms\"\nretry-first = \"1h\"\nretry-longest = \"1h\"";
 
-/// Faults of one end.
+/// The injected faults of one end.
 #[derive(Default)]
 struct Faults {
     /// Requests for fresh keys do not return.
@@ -131,7 +131,7 @@ impl Consumer for FaultyGateway {
     }
 }
 
-/// Two agents with one tunnel, whose ends can be made to fail.
+/// Two agents with one tunnel and injectable faults.
 struct Pair {
     rig: Rig,
     faults: [Arc<Faults>; 2],
@@ -201,7 +201,7 @@ fn old_keys_end_the_tunnel_while_a_key_provider_hangs_and_the_agent_ends_all_the
         !pair.key_file(0).exists() && !pair.key_file(1).exists()
     });
     wait_for("its state", || pair.agent(0).inner().report().tunnels[0].taken_down);
-    // the call goes on, and what comes of it is used
+    // the call continues, and its result is used
     pair.faults[0].set_hanging(false);
     wait_for("the tunnel again", || {
         pair.key_file(0).exists() && pair.key_file(1).exists()
@@ -232,7 +232,7 @@ fn no_key_is_asked_for_while_it_could_not_be_used() {
             wait_for("some failures", || pair.logs[end].text().matches("code=").count() > 5);
             let stats = pair.rig.pair.stats();
             assert_eq!(stats.keys_delivered, 0, "end {end}");
-            // the initiator's key waits for the responder, and is used in the end
+            // the initiator's key waits for the responder, and is eventually used
             assert_eq!(stats.keys_issued, u64::try_from(end).expect("small"), "end {end}");
             fault(&pair.faults[end]).store(false, Ordering::SeqCst);
             wait_for("a rotation", || pair.rotations(0) == 1);
@@ -253,7 +253,7 @@ fn a_state_folder_that_was_removed_is_made_again() {
     control::ask_rotation(&state, "a").expect("it answers");
     wait_for("a rotation", || pair.rotations(0) == 2);
     assert!(state.join("tunnels/a.json").exists());
-    // still one agent for the folder
+    // there is still only one agent for the folder
     let journal = Journal::new(Level::Info, LogFormat::Json, Box::new(io::sink()));
     let second = start_agent(&pair.rig.config(&pair.text(0, PACE, "")), journal);
     assert!(second.err().expect("refused")[0].contains("another agent"));
@@ -324,14 +324,14 @@ fn waits_end_when_the_repair_is_seen() {
     });
     pair.rig.providers[0].set_cut(false);
     wait_for("a rotation", || pair.rotations(0) == 2);
-    // a reload ends waits as well
+    // a reload ends the backoff as well
     pair.faults[0].not_ready.store(true, Ordering::SeqCst);
     pair.agent(0).rotate_all();
     wait_for("a failure", || pair.last_failure(0).contains("no section"));
     pair.faults[0].not_ready.store(false, Ordering::SeqCst);
     let config = pair.rig.config(&pair.text(0, SLOW, "role = \"initiator\""));
     let mut config = config;
-    // as the agent listens
+    // the address that the agent really listens on
     config.hand_off.listen = "127.0.0.1:0".parse().expect("an address");
     pair.agent(0).reload(&config).expect("reloaded");
     wait_for("a rotation", || pair.rotations(0) == 3);
@@ -392,12 +392,12 @@ fn certificates_that_peers_would_refuse_are_named() {
         .expect("refused")
         .join("\n");
     assert!(why.contains("is for agent-a, and not for other.example"), "{why}");
-    // version 1, as `openssl x509 -req` makes it without extensions
+    // version 1, as made by `openssl x509 -req` without extensions
     version_1(dir, ENDS[0]);
     assert!(refused().contains("is of X.509 version 1"), "{}", refused());
 }
 
-/// A certificate of version 1 with its key.
+/// Creates a version 1 certificate and its key.
 fn version_1(dir: &Path, name: &str) {
     let openssl = |arguments: &str| {
         let ran = Command::new("openssl")

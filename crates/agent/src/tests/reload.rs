@@ -1,4 +1,4 @@
-//! A whole life of two agents with files: rotation, status, metrics, reload, and nothing secret anywhere but in the files.
+//! The whole life of two agents with files: rotation, status, metrics, reload, and no secrets outside the key files.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -59,7 +59,7 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
     assert_eq!(report.tunnels[0].role.as_deref(), Some("responder"));
     let first = fs::read_to_string(path(0, "a")).expect("a key");
 
-    // one more tunnel, and the others go on
+    // add a tunnel; the others keep running
     for (end, agent) in agents.iter().enumerate() {
         agent
             .reload(&rig.config(&text(end, "1h", &["a", "b", "c"])))
@@ -68,13 +68,13 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
     wait_for("the third tunnel", || {
         agents.iter().all(|agent| settled(agent, 3)) && equal("c")
     });
-    // what is done is counted a moment later
+    // counters are updated a moment later
     wait_for("one rotation of each", || {
         let report = agents[0].inner().report();
         report.tunnels.iter().map(|t| t.rotations).eq([1, 1, 1])
     });
 
-    // what cannot be changed keeps the old configuration
+    // a setting that cannot change keeps the old configuration in force
     let moved = text(0, "1h", &["a"]).replace("state-", "other-");
     assert!(agents[0].reload(&rig.config(&moved)).expect_err("refused")[0].contains("agent.state"));
     let broken = rig.config(&text(0, "1h", &["a"]));
@@ -85,7 +85,7 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
     fs::write(&key, good).expect("written");
     assert!(settled(&agents[0], 3));
 
-    // a wish is carried out, by the initiator
+    // a requested rotation is carried out by the initiator
     agents[0].rotate_all();
     wait_for("a fresh key", || {
         equal("a") && fs::read_to_string(path(0, "a")).is_ok_and(|now| now != first) && settled(&agents[0], 3)
@@ -99,7 +99,7 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
         "{page}"
     );
 
-    // one agent for a folder
+    // only one agent per folder
     let journal = Journal::new(Level::Info, LogFormat::Json, Box::new(std::io::sink()));
     let second = start_agent(&rig.config(&text(0, "1h", &["a"])), journal);
     assert!(second.err().expect("refused")[0].contains("another agent"));

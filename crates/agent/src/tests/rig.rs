@@ -1,4 +1,4 @@
-//! What two agents need: a pair of Key Providers, certificates, configurations, and wires that can be cut.
+//! Test fixtures for two agents: a pair of Key Providers, certificates, configurations, and wires that can be cut.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::agent::{Agent, Environment, RealEnvironment};
 use crate::config::Config;
 use crate::journal::Journal;
 
-/// A wire: connections to it go on to a target, as long as it is not cut.
+/// A wire forwards connections to a target unless it is cut.
 pub(super) struct Wire {
     pub address: SocketAddr,
     shared: Arc<WireShared>,
@@ -29,7 +29,7 @@ struct WireShared {
     target: Mutex<SocketAddr>,
     cut: AtomicBool,
     stopping: AtomicBool,
-    /// Milliseconds that each piece waits.
+    /// The delay of each chunk, in milliseconds.
     delay: AtomicU64,
     sockets: Mutex<Vec<TcpStream>>,
 }
@@ -61,7 +61,7 @@ impl Wire {
         *self.shared.target.lock().expect("not poisoned") = target;
     }
 
-    /// Cuts it, with all that is under way, or joins it again.
+    /// Cuts the wire, closing its connections, or reconnects it.
     pub fn set_cut(&self, cut: bool) {
         self.shared.cut.store(cut, Ordering::SeqCst);
         if cut {
@@ -121,7 +121,7 @@ impl WireShared {
     }
 }
 
-/// A certificate authority for hand-offs.
+/// A CA for hand-offs.
 pub(super) struct Authority {
     pub pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -165,10 +165,10 @@ pub(super) fn write_secret(path: &Path, content: &[u8]) {
     file.write_all(content).expect("written");
 }
 
-/// The ends: the first one's tunnels begin.
+/// The two ends; the first one is the initiator.
 pub(super) const ENDS: [&str; 2] = ["agent-a", "agent-b"];
 
-/// All that two agents need. The wires lead to the Key Providers and to the agents.
+/// Everything two agents need. The wires lead to the Key Providers and to the agents.
 pub(super) struct Rig {
     pub dir: TempDir,
     pub pair: KeyProviderPair,
@@ -186,7 +186,7 @@ impl Rig {
             authority.issue(dir.path(), name);
         }
         let providers = [pair.alice().address, pair.bob().address].map(Wire::to);
-        // nobody listens there until an agent is started
+        // nobody listens there until an agent starts
         let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
         let agents = [nobody, nobody].map(Wire::to);
         Self {
@@ -201,7 +201,7 @@ impl Rig {
         self.dir.path().join(format!("state-{}", ENDS[end]))
     }
 
-    /// The configuration of an end: everything but tunnels, with `agent` for the table of that name.
+    /// The configuration of an end without tunnels; `agent` is the content of the table of that name.
     pub fn head(&self, end: usize, agent: &str) -> String {
         let other = 1 - end;
         format!(
@@ -237,13 +237,13 @@ impl Rig {
     }
 }
 
-/// An agent with nothing between it and the world.
+/// An agent with the real outside world.
 pub(super) fn start_agent(config: &Config, journal: Journal) -> Result<Agent, Vec<String>> {
     let outside: Arc<dyn Environment> = Arc::new(RealEnvironment);
     Agent::start(config, Arc::new(journal), &outside)
 }
 
-/// Waits until it holds.
+/// Waits until `holds` returns true.
 pub(super) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_mins(1);
     while !holds() {
@@ -252,7 +252,7 @@ pub(super) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A number of the environment, for larger runs.
+/// A number from the environment, for larger runs.
 pub(super) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name)
         .ok()

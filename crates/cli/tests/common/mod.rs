@@ -1,4 +1,4 @@
-//! What all tests of the command share: the built binary, a pair of Key Providers, and what came out.
+//! Shared by all tests of the command: the binary, a pair of Key Providers, and the captured output.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use skip_key_provider::{Fault, KeyProviderPair, PairOptions};
 /// The binary under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_skip-client");
 
-/// A pair without switches.
+/// A pair without quirks or faults.
 pub fn pair() -> KeyProviderPair {
     KeyProviderPair::start(PairOptions::default()).expect("the pair starts")
 }
@@ -23,7 +23,7 @@ pub fn faulty(fault: Fault) -> KeyProviderPair {
     pair
 }
 
-/// The command with these arguments, without the caller's SKIP_ variables, and with nothing on stdin.
+/// The command with these arguments, without the caller's SKIP_ variables, and with empty stdin.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     for (name, _) in std::env::vars_os() {
@@ -35,17 +35,17 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
-/// Runs the command to its end.
+/// Runs the command to completion.
 pub fn run(args: &[&str]) -> Ran {
     command(args).output().expect("runs").into()
 }
 
-/// Runs a command with the pair's CA.
+/// Runs the command with the pair's CA.
 pub fn run_with(pair: &KeyProviderPair, args: &[&str]) -> Ran {
     command(args).arg("--ca").arg(pair.ca()).output().expect("runs").into()
 }
 
-/// A fresh key of 256 bits at Alice: keyId and key.
+/// A fresh key of 256 bits from Alice: keyId and key.
 pub fn fresh_key(pair: &KeyProviderPair) -> (String, String) {
     let ran = run_with(
         pair,
@@ -64,7 +64,7 @@ pub fn fresh_key(pair: &KeyProviderPair) -> (String, String) {
     (member("keyId"), member("key"))
 }
 
-/// What a command left behind.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Ran {
     pub status: Option<i32>,
@@ -83,18 +83,18 @@ impl From<Output> for Ran {
 }
 
 impl Ran {
-    /// stdout of a command that went well.
+    /// stdout of a command that succeeded.
     pub fn ok(&self) -> &str {
         assert_eq!(self.status, Some(0), "{}", self.stderr);
         &self.stdout
     }
 
-    /// stdout of a command that went well, as JSON.
+    /// stdout of a command that succeeded, as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(self.ok()).expect("stdout is JSON")
     }
 
-    /// stderr of a command that failed with this status, as the one JSON object that it must be.
+    /// stderr of a command that failed with this status, which must be a single JSON object.
     pub fn json_error(&self, status: i32) -> Value {
         assert_eq!(self.status, Some(status), "{}", self.stderr);
         assert_eq!(self.stdout, "");
@@ -109,7 +109,7 @@ impl Ran {
     }
 }
 
-/// Whether a text has 16 or more hexadecimal digits in a row, as secrets have.
+/// Whether a text contains 16 or more consecutive hexadecimal digits, as secrets do.
 pub fn has_long_hex(text: &str) -> bool {
     text.split(|c: char| !c.is_ascii_hexdigit()).any(|run| run.len() >= 16)
 }
@@ -121,9 +121,9 @@ pub fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).expect("exists").permissions().mode() & 0o7777
 }
 
-/// Sends a signal by its name to a process of this test.
+/// Sends a named signal to a child process.
 pub fn signal(child: &std::process::Child, name: &str) {
-    // the shell's own, as a small system has no program of that name
+    // the shell's builtin, since minimal systems have no such program
     let sent = Command::new("sh")
         .args(["-c", "kill -s \"$0\" \"$1\"", name, &child.id().to_string()])
         .status()
@@ -131,7 +131,7 @@ pub fn signal(child: &std::process::Child, name: &str) {
     assert!(sent.success());
 }
 
-/// Waits until `ready` says so; panics after a minute.
+/// Waits until `ready` returns true; panics after a minute.
 pub fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
     let start = Instant::now();
     while !ready() {

@@ -1,4 +1,4 @@
-//! What the Key Provider says of itself. Whether its flags tell the truth is asked where the methods are tried.
+//! What the Key Provider says about itself. Its flags are verified where the methods are tried.
 
 use skip_client::probe::ProbeReply;
 use skip_client::{Capabilities, MessageKind, Problem, Rules, Severity, TypedRequest, validate};
@@ -9,9 +9,9 @@ use super::message::told;
 use super::session::{At, Session, sentence};
 
 const TARGET: &str = "/capabilities";
-/// What Cisco IOS XR has room for.
+/// The longest ID that Cisco IOS XR supports, in bytes.
 const IOS_XR: usize = 18;
-/// What every implementation has room for (draft 4.1, MUST).
+/// The length of the algorithm that every implementation must support, in bytes (draft 4.1, MUST).
 const ALGORITHM: usize = 16;
 
 pub(super) fn run(session: &mut Session<'_>) {
@@ -62,7 +62,7 @@ pub(super) fn run(session: &mut Session<'_>) {
     session.capabilities = Some(found);
 }
 
-/// What is read in the members. The flags are asked of the methods themselves, later.
+/// Checks of the members' content. The flags are verified against the methods later.
 const OF_MEMBERS: [Id; 4] = [
     Id::CapabilitiesIds,
     Id::CapabilitiesIdLength,
@@ -86,7 +86,7 @@ fn stable(session: &mut Session<'_>, found: &Capabilities) {
     }
 }
 
-/// The other end's, when there is one.
+/// The peer's capabilities, if there is a peer.
 pub(super) fn of_peer(session: &mut Session<'_>) {
     match session
         .ask(At::Peer, "GET", TARGET, TARGET)

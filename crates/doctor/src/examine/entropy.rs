@@ -83,7 +83,7 @@ fn without_entropy(session: &mut Session<'_>, why: &str) {
     session.skip_rest(Group::Entropy, why);
 }
 
-/// The strings of one run; wiped at its end.
+/// The strings of one run, wiped afterwards.
 struct Seen {
     counts: Counts,
     strings: Vec<Secret>,
@@ -101,7 +101,7 @@ impl Seen {
 
     fn judge(&self, session: &mut Session<'_>) {
         let number = self.strings.len();
-        // the beginning counts too: a constant string may come in several lengths
+        // prefixes count too: a constant string may come in several lengths
         let begins = |one: &Secret, other: &Secret| {
             let length = one.len().min(other.len());
             Secret::copy_of(&one.expose()[..length]) == Secret::copy_of(&other.expose()[..length])
@@ -146,7 +146,7 @@ fn ask(session: &mut Session<'_>, bits: Option<BitLength>) -> Result<Read<Entrop
 }
 
 fn schema(session: &mut Session<'_>, read: &Read<Entropy>) {
-    // a string that is too short for its minentropy is a matter of size
+    // a string too short for its minentropy is reported as a size problem
     let of_size = |code: &str| code == "too_short";
     let (short, errors): (Vec<_>, Vec<_>) = read
         .errors(false)
@@ -160,7 +160,7 @@ fn schema(session: &mut Session<'_>, read: &Read<Entropy>) {
         &errors,
         "randomStr and minentropy are there.",
     );
-    // half a byte is missing when the digits are odd: that is said already
+    // an odd number of digits lacks half a byte, which is reported already
     if !short.is_empty() && of_hex.is_empty() {
         session.broken(Id::EntropySizeKept, sentence(&told(&short)));
     }
@@ -241,7 +241,7 @@ fn odd_sizes(session: &mut Session<'_>) {
             Ok(reply) => format!("status {}", reply.response.status),
             Err(error) => error.message().to_owned(),
         };
-        // the first one proves it
+        // the first one is proof enough
         return session.broken(
             Id::EntropyOddSizes,
             format!("minentropy={value} is not refused ({answer})."),

@@ -1,11 +1,11 @@
-//! Requests that every web server gets.
+//! Requests that any web server may get.
 
 use crate::catalogue::Id;
 
 use super::key::remote;
 use super::session::{At, NotAsked, Session, sentence};
 
-/// POST /key may make one.
+/// POST /key may create one.
 pub(super) fn most_keys(checks: &[Id]) -> u32 {
     u32::from(METHODS.iter().any(|id| checks.contains(id)))
 }
@@ -167,7 +167,8 @@ fn pipelining(session: &mut Session<'_>) {
     }
 }
 
-/// The path alone: it costs no key, and servers decode both or neither. One that serves every path shows nothing.
+/// Encodes only the path: that consumes no key, and servers decode both or neither. A server that answers every path
+/// proves nothing.
 fn percent_encoding(session: &mut Session<'_>) {
     let mut status = |target: &str| {
         let reply = session.ask(At::Here, "GET", target, target);

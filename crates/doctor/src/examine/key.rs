@@ -1,4 +1,4 @@
-//! Keys at the Key Provider that makes them.
+//! Keys at the Key Provider that creates them.
 
 use openssl::hash::{MessageDigest, hash};
 use openssl::rand::rand_bytes;
@@ -13,12 +13,12 @@ use super::peer;
 use super::session::{At, NotAsked, Session, sentence};
 
 const SIZES: [u64; 5] = [128, 192, 256, 384, 512];
-/// No number, a fraction of a byte, less than nothing, nothing. None is large: a Key Provider may do what it is told.
+/// Not a number, a fraction of a byte, negative, zero. None is large, since a Key Provider may comply.
 const ODD_SIZES: [&str; 4] = ["x", "7", "-1", "0"];
 const OF_SIZES: [Id; 2] = [Id::KeySizeKept, Id::KeySizes];
 const OF_UNKNOWN: [Id; 2] = [Id::KeyUnknown, Id::KeyUnknownStatus];
 
-/// The first key, and what each probe may make.
+/// The first key, plus those that each probe may create.
 pub(super) fn most_keys(checks: &[Id]) -> u32 {
     let wanted = |ids: &[Id]| ids.iter().any(|id| checks.contains(id));
     let sizes = wanted(&OF_SIZES) || wanted(&[Id::KeyOddSizes, Id::KeyParameters]);
@@ -33,7 +33,7 @@ pub(super) fn most_keys(checks: &[Id]) -> u32 {
     parts.iter().filter(|(wanted, _)| *wanted).map(|(_, keys)| keys).sum()
 }
 
-/// Whether a key is needed at all.
+/// Whether any key is needed.
 fn wants_keys(checks: &[Id]) -> bool {
     let needs = |id: &Id| {
         matches!(id.group(), Group::Key | Group::Peer)
@@ -45,7 +45,7 @@ fn wants_keys(checks: &[Id]) -> bool {
     checks.iter().any(needs)
 }
 
-/// Whether keys come.
+/// Returns whether keys are served.
 pub(super) fn run(session: &mut Session<'_>) -> bool {
     if !wants_keys(&session.examination().checks()) {
         return false;
@@ -94,9 +94,9 @@ pub(super) fn run(session: &mut Session<'_>) -> bool {
     if session.begins(&[Id::KeyRemotePattern]) {
         pattern::run(session, &remote);
     }
-    // what is refused by keyId shows something only where a good keyId is served
+    // a refusal by keyId proves something only if a good keyId is served
     if session.seen.keys() == 0 {
-        // why is said already
+        // the reason is reported already
         let why = "No key came that could be used.";
         session.lose(Control::KeyById, why);
         session.lose(Control::PeerKey, why);
@@ -121,7 +121,7 @@ pub(super) fn run(session: &mut Session<'_>) -> bool {
     session.seen.keys() > 0
 }
 
-/// Nothing else about keys can be found out.
+/// Skips everything else about keys.
 fn without_keys(session: &mut Session<'_>, why: &str) {
     for control in [Control::Key, Control::SizedKey, Control::KeyById, Control::PeerKey] {
         session.lose(control, why);
@@ -129,7 +129,7 @@ fn without_keys(session: &mut Session<'_>, why: &str) {
     session.skip_rest(Group::Key, why);
 }
 
-/// Whose keys to ask for.
+/// The remote to request keys for.
 pub(super) fn remote(session: &Session<'_>) -> Option<String> {
     if let Some(given) = &session.examination().remote {
         return Some(given.as_str().to_owned());
@@ -144,7 +144,7 @@ pub(super) fn remote(session: &Session<'_>) -> Option<String> {
         .cloned()
 }
 
-/// A fresh key, noted among those that were seen.
+/// Requests a fresh key and records it among those seen.
 pub(super) fn new_key(
     session: &mut Session<'_>,
     at: At,
@@ -171,7 +171,7 @@ fn notice(session: &mut Session<'_>, read: &Read<Key>) {
     }
 }
 
-/// The key of a keyId, which is in no evidence.
+/// Requests a key by its keyId, without leaving either in the evidence.
 pub(super) fn key_by_id(session: &mut Session<'_>, at: At, id: &KeyId, remote: &SystemId) -> Result<Read<Key>, Error> {
     let request = Request::key_by_id(id, remote)?;
     let started = std::time::Instant::now();
@@ -270,8 +270,7 @@ fn flag(session: &mut Session<'_>, status: u16) {
     judge_flag(session, Id::CapabilitiesKeyFlag, "GET /key", offers, status);
 }
 
-/// A flag lies when the method is there in spite of it, or is not there at all; that it fails now is no lie, and no
-/// proof either.
+/// A flag is wrong if an unadvertised method exists, or an advertised one does not. A temporary failure proves neither.
 pub(super) fn judge_flag(session: &mut Session<'_>, id: Id, method: &str, offers: Option<bool>, status: u16) {
     let Some(offers) = offers else {
         return session.skip(id, "The capabilities cannot be read.");
@@ -308,12 +307,12 @@ fn schema(session: &mut Session<'_>, read: &Read<Key>) {
     );
 }
 
-/// Everybody sees the keyId, so nothing that can be computed from it may be the key.
+/// The keyId is public, so the key must not be computable from it.
 fn independence(session: &mut Session<'_>, key: &Key) {
     let secret = key.secret();
     let text = key.key_id().as_str().as_bytes();
     let octets = key.key_id().octets().unwrap_or_default();
-    // equal in constant time for as much of both as there is; a few bytes can be equal by chance
+    // compares the common length in constant time; a few bytes can be equal by chance
     let same = |one: &[u8], other: &[u8]| {
         let length = one.len().min(other.len());
         length >= 8 && Secret::copy_of(&one[..length]) == Secret::copy_of(&other[..length])
@@ -361,7 +360,7 @@ fn independence(session: &mut Session<'_>, key: &Key) {
     );
 }
 
-/// draft 4.2.2 (MUST): what was given is zeroized. The peer fetches other keys, so nothing is lost by asking.
+/// draft 4.2.2 (MUST): a key is zeroized once given. The peer fetches other keys, so asking costs nothing.
 fn issuer(session: &mut Session<'_>, id: &KeyId, remote: &SystemId) {
     let peer = session.examination().peer.as_ref();
     if peer.is_some_and(|peer| peer.url() == session.probe().url()) {
@@ -374,7 +373,7 @@ fn issuer(session: &mut Session<'_>, id: &KeyId, remote: &SystemId) {
             Id::KeyIssuer,
             format!("The issuer refuses to give its key again (status {}).", read.status),
         ),
-        // draft Table 7: an internal error is no refusal
+        // draft Table 7: an internal error is not a refusal
         Ok(read) => session.skip(
             Id::KeyIssuer,
             format!("The issuer answers with status {}, which is no refusal.", read.status),
@@ -458,7 +457,7 @@ fn odd_sizes(session: &mut Session<'_>, remote: &SystemId) {
             Err(NotAsked::Failed(error)) => error.message().to_owned(),
             Err(NotAsked::NoKeys(why)) => return session.skip(Id::KeyOddSizes, why),
         };
-        // the first one proves it
+        // the first one is proof enough
         return session.broken(Id::KeyOddSizes, format!("size={size} is not refused ({answer})."));
     }
     session.pass(Id::KeyOddSizes, format!("Refused: size={}.", ODD_SIZES.join(", ")));
@@ -469,7 +468,7 @@ fn parameters(session: &mut Session<'_>, remote: &SystemId) {
     let Ok(request) = Request::new_key(remote, size) else {
         return;
     };
-    // the same parameters, the other way round
+    // the same parameters in reverse order
     let swapped = request.target().split_once('?').and_then(|(path, query)| {
         let (first, second) = query.split_once('&')?;
         Some(format!("{path}?{second}&{first}"))
@@ -529,7 +528,7 @@ fn remote_needed(session: &mut Session<'_>, remote: &SystemId) {
     );
 }
 
-/// keyIds that were never issued, and some that cannot be.
+/// Requests keyIds that were never issued, and some that are invalid.
 fn unknown(session: &mut Session<'_>, remote: &SystemId) {
     let mut random = [0; 16];
     if rand_bytes(&mut random).is_err() {
@@ -573,7 +572,7 @@ fn unknown(session: &mut Session<'_>, remote: &SystemId) {
         return;
     }
     session.pass(Id::KeyUnknown, "Unknown and malformed keyIds are refused.");
-    // where a good keyId gets the same, it is said there
+    // if a good keyId gets the same response, it is reported there
     let tried = session.examination().peer.is_some() && session.why_not(Control::KeyById).is_some();
     if other.is_empty() || tried {
         session.pass(Id::KeyUnknownStatus, "The status is 400.");

@@ -1,4 +1,4 @@
-//! Many connections, many requests at the same time, and how long replies take.
+//! Many connections, many concurrent requests, and response times.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -13,7 +13,7 @@ use super::key::new_key;
 use super::message::{Read, read_key};
 use super::session::{At, NotAsked, Session, makes_no_key, sentence};
 
-/// The parallel requests make keys.
+/// The parallel requests create keys.
 pub(super) fn most_keys(checks: &[Id]) -> u32 {
     let keys = |id, number| if checks.contains(&id) { number } else { 0 };
     keys(Id::Parallel10, 10) + keys(Id::Parallel100, 100)
@@ -21,10 +21,10 @@ pub(super) fn most_keys(checks: &[Id]) -> u32 {
 
 const CONNECTIONS: usize = 50;
 const SAMPLES: usize = 40;
-/// A slow Key Provider is asked fewer times.
+/// A slow Key Provider gets fewer requests.
 const SAMPLING: Duration = Duration::from_secs(2);
 const SLOW_MS: f64 = 500.0;
-/// Of each thread.
+/// The stack size of each thread.
 const STACK: usize = 512 * 1024;
 
 pub(super) fn run(session: &mut Session<'_>, has_keys: bool) {
@@ -167,10 +167,10 @@ impl std::fmt::Display for Limits {
     }
 }
 
-/// What one of the parallel requests brought.
+/// The outcome of one of the parallel requests.
 struct Brought {
     took: Duration,
-    /// Whether the request went out.
+    /// Whether the request was sent.
     sent: bool,
     result: Result<Answer, Error>,
 }
@@ -181,7 +181,7 @@ enum Answer {
     Status(u16),
 }
 
-/// Keys, or capabilities where no key came: each on a connection of its own.
+/// Requests keys in parallel, or capabilities if no keys are served, each on its own connection.
 fn parallel(session: &mut Session<'_>, id: Id, number: u32, has_keys: bool) {
     let request = key_request(session).filter(|_| has_keys);
     let with_keys = request.is_some();
@@ -212,7 +212,7 @@ fn parallel(session: &mut Session<'_>, id: Id, number: u32, has_keys: bool) {
                     }
                 });
                 let took = started.elapsed();
-                // the receiver lives until all have sent
+                // the receiver outlives all senders
                 let _ = sender.send(Brought { took, sent, result });
             };
             if thread::Builder::new()
@@ -228,7 +228,7 @@ fn parallel(session: &mut Session<'_>, id: Id, number: u32, has_keys: bool) {
         loop {
             match receiver.recv_timeout(Duration::from_millis(50)) {
                 Ok(one) => all.push(one),
-                // an interruption of the caller ends the workers through the token
+                // if the caller interrupts, the token stops the workers
                 Err(mpsc::RecvTimeoutError::Timeout) => drop(session.is_stopped()),
                 Err(mpsc::RecvTimeoutError::Disconnected) => return all,
             }
@@ -297,7 +297,7 @@ fn finish(session: &mut Session<'_>, id: Id, number: u32, with_keys: bool, broug
             format!("{number} {what} at the same time: all were answered, the slowest after {slowest:.0} ms."),
         );
     }
-    // too many at the same time is one thing, none left another: a single request tells
+    // too many at once, or no keys left? A single request tells
     let busy = limits.has_status([429, 503]);
     if let (true, true, Some(request)) = (busy, with_keys, key_request(session)) {
         match new_key(session, At::Here, &request) {
@@ -313,7 +313,7 @@ fn finish(session: &mut Session<'_>, id: Id, number: u32, with_keys: bool, broug
     );
 }
 
-/// Which limit was hit, and whose it is.
+/// Which limit was hit, and by whom it was set.
 fn limit(session: &Session<'_>, error: &Error, sent: bool) -> String {
     let deadlines = session.deadlines(At::Here);
     let seconds = |end: Instant| end.saturating_duration_since(Instant::now()).as_secs_f64().ceil();

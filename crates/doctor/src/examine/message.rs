@@ -1,4 +1,4 @@
-//! What a reply holds, taken apart so that each check sees its own part of what is wrong.
+//! The content of a response, split so that each check sees only the problems that concern it.
 
 use skip_client::probe::ProbeReply;
 use skip_client::{
@@ -9,14 +9,14 @@ use crate::catalogue::Id;
 
 use super::session::{Session, sentence};
 
-/// A reply to a request for a key or for entropy.
+/// A response to a request for a key or for entropy.
 pub(super) struct Read<T> {
     pub status: u16,
-    /// What came, when it can be used.
+    /// The value, if it can be used.
     pub value: Option<T>,
-    /// Why it cannot.
+    /// Why it cannot be used.
     pub error: Option<Error>,
-    /// What is wrong with a message of status 200.
+    /// The problems of a message with status 200.
     pub problems: Vec<Problem>,
 }
 
@@ -25,7 +25,7 @@ impl<T> Read<T> {
         self.status == 200
     }
 
-    /// Problems that make the message invalid, one group after the other.
+    /// Problems that make the message invalid: those of the hexadecimal digits, or all others.
     pub fn errors(&self, of_hex: bool) -> Vec<&Problem> {
         let errors = self
             .problems
@@ -44,14 +44,14 @@ impl<T> Read<T> {
                 .is_some_and(|error| error.code() == ErrorCode::WeakKey)
     }
 
-    /// Whether the length is another than the one asked for.
+    /// Whether the length differs from the requested one.
     pub fn has_wrong_size(&self) -> bool {
         self.error
             .as_ref()
             .is_some_and(|error| error.code() == ErrorCode::SizeMismatch)
     }
 
-    /// What is wrong beside the message itself: a Content-Encoding, for example.
+    /// Problems outside the message itself: a Content-Encoding, for example.
     pub fn other_error(&self) -> Option<&Error> {
         let in_message = |error: &&Error| {
             !matches!(
@@ -92,7 +92,7 @@ fn read<T>(
     } else {
         Vec::new()
     };
-    // lenient: an odd keyId is a finding, but the key is looked at all the same
+    // lenient: an odd keyId is a finding, but the key is examined anyway
     let (value, error) = match parse_response(
         request,
         response.status,
@@ -111,7 +111,7 @@ fn read<T>(
     }
 }
 
-/// Judges whether a message has its members: `errors` are those of the schema, `fine` what is said when there are none.
+/// Judges whether a message has its members: `errors` are those of the schema, `fine` is reported if there are none.
 pub(super) fn judge_schema<T>(
     session: &mut Session<'_>,
     id: Id,

@@ -23,31 +23,30 @@ use crate::report::{Check, Report};
 
 use session::Session;
 
-/// What to examine, and how far.
+/// What to examine, and how thoroughly.
 pub struct Examination<'a> {
     /// The Key Provider.
     pub probe: Probe,
-    /// The Key Provider at the other end.
+    /// The peer's Key Provider.
     pub peer: Option<Probe>,
-    /// The remote to ask keys for; unless given, what the peer calls itself, or the first id that the capabilities
-    /// list.
+    /// The remote to request keys for; by default the peer's own name, or the first ID listed in the capabilities.
     pub remote: Option<SystemId>,
-    /// What matters.
+    /// The requirements to apply.
     pub profile: Profile,
-    /// The checks to make; empty: all that concern the profile. Their controls are asked for too.
+    /// The checks to run; if empty, all checks of the profile. Their controls run too.
     pub only: Vec<Id>,
-    /// How many keys may be taken.
+    /// How many keys may be consumed.
     pub budget: u32,
-    /// Ends it from another thread; the report then has what was found by then.
+    /// Stops the examination from another thread; the report then has the results so far.
     pub cancel: CancelToken,
-    /// Asked in the calling thread at least every 100 ms; `true` ends it.
+    /// Polled in the calling thread at least every 100 ms; `true` stops the examination.
     pub interrupted: Option<&'a dyn Fn() -> bool>,
-    /// How remedies name the options of the client.
+    /// How remedies spell the options of the client.
     pub spelling: &'a dyn Spelling,
 }
 
 impl Examination<'_> {
-    /// Keys that it may take unless told otherwise.
+    /// The default budget of keys.
     pub const BUDGET: u32 = 200;
 
     /// An examination of one Key Provider, by the draft.
@@ -66,7 +65,7 @@ impl Examination<'_> {
         }
     }
 
-    /// The checks that it makes, in the order of the report.
+    /// The checks that will run, in the order of the report.
     #[must_use]
     pub fn checks(&self) -> Vec<Id> {
         let mut all = self.profile.checks(self.peer.is_some());
@@ -74,7 +73,7 @@ impl Examination<'_> {
         all
     }
 
-    /// How many keys it takes at most.
+    /// The maximum number of keys consumed.
     #[must_use]
     pub fn most_keys(&self) -> u32 {
         let checks = self.checks();
@@ -89,20 +88,20 @@ impl Examination<'_> {
     }
 }
 
-/// What happens meanwhile.
+/// Progress of an examination.
 pub enum Progress<'a> {
-    /// It begins.
+    /// The examination begins.
     Begins {
-        /// How many checks there are.
+        /// The number of checks.
         checks: usize,
-        /// How many keys it takes at most.
+        /// The maximum number of keys consumed.
         most_keys: u32,
     },
     /// A check is done.
     Done(&'a Check),
 }
 
-/// Examines. Whatever goes wrong is in the report.
+/// Runs the examination. All failures are in the report.
 pub fn examine(examination: &Examination<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Report {
     let mut session = Session::begin(examination, progress);
     session.enter(Group::Tls);
@@ -113,7 +112,7 @@ pub fn examine(examination: &Examination<'_>, progress: &mut dyn FnMut(Progress<
             peer::connect(&mut session);
         }
         if session.is_down {
-            // one cause, said once
+            // report a single cause once
             let why = session.why_not(Control::Service).unwrap_or_default();
             session.skip_all(&why);
         } else {
@@ -123,7 +122,7 @@ pub fn examine(examination: &Examination<'_>, progress: &mut dyn FnMut(Progress<
     session.end()
 }
 
-/// What needs an answering service.
+/// Everything that needs a service that responds.
 fn behind_tls(session: &mut Session<'_>) {
     let has_peer = session.examination().peer.is_some();
     session.enter(Group::Http);

@@ -1,4 +1,4 @@
-//! Ids that a pattern matches, and ids that are close to it (draft 4.1.2).
+//! IDs that a pattern matches, and IDs that almost match (draft 4.1.2).
 
 use skip_client::{Request, SystemId, matches_remote};
 
@@ -7,7 +7,7 @@ use crate::catalogue::Id;
 use super::key::new_key;
 use super::session::{At, NotAsked, Session, sentence};
 
-/// Something behind a match, something before it, and a match, for two patterns.
+/// For two patterns each: a suffix after a match, a prefix before it, and a match.
 pub(super) const MOST_KEYS: u32 = 3 * PATTERNS;
 const PATTERNS: u32 = 2;
 
@@ -23,7 +23,7 @@ pub(super) fn run(session: &mut Session<'_>, remote: &SystemId) {
     let mut served = Vec::new();
     let mut why = "The list has no patterns.".to_owned();
     for pattern in patterns.take(PATTERNS as usize) {
-        // the remote that keys were given for is a match that is served
+        // the remote that keys were issued for is a match that is served
         let known = matches_remote(&[pattern], remote.as_str());
         let Some(inside) = (if known {
             Some(remote.as_str().to_owned())
@@ -68,7 +68,7 @@ pub(super) fn run(session: &mut Session<'_>, remote: &SystemId) {
     }
 }
 
-/// The status of a request for a key that is shared with this remote.
+/// The status of a request for a key shared with this remote.
 fn status(session: &mut Session<'_>, remote: &str) -> Result<u16, String> {
     let request = SystemId::new(remote).and_then(|remote| Request::new_key(&remote, None));
     let request = request.map_err(|error| sentence(error.message()))?;
@@ -79,7 +79,7 @@ fn status(session: &mut Session<'_>, remote: &str) -> Result<u16, String> {
     }
 }
 
-/// A plain id that a pattern matches.
+/// A plain ID that the pattern matches.
 pub(super) fn instance(pattern: &str) -> Option<String> {
     let mut out = String::new();
     let mut rest = pattern.chars();

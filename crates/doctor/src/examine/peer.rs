@@ -1,4 +1,4 @@
-//! The same keys at the other end.
+//! The same keys at the peer.
 
 use skip_client::{BitLength, Capabilities, Error, ErrorCode, Key, KeyId, Request, SystemId};
 
@@ -22,7 +22,7 @@ pub(super) fn most_keys(checks: &[Id]) -> u32 {
     if of_peer { 3 + 1 + 1 + 1 } else { u32::from(of_id) }
 }
 
-/// Connects and asks for the capabilities; the keys come later.
+/// Connects and requests the capabilities; the keys come later.
 pub(super) fn connect(session: &mut Session<'_>) {
     let connected = session.connect(At::Peer).and_then(|mut connection| {
         let deadlines = session.deadlines(At::Peer);
@@ -75,7 +75,7 @@ pub(super) fn run(session: &mut Session<'_>) {
         session.lose(Control::PeerKey, why.as_str());
         return session.skip_rest(Group::Peer, &why);
     };
-    // the key of the first size is the control of all that follows
+    // the key of the first size is the control for everything that follows
     same_keys(session, &here, &there);
     if session.begins(&OF_WRONG_REMOTE) {
         wrong_remote(session, &here, &there);
@@ -86,7 +86,7 @@ pub(super) fn run(session: &mut Session<'_>) {
     session.skip_rest(Group::Peer, "No key came from the peer.");
 }
 
-/// A fresh key of one end.
+/// A fresh key from one end.
 fn issue(session: &mut Session<'_>, at: At, remote: &SystemId, bits: u64) -> Result<Key, String> {
     let request = BitLength::new(bits).and_then(|size| Request::new_key(remote, Some(size)));
     let request = request.map_err(|error| sentence(error.message()))?;
@@ -158,7 +158,7 @@ fn reason(error: Option<&Error>, status: u16) -> String {
     error.map_or_else(|| format!("status {status}"), ToString::to_string)
 }
 
-/// draft 4.2.2 (MUST): what was given is zeroized.
+/// draft 4.2.2 (MUST): a key is zeroized once given.
 fn once(session: &mut Session<'_>, id: &KeyId, here: &SystemId) {
     match key_by_id(session, At::Peer, id, here) {
         Ok(read) if read.is_success() => session.broken(Id::PeerOnce, "A second request for a key is served."),
@@ -174,14 +174,14 @@ fn once(session: &mut Session<'_>, id: &KeyId, here: &SystemId) {
     }
 }
 
-/// First somebody else, who must not get the key; then the right one, who should.
+/// First another remote, which must not get the key; then the right one, which should.
 fn wrong_remote(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
     let skip = |session: &mut Session<'_>, why: &str| OF_WRONG_REMOTE.iter().for_each(|id| session.skip(*id, why));
     let key = match issue(session, At::Here, there, 256) {
         Ok(key) => key,
         Err(why) => return skip(session, &why),
     };
-    // one that is not in the list is refused for that, whether keys are bound or not
+    // an unlisted remote is refused for that reason, whether keys are bound or not
     let listed = another_remote(session, here);
     let is_listed = listed.is_some();
     let Some(another) = listed.or_else(|| SystemId::new("no-such-kp").ok()) else {
@@ -226,7 +226,7 @@ fn wrong_remote(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
     }
 }
 
-/// A remote of the peer's list that is not this Key Provider.
+/// A remote listed by the peer that is not this Key Provider.
 fn another_remote(session: &Session<'_>, here: &SystemId) -> Option<SystemId> {
     let mut listed = session
         .peer_capabilities
@@ -278,7 +278,7 @@ fn case(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
     }
 }
 
-/// A key of the peer, fetched here: shows also that a good keyId is served here.
+/// One of the peer's keys, fetched here. Also shows that a good keyId is served here.
 pub(super) fn other_direction(session: &mut Session<'_>, there: &SystemId) {
     let id = Id::PeerOtherDirection;
     if session.examination().peer.is_none() {

@@ -1,4 +1,4 @@
-//! What all checks share: connections, the budget, what was seen so far, and the growing report.
+//! The state shared by all checks: connections, the budget, observations so far, and the growing report.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::statistics::Counts;
 
 use super::{Examination, Progress};
 
-/// After so many replies that did not come, a Key Provider is not asked for that any more: patience has an end.
+/// After this many missing responses, a Key Provider is not asked for the same thing again.
 const PATIENCE: u32 = 4;
 
 /// One of the two Key Providers.
@@ -24,11 +24,11 @@ pub(super) enum At {
     Peer,
 }
 
-/// What is kept of the requests to one Key Provider.
+/// The state of the requests to one Key Provider.
 #[derive(Default)]
 struct Kept {
     connection: Option<ProbeConnection>,
-    /// Requests in a row that were not answered in time: for keys, for entropy, for the rest.
+    /// Consecutive requests that timed out: for keys, for entropy, for the rest.
     unanswered: [u32; 3],
 }
 
@@ -39,34 +39,34 @@ pub(super) struct Session<'a> {
     report: Report,
     ids: Vec<Id>,
     trace: Vec<String>,
-    /// What the Key Provider wrote in its latest error, redacted.
+    /// The Key Provider's text in its latest error, redacted.
     said: String,
-    /// Whether the message of the check that is added is to be shown although it passed.
+    /// Whether to show the message of the check being added although it passed.
     remark: bool,
     here: Kept,
     peer: Kept,
-    /// For each control: there, or why not.
+    /// For each control: established, or why not.
     controls: [Option<Result<(), String>>; Control::COUNT],
-    /// The group whose checks are shown as they are done; those of later groups wait for it.
+    /// The group whose checks are shown as they complete; checks of later groups wait for theirs.
     shown: Option<Group>,
     told: Vec<Id>,
-    /// Why no more keys are asked for: the Key Provider has run out of them.
+    /// Why no more keys are requested: the Key Provider has run out of them.
     exhausted: Option<String>,
-    /// Whether the latest request went out.
+    /// Whether the latest request was sent.
     sent: bool,
-    /// Whether the service behind TLS does not answer at all, so that nothing else is asked.
+    /// Whether the service behind TLS does not respond at all, so that nothing else is requested.
     pub is_down: bool,
     pub tls13: Option<skip_client::ConnectionInfo>,
     /// A usual size that was served.
     pub served_size: Option<u64>,
-    /// Content-Type of the capabilities, its essence only.
+    /// Content-Type of the capabilities, without parameters.
     pub content_type: Option<String>,
     pub capabilities: Option<Capabilities>,
     pub peer_capabilities: Option<Capabilities>,
     pub seen: Seen,
 }
 
-/// What all replies together show. Of secrets only salted hashes and counts are kept.
+/// What all responses together show. Of secrets, only salted hashes and counts are kept.
 pub(super) struct Seen {
     salt: [u8; 32],
     /// Hashes of keys.
@@ -83,7 +83,7 @@ pub(super) struct Seen {
 impl Seen {
     fn new() -> Self {
         let mut salt = [0; 32];
-        // without random numbers the hashes are only unsalted
+        // without random numbers the hashes are merely unsalted
         let _ = rand_bytes(&mut salt);
         Self {
             salt,
@@ -98,7 +98,7 @@ impl Seen {
         }
     }
 
-    /// Takes note of a fresh key.
+    /// Records a fresh key.
     pub fn key(&mut self, key_id: &str, key: &Secret) {
         let mut hash = Sha256::new();
         hash.update(&self.salt);
@@ -112,13 +112,13 @@ impl Seen {
         self.keys.len()
     }
 
-    /// How many keys equal an earlier one.
+    /// The number of keys that equal an earlier one.
     pub fn repeated_keys(&self) -> usize {
         let repeats = |(at, hash): &(usize, &Secret)| self.keys[..*at].iter().any(|earlier| earlier == *hash);
         self.keys.iter().enumerate().filter(repeats).count()
     }
 
-    /// How many keyIds equal an earlier one.
+    /// The number of keyIds that equal an earlier one.
     pub fn repeated_key_ids(&self) -> usize {
         let mut sorted: Vec<_> = self.key_ids.iter().collect();
         sorted.sort_unstable();
@@ -126,11 +126,11 @@ impl Seen {
     }
 }
 
-/// Why a request for a key has no reply.
+/// Why a request for a key has no response.
 pub(super) enum NotAsked {
     /// It was not sent: the budget is used up, or the Key Provider has no more keys.
     NoKeys(String),
-    /// It was sent, or could not be, and no reply came.
+    /// It could not be sent, or got no response.
     Failed(Error),
 }
 
@@ -185,7 +185,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The whole report, in the order of the catalogue; what was not reached says why.
+    /// The complete report, in the order of the catalogue, with reasons for what was not reached.
     pub fn end(mut self) -> Report {
         self.report.stopped = self.is_stopped();
         let reason = if self.report.stopped {
@@ -209,7 +209,7 @@ impl<'a> Session<'a> {
         self.report
     }
 
-    /// Shows the checks of this group that are done already, and from now on each when it is done.
+    /// Shows the completed checks of this group, and from now on each one as it completes.
     pub fn enter(&mut self, group: Group) {
         self.shown = Some(group);
         for check in self.report.checks.iter().filter(|check| check.id.group() == group) {
@@ -224,7 +224,7 @@ impl<'a> Session<'a> {
         self.report.checks.iter().any(|check| check.id == id)
     }
 
-    /// Whether this check found something.
+    /// Whether this check has a finding.
     pub fn is_broken(&self, id: Id) -> bool {
         let is_finding = |check: &Check| matches!(check.result, Outcome::Fail | Outcome::Warn);
         self.report
@@ -233,17 +233,17 @@ impl<'a> Session<'a> {
             .any(|check| check.id == id && is_finding(check))
     }
 
-    /// Whether one of these is asked for and has no result yet.
+    /// Whether one of these is requested and has no result yet.
     pub fn wants(&self, ids: &[Id]) -> bool {
         ids.iter().any(|id| self.ids.contains(id) && !self.is_done(*id))
     }
 
-    /// As `wants`, for all checks of a group.
+    /// Like `wants`, for all checks of a group.
     pub fn wants_any_of(&self, group: Group) -> bool {
         self.ids.iter().any(|id| id.group() == group && !self.is_done(*id))
     }
 
-    /// Whether there is something to probe for these checks; those without their control are skipped with its reason.
+    /// Whether any of these checks can be probed. Those without their control are skipped with its reason.
     pub fn begins(&mut self, ids: &[Id]) -> bool {
         for id in ids.iter().filter(|id| self.wants(&[**id])).copied().collect::<Vec<_>>() {
             if let Some(Err(why)) = &self.controls[id.control() as usize] {
@@ -254,12 +254,12 @@ impl<'a> Session<'a> {
         self.wants(ids)
     }
 
-    /// The good answer came.
+    /// Records that a control succeeded.
     pub fn establish(&mut self, control: Control) {
         self.controls[control as usize] = Some(Ok(()));
     }
 
-    /// The good answer did not come; the first reason stays.
+    /// Records that a control failed; the first reason is kept.
     pub fn lose(&mut self, control: Control, why: impl Into<String>) {
         self.controls[control as usize].get_or_insert(Err(why.into()));
     }
@@ -268,7 +268,7 @@ impl<'a> Session<'a> {
         matches!(self.controls[control as usize], Some(Ok(())))
     }
 
-    /// Why the good answer did not come.
+    /// Why the control failed.
     pub fn why_not(&self, control: Control) -> Option<String> {
         match &self.controls[control as usize] {
             Some(Err(why)) => Some(why.clone()),
@@ -299,17 +299,17 @@ impl<'a> Session<'a> {
         &self.examination.cancel
     }
 
-    /// What helps against an error, in the names of the front end.
+    /// The remedy for an error, with option names as the front end spells them.
     pub fn hint(&self, error: &Error) -> String {
         error.hint_in(self.examination.spelling)
     }
 
-    /// An option of the client, in the spelling of the front end.
+    /// An option of the client, as the front end spells it.
     pub fn option(&self, name: &str) -> String {
         self.examination.spelling.name(name)
     }
 
-    /// Whether it has to end. Asks the caller, so that an interruption between requests counts too.
+    /// Whether to stop. Polls the caller, so that interruptions between requests count too.
     pub fn is_stopped(&self) -> bool {
         if self.examination.interrupted.is_some_and(|ask| ask()) {
             self.cancel().cancel();
@@ -321,7 +321,7 @@ impl<'a> Session<'a> {
         self.add(id, Outcome::Pass, message.into(), None);
     }
 
-    /// It is as it should be, and there is more to know: reports show the message.
+    /// Passes with a message worth showing.
     pub fn pass_with_remark(&mut self, id: Id, message: impl Into<String>) {
         self.remark = true;
         self.add(id, Outcome::Pass, message.into(), None);
@@ -348,17 +348,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// It is not as it should be: a failure or a warning, by its level in the profile.
+    /// Reports a violation: a failure or a warning, by its level in the profile.
     pub fn broken(&mut self, id: Id, message: impl Into<String>) {
         self.add(id, self.weight(id), message.into(), None);
     }
 
-    /// It is not as it should be, but the draft allows it.
+    /// Reports a deficiency that the draft allows.
     pub fn warn(&mut self, id: Id, message: impl Into<String>) {
         self.add(id, Outcome::Warn, message.into(), None);
     }
 
-    /// As `broken`, with a remedy that fits better than the general one.
+    /// Like `broken`, with a more specific remedy.
     pub fn broken_with(&mut self, id: Id, message: impl Into<String>, remedy: &str) {
         self.add(id, self.weight(id), message.into(), Some(remedy));
     }
@@ -372,7 +372,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// As `judge`, with a remedy that fits better than the general one.
+    /// Like `judge`, with a more specific remedy.
     pub fn judge_with(&mut self, id: Id, good: bool, if_good: String, if_bad: String, remedy: &str) {
         if good {
             self.pass(id, if_good);
@@ -390,18 +390,18 @@ impl<'a> Session<'a> {
 
     fn add(&mut self, id: Id, result: Outcome, message: String, remedy: Option<&str>) {
         let evidence = std::mem::take(&mut self.trace);
-        // the first word counts: what follows is said of everything that has none
+        // the first result counts; later ones only fill gaps
         if self.is_done(id) {
             return;
         }
-        // without a connection nothing else has a meaning, so that is always said
+        // without a connection no other check means anything, so this one is always reported
         let unreachable = result == Outcome::Fail && matches!(id, Id::Connect | Id::PeerConnect);
         let asked = self.ids.contains(&id) || unreachable;
         let Some(level) = self.examination.profile.level(id).filter(|_| asked) else {
             return;
         };
         let (result, message) = match result {
-            // what a stopped run found last may come from being stopped
+            // the last finding of a stopped run may be due to the stop
             Outcome::Fail | Outcome::Warn if self.is_stopped() => {
                 (Outcome::Skip, "The examination was stopped during this check.".into())
             }
@@ -438,7 +438,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A line of evidence. It must not hold anything of a reply but numbers and types.
+    /// Adds a line of evidence, which must not contain anything of a response but numbers and types.
     pub fn note(&mut self, line: String) {
         self.trace.push(line);
     }
@@ -447,12 +447,12 @@ impl<'a> Session<'a> {
         self.probe_at(at).control(self.cancel(), self.examination.interrupted)
     }
 
-    /// As `deadlines`, but waits for less than the caller would.
+    /// Like `deadlines`, but with a lower limit.
     pub fn short_deadlines(&self, at: At, longest: Duration) -> Deadlines<'a> {
         self.deadlines(at).until(Instant::now() + longest)
     }
 
-    /// A fresh connection.
+    /// Opens a new connection.
     pub fn connect(&mut self, at: At) -> Result<ProbeConnection, Error> {
         let started = Instant::now();
         let connection = self.probe_at(at).connect(&self.deadlines(at))?;
@@ -467,7 +467,7 @@ impl<'a> Session<'a> {
         });
     }
 
-    /// One request that can make no key. `shown` is what reports call it.
+    /// Sends a request that cannot create a key. `shown` is its name in reports.
     pub fn ask(&mut self, at: At, method: &str, target: &str, shown: &str) -> Result<ProbeReply, Error> {
         let mut kept = std::mem::take(self.kept(at));
         let reply = self.ask_with(&mut kept, at, method, target, shown);
@@ -475,8 +475,8 @@ impl<'a> Session<'a> {
         reply
     }
 
-    /// One request that may make a key, for which there must be room in the budget. What is refused or never left made
-    /// none; what is lost may have.
+    /// Sends a request that may create a key, for which the budget must have room. A request that was refused or never
+    /// sent has created none; one without a response may have.
     pub fn ask_key(&mut self, at: At, method: &str, target: &str, shown: &str) -> Result<ProbeReply, NotAsked> {
         if let Some(why) = &self.exhausted {
             return Err(NotAsked::NoKeys(why.clone()));
@@ -489,7 +489,7 @@ impl<'a> Session<'a> {
         if !self.sent || makes_no_key(status) {
             self.give_back(1);
         }
-        // one that gave keys before has none left, which is no matter of what this request asked for
+        // it has run out of keys after serving some, which is not a matter of this request
         if matches!(status, 429 | 503) && at == At::Here && self.has(Control::Key) {
             let number = self.seen.keys();
             let why = format!("The Key Provider has no more keys (status {status} after {number} keys).");
@@ -509,7 +509,7 @@ impl<'a> Session<'a> {
         self.exhausted.clone()
     }
 
-    /// Takes room for so many keys.
+    /// Reserves this many keys from the budget.
     pub fn reserve(&mut self, keys: u32) -> bool {
         let fits = self.report.keys.used + keys <= self.report.keys.budget;
         if fits {
@@ -551,7 +551,7 @@ impl<'a> Session<'a> {
             ));
             return Err(gave_up());
         }
-        // a connection that is closed already costs no request
+        // an already closed connection does not cost a request
         let mut connection = match usable(kept.connection.take()) {
             Some(connection) => connection,
             None => self.connect(at)?,
@@ -587,7 +587,7 @@ impl<'a> Session<'a> {
         reply
     }
 
-    /// What an error's body looks like. Nothing of it is kept.
+    /// Checks the form of an error's body. None of it is kept.
     fn look_at_error(&mut self, reply: &ProbeReply, target: &str) {
         let status = reply.response.status;
         if status < 400 {
@@ -601,7 +601,7 @@ impl<'a> Session<'a> {
         } else if body.trim_ascii().is_empty() {
             self.seen.empty_error.get_or_insert(status);
         }
-        // a keyId of the request may come back
+        // a keyId from the request may be echoed
         let of_request = |run: &[u8]| {
             target
                 .as_bytes()
@@ -617,12 +617,12 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Whether this status says that a request made no key.
+/// Whether this status means that a request created no key.
 pub(super) fn makes_no_key(status: u16) -> bool {
     (300..500).contains(&status) || status == 503
 }
 
-/// What the Key Provider wrote in an error of its own, redacted as the client does it.
+/// The Key Provider's text in an error of its own, redacted as the client does it.
 fn words(reply: &ProbeReply) -> Option<String> {
     let response = &reply.response;
     if response.status < 500 {
@@ -638,7 +638,7 @@ fn words(reply: &ProbeReply) -> Option<String> {
     error.err()?.provider_text().map(str::to_owned)
 }
 
-/// A kept connection, if it can still be used.
+/// A kept connection, if still usable.
 fn usable(mut kept: Option<ProbeConnection>) -> Option<ProbeConnection> {
     let usable = kept.as_mut().is_some_and(ProbeConnection::is_usable);
     kept.filter(|_| usable)
@@ -658,7 +658,7 @@ pub(super) fn sentence(text: &str) -> String {
     let Some(first) = chars.next() else {
         return String::new();
     };
-    // names that begin small stay as they are
+    // names in lower case stay as they are
     let word = text.split([' ', ':']).next().unwrap_or_default();
     let capital = word.chars().skip(1).all(|c| c.is_ascii_lowercase());
     let mut out = if capital {

@@ -1,4 +1,4 @@
-//! The cipher suites of TLS 1.2 and older that a Key Provider is asked for, by their IANA names and numbers.
+//! The cipher suites of TLS 1.2 and older that are offered to a Key Provider, by their IANA names and numbers.
 
 /// A suite with a key of 256 bits.
 pub(super) struct Suite {
@@ -38,19 +38,19 @@ pub(super) const PSK: &[Suite] = &[
     suite(0x008d, "TLS_PSK_WITH_AES_256_CBC_SHA", false),
 ];
 
-/// Whether recorded traffic stays closed when the server's key becomes known.
+/// Whether recorded traffic stays confidential if the server's key leaks.
 pub(super) fn has_forward_secrecy(name: &str) -> bool {
     name.starts_with("TLS_DHE_") || name.starts_with("TLS_ECDHE_") || !name.contains("_WITH_")
 }
 
-/// No encryption, no authentication, RC4, DES and 3DES, with certificates and with pre-shared keys.
+/// Null encryption, anonymous, RC4, DES and 3DES suites, with certificates and with pre-shared keys.
 pub(super) const BROKEN: &[u16] = &[
     0x0001, 0x0002, 0x003b, 0xc006, 0xc010, 0x002c, 0x002d, 0x00b0, 0x00b1, 0x00b4, 0x00b5, 0x0034, 0x003a, 0x006c,
     0x006d, 0x00a6, 0x00a7, 0xc018, 0xc019, 0x0003, 0x0004, 0x0005, 0xc007, 0xc011, 0x008a, 0x008e, 0x0006, 0x0008,
     0x0009, 0x0015, 0x000a, 0x0016, 0xc008, 0xc012, 0x008b, 0x008f,
 ];
 
-/// What a server of TLS 1.0 or 1.1 may have.
+/// Suites that a TLS 1.0 or 1.1 server may have.
 pub(super) const OLD: &[u16] = &[
     0xc00a, 0xc014, 0x0039, 0x0035, 0xc009, 0xc013, 0x0033, 0x002f, 0x0091, 0x0090, 0x008d, 0x008c, 0x000a, 0x008b,
 ];

@@ -1,4 +1,4 @@
-//! The connection: versions, suites, certificate, who is let in, how it ends.
+//! The connection: versions, suites, certificates, client authentication, shutdown.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ const REQUIRED: &str = "TLS_AES_256_GCM_SHA384";
 const TLS12: u16 = 0x0303;
 const CLIENT_CERTIFICATE: &str = "require a client certificate of your own CA (nginx: ssl_verify_client on; OpenSSL: SSL_VERIFY_PEER with \
      SSL_VERIFY_FAIL_IF_NO_PEER_CERT), or use pre-shared keys";
-/// How long the end of a connection is waited for.
+/// How long to wait for the end of a connection.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// `false` when there is no connection, and nothing else can be examined.
+/// `false` if there is no connection, so that nothing else can be examined.
 pub(super) fn run(session: &mut Session<'_>) -> bool {
     let Some((info, certificates)) = connect(session) else {
         return false;
@@ -61,14 +61,14 @@ pub(super) fn run(session: &mut Session<'_>) -> bool {
     true
 }
 
-/// TLS 1.3 may refuse a client only after the handshake, so a request belongs to it.
+/// TLS 1.3 servers may refuse a client only after the handshake, so a request is part of it.
 fn connect(session: &mut Session<'_>) -> Option<(ConnectionInfo, Vec<Vec<u8>>)> {
     let connected = session.connect(At::Here);
     let reached = connected.and_then(|mut connection| {
         let deadlines = session.deadlines(At::Here);
         match connection.send("GET", "/capabilities", &deadlines) {
             Err(error) if matches!(error.code(), ErrorCode::TlsFailed | ErrorCode::ConnectFailed) => Err(error),
-            // what else goes wrong is no matter of the connection
+            // other failures do not concern the connection
             reply => Ok((connection, reply)),
         }
     });
@@ -91,7 +91,7 @@ fn connect(session: &mut Session<'_>) -> Option<(ConnectionInfo, Vec<Vec<u8>>)> 
     }
 }
 
-/// Whether there is anything behind TLS: what a proxy says of a service that is down is said once.
+/// Whether there is a service behind TLS. A proxy's response for a service that is down is reported only once.
 fn service(session: &mut Session<'_>, reply: Result<ProbeReply, Error>) {
     let why = match reply {
         Ok(reply) if reply.response.status == 200 => return session.establish(Control::Service),
@@ -189,13 +189,13 @@ fn tls13(session: &mut Session<'_>) {
     }
 }
 
-/// A connection of another kind.
+/// A connection with other settings.
 fn with(session: &Session<'_>, other: impl FnOnce(&Probe) -> Result<Probe, Error>) -> Result<ConnectionInfo, Error> {
     let other = other(session.probe())?;
     Ok(other.connect(&session.deadlines(At::Here))?.info().clone())
 }
 
-/// What is taken, one by one: each answer chooses one of those that are left.
+/// Finds the accepted suites one by one: each handshake selects one of those left.
 fn tls12_suites(session: &mut Session<'_>, info: &ConnectionInfo) -> Vec<&'static str> {
     let known: &[Suite] = if session.probe().psk().is_some() {
         PSK
@@ -224,7 +224,7 @@ fn tls12_suites(session: &mut Session<'_>, info: &ConnectionInfo) -> Vec<&'stati
     for name in &names {
         session.note(format!("TLS 1.2 accepts {name}"));
     }
-    // what is there stays: a device may have nothing else
+    // keep the other suites: a device may have nothing else
     let remedy = if session.probe().psk().is_some() {
         "add TLS_DHE_PSK_WITH_AES_256_CBC_SHA384 (OpenSSL: DHE-PSK-AES256-CBC-SHA384, and DH parameters) to the suites that \
          are there"
@@ -293,7 +293,7 @@ fn broken_suites(session: &mut Session<'_>) {
     }
 }
 
-/// What the Key Provider offers counts, not what this client chose of it.
+/// Judges what the Key Provider offers, not what this client chose.
 fn forward_secrecy(session: &mut Session<'_>, info: &ConnectionInfo, accepted: &[&str]) {
     let mut offered: Vec<&str> = session.tls13.iter().map(|info| info.cipher_suite.as_str()).collect();
     for suite in std::iter::once(info.cipher_suite.as_str()).chain(accepted.iter().copied()) {
@@ -329,7 +329,7 @@ fn forward_secrecy(session: &mut Session<'_>, info: &ConnectionInfo, accepted: &
 }
 
 fn post_quantum(session: &mut Session<'_>, info: &ConnectionInfo) {
-    /// What Grover's algorithm leaves 128 bits of (draft 8).
+    /// The key size that Grover's algorithm reduces to 128 bits (draft 8).
     const BITS: usize = 256;
     if let Some(psk) = session.probe().psk() {
         let bits = psk.key().len() * 8;
@@ -403,7 +403,7 @@ fn certificate(session: &mut Session<'_>, shown: &[Vec<u8>]) {
     }
 }
 
-/// Who is no client of the Key Provider must not get as far as a reply.
+/// Clients without credentials must not get a response.
 fn strangers(session: &mut Session<'_>) {
     let probe = session.probe();
     let id = Id::TlsClientAuthentication;
@@ -420,7 +420,7 @@ fn strangers(session: &mut Session<'_>) {
     } else if probe.has_client_cert() {
         vec![("no client certificate", probe.without_client_cert())]
     } else {
-        // this client is the stranger, and the control says that it was served
+        // this client has no credentials, and the control says that it was served
         return session.broken_with(
             id,
             "This client has no certificate and is served: whoever reaches the port can ask for keys.",

@@ -1,4 +1,4 @@
-//! One page that needs nothing else: verdict, plot, and each check with its evidence.
+//! A self-contained page: verdict, plot, and each check with its evidence.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::{escaped, plot, summary};
 
 const STYLE: &str = include_str!("report.css");
 
-/// The report as an HTML document. It loads nothing, and runs no script.
+/// The report as an HTML document, without external resources or scripts.
 #[must_use]
 pub fn html(report: &Report) -> String {
     let verdict = report.verdict();

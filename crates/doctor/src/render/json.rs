@@ -1,4 +1,4 @@
-//! One object, for programs. Members are never renamed; new ones may come.
+//! One object, for programs. Members are never renamed; new ones may be added.
 
 use serde_json::{Value, json as object};
 

@@ -1,5 +1,5 @@
-//! XML as `JUnit` writes it, for continuous integration: a test case a check, a suite a group. A warning is a case that passed, with
-//! its text as output.
+//! `JUnit` XML, for continuous integration: a test case per check, a suite per group. A warning is a passed case with
+//! output.
 
 use std::fmt::Write as _;
 

@@ -11,7 +11,7 @@ pub use json::{json, json_value};
 pub use junit::junit;
 pub use text::{check_lines, shown, summary, summary_lines, text};
 
-/// Text for XML and HTML: the five characters that mean something there, and what XML cannot hold.
+/// Escapes text for XML and HTML: the five special characters, and those that XML cannot represent.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in shown(text).chars() {

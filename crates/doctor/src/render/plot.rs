@@ -1,4 +1,4 @@
-//! How long replies took, as a drawing: a row for each kind of request, a dot for each reply, a line at the median.
+//! A plot of response times: a row per type of request, a dot per response, a line at the median.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ const LEFT: f64 = 130.0;
 const WIDTH: f64 = 720.0;
 const ROW: f64 = 34.0;
 
-/// An SVG element; nothing when there is nothing to draw.
+/// An SVG element; empty if there is nothing to draw.
 pub(super) fn latency(samples: &[Sample]) -> String {
     let mut kinds: Vec<&str> = Vec::new();
     for sample in samples {
@@ -90,7 +90,7 @@ fn draw_row(out: &mut String, y: f64, kind: &str, samples: &[Sample], x: &dyn Fn
         times.len()
     );
     for (number, ms) in times.iter().enumerate() {
-        // dots that would cover each other are spread a little, always the same way
+        // overlapping dots are spread a little, deterministically
         let spread = [0.0, -6.0, 6.0, -3.0, 3.0][number % 5];
         let _ = write!(
             out,

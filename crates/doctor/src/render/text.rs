@@ -1,4 +1,4 @@
-//! For people at a terminal of 80 columns.
+//! Plain text for a terminal of 80 columns.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ pub fn text(report: &Report) -> String {
     out + "\n" + &summary_lines(report, false)
 }
 
-/// One line, of the size of a badge: `SKIP draft: pass, 66 of 72 (2 warnings)`. Skipped checks do not count.
+/// One line, short enough for a badge: `SKIP draft: pass, 66 of 72 (2 warnings)`. Skipped checks do not count.
 #[must_use]
 pub fn summary(report: &Report) -> String {
     let count = |outcome| report.count(outcome);
@@ -45,8 +45,7 @@ pub fn summary(report: &Report) -> String {
     )
 }
 
-/// A check: one line when it is as it should be and there is nothing more to know, else with what was found, what to do,
-/// and the page about it.
+/// A check: one line if it passed without a remark, otherwise with the finding, the remedy, and the page about it.
 #[must_use]
 pub fn check_lines(check: &Check, colours: bool) -> String {
     let (colour, word) = match check.result {
@@ -120,8 +119,7 @@ pub fn summary_lines(report: &Report, colours: bool) -> String {
     out
 }
 
-/// Text of others, made safe to show: control characters, and characters that reorder or hide other text, are written
-/// out.
+/// Makes untrusted text safe to show: escapes control characters, and characters that reorder or hide other text.
 #[must_use]
 pub fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -147,7 +145,7 @@ fn painted(word: &str, colour: &str, colours: bool) -> String {
     }
 }
 
-/// Lines of at most 80 columns, indented; a word that is longer has its own.
+/// Wraps at 80 columns, indented; a longer word gets its own line.
 fn wrapped(text: &str) -> String {
     let mut out = String::new();
     let mut line = String::new();

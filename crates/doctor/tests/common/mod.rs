@@ -1,4 +1,4 @@
-//! What all tests share: a pair of Key Providers without a defect, ways to look at it, and results by name.
+//! Shared by all tests: a pair of Key Providers without defects, examinations of it, and results by name.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod terminator;
@@ -11,14 +11,14 @@ use skip_client::{Client, Psk};
 use skip_client_doctor::{Examination, Outcome, Report, examine};
 use skip_key_provider::{Endpoint, KeyProviderPair, PairOptions, SideOptions};
 
-/// How the Key Providers are connected.
+/// How the Key Providers authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Certificate,
     Psk,
 }
 
-/// Everything that a check can be measured against: client certificates are needed, Alice's list has a pattern, Bob's
+/// Everything that checks depend on: client certificates are required, Alice's list has a pattern, and Bob's has
 /// another remote.
 pub fn good() -> PairOptions {
     let side = |id: &str, remotes: [&str; 2]| SideOptions {
@@ -76,7 +76,7 @@ pub fn ids(report: &Report, result: Outcome) -> Vec<&'static str> {
     of_result.map(|check| check.id.as_str()).collect()
 }
 
-/// What became of a check.
+/// The outcome of a check.
 pub fn result(report: &Report, id: skip_client_doctor::Id) -> Outcome {
     let check = report.checks.iter().find(|check| check.id == id);
     check
@@ -84,7 +84,7 @@ pub fn result(report: &Report, id: skip_client_doctor::Id) -> Outcome {
         .result
 }
 
-/// Calls `each` for all of these, six at a time.
+/// Calls `each` for all items, six at a time.
 pub fn in_parallel<T: Send>(all: Vec<T>, each: impl Fn(T) -> Option<String> + Sync) -> Vec<String> {
     let all = std::sync::Mutex::new(all);
     let wrong = std::sync::Mutex::new(Vec::new());

@@ -1,4 +1,4 @@
-//! TLS that ends in front of the Key Provider, as with stunnel and nginx.
+//! TLS termination in front of the Key Provider, as with stunnel and nginx.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,14 +12,14 @@ use openssl::ssl::{
 };
 use skip_key_provider::KeyProviderPair;
 
-/// What is behind it.
+/// The backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behind {
     /// The first of the pair, with certificates.
     Alice(SocketAddr),
-    /// Nothing: the connection is closed, as stunnel does it.
+    /// None: the connection is closed, as stunnel does.
     Nothing,
-    /// Nothing: the status is 502, as nginx has it.
+    /// None: the status is 502, as with nginx.
     BadGateway,
 }
 
@@ -32,7 +32,7 @@ pub struct Terminator {
 }
 
 impl Terminator {
-    /// With Alice's certificate, for clients of the pair's authority.
+    /// With Alice's certificate, for clients that trust the pair's CA.
     pub fn start(pair: &KeyProviderPair, behind: Behind) -> Self {
         let file = |name: &str| pair.dir().join(name);
         let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).expect("OpenSSL");
@@ -50,7 +50,7 @@ impl Terminator {
         Self::listen(acceptor, Arc::new(upstream(pair)), behind)
     }
 
-    /// With a certificate of its own, which need not be good.
+    /// With its own certificate, which need not be valid.
     pub fn with(pair: &KeyProviderPair, acceptor: SslAcceptorBuilder, behind: Behind) -> Self {
         Self::listen(acceptor, Arc::new(upstream(pair)), behind)
     }
