@@ -17,7 +17,8 @@ final class SpellingTests: XCTestCase, @unchecked Sendable {
             try IKEv2.encodePPKIdentity(keyID: "00ff"), try IKEv2.encodePPKIdentity(keyId: "00ff"))
         let old = (\Key.keyId, \Capabilities.localSystemId, \Capabilities.remoteSystemIds)
         XCTAssert(old.0 != \Key.keyID)
-        let kp = try Client(url: "https://127.0.0.1:1", options: ClientOptions(systemCA: true))
+        let pin = "sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+        let kp = try Client(url: "https://127.0.0.1:1", options: ClientOptions(pin: pin))
         do {
             _ = try await kp.keyById("not hexadecimal", remote: "Alice")
             XCTFail("the id is not hexadecimal")
