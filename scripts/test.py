@@ -54,7 +54,7 @@ PARTS = {
     "test-go": Part("linux go python3 cargo cc libssl", "scripts/go test"),
     # no copy of a key stays in memory: the table of stacks, languages and failures
     "test-residue": Part(
-        "linux go python3 cargo cc libssl perl openssl",
+        "linux go python3 cargo cc libssl perl openssl readelf",
         "make installed && cargo build --locked --profile ${PROFILE:-quick} -p skip-client-residue"
         f" && {PYTEST} -c python/pyproject.toml --rootdir tests/residue tests/residue",
     ),

@@ -13,6 +13,9 @@ const COPY: usize = 1 << 10;
 /// What one exchange over a connection that is there may use, in bytes: TLS, HTTP and JSON.
 #[cfg(feature = "https")]
 const CALL: usize = 8 << 10;
+/// What one that fails may use: errors are made of texts in deep calls, and take their time anyway.
+#[cfg(feature = "https")]
+const FAILED_CALL: usize = 32 << 10;
 
 /// Runs something that copies, decodes or compares a secret; clears the registers and the stack below.
 pub fn clear_after_copy<T>(f: impl FnOnce() -> T) -> T {
@@ -23,9 +26,13 @@ pub fn clear_after_copy<T>(f: impl FnOnce() -> T) -> T {
 
 /// Runs something that gets a secret from a connection; clears the registers and the stack below.
 #[cfg(feature = "https")]
-pub(crate) fn clear_after_call<T>(f: impl FnOnce() -> T) -> T {
+pub(crate) fn clear_after_call<T, E>(f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let result = frame(f);
-    clear::<CALL>();
+    if result.is_ok() {
+        clear::<CALL>();
+    } else {
+        clear::<FAILED_CALL>();
+    }
     result
 }
 
@@ -234,8 +241,11 @@ mod tests {
         };
         let at = frame(mark_stack);
         assert_eq!(read(at), MARK, "the control");
-        let at = clear_after_call(mark_stack);
-        assert_eq!(read(at), [0; MARK.len()]);
+        for failed in [false, true] {
+            let marked = clear_after_call(|| if failed { Err(mark_stack()) } else { Ok(mark_stack()) });
+            let (Ok(at) | Err(at)) = marked;
+            assert_eq!(read(at), [0; MARK.len()]);
+        }
     }
 
     fn mark_register() {

@@ -15,8 +15,8 @@ MAP = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)$")
 def pieces(secret: bytes) -> dict[str, bytes]:
     """What of a secret must not be found: fragments of eight bytes, of the secret and of its digits in either case.
 
-    So short, because a register may hold no more, and `free` overwrites the first 16 bytes of a block. They start at every
-    fourth byte: what is left may begin anywhere.
+    So short, because a register may hold no more, and `free` overwrites the first 16 bytes of a block. They start at
+    every fourth byte: what is left may begin anywhere.
     """
     found = {}
     for name, form in {"raw": secret, "hex": secret.hex().encode(), "HEX": secret.hex().upper().encode()}.items():

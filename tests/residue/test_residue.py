@@ -8,6 +8,8 @@ import functools
 import http.server
 import json
 import os
+import platform
+import re
 import secrets
 import socketserver
 import ssl
@@ -245,6 +247,32 @@ LANGUAGES = {
     "asyncio": lambda: [sys.executable, str(HERE / "target.py"), "--asyncio"],
 }
 
+# Variables that make one processor behave as others: glibc, OpenSSL and AWS-LC (which reads OpenSSL's variable) then
+# use other registers. Names that this glibc does not know are ignored.
+PROCESSORS: dict[str, dict[str, str]] = {
+    "this one": {},
+    "no AVX": {
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX2_Usable,-AVX,-AVX_Usable",
+        # bit 60: AVX; of the second word bits 5 and 16: AVX2 and AVX-512
+        "OPENSSL_ia32cap": "~0x1000000000000000:~0x10020",
+    },
+    # bits 57 and 33: AES and carry-less multiplication
+    "no AES": {"OPENSSL_ia32cap": "~0x200000200000000"},
+    "no fast rep movsb": {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-ERMS,-FSRM"},
+    "no XSAVEC": {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-XSAVEC,-XSAVEC_Usable"},
+    "bound at once": {"LD_BIND_NOW": "1"},
+}
+# each language and stack on this processor; those that differ most on the others
+RUNS = [(setting, language, "this one") for setting in SETTINGS for language in LANGUAGES]
+if platform.machine() == "x86_64":
+    RUNS += [
+        (setting, language, processor)
+        for setting in ("rustls 1.3", "openssl PSK 1.3")
+        for language in ("rust", "python")
+        for processor in PROCESSORS
+        if processor != "this one"
+    ]
+
 
 def rust_target() -> Path:
     """The built client; `make test-residue` builds it."""
@@ -286,8 +314,9 @@ def with_library() -> dict[str, str]:
 class Target:
     """A client process that waits after each step."""
 
-    def __init__(self, command: list[str]) -> None:
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, command: list[str], variables: dict[str, str]) -> None:
+        pipe, environment = subprocess.PIPE, os.environ | variables
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
         assert self._answer() == "ready"
 
     def step(self, line: str) -> str:
@@ -309,15 +338,14 @@ class Target:
         return self.process.stdout.readline().strip().partition(" ")[0]
 
 
-# rows of the table: language, stack, case, copies while the key was held, copies afterwards
-table: list[tuple[str, str, str, str, int]] = []
+# rows of the table: language, stack, processor, case, copies while the key was held, copies afterwards
+table: list[tuple[str, str, str, str, str, int]] = []
 # languages and settings for which a program is missing
 skipped: list[tuple[str, str]] = []
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_nothing_stays(setting: str, language: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("setting", "language", "processor"), RUNS)
+def test_nothing_stays(setting: str, language: str, processor: str, tmp_path: Path) -> None:
     try:
         made = SETTINGS[setting](tmp_path)
     except pytest.skip.Exception:
@@ -325,7 +353,7 @@ def test_nothing_stays(setting: str, language: str, tmp_path: Path) -> None:
         raise
     left: list[str] = []
     with serve(made.context) as (url, script):
-        target = Target([*LANGUAGES[language](), url, *made.options])
+        target = Target([*LANGUAGES[language](), url, *made.options], PROCESSORS[processor])
         try:
             assert target.step("capabilities") == "ok"
             for name, (step, reply, answer) in CASES.items():
@@ -343,12 +371,12 @@ def test_nothing_stays(setting: str, language: str, tmp_path: Path) -> None:
                     assert target.step("capabilities") == "ok" and len(script.connections) == before
                     after |= target.hits(patterns)
                 shown = str(held["raw 0-8"]) if answer == "ok" else "-"
-                table.append((language, setting, name, shown, after.total()))
+                table.append((language, setting, processor, name, shown, after.total()))
                 left += [f"{name}: {hit}" for hit in after]
             assert target.hits(made.own_secrets), "the client's own secret: the positive control found nothing"
             assert target.step("close") == "ok"
             after = target.hits(made.own_secrets)
-            table.append((language, setting, "the client's own secret, closed", "yes", after.total()))
+            table.append((language, setting, processor, "the client's own secret, closed", "yes", after.total()))
             left += [f"own secret: {hit} x {times}" for hit, times in after.items()]
         finally:
             script.done.set()
@@ -360,7 +388,19 @@ def test_nothing_stays(setting: str, language: str, tmp_path: Path) -> None:
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     """Shows what was measured."""
     with capsys.disabled():
-        print(f"\n\n{'':10}{'':20}{'':34}{'held':>6}{'after':>7}")
-        for language, setting, name, held, after in table:
-            print(f"{language:10}{setting:20}{name:34}{held:>6}{after:>7}")
-    assert len(table) == (len(LANGUAGES) * len(SETTINGS) - len(skipped)) * (len(CASES) + 1)
+        print(f"\n\n{'':10}{'':20}{'':18}{'':40}{'held':>6}{'after':>7}")
+        for language, setting, processor, name, held, after in table:
+            print(f"{language:10}{setting:20}{processor:18}{name:40}{held:>6}{after:>7}")
+    assert len(table) == (len(RUNS) - len(skipped)) * (len(CASES) + 1)
+
+
+def test_what_we_link_is_bound_at_once() -> None:
+    """A dynamic linker that binds lazily saves vector registers, with what was just copied in them, on the stack."""
+    import skip_client
+
+    python = list(Path(skip_client.__file__).parent.glob("_core*.so"))
+    library = Path(with_library()["PKG_CONFIG_PATH"]).parent / "libskip_client.so"
+    assert python
+    for path in [rust_target(), library, *python]:
+        read = subprocess.run(["readelf", "--dynamic", "--wide", path], check=True, capture_output=True, text=True)
+        assert re.search(r"BIND_NOW|FLAGS_1.*\bNOW\b", read.stdout), f"{path} is bound lazily"
