@@ -122,7 +122,7 @@ impl Error {
         )
     }
 
-    /// No address of this machine, or of another family than every address of the Key Provider.
+    /// The address does not belong to this machine, or its family matches no address of the Key Provider.
     pub(crate) fn source_address(rule: &'static str) -> Self {
         Self::invalid_argument(
             "source_address",
@@ -177,7 +177,7 @@ impl Error {
     }
 
     #[cfg(feature = "https")]
-    /// A file that the option `field` names cannot be read. A path that looks like a secret is not shown.
+    /// The file named by the option `field` cannot be read. A path that looks like a secret is not shown.
     pub(crate) fn unreadable_file(field: &str, path: &Path, error: &io::Error) -> Self {
         let shown = path.to_string_lossy();
         match looks_like(&shown) {
@@ -252,7 +252,7 @@ impl Error {
         )
     }
 
-    /// `reason` is a text of OpenSSL's own, not of a peer's.
+    /// `reason` is OpenSSL's own text, not a peer's.
     #[cfg(feature = "psk")]
     pub(crate) fn openssl_configuration(reason: Option<&'static str>) -> Self {
         let reason = reason.unwrap_or("it gives no reason");

@@ -1,26 +1,26 @@
-//! The stable names of errors: which, on whose side, and what may be asked next.
+//! Error codes, the side at fault, and advice on what to request next.
 
 use std::fmt;
 
-/// What went wrong, as a stable name that programs can match on.
+/// A stable error code that programs can match on.
 ///
 /// The names (see [`ErrorCode::as_str`]) are the same in every language of the project; the texts of messages may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// An argument breaks a rule; nothing was sent.
+    /// An argument is invalid; nothing was sent.
     InvalidArgument,
-    /// The KP's list of remoteSystemIDs has no entry for the remote that was asked for; no key was requested.
+    /// The KP's remoteSystemID list has no entry for the requested remote; no key was requested.
     UnknownRemote,
-    /// The KP says that it does not offer this method; nothing was requested.
+    /// The KP does not offer this method; nothing was requested.
     NotSupported,
-    /// No connection: name, address, route, port or proxy.
+    /// No connection could be made: name, address, route, port or proxy.
     ConnectFailed,
-    /// A TCP connection came up, TLS did not.
+    /// TCP connected, but the TLS handshake failed.
     TlsFailed,
     /// A deadline passed.
     TimedOut,
-    /// The connection was lost after the request, or a part of it, had gone out.
+    /// The connection was lost after all or part of the request had been sent.
     ConnectionLost,
     /// The KP refused the request (400, 409, 410, 422 and other 4xx).
     Rejected,
@@ -30,26 +30,26 @@ pub enum ErrorCode {
     NotFound,
     /// The KP refused the method GET (405).
     MethodNotAllowed,
-    /// The KP is busy, or has no entropy now (429, 503).
+    /// The KP is busy, or currently has no entropy (429, 503).
     Busy,
-    /// The KP failed inside (5xx).
+    /// The KP failed internally (5xx).
     ProviderFailed,
-    /// A status that SKIP has no meaning for (1xx, 3xx, other 2xx, above 599).
+    /// A status without a meaning in SKIP (1xx, 3xx, other 2xx, above 599).
     UnexpectedStatus,
-    /// The reply is not what the draft describes.
+    /// The reply does not conform to the draft.
     MalformedResponse,
-    /// The reply is larger than any SKIP message may be.
+    /// The reply is larger than any SKIP message can be.
     ResponseTooLarge,
-    /// The reply names another keyId than the one asked for.
+    /// The reply has a different keyId from the one requested.
     KeyIdMismatch,
-    /// The key, or the random string, has another length than the one asked for.
+    /// The key or random string has a different length from the one requested.
     SizeMismatch,
-    /// The key is all zeros, all ones, or can be read off its keyId.
+    /// The key is all zeros, all ones, or can be read from its keyId.
     WeakKey,
 }
 
 impl ErrorCode {
-    /// All codes, in the order of the four sides.
+    /// All codes, ordered by side.
     pub const ALL: [ErrorCode; 19] = [
         Self::InvalidArgument,
         Self::UnknownRemote,
@@ -98,7 +98,7 @@ impl ErrorCode {
         }
     }
 
-    /// Whose side failed.
+    /// The side at fault.
     #[must_use]
     pub const fn side(self) -> Side {
         match self {
@@ -126,27 +126,27 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// Whose side a failure is on.
+/// The side at fault for an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// The caller: an argument, or a request that this KP cannot serve.
+    /// The caller: an invalid argument, or a request that this KP does not support.
     You,
-    /// Between the caller and the KP.
+    /// The network between the caller and the KP.
     Network,
-    /// The KP answered, and refused.
+    /// The KP refused the request.
     ProviderRefused,
-    /// The KP answered with something that is wrong.
+    /// The KP's reply is invalid.
     ProviderAnswer,
 }
 
-/// What to ask next so that both encryptors end with the same key.
+/// What to request next so that both encryptors end up with the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Advice {
-    /// Nothing was used up: the same request may be made again.
+    /// No key was consumed: the same request can be retried.
     SameRequest,
-    /// The key of this request may be gone: the initiator should ask for a new key and pass its keyId on.
+    /// The key of this request may be lost: the initiator should request a new key and pass its keyId on.
     NewKey,
-    /// Asking again will not help until something was changed.
+    /// Retrying will not help until something is changed.
     No,
 }
 

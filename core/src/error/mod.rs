@@ -1,7 +1,7 @@
-//! Errors as data: a stable code, whose side failed, the argument concerned, what was seen and what to do.
+//! Errors as data: a stable code, the side at fault, the argument concerned, what was seen and what to do.
 //!
-//! Every text that an error of this crate has is in this folder, so that their tone is one and a reader can see at a glance that none of
-//! them carries a key, a body or a parser's own words. Front ends show [`Error::message_in`] and [`Error::hint_in`], in their own names.
+//! All error texts of this crate are in this folder, which keeps their tone consistent and makes it easy to verify that none of them
+//! contains a key, a body or a parser's own text. Front ends show [`Error::message_in`] and [`Error::hint_in`], with their own names.
 
 mod arguments;
 mod code;
@@ -24,12 +24,12 @@ pub use explain::Explanation;
 pub use remedy::Remedy;
 pub use spelling::{Canonical, Spelling};
 
-/// Shorthand for what fallible functions of this crate return.
+/// The `Result` of this crate's fallible functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failure: a code, a one-line message, a remedy, and advice about asking again.
+/// An error: a code, a one-line message, a remedy, and advice on retrying.
 ///
-/// Neither [`Display`](fmt::Display) nor [`Debug`] shows what a KP wrote: see [`Error::provider_text`].
+/// Neither [`Display`](fmt::Display) nor [`Debug`] shows text from a KP: see [`Error::provider_text`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Parts>);
 
@@ -37,14 +37,14 @@ pub struct Error(Box<Parts>);
 struct Parts {
     code: ErrorCode,
     field: Option<Cow<'static, str>>,
-    /// Without the field.
+    /// The message without the field.
     what: Cow<'static, str>,
     seen: Option<Cow<'static, str>>,
     remedy: Remedy,
     advice: Advice,
     status: Option<u16>,
     provider_text: Option<String>,
-    /// Message and hint in the spelling of this crate.
+    /// The message and hint in this crate's spelling.
     message: Cow<'static, str>,
     hint: Cow<'static, str>,
 }
@@ -56,7 +56,7 @@ impl Error {
         self.0.code
     }
 
-    /// What happened, in one line, lower case and without a full stop; it begins with the argument concerned, if there is one.
+    /// What happened, in one line, lower case and without a full stop; starts with the argument concerned, if there is one.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
@@ -68,19 +68,19 @@ impl Error {
         &self.0.hint
     }
 
-    /// The argument or option that breaks a rule, by its name in the [table](crate::options::OPTIONS) or in the draft.
+    /// The invalid argument or option, by its name in the [table](crate::options::OPTIONS) or in the draft.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         self.0.field.as_deref()
     }
 
-    /// What happened, without the argument concerned: for front ends that show that in a place of its own.
+    /// What happened, without the argument concerned: for front ends that show it separately.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.0.what
     }
 
-    /// What was seen instead of what is allowed (a number, a name, an alert), where that can be shown.
+    /// The actual value (a number, a name, an alert), if it is safe to show.
     #[must_use]
     pub fn seen(&self) -> Option<&str> {
         self.0.seen.as_deref()
@@ -92,7 +92,7 @@ impl Error {
         &self.0.remedy
     }
 
-    /// The message with the names of a front end.
+    /// The message with a front end's names.
     ///
     /// ```
     /// use skip_client::BitLength;
@@ -118,34 +118,34 @@ impl Error {
         message(self.0.field.as_deref(), &self.0.what, spelling).into_owned()
     }
 
-    /// The hint with the names of a front end.
+    /// The hint with a front end's names.
     #[must_use]
     pub fn hint_in(&self, spelling: &dyn Spelling) -> String {
         self.0.remedy.text(spelling).into_owned()
     }
 
-    /// What to ask next.
+    /// What to request next.
     #[must_use]
     pub fn advice(&self) -> Advice {
         self.0.advice
     }
 
-    /// The HTTP status, when the KP answered.
+    /// The HTTP status, if the KP replied.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// What the KP wrote beside a status other than 200: printable text of at most 512 bytes, in which 16 or more characters that could
-    /// be a key, in one run, in groups, as numbers or as escapes, are replaced by `[redacted]`.
+    /// The body of a reply with a status other than 200: printable text of at most 512 bytes. Anything of 16 or more characters that
+    /// could be a key, in one run, in groups, as numbers or as escapes, is replaced with `[redacted]`.
     ///
-    /// It is kept apart from the message because it is not ours: show it to a person, do not log it.
+    /// It is separate from the message because it is not our text: show it to a person, do not log it.
     #[must_use]
     pub fn provider_text(&self) -> Option<&str> {
         self.0.provider_text.as_deref()
     }
 
-    /// An argument of the caller breaks a rule: `field` names it, `rule` says which rule, `remedy` what to do.
+    /// Creates an error for an invalid argument: `field` is its name, `rule` the rule that it breaks, `remedy` what to do.
     ///
     /// For bindings and front ends; never pass a secret in any of the three.
     #[must_use]
@@ -156,7 +156,7 @@ impl Error {
         error
     }
 
-    /// The same error about the argument `field`: for front ends where one rule serves arguments of several names.
+    /// The same error for the argument `field`: for front ends where several arguments share a rule.
     #[must_use]
     pub fn about(mut self, field: &'static str) -> Self {
         self.0.field = Some(field.into());
@@ -233,7 +233,7 @@ impl std::error::Error for Error {}
 mod tests {
     use super::{Advice, Error, Remedy, Spelling};
 
-    /// Every error that the core can make, once.
+    /// Every error that the core can return, once.
     fn all() -> Vec<Error> {
         let all = vec![
             Error::system_id("must not be empty"),
@@ -376,7 +376,7 @@ mod tests {
         all.into_iter().collect()
     }
 
-    /// The texts may change, but only on purpose: `INSTA_UPDATE=always cargo test` records them again.
+    /// The texts may change, but only deliberately: `INSTA_UPDATE=always cargo test` updates the snapshots.
     #[cfg(feature = "psk")]
     #[test]
     fn texts_are_as_recorded() {
@@ -403,7 +403,7 @@ mod tests {
         }
     }
 
-    /// Every name goes through here, so that no front end shows another's.
+    /// Marks every name, to verify that all of them go through the front end's spelling.
     struct Marked;
 
     impl Spelling for Marked {

@@ -2,7 +2,7 @@
 
 use super::{Advice, Error, ErrorCode, Remedy};
 
-/// What happens on the way to the Key Provider.
+/// Errors on the way to the Key Provider.
 impl Error {
     pub(crate) fn cancelled(advice: Advice) -> Self {
         Self::new(
@@ -31,7 +31,7 @@ impl Error {
         )
     }
 
-    /// What TLS terminators do whose service cannot be reached.
+    /// TLS terminators do this when their backend is unreachable.
     pub(crate) fn connection_ended_unanswered(advice: Advice) -> Self {
         Self::new(
             ErrorCode::ConnectionLost,

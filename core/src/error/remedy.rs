@@ -1,10 +1,10 @@
-//! What to do about an error: as data, and as a text in the names of a front end.
+//! Remedies for errors: as data, and as text with a front end's names.
 
 use std::borrow::Cow;
 
 use super::spelling::Spelling;
 
-/// What to do about an error; see [`Error::remedy`](crate::Error::remedy). [`Remedy::text`] says each of them in a sentence.
+/// What to do about an error; see [`Error::remedy`](crate::Error::remedy). [`Remedy::text`] puts it into a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(missing_docs)] // each name is said in full by its text
@@ -17,7 +17,7 @@ pub enum Remedy {
     // arguments
     Example(&'static str),
     OneOf(Vec<&'static str>),
-    /// An option set to a value helps when `when` holds: a text that ends before the setting.
+    /// Set an option to a value, if `when` holds: text that precedes the setting.
     Set {
         when: &'static str,
         option: &'static str,
@@ -133,7 +133,7 @@ pub enum Remedy {
 }
 
 impl Remedy {
-    /// The remedy as one line, lower case and without a full stop, with names as `spelling` has them; empty for [`Remedy::None`].
+    /// The remedy in one line, lower case and without a full stop, with names in the given `spelling`; empty for [`Remedy::None`].
     #[must_use]
     #[allow(clippy::too_many_lines)] // a row for each
     pub fn text(&self, spelling: &dyn Spelling) -> Cow<'static, str> {
@@ -206,7 +206,7 @@ impl Remedy {
 
             #[cfg(feature = "https")]
             other => return other.text_of_clients(spelling),
-            // without a client nobody says them, and they would be a tenth of the npm package
+            // they are not used without a client, and would make up a tenth of the npm package
             #[cfg(not(feature = "https"))]
             _ => "",
         };
@@ -412,7 +412,7 @@ impl Remedy {
 }
 
 impl From<&'static str> for Remedy {
-    /// A front end's own words; none when there are none.
+    /// A front end's own words; [`Remedy::None`] if empty.
     fn from(text: &'static str) -> Self {
         if text.is_empty() {
             Self::None
@@ -423,7 +423,7 @@ impl From<&'static str> for Remedy {
 }
 
 impl From<String> for Remedy {
-    /// A front end's own words; none when there are none.
+    /// A front end's own words; [`Remedy::None`] if empty.
     fn from(text: String) -> Self {
         if text.is_empty() {
             Self::None

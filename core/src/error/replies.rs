@@ -1,8 +1,8 @@
-//! What a Key Provider answered.
+//! Errors in a Key Provider's replies.
 
 use super::{Advice, Error, ErrorCode, Remedy};
 
-/// What the capabilities say.
+/// Requests that the capabilities rule out.
 #[cfg(feature = "https")]
 impl Error {
     pub(crate) fn unknown_remote() -> Self {
@@ -32,7 +32,7 @@ impl Error {
     }
 }
 
-/// What a status other than 200 means.
+/// Statuses other than 200.
 impl Error {
     pub(crate) fn status_rejected(status: u16, what: &'static str, advice: Advice) -> Self {
         let remedy = match advice {
@@ -123,9 +123,9 @@ impl Error {
     }
 }
 
-/// What is wrong with a reply.
+/// Invalid replies.
 impl Error {
-    /// `path` is the JSON Pointer of the member, `reason` a text of the validator, which never shows a value.
+    /// `path` is the JSON Pointer of the member, `reason` a text of the validator, which never contains a value.
     pub(crate) fn malformed(what: &'static str, path: &str, reason: &str) -> Self {
         let at = if path.is_empty() {
             String::new()

@@ -1,12 +1,12 @@
-//! How names of options and arguments are spelled where an error is shown.
+//! The spelling of option and argument names in errors.
 
-/// A front end's spelling of the names that errors speak of: those of the [options](crate::options::OPTIONS), and of arguments such as
-/// `url`, `remoteSystemID`, `keyId` and `size`. A name that it does not know stays as it is.
+/// A front end's spelling of the names in errors: those of the [options](crate::options::OPTIONS), and of arguments such as `url`,
+/// `remoteSystemID`, `keyId` and `size`. Unknown names are left unchanged.
 pub trait Spelling {
-    /// The option or argument alone, for example `--server-name`.
+    /// The name of an option or argument, for example `--server-name`.
     fn name(&self, name: &str) -> String;
 
-    /// The option set to a value, for example `--tls auto`.
+    /// An option set to a value, for example `--tls auto`.
     fn setting(&self, name: &str, value: &str) -> String;
 }
 

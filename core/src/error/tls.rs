@@ -1,11 +1,11 @@
-//! TLS handshakes that failed.
+//! Failed TLS handshakes.
 
 use std::borrow::Cow;
 
 use super::{Advice, Error, ErrorCode, Remedy};
 use crate::options::TlsVersion;
 
-/// What can go wrong in TLS with certificates.
+/// Errors of TLS with certificates.
 impl Error {
     fn tls(message: impl Into<Cow<'static, str>>, remedy: impl Into<Remedy>) -> Self {
         Self::new(ErrorCode::TlsFailed, Advice::No, message, remedy)
@@ -82,7 +82,7 @@ impl Error {
         .saw(issuer.to_owned())
     }
 
-    /// `issuer`: the CA whose extended key usage forbids it, or the certificate's own.
+    /// `issuer`: the CA whose extended key usage forbids it; `None` if it is the certificate's own.
     pub(crate) fn tls_wrong_purpose(issuer: Option<&str>) -> Self {
         let what = match issuer {
             None => {
@@ -183,7 +183,7 @@ impl Error {
         Self::tls("the Key Provider wants a client certificate", Remedy::GiveClientCert)
     }
 
-    /// `alert` is what the Key Provider said, `look` what we found in the certificate ourselves.
+    /// `alert` is the alert from the Key Provider, `look` what we found in the certificate ourselves.
     pub(crate) fn tls_client_cert_refused(alert: &'static str, look: &str) -> Self {
         Self::tls(
             format!("the Key Provider refused the client certificate ({alert}); {look}"),
@@ -192,7 +192,7 @@ impl Error {
         .saw(alert)
     }
 
-    /// `asked`: the version that was insisted on.
+    /// `asked`: the versions that were offered.
     pub(crate) fn tls_version(asked: TlsVersion) -> Self {
         match asked.only() {
             None => Self::tls(
@@ -245,12 +245,12 @@ impl Error {
             "the Key Provider closed the connection during the TLS handshake",
             Remedy::CredentialsOrService,
         )
-        // it may just be stopping
+        // it may just be shutting down
         .with_advice(Advice::SameRequest)
     }
 }
 
-/// What can go wrong in TLS with a pre-shared key.
+/// Errors of TLS with a pre-shared key.
 #[cfg(feature = "psk")]
 impl Error {
     pub(crate) fn psk_with(other: &'static str) -> Self {
@@ -293,7 +293,7 @@ impl Error {
         )
     }
 
-    /// RFC 7507: the Key Provider has a higher version than the one that was offered as a fallback.
+    /// RFC 7507: the Key Provider supports a higher version than the one offered as a fallback.
     pub(crate) fn psk_fallback_refused() -> Self {
         Self::tls(
             "the Key Provider has TLS 1.3, but no handshake with the pre-shared key succeeded there, and it refuses TLS 1.2 as a \

@@ -1,6 +1,6 @@
 //! Warnings about connections that work: the texts of [`ConnectionInfo::warnings`](crate::ConnectionInfo::warnings).
 
-/// `TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384` was agreed on.
+/// `TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384` was negotiated.
 pub(crate) const RSA_CERTIFICATE: &str =
     "the cipher suite is not in Table 1 of the draft: the Key Provider has an RSA certificate";
 
@@ -9,7 +9,7 @@ pub(crate) fn credentials_not_renewed(error: &super::Error) -> String {
     format!("the changed credentials cannot be used, so the earlier ones still are: {error}")
 }
 
-/// TLS 1.2 was agreed on after a fallback from TLS 1.3.
+/// TLS 1.2 was negotiated after a fallback from TLS 1.3.
 #[cfg(feature = "psk")]
 pub(crate) const FALLBACK: &str = "TLS 1.2 was negotiated by a fallback: the Key Provider does not take the hello that also offers TLS 1.3, \
                                    or somebody on the path broke it";

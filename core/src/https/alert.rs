@@ -1,10 +1,10 @@
-//! What an alert of TLS means, whichever library received it. The numbers are those of RFC 8446, 6.
+//! The meaning of TLS alerts, for both libraries. The numbers are from RFC 8446, 6.
 
 use crate::error::Error;
 use crate::options::TlsVersion;
 
-/// An alert in a handshake with certificates and these versions of TLS; those about a client's certificate are
-/// [`Shown`](super::client_certificate::Shown)'s to explain.
+/// The error for an alert in a handshake with certificates and these TLS versions. Alerts about a client certificate
+/// are handled by [`Shown`](super::client_certificate::Shown).
 pub(super) fn explain(alert: u8, versions: TlsVersion) -> Error {
     match alert {
         PROTOCOL_VERSION => Error::tls_version(versions),
@@ -14,8 +14,8 @@ pub(super) fn explain(alert: u8, versions: TlsVersion) -> Error {
     }
 }
 
-/// Whether this alert says that the peer took no request of this client's. In TLS 1.3 it comes after the first request
-/// went out, because the peer looks at a client's certificate last.
+/// Whether this alert means that the peer rejected this client, and so accepted no request from it. In TLS 1.3 it
+/// arrives after the first request was sent, because the peer verifies a client's certificate last.
 pub(super) fn refuses_client(alert: u8) -> bool {
     matches!(
         alert,

@@ -1,4 +1,4 @@
-//! What is wrong with a certificate, in one cause. The TLS libraries judge; this says why, in the same words for both.
+//! Explains why a certificate was refused, as a single cause. The TLS libraries decide; this explains, in the same words for both.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -26,7 +26,7 @@ const BROKEN_SIGNATURES: [(ObjectIdentifier, &str); 3] = [
     (oid("1.2.840.113549.1.1.5"), "SHA-1"),
     (oid("1.2.840.10045.4.1"), "SHA-1"),
 ];
-/// Below that, neither TLS library takes an RSA key.
+/// The minimum size of RSA keys in both TLS libraries.
 const RSA_BITS: usize = 2048;
 /// Extensions that both libraries process: key usage, alternative name, basic constraints, name constraints, policies, policy mappings and
 /// constraints, inhibit any policy, extended key usage.
@@ -42,7 +42,7 @@ const KNOWN_EXTENSIONS: [&str; 9] = [
     "2.5.29.37",
 ];
 
-/// What a TLS library says of a chain; it does not always say of which certificate.
+/// A TLS library's verdict on a chain; it does not always say which certificate is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Expired,
@@ -54,15 +54,15 @@ pub(super) enum Verdict {
     PathLength,
     CaUsage,
     CaAsServer,
-    /// No trusted issuer, a signature that does not fit, or something that the library does not name.
+    /// No trusted issuer, an invalid signature, or a cause that the library does not name.
     Untrusted,
 }
 
-/// The members of a certificate that decide whether it is accepted.
+/// A certificate, parsed to explain why it was refused.
 pub(super) struct Certificate(x509_cert::Certificate);
 
 impl Certificate {
-    /// `None` when it cannot be read.
+    /// `None` if it cannot be parsed.
     pub fn read(der: &[u8]) -> Option<Self> {
         x509_cert::Certificate::from_der(der).ok().map(Self)
     }
@@ -91,7 +91,7 @@ impl Certificate {
         shown(&self.0.tbs_certificate.issuer)
     }
 
-    /// In DER, as a Key Provider names the CAs that it accepts.
+    /// The issuer in DER, as in a Key Provider's list of accepted CAs.
     pub fn issuer_der(&self) -> Option<Vec<u8>> {
         self.0.tbs_certificate.issuer.to_der().ok()
     }
@@ -121,7 +121,7 @@ impl Certificate {
         self.extension::<BasicConstraints>().is_some_and(|it| it.ca)
     }
 
-    /// Whether it may be used by a server, as far as the extended key usage says.
+    /// Whether its extended key usage allows servers.
     pub fn is_for_servers(&self) -> bool {
         self.is_for(SERVER_AUTH)
     }
@@ -139,7 +139,7 @@ impl Certificate {
         self.extension::<KeyUsage>().is_none_or(|it| it.key_cert_sign())
     }
 
-    /// The first critical extension that nobody processes.
+    /// The first critical extension that the libraries do not process.
     fn unknown_extension(&self) -> Option<String> {
         let extensions = self.0.tbs_certificate.extensions.iter().flatten();
         extensions
@@ -148,14 +148,14 @@ impl Certificate {
             .find(|id| !KNOWN_EXTENSIONS.contains(&id.as_str()))
     }
 
-    /// The hash of its signature, if that is broken.
+    /// The hash of its signature, if it is broken.
     fn broken_hash(&self) -> Option<&'static str> {
         let algorithm = self.0.signature_algorithm.oid;
         let broken = BROKEN_SIGNATURES.iter().find(|(id, _)| *id == algorithm)?;
         Some(broken.1)
     }
 
-    /// The size of its RSA key in bits, if that is too small.
+    /// The size of its RSA key in bits, if it is too small.
     fn small_rsa(&self) -> Option<usize> {
         let key = &self.0.tbs_certificate.subject_public_key_info;
         if key.algorithm.oid != RSA {
@@ -173,7 +173,7 @@ impl Certificate {
         (bits < RSA_BITS).then_some(bits)
     }
 
-    /// DNS names and addresses, in their usual spelling.
+    /// Its DNS names and IP addresses, in their usual notation.
     pub fn names(&self) -> Vec<String> {
         let names = self.extension::<SubjectAltName>().map(|it| it.0).unwrap_or_default();
         names
@@ -186,7 +186,7 @@ impl Certificate {
             .collect()
     }
 
-    /// Whether the address is there as text in a DNS name, where it does not count.
+    /// Whether the address is present as text in a DNS name, where it does not count.
     fn has_as_dns_name(&self, wanted: IpAddr) -> bool {
         let names = self.extension::<SubjectAltName>().map(|it| it.0).unwrap_or_default();
         names
@@ -202,13 +202,13 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
         .ok()
 }
 
-/// A name as messages show it: a peer chose it, so it is short and printable.
+/// A name for messages: short and printable, because a peer chose it.
 fn shown(name: &x509_cert::name::Name) -> String {
     let text: String = name.to_string().chars().filter(|c| !c.is_control()).take(100).collect();
     if text.is_empty() { "(no name)".into() } else { text }
 }
 
-/// The one cause for which a Key Provider's chain, its own certificate first, was refused.
+/// The single cause for which a Key Provider's chain, its own certificate first, was refused.
 pub(super) fn explain(verdict: Verdict, chain: &[CertificateDer<'_>], name: &ServerName<'_>, now: Duration) -> Error {
     let Some(chain) = chain
         .iter()
@@ -220,7 +220,7 @@ pub(super) fn explain(verdict: Verdict, chain: &[CertificateDer<'_>], name: &Ser
     let Some((own, issuers)) = chain.split_first() else {
         return Error::tls_bad_certificate();
     };
-    // libraries look at these in another order than people do: what cannot be right in any chain comes first
+    // libraries check these in a different order from people: start with what cannot be valid in any chain
     if let Some(old) = chain.iter().find(|certificate| certificate.is_old()) {
         return Error::tls_old_certificate(old.version(), &old.subject());
     }
@@ -249,7 +249,7 @@ pub(super) fn explain(verdict: Verdict, chain: &[CertificateDer<'_>], name: &Ser
     }
 }
 
-/// For a certificate whose RSA key is too short to check signatures with.
+/// For a certificate whose RSA key is too short to verify signatures with.
 pub(super) fn small_rsa(der: &CertificateDer<'_>) -> Option<Error> {
     let certificate = Certificate::read(der)?;
     let bits = certificate.small_rsa()?;
@@ -269,7 +269,7 @@ fn wrong_purpose(own: &Certificate, issuers: &[Certificate]) -> Error {
     match issuers.iter().find(|it| !it.is_for_servers()) {
         _ if !own.is_for_servers() => Error::tls_wrong_purpose(None),
         Some(issuer) => Error::tls_wrong_purpose(Some(&issuer.subject())),
-        // OpenSSL says this of key usages as well
+        // OpenSSL reports this for key usages as well
         None if own.is_ca() => Error::tls_ca_as_server(),
         None => Error::tls_wrong_key_usage(),
     }
@@ -285,7 +285,7 @@ fn untrusted(chain: &[Certificate]) -> Error {
     if let Some((weak, bits)) = chain.iter().find_map(|it| it.small_rsa().map(|bits| (it, bits))) {
         return Error::tls_small_rsa(bits, &weak.subject());
     }
-    // nobody checks the signature that a root has put under itself
+    // the self-signature of a root is not verified
     let mut signed = chain.iter().filter(|it| !it.is_self_issued());
     if let Some((weak, hash)) = signed.find_map(|it| Some((it, it.broken_hash()?))) {
         return Error::tls_broken_hash(hash, &weak.subject());

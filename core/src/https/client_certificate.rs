@@ -1,4 +1,4 @@
-//! Our own certificate: checked before it is sent, and looked at again when a Key Provider refuses it.
+//! The client certificate: checked before it is sent, and examined again if a Key Provider refuses it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::alert;
 use super::certificate::Certificate;
 use super::certificates;
 
-/// What is known of the certificate that a client shows, or of its lack of one.
+/// The certificate that a client presents, if any, and what a Key Provider asked for.
 pub(super) struct Shown {
     own: Option<Own>,
     asked: AtomicU8,
@@ -29,10 +29,10 @@ struct Own {
     issuers: Vec<Vec<u8>>,
 }
 
-/// What a Key Provider said when it asked for a certificate.
+/// Whether and how a Key Provider requested a certificate.
 const NOT_ASKED: u8 = 0;
 const ASKED: u8 = 1;
-/// It named the CAs that it accepts, and none of them is an issuer of our chain.
+/// It listed the CAs that it accepts, and none of them is an issuer of our chain.
 const ASKED_FOR_OTHERS: u8 = 2;
 
 impl Shown {
@@ -43,7 +43,7 @@ impl Shown {
         }
     }
 
-    /// Checks a chain, our own certificate first, and remembers what matters of it.
+    /// Checks a chain, our own certificate first, and keeps what is needed to explain a refusal.
     pub fn checked(chain: &[CertificateDer<'_>]) -> Result<Self> {
         let read = |der: &CertificateDer<'_>| Certificate::read(der);
         let own = chain.first().and_then(read).ok_or_else(Error::client_cert_unreadable)?;
@@ -65,7 +65,7 @@ impl Shown {
         Ok(this)
     }
 
-    /// Whether it may be shown now: a client may live longer than its certificate.
+    /// Checks the validity period: a client may outlive its certificate.
     pub fn check_dates(&self) -> Result<()> {
         let Some(Own { certificate, .. }) = &self.own else {
             return Ok(());
@@ -79,7 +79,7 @@ impl Shown {
         }
     }
 
-    /// What an alert about the client's certificate means; `None` when it is about something else.
+    /// The error for an alert about the client's certificate; `None` if it is about something else.
     pub fn explain(&self, received: u8) -> Option<Error> {
         match (&self.own, received) {
             (None, alert::CERTIFICATE_REQUIRED | 41..=46 | 48 | 49) => Some(Error::tls_client_cert_wanted()),
@@ -92,7 +92,7 @@ impl Shown {
         }
     }
 
-    /// Whether the Key Provider asked for a certificate and got none.
+    /// Whether the Key Provider requested a certificate and got none.
     pub fn is_missing(&self) -> bool {
         self.own.is_none() && self.was_asked()
     }
@@ -101,7 +101,7 @@ impl Shown {
         self.asked.load(Ordering::Relaxed) != NOT_ASKED
     }
 
-    /// What we find in the certificate ourselves.
+    /// Our own findings in the certificate.
     fn look(&self, own: &Own) -> String {
         let Own { certificate, .. } = own;
         match self.check_dates() {
@@ -133,7 +133,7 @@ impl Shown {
 }
 
 pub(super) fn now() -> Duration {
-    // a clock before 1970 makes every certificate not yet valid
+    // with a clock before 1970, every certificate is not yet valid
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
@@ -150,7 +150,7 @@ pub(super) fn chain(client: &ClientCert) -> Result<Vec<CertificateDer<'static>>>
     })
 }
 
-/// Gives rustls the certificate when a Key Provider asks for one, and notes what it asked for.
+/// Supplies the certificate to rustls when a Key Provider requests one, and records the request.
 pub(super) struct Resolver {
     pub key: Option<Arc<CertifiedKey>>,
     pub shown: Arc<Shown>,
