@@ -1,30 +1,30 @@
-//! Leaves nothing of a key behind where a call worked: on the stack and in registers.
+//! Clears traces of keys from the stack and registers.
 //!
-//! Functions that decode, decrypt or copy a key leave pieces of it in their stack frames and in vector registers. Registers
-//! matter too: when a host program calls a function for the first time, a dynamic linker that binds lazily saves all of them on the
-//! stack, where nobody wipes them. So what touched a key runs as a closure, and registers and stack are cleared when it returns.
+//! Functions that decode, decrypt or copy a key leave parts of it in their stack frames and in vector registers. Registers matter too: when
+//! a host program calls a function for the first time, a lazily binding dynamic linker saves all of them on the stack, where they are never
+//! wiped. So code that handles a key runs as a closure, and registers and stack are cleared when it returns.
 #![cfg_attr(
     all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)),
     allow(unsafe_code)
 )]
 
-/// What copying, decoding or comparing may use of the stack, in bytes.
+/// The stack that copying, decoding or comparing may use, in bytes.
 const COPY: usize = 1 << 10;
-/// What one exchange over a connection that is there may use, in bytes: TLS, HTTP and JSON.
+/// The stack that one exchange over an open connection may use, in bytes: TLS, HTTP and JSON.
 #[cfg(feature = "https")]
 const CALL: usize = 8 << 10;
 /// What one that fails may use: errors are made of texts in deep calls, and take their time anyway.
 #[cfg(feature = "https")]
 const FAILED_CALL: usize = 32 << 10;
 
-/// Runs something that copies, decodes or compares a secret; clears the registers and the stack below.
+/// Runs code that copies, decodes or compares a secret, then clears the registers and the stack below.
 pub fn clear_after_copy<T>(f: impl FnOnce() -> T) -> T {
     let result = frame(f);
     clear::<COPY>();
     result
 }
 
-/// Runs something that gets a secret from a connection; clears the registers and the stack below.
+/// Runs code that receives a secret over a connection, then clears the registers and the stack below.
 #[cfg(feature = "https")]
 pub(crate) fn clear_after_call<T, E>(f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let result = frame(f);
@@ -36,23 +36,23 @@ pub(crate) fn clear_after_call<T, E>(f: impl FnOnce() -> Result<T, E>) -> Result
     result
 }
 
-/// A stack frame of its own, below that of the caller.
+/// Runs a closure in a separate stack frame, below the caller's.
 #[inline(never)]
 fn frame<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// Zeros in the registers that a function may change, and in `DEPTH` bytes of stack below the caller's frame.
+/// Zeroes the registers that a function may change, and `DEPTH` bytes of stack below the caller's frame.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[inline(always)]
 #[allow(clippy::inline_always)] // the frame of another function would cover what is to be cleared
 fn clear<const DEPTH: usize>() {
     use std::arch::{asm, is_x86_feature_detected};
 
-    // no step is longer than a page, so that none gets past a guard page
+    // no step is longer than a page, so that none skips a guard page
     const { assert!(DEPTH.is_power_of_two() && DEPTH >= 1024) };
     if is_x86_feature_detected!("avx512f") {
-        // SAFETY: the processor has these registers, and the compiler is told that they change
+        // SAFETY: the processor has these registers, and they are declared as clobbered
         unsafe {
             asm!(
                 "vpxorq zmm16, zmm16, zmm16",
@@ -138,7 +138,7 @@ fn clear<const DEPTH: usize>() {
     }
 }
 
-/// Zeros in the registers that a function may change, and in `DEPTH` bytes of stack below the caller's frame.
+/// Zeroes the registers that a function may change, and `DEPTH` bytes of stack below the caller's frame.
 #[cfg(all(target_arch = "aarch64", not(miri)))]
 #[inline(always)]
 #[allow(clippy::inline_always)] // the frame of another function would cover what is to be cleared
@@ -205,7 +205,7 @@ fn clear<const DEPTH: usize>() {
     }
 }
 
-/// Zeros in `DEPTH` bytes of stack, as far as that can be said in Rust.
+/// Zeroes `DEPTH` bytes of stack, as far as this can be expressed in Rust.
 #[cfg(any(not(any(target_arch = "x86_64", target_arch = "aarch64")), miri))]
 #[inline(never)]
 fn clear<const DEPTH: usize>() {
@@ -223,7 +223,7 @@ mod tests {
 
     const MARK: [u8; 16] = *b"0123456789abcdef";
 
-    /// Leaves the mark deep in its stack frame; returns where.
+    /// Leaves the mark deep in its stack frame; returns its address.
     fn mark_stack() -> u64 {
         let mut room = [0_u8; CALL - 1024];
         room[..MARK.len()].copy_from_slice(&MARK);
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_stack_of_a_call_is_cleared() {
-        // read by the system: it is no memory of Rust's any more
+        // read by the system, because the memory no longer belongs to any Rust object
         let memory = File::open("/proc/self/mem").expect("readable");
         let read = |at| {
             let mut found = [0; MARK.len()];
@@ -249,7 +249,7 @@ mod tests {
     }
 
     fn mark_register() {
-        // SAFETY: reads the mark into a register that is declared
+        // SAFETY: reads the mark into a declared register
         unsafe { asm!("movups xmm7, [{}]", in(reg) MARK.as_ptr(), out("xmm7") _, options(readonly, nostack)) };
     }
 

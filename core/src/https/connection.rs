@@ -1,4 +1,4 @@
-//! One connection: a TLS stream, the socket under it, and waiting that ends in time.
+//! A connection: a TLS stream and its socket, with I/O that respects deadlines.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use crate::error::Error;
 use crate::fork::Process;
 use crate::transport::{ConnectionInfo, Control, Ended, Socket};
 
-/// What reads and writes over a [`Wire`].
+/// Anything that reads and writes over a [`Wire`].
 pub(super) trait OnWire {
     fn wire(&mut self) -> &mut Wire;
 }
 
 /// A TLS session over a connected socket, whichever library speaks it.
 ///
-/// Reads and writes end with `WouldBlock` when the [`Wire`] interrupts them, and can then be repeated.
+/// Reads and writes return `WouldBlock` when the [`Wire`] interrupts them, and can then be retried.
 pub(super) trait TlsStream: OnWire + Send {
     /// Writes all of it.
     fn write_all(&mut self, data: &[u8]) -> io::Result<()>;
-    /// Goes on with a write of the same data that was interrupted.
+    /// Continues an interrupted write of the same data.
     fn resume_write(&mut self, data: &[u8]) -> io::Result<()>;
     /// Reads some plaintext; 0 at the end of the stream, with or without `close_notify`.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
-    /// Whether the library holds nothing of the peer's that was not read: no plaintext, no part of a record, no `close_notify`.
+    /// Whether the library has no unread data from the peer: no plaintext, no partial record, no `close_notify`.
     fn is_drained(&mut self) -> bool;
     /// Sends `close_notify`; the socket closes on drop.
     fn close(&mut self);
@@ -31,12 +31,11 @@ pub(super) trait TlsStream: OnWire + Send {
     fn closed_cleanly(&mut self) -> bool {
         false
     }
-    /// The certificates that the peer showed, its own first, in DER.
+    /// The peer's certificate chain, its own certificate first, in DER.
     fn certificates(&self) -> Vec<Vec<u8>> {
         Vec::new()
     }
-    /// What the peer's alert means, if it ended the stream because it refused this client; any other end is a lost
-    /// connection.
+    /// The error for the peer's alert, if it ended the stream because it rejected this client; any other end is a lost connection.
     fn refusal(&self, error: &io::Error) -> Option<Error>;
 }
 
@@ -44,7 +43,7 @@ pub(super) trait TlsStream: OnWire + Send {
 #[derive(Debug)]
 pub(super) enum Stop {
     Ended(Ended),
-    /// The peer took no request, because it refused this client.
+    /// The peer rejected this client and accepted no request.
     Refused(Error),
     Io(io::Error),
 }
@@ -71,17 +70,17 @@ impl Connection {
         &self.tls.wire().socket
     }
 
-    /// Whether all that came was read and the peer has not closed: otherwise what is left would be taken for the next reply.
+    /// Whether all received data was read and the peer has not closed: leftover data would be taken for the next reply.
     pub fn is_drained(&mut self) -> bool {
         self.tls.is_drained()
     }
 
-    /// Whether a request may be written: as [`Connection::is_drained`], and the socket has nothing either.
+    /// Whether a request can be sent: as [`Connection::is_drained`], and the socket has no unread data either.
     pub fn is_usable(&mut self) -> bool {
         self.tls.is_drained() && self.tls.wire().is_silent()
     }
 
-    /// `sent` becomes true as soon as the kernel has one byte.
+    /// `sent` becomes true once the kernel has accepted a byte.
     pub fn write_all(&mut self, data: &[u8], control: &Control<'_>, sent: &mut bool) -> Result<(), Stop> {
         self.tls.wire().has_written = false;
         let mut first = true;
@@ -98,7 +97,7 @@ impl Connection {
 
     pub fn read(&mut self, buffer: &mut [u8], control: &Control<'_>) -> Result<usize, Stop> {
         let n = wait(&mut *self.tls, control, |tls| tls.read(buffer)).map_err(|stop| self.explain(stop))?;
-        // ending a socket reads as the end of the connection
+        // a socket that was shut down reads as the end of the connection
         if n == 0 && self.socket().is_ended() {
             Err(Stop::Ended(Ended::Cancelled))
         } else {
@@ -130,7 +129,7 @@ impl Drop for Connection {
     }
 }
 
-/// Does something over a wire, again and again until it is done or the call has to end.
+/// Retries an operation over a wire until it is done or the call has to end.
 pub(super) fn wait<S: OnWire + ?Sized, T>(
     stream: &mut S,
     control: &Control<'_>,
@@ -147,28 +146,28 @@ pub(super) fn wait<S: OnWire + ?Sized, T>(
     }
 }
 
-/// A socket as TLS sees it. Every single read and write looks first whether the call may go on: a library may read any number of times
-/// before it returns, and whoever is on the path decides when the bytes come.
+/// The socket that the TLS library uses. Every read and write first checks whether the call may continue: a library may read any
+/// number of times before it returns, and someone on the path controls when the bytes arrive.
 pub(super) struct Wire {
     pub socket: Arc<Socket>,
-    /// The process that made the connection. In another one nothing is read from it or written to it: the parent goes on with it.
+    /// The process that opened the connection. Other processes neither read from it nor write to it, because this one still uses it.
     process: Process,
     deadline: Instant,
-    /// When the caller wants to be asked whether to go on.
+    /// When to call the caller's callback next.
     ask_at: Option<Instant>,
     /// The socket's own timeout for reads and writes.
     timeout: Duration,
-    /// Whether reads and writes wait.
+    /// Whether reads and writes block.
     waits: bool,
-    /// Whether any byte went out since this was last reset.
+    /// Whether any byte was sent since this was last reset.
     pub has_written: bool,
     records: Records,
 }
 
 impl Wire {
-    /// The longest that one system call waits; then the deadline is looked at again.
+    /// The maximum wait of one system call; then the deadline is checked again.
     const SLICE: Duration = Duration::from_secs(1);
-    /// The same while the caller wants to be asked whether to go on; also how often that is.
+    /// The same if the caller has a callback; also its interval.
     const SHORT_SLICE: Duration = Duration::from_millis(50);
 
     pub fn new(socket: Arc<Socket>) -> Self {
@@ -184,31 +183,31 @@ impl Wire {
         }
     }
 
-    /// Whether what was read ends with a whole record of TLS.
+    /// Whether the data read so far ends with a complete TLS record.
     pub fn is_between_records(&self) -> bool {
         self.records.is_between()
     }
 
-    /// Whether the socket is open, and has nothing to read.
+    /// Whether the socket is open and has no data to read.
     pub fn is_silent(&self) -> bool {
         let nothing = || peek_now(&self.socket).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         self.process.is_current() && nothing()
     }
 
-    /// Takes the limits of a call.
+    /// Applies the limits of a call.
     fn arm(&mut self, control: &Control<'_>) {
         self.deadline = control.deadline;
         self.ask_at = control.interrupted.map(|_| Instant::now() + Self::SHORT_SLICE);
     }
 
-    /// From now on nothing waits. `false` when nothing may be sent either.
+    /// Stops blocking from now on. Returns `false` if nothing may be sent either.
     fn begin_goodbye(&mut self) -> bool {
         self.waits = false;
         // the flag belongs to the connection, so a child would change it for its parent
         self.process.is_current() && !self.socket.is_ended() && self.socket.tcp.set_nonblocking(true).is_ok()
     }
 
-    /// Whether the next read or write may begin; it will not wait for longer than it may.
+    /// Checks whether the next read or write may start, and limits how long it can block.
     fn begin(&mut self) -> io::Result<()> {
         if self.socket.is_ended() || !self.process.is_current() {
             return Err(io::ErrorKind::ConnectionAborted.into());
@@ -227,7 +226,7 @@ impl Wire {
             Self::SLICE
         };
         let wanted = left.min(slice).max(Duration::from_millis(1));
-        // only when what it has would be too long, or needlessly short
+        // only if the current one is too long or needlessly short
         if self.timeout != wanted {
             self.socket.tcp.set_read_timeout(Some(wanted))?;
             self.socket.tcp.set_write_timeout(Some(wanted))?;
@@ -265,8 +264,8 @@ impl Write for Wire {
         self.wrote(done)
     }
 
-    /// Raises no SIGPIPE when the connection is gone: for several buffers at once the standard library has no such flag. Only Rust's
-    /// own programs, Python and the JVM ignore that signal; it would end a Swift program.
+    /// Does not raise SIGPIPE if the connection is gone; the standard library cannot do that for vectored writes. Rust programs,
+    /// Python and the JVM ignore the signal, but it would terminate a Swift program.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn write_vectored(&mut self, data: &[io::IoSlice<'_>]) -> io::Result<usize> {
         use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
@@ -281,7 +280,7 @@ impl Write for Wire {
     }
 }
 
-/// OpenSSL lets only this kind of error be tried again.
+/// OpenSSL allows retries only after this kind of error.
 fn interrupted(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::Interrupted | io::ErrorKind::TimedOut => io::ErrorKind::WouldBlock.into(),
@@ -289,14 +288,14 @@ fn interrupted(error: io::Error) -> io::Error {
     }
 }
 
-/// Where in a record of TLS (RFC 8446, 5.1) the bytes end that have passed.
+/// The position within a TLS record (RFC 8446, 5.1) of the bytes read so far.
 #[derive(Default)]
 struct Records {
-    /// How much of a header has passed.
+    /// How much of the header was read.
     header: u8,
-    /// The last two bytes of that.
+    /// The last two bytes of the header.
     length: u16,
-    /// How much of the record is still to come.
+    /// How much of the record is left to read.
     left: usize,
 }
 
@@ -326,14 +325,14 @@ impl Records {
     }
 }
 
-/// Looks whether something has come, without waiting; 0 at the end of the connection.
+/// Peeks for data without blocking; 0 at the end of the connection.
 #[cfg(unix)]
 fn peek_now(socket: &Socket) -> io::Result<usize> {
     use rustix::net::{RecvFlags, recv};
     Ok(recv(&socket.tcp, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT)?.0)
 }
 
-// Windows can say that of a socket only, not of a call; nobody else reads from it now
+// Windows has no such flag for one call, only for the socket; no other thread reads from it now
 #[cfg(not(unix))]
 fn peek_now(socket: &Socket) -> io::Result<usize> {
     socket.tcp.set_nonblocking(true)?;

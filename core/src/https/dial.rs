@@ -1,4 +1,4 @@
-//! From a host to a connected socket: name, address, proxy.
+//! Connects to a host: name resolution, TCP, proxy.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -16,18 +16,18 @@ use crate::transport::{Control, Ended, Socket};
 use super::connection::{Stop, Wire, wait};
 use super::url::{Host, Proxy, Url};
 
-/// How often waiting looks whether it should go on.
+/// The interval at which waiting checks whether the call may continue.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// The addresses of a host, in the order of the system.
+/// The addresses of a host, in the system's order.
 pub(super) fn resolve(host: &Host, port: u16, control: &Control<'_>) -> Result<Vec<SocketAddr>, Error> {
     let name = match host {
         Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
-        // the system knows the interface's number
+        // the system resolves the interface name
         Host::Zoned(address, zone) => format!("{address}%{zone}"),
         Host::Name(name) => name.clone(),
     };
-    // the system's resolver has no deadline, so it gets a thread that may be left behind
+    // the system's resolver has no timeout, so it runs on a thread that can be abandoned
     let (sender, receiver) = mpsc::channel();
     let asked = name.clone();
     let spawned = thread::Builder::new()
@@ -52,7 +52,7 @@ pub(super) fn resolve(host: &Host, port: u16, control: &Control<'_>) -> Result<V
     }
 }
 
-/// Connects to the first address that answers; each gets its share of the time that is left.
+/// Connects to the first address that answers; each gets an equal share of the remaining time.
 pub(super) fn connect(
     addresses: &[SocketAddr],
     options: &Options,
@@ -116,7 +116,7 @@ fn connect_one(address: SocketAddr, options: &Options, control: &Control<'_>) ->
         return Err(failed(error));
     }
     tcp.set_nonblocking(false).map_err(failed)?;
-    // a request is one small write that must not wait for anything
+    // a request is one small write that must not be delayed
     tcp.set_tcp_nodelay(true).map_err(failed)?;
     Ok(socket)
 }
@@ -142,7 +142,7 @@ pub(super) fn tunnel(socket: &Arc<Socket>, proxy: &Proxy, url: &Url, control: &C
     }
     let mut reply = Vec::with_capacity(256);
     let mut byte = [0];
-    // byte by byte, so that nothing of the TLS stream behind the head is taken
+    // byte by byte, so that no byte of the TLS stream after the head is consumed
     while !reply.ends_with(b"\r\n\r\n") {
         if reply.len() >= LIMIT || wait(&mut wire, control, |wire| wire.read(&mut byte)).map_err(stopped)? == 0 {
             return Err(Error::proxy_failed(None));

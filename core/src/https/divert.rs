@@ -1,7 +1,7 @@
-//! Keeps what rustls decrypts out of the buffers of rustls, which it frees as they are.
+//! Keeps decrypted data out of rustls's buffers, which are freed without being wiped.
 //!
-//! The record protection of each suite is wrapped: a record is decrypted in a buffer of ours, application data goes to a sink of ours,
-//! and rustls gets ciphertext of the same length to carry about instead. Both of our buffers are wiped.
+//! Wraps the record protection of each suite: a record is decrypted in a buffer of ours, application data goes to a sink of ours, and
+//! rustls receives ciphertext of the same length in its place. Both of our buffers are wiped.
 
 use std::cell::RefCell;
 use std::sync::LazyLock;
@@ -33,7 +33,7 @@ pub(super) fn ecdhe_rsa() -> SupportedCipherSuite {
     SupportedCipherSuite::Tls12(&SUITE)
 }
 
-/// Runs `receive`, which has rustls process records; their application data comes into `sink`.
+/// Runs `receive`, in which rustls processes records; their application data is appended to `sink`.
 pub(super) fn into<T>(sink: &mut WipedBuffer, receive: impl FnOnce() -> T) -> T {
     SINK.set(Some(std::mem::take(sink)));
     let received = receive();
@@ -42,7 +42,7 @@ pub(super) fn into<T>(sink: &mut WipedBuffer, receive: impl FnOnce() -> T) -> T 
 }
 
 thread_local! {
-    /// Where application data goes while [`into`] runs.
+    /// The destination of application data while [`into`] runs.
     static SINK: RefCell<Option<WipedBuffer>> = const { RefCell::new(None) };
 }
 
@@ -161,7 +161,7 @@ impl MessageDecrypter for Decrypter {
                 None => Err(Error::General("application data that nobody waits for".into())),
             })?;
         } else {
-            // tickets, alerts and handshakes are for rustls, and no secrets of ours
+            // tickets, alerts and handshake messages are for rustls and contain no secrets of ours
             record.payload[..length].copy_from_slice(plain.payload);
         }
         Ok(record.into_plain_message_range(0..length))

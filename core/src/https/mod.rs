@@ -1,4 +1,4 @@
-//! The shipped transport: HTTP over TLS to one Key Provider. The only code that opens sockets.
+//! The built-in transport: HTTP over TLS to one Key Provider. The only code that opens sockets.
 
 mod alert;
 mod certificate;
@@ -50,12 +50,12 @@ pub use private_key::read as read_private_key;
 #[cfg(feature = "probe")]
 pub use probe::{Ending, Probe, ProbeConnection, ProbeReply};
 
-/// How many idle connections are kept for the next requests.
+/// The maximum number of idle connections in the pool.
 const IDLE_LIMIT: usize = 128;
-/// How long one is kept.
+/// The idle timeout of a pooled connection.
 const IDLE_TIME: Duration = Duration::from_mins(1);
 
-/// Connections to one Key Provider, kept for reuse.
+/// The connection pool for one Key Provider.
 pub(crate) struct Https {
     url: Url,
     target: Target,
@@ -63,7 +63,7 @@ pub(crate) struct Https {
     options: Options,
     proxy: Option<Proxy>,
     tls: Renewal,
-    /// A child process has connections of its own.
+    /// A child process has its own connections.
     pool: PerProcess<Mutex<Pool>>,
 }
 
@@ -93,7 +93,7 @@ impl Https {
         })
     }
 
-    /// The URL in its normal form.
+    /// Checks a URL and returns its normal form.
     pub fn check_url(url: &str) -> Result<String> {
         Url::parse(url).map(|url| url.text)
     }
@@ -102,7 +102,8 @@ impl Https {
         self.pool.get().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An idle connection of this generation that is still open. The last one used comes first, so that a quiet time lets the others go.
+    /// Takes an idle connection of this generation that is still open. The most recently used comes first, so that the others can expire
+    /// in quiet periods.
     fn take_idle(&self, generation: u64) -> Option<Connection> {
         loop {
             let mut connection = self.pool().idle.pop()?;
@@ -126,22 +127,22 @@ impl Https {
                 .take_while(|c| c.idle_since.elapsed() >= IDLE_TIME)
                 .count();
             let dropped: Vec<_> = pool.idle.drain(..stale).collect();
-            // their goodbyes are sent without the lock
+            // they are closed without holding the lock
             drop(pool);
             drop(dropped);
         }
     }
 
-    /// Closes this process's descriptors of idle connections that a parent process has made; their other end hears nothing of it.
+    /// Closes this process's descriptors of idle connections inherited from a parent process, without notifying the peer.
     fn let_inherited_go(&self) {
         for pool in self.pool.inherited() {
-            // a thread of the parent's may have held it when the process was forked
+            // a thread of the parent may have held it during the fork
             let idle = pool.try_lock().map(|mut pool| std::mem::take(&mut pool.idle));
             drop(idle);
         }
     }
 
-    /// Name, TCP, proxy and TLS, within the connect deadline.
+    /// Connects, including name resolution, proxy and TLS, within the connect deadline.
     fn connect(&self, setup: &Setup, control: &Control<'_>) -> Result<Connection> {
         self.let_inherited_go();
         let connecting = control.while_connecting();
@@ -171,7 +172,7 @@ impl Https {
         dial::resolve(host, port, connecting)
     }
 
-    /// A TCP connection, through the proxy if there is one, and nothing on it yet.
+    /// Opens a TCP connection, through the proxy if there is one.
     fn open_socket(&self, addresses: &[SocketAddr], connecting: &Control<'_>) -> Result<(Arc<Socket>, SocketAddr)> {
         let (socket, address) = dial::connect(addresses, &self.options, connecting)?;
         if let Some(proxy) = &self.proxy {
@@ -192,16 +193,16 @@ fn tls_stack(options: &Options, url: &Url) -> Result<Arc<dyn TlsStack>> {
     Ok(Arc::new(rustls::Rustls::new(options, url)?))
 }
 
-/// Makes the TCP connections to one Key Provider on which a handshake is tried.
+/// Opens TCP connections to one Key Provider, for handshake attempts.
 struct Dialer<'a> {
     https: &'a Https,
     control: &'a Control<'a>,
-    /// Those of the name; after the first connection only the one that answered.
+    /// The resolved addresses; after the first connection only the one that answered.
     addresses: Vec<SocketAddr>,
 }
 
 impl<'a> Dialer<'a> {
-    /// A connection that cancelling the call or closing the client ends, for as long as the guard lives.
+    /// Opens a connection that is shut down when the call is cancelled or the client closed, while the guards live.
     fn dial(&mut self) -> Result<(Wire, [Option<Watch<'a>>; 2])> {
         let (socket, address) = self.https.open_socket(&self.addresses, self.control)?;
         self.addresses = vec![address];
@@ -234,13 +235,13 @@ impl Transport for Https {
                         pool.last = Some(Arc::clone(&connection.info));
                     }
                     drop(pool);
-                    // one that was cancelled meanwhile is shut
+                    // a connection cancelled meanwhile is shut down
                     if done.reusable && !socket.is_ended() {
                         self.put_idle(connection);
                     }
                     return Ok(done.response);
                 }
-                // closed between the look at it and the first byte: nothing was sent, so a fresh one takes its place
+                // closed between the check and the first byte: nothing was sent, so use a new connection
                 Err(error) if reused && !error.sent && control.check().is_ok() => {}
                 Err(error) => return Err(error),
             }
@@ -264,16 +265,16 @@ impl Transport for Https {
     }
 }
 
-/// A TLS library, set up for one Key Provider.
+/// A TLS library, configured for one Key Provider.
 trait TlsStack: Send + Sync {
-    /// Opens a connection that is ready for a request. A handshake that is tried with several hellos dials for each of them.
+    /// Opens a connection that is ready for a request. A handshake with fallbacks dials for each attempt.
     fn open(&self, dialer: &mut Dialer<'_>) -> Result<Open>;
 }
 
-/// A stream that is ready for a request, and how it came up (without URL and address).
+/// A stream that is ready for a request, and information about it (without URL and address).
 type Open = (Box<dyn TlsStream>, ConnectionInfo);
 
-/// The certificates of the CAs that were given.
+/// The configured CA certificates.
 fn ca_certificates(options: &Options) -> Result<Vec<CertificateDer<'static>>> {
     let mut all = Vec::new();
     for pem in &options.ca_pem {
@@ -282,7 +283,7 @@ fn ca_certificates(options: &Options) -> Result<Vec<CertificateDer<'static>>> {
     Ok(all)
 }
 
-/// Those of the system's store; none when it has no store.
+/// The certificates of the system's store; none if it has no store.
 fn system_certificates() -> Vec<CertificateDer<'static>> {
     rustls_native_certs::load_native_certs().certs
 }

@@ -1,4 +1,4 @@
-//! TLS that is set up again when a file with credentials has changed.
+//! Reconfigures TLS when a credentials file changes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,24 +9,24 @@ use crate::options::{Options, Stamp};
 use super::url::Url;
 use super::{TlsStack, tls_stack};
 
-/// The TLS of one Key Provider.
+/// The TLS configuration for one Key Provider.
 pub(super) struct Renewal {
-    /// With the credentials and their files; `None` when no file can change.
+    /// The credentials and their files; `None` if no file can change.
     source: Option<(Options, Url)>,
     first: Setup,
-    /// The latest; none as long as this process has not looked.
+    /// The latest configuration; `None` until this process has checked the files.
     latest: PerProcess<Mutex<Option<Setup>>>,
 }
 
-/// TLS as it was set up at some time.
+/// One TLS configuration.
 #[derive(Clone)]
 pub(super) struct Setup {
     pub tls: Arc<dyn TlsStack>,
-    /// How many came before: connections of another generation are not used any more.
+    /// The number of previous configurations: connections of other generations are no longer used.
     pub generation: u64,
-    /// Why newer files are not used.
+    /// Why newer files could not be used.
     pub warning: Option<String>,
-    /// How the files were just before they were read.
+    /// The state of the files just before they were read.
     stamps: Vec<Option<Stamp>>,
 }
 
@@ -41,7 +41,7 @@ impl Renewal {
         })
     }
 
-    /// TLS that stays as it is.
+    /// A configuration that never changes.
     pub fn fixed(tls: Arc<dyn TlsStack>, stamps: Vec<Option<Stamp>>) -> Self {
         Self {
             source: None,
@@ -55,7 +55,8 @@ impl Renewal {
         }
     }
 
-    /// TLS with the files as they are now. While those cannot be used (a certificate may be there before its key), with the earlier ones.
+    /// Returns the configuration for the current files. If those cannot be used (a certificate may be written before its key), keeps the
+    /// previous one.
     pub fn current(&self) -> Setup {
         let Some((options, url)) = &self.source else {
             return self.first.clone();
@@ -64,7 +65,7 @@ impl Renewal {
         let setup = latest.get_or_insert_with(|| self.first.clone());
         let stamps = options.files.stamps();
         if setup.stamps != stamps {
-            // a file that cannot be used is not tried again until it changes
+            // an unusable file is not retried until it changes
             setup.stamps = stamps;
             match set_up(options, url) {
                 Ok(tls) => {

@@ -1,4 +1,4 @@
-//! Credentials in files, which are read again when they change.
+//! Credentials files, which are reread when they change.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -18,16 +18,16 @@ pub(crate) struct Files {
     pub ca: Vec<PathBuf>,
     pub cert: Option<PathBuf>,
     pub key: Option<PathBuf>,
-    /// With the identity that chooses a line.
+    /// The file, and the identity that selects a line.
     pub psk: Option<(PathBuf, Option<String>)>,
 }
 
-/// What tells a changed file from the one that was read.
+/// Identifies a version of a file, to detect changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
-    /// Device, inode and the time of its last change, which also tells of other permissions.
+    /// Device, inode and change time, which also covers permission changes.
     #[cfg(unix)]
     inode: (u64, u64, i64, i64),
 }
@@ -50,7 +50,7 @@ impl Files {
         self.paths().next().is_none()
     }
 
-    /// How the files are now; `None` for one that is missing.
+    /// The current state of the files; `None` for a missing one.
     pub fn stamps(&self) -> Vec<Option<Stamp>> {
         let stamp = |path: &PathBuf| Some(Stamp::from(&std::fs::metadata(path).ok()?));
         self.paths().map(stamp).collect()
@@ -63,12 +63,13 @@ impl Files {
 }
 
 impl Options {
-    /// Reads what can be read only once, such as a pipe or PEM in the place of a path. Only regular files remain.
+    /// Reads values that can be read only once, such as a pipe or PEM text instead of a path. Only regular files
+    /// remain.
     pub fn read_pipes(&mut self) -> Result<()> {
         self.read_files(|path| !path.is_file())
     }
 
-    /// The same options with the content of the files.
+    /// The same options with the contents of the files.
     pub fn with_files(&self) -> Result<Self> {
         let mut options = self.clone();
         options.read_files(|_| true)?;

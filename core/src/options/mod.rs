@@ -1,7 +1,7 @@
-//! The options of a client, in one table. Every front end takes names, types, defaults and help from it, or is compared with it by a
-//! test: the command line, the agent's TOML, Python's keywords, Kotlin, Swift, C, Go and the pytest plugin.
+//! The client options, in one table. Every front end takes names, types, defaults and help from it, or has a test that compares it
+//! with the table: the command line, the agent's TOML, Python's keywords, Kotlin, Swift, C, Go and the pytest plugin.
 //!
-//! To add an option, add a row here and use [`Options`]' new field where it takes effect.
+//! To add an option, add a row here and use the new field of [`Options`] where it takes effect.
 
 #[cfg(feature = "https")]
 mod files;
@@ -27,7 +27,7 @@ pub(crate) use values::{ClientCert, check_seconds};
 #[cfg(feature = "https")]
 pub use values::{TlsVersion, parse_seconds};
 
-/// One option of a client: what a front end has to know to offer it.
+/// A client option, with everything that a front end needs to offer it.
 ///
 /// ```
 /// use skip_client::options::{OPTIONS, OptionKind};
@@ -39,40 +39,40 @@ pub use values::{TlsVersion, parse_seconds};
 pub struct ClientOption {
     /// The name in `snake_case`, as [`ClientBuilder::set`](crate::ClientBuilder::set) takes it.
     pub name: &'static str,
-    /// What it takes, and its default.
+    /// Its type and default.
     pub kind: OptionKind,
     /// One sentence without a full stop.
     pub help: &'static str,
-    /// Whether the value may hold a secret: it must not be logged, shown or left in a list of processes.
+    /// Whether the value may contain a secret: it must not be logged, shown or visible in a process list.
     pub secret: bool,
-    /// Whether a single call may have another value than its client.
+    /// Whether a single call can override it.
     pub per_call: bool,
 }
 
-/// What an option takes.
+/// The type of an option's value, with its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OptionKind {
     /// `true` or `false`.
     Flag {
-        /// Whether it is on unless given.
+        /// The default.
         default: bool,
     },
-    /// A number of seconds, with a fraction if wanted, up to a year.
+    /// A number of seconds, optionally with a fraction, up to a year.
     Seconds {
-        /// The seconds unless given.
+        /// The default, in seconds.
         default: u64,
         /// Whether zero is allowed.
         zero: bool,
     },
-    /// One of these words, the first unless given.
+    /// One of these words; the first is the default.
     Choice(&'static [&'static str]),
-    /// A text; none unless given.
+    /// A text, unset by default.
     Text {
-        /// What stands for the value in a usage line.
+        /// The placeholder for the value in usage lines.
         placeholder: &'static str,
     },
-    /// Certificates in PEM form, or the word `system` for the system's store.
+    /// Certificates in PEM form, or `system` for the system's store.
     TrustedCertificates,
     /// A certificate with its chain, in PEM form.
     Certificate,
@@ -82,7 +82,7 @@ pub enum OptionKind {
     PreSharedKey,
 }
 
-/// The options of credentials. Each language has types of its own for them, so their code is written by hand.
+/// The options for credentials. Each language has its own types for them, so their code is written by hand.
 const CREDENTIALS: [ClientOption; 4] = [
     ClientOption::new(
         "ca",
@@ -112,7 +112,8 @@ const CREDENTIALS: [ClientOption; 4] = [
     },
 ];
 
-/// Makes the table, the fields of [`Options`] and the builder's methods of the rows. The first line of a row's comment is its help.
+/// Generates the table, the fields of [`Options`] and the builder's methods from the rows. The first line of a row's comment is its
+/// help text.
 macro_rules! options {
     ($(
         #[doc = $help:literal]
@@ -159,7 +160,7 @@ macro_rules! options {
                 Err(Error::unknown_option(name))
             }
 
-            /// Refuses values that only a builder's method could have set.
+            /// Rejects values that only a builder method can set.
             pub(super) fn check_rows(&self) -> Result<()> {
                 $(<$type as Setting>::check(&self.$name, stringify!($name), $kind)?;)+
                 Ok(())
@@ -250,7 +251,7 @@ pub const OPTIONS: [ClientOption; CREDENTIALS.len() + SETTINGS.len()] = {
     all
 };
 
-/// A name of the table in the case of Kotlin, Swift and JavaScript: `server_name` as `serverName`.
+/// Converts a name of the table to the case of Kotlin, Swift and JavaScript: `server_name` to `serverName`.
 #[must_use]
 pub fn camel_case(name: &str) -> String {
     let mut words = name.split('_');
@@ -264,7 +265,7 @@ pub fn camel_case(name: &str) -> String {
 }
 
 impl OptionKind {
-    /// Whether it says who somebody is: each language has types of its own for these options.
+    /// Whether it is a credential: each language has its own types for these options.
     #[must_use]
     pub const fn is_credential(self) -> bool {
         matches!(

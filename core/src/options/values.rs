@@ -1,4 +1,4 @@
-//! The values of options: read from text, given by the builder's methods, and checked.
+//! Option values: parsed from text, set by builder methods, and checked.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -12,10 +12,10 @@ use crate::psk::Psk;
 use super::files::Files;
 use super::{OptionKind, Options};
 
-/// Longer times are mistakes: a year in seconds.
+/// A year in seconds; longer times are considered mistakes.
 const SECONDS_LIMIT: u64 = 365 * 24 * 60 * 60;
 
-/// A client certificate and its private key. Either may be missing until the client is built.
+/// A client certificate and its private key. Either can be missing until the client is built.
 #[derive(Clone, Default)]
 pub(crate) struct ClientCert {
     /// With its chain.
@@ -23,7 +23,7 @@ pub(crate) struct ClientCert {
     pub key_pem: Zeroizing<Vec<u8>>,
 }
 
-/// Which versions of TLS to offer.
+/// The TLS versions to offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TlsVersion {
     /// 1.3 and 1.2.
@@ -36,7 +36,7 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
-    /// The version, if it is one.
+    /// The version, if only one is offered.
     pub(crate) const fn only(self) -> Option<&'static str> {
         match self {
             Self::Auto => None,
@@ -75,7 +75,7 @@ impl Options {
         Ok(())
     }
 
-    /// Refuses what cannot be used, before anything is connected.
+    /// Rejects unusable values before connecting.
     pub fn check(&self) -> Result<()> {
         match &self.client_cert {
             Some(client) if client.key_pem.is_empty() => Err(Error::half_a_client_cert("key")),
@@ -89,7 +89,7 @@ impl Options {
         }
     }
 
-    /// What is needed after TLS was set up.
+    /// The options that are still needed once TLS is configured.
     pub fn without_credentials(&self) -> Self {
         Self {
             ca_pem: Vec::new(),
@@ -101,9 +101,9 @@ impl Options {
     }
 }
 
-/// A type of values in the table.
+/// The type of an option in the table.
 pub(super) trait Setting: Sized {
-    /// What the builder's method takes.
+    /// The parameter type of the builder method.
     type Given<'a>;
 
     fn of(given: Self::Given<'_>) -> Self;
@@ -112,7 +112,7 @@ pub(super) trait Setting: Sized {
 
     fn parse(name: &'static str, kind: OptionKind, text: &str) -> Result<Self>;
 
-    /// Refuses a value that the type allows and the option does not.
+    /// Rejects a value that is valid for the type but not for the option.
     fn check(&self, _name: &'static str, _kind: OptionKind) -> Result<()> {
         Ok(())
     }
@@ -157,12 +157,12 @@ impl Setting for Duration {
     }
 }
 
-/// Reads a plain number of seconds, with a fraction if wanted, up to a year; `field` names it in errors.
+/// Parses a plain number of seconds, optionally with a fraction, up to a year; `field` is its name in errors.
 ///
 /// # Errors
 /// `invalid_argument` for anything else, and for zero unless that is allowed.
 pub fn parse_seconds(field: &str, text: &str, zero: bool) -> Result<Duration> {
-    // of the forms that Rust reads only the plain one: no exponents, signs or infinities
+    // only the plain form of those that Rust accepts: no exponents, signs or infinities
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let seconds = text.parse().ok().filter(|_| plain);
     let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -171,7 +171,7 @@ pub fn parse_seconds(field: &str, text: &str, zero: bool) -> Result<Duration> {
     Ok(time)
 }
 
-/// Refuses a time that is longer than a year, or zero unless that is allowed.
+/// Rejects a time longer than a year, or zero unless that is allowed.
 pub(crate) fn check_seconds(name: &str, time: Duration, zero: bool) -> Result<()> {
     if (time.is_zero() && !zero) || time > Duration::from_secs(SECONDS_LIMIT) {
         return Err(Error::not_seconds(name, zero, &time.as_secs_f64().to_string()));
