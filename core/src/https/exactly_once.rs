@@ -1,8 +1,8 @@
 //! A model of the exchange, checked against the client: two encryptors, one to three Key Providers each, and a network
-//! that fails where it can, before, within and after a request and its reply.
+//! that can fail at every point, before, during and after a request and its reply.
 //!
-//! Everything is real here but TLS: the client with its pool and deadlines, sockets, Key Providers in threads. The
-//! stack below notes on the client's side what was written, so that a claim about it needs no timing.
+//! Everything but TLS is real: the client with its pool and deadlines, sockets, Key Providers in threads. The stack
+//! below records on the client's side what was written, so that checks do not depend on timing.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, Read, Write};
@@ -23,19 +23,19 @@ use crate::fork::PerProcess;
 use crate::key::Key;
 use crate::transport::{CancelToken, ConnectionInfo};
 
-/// What a connection comes to before a request is written on it.
+/// The fate of a connection before a request is written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Dial {
     Up,
-    /// Nothing listens.
+    /// Connection refused.
     Down,
     /// The handshake fails.
     NoTls,
-    /// Nobody says a word, until the connect deadline.
+    /// No response until the connect deadline.
     Silent,
 }
 
-/// What a request on a connection comes to.
+/// The fate of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     Answered,
@@ -43,31 +43,31 @@ enum Fate {
     Dripped,
     /// Answered with `Connection: close`.
     Closed,
-    /// Answered, then closed without a word: the pool has to notice.
+    /// Answered, then closed without notice: the pool has to detect it.
     ClosedSilently,
-    /// The socket fails after so many bytes of the request.
+    /// The socket fails after this many bytes of the request.
     Unwritten(usize),
-    /// The Key Provider is gone before it read the request.
+    /// The Key Provider disconnects before it reads the request.
     Lost,
-    /// The Key Provider did as asked, and is gone before it answers.
+    /// The Key Provider handles the request, and disconnects before it replies.
     Unanswered,
-    /// So many bytes of the answer come, then the end.
+    /// The connection ends after this many bytes of the reply.
     Cut(usize),
-    /// A part of the answer comes, then a record that TLS does not take.
+    /// Part of the reply arrives, then a record that TLS rejects.
     Corrupted,
-    /// The Key Provider did as asked, and the answer does not come before the deadline.
+    /// The Key Provider handles the request, but the reply does not arrive before the deadline.
     Stalled,
     /// The caller cancels while the Key Provider has the request.
     Cancelled,
-    /// The Key Provider looks at the client's certificate now (TLS 1.3), and refuses.
+    /// The Key Provider verifies the client's certificate only now (TLS 1.3), and refuses it.
     RefusedByAlert,
-    /// 503, and nothing used up.
+    /// 503, and no key is consumed.
     Busy,
-    /// 500, and the key is gone.
+    /// 500, and the key is lost.
     Failed,
-    /// A reply that is no key message.
+    /// A reply that is not a key message.
     Nonsense,
-    /// The Key Provider starts anew: it closes all connections and knows no key any more.
+    /// The Key Provider restarts: it closes all connections and loses all keys.
     Restarted,
 }
 
@@ -96,26 +96,26 @@ fn fates() -> impl Strategy<Value = Fate> {
     ]
 }
 
-/// What there is to know about the run so far.
+/// The state of the run so far.
 #[derive(Default)]
 struct Book {
     dials: VecDeque<Dial>,
     fates: VecDeque<Fate>,
-    /// The keys that the responder's Key Providers have, and all that were ever made.
+    /// The keys that the responder's Key Providers hold, and all keys ever made.
     keys: HashMap<String, String>,
     made: usize,
-    /// How often each keyId was given to the responder.
+    /// How often the key of each keyId was delivered to the responder.
     given: HashMap<String, usize>,
-    /// Requests of which at least a byte was written, in order.
+    /// Requests of which at least one byte was written, in order.
     written: Vec<Written>,
-    /// What a Key Provider is to do with the request that comes from this port.
+    /// The fate of the request that comes from this port.
     at_port: HashMap<u16, Fate>,
     connections: usize,
-    /// Connections that must not carry another request.
+    /// Connections that must not be reused.
     spoilt: HashSet<usize>,
-    /// The open connections at the Key Providers, so that a restart can close them.
+    /// The Key Providers' open connections, so that a restart can close them.
     open: Vec<TcpStream>,
-    /// Ends the running call.
+    /// Cancels the running call.
     token: CancelToken,
     stopped: bool,
 }
@@ -139,7 +139,7 @@ fn book(shared: &Shared) -> MutexGuard<'_, Book> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// In the place of TLS: lets the model's network fail, and notes what was written.
+/// Replaces TLS: injects the model's network failures and records what was written.
 struct Network {
     book: Shared,
     provider: usize,
@@ -285,7 +285,7 @@ impl Providers {
         providers
     }
 
-    /// A client of the Key Providers from `first` on; a patient one waits for a busy Key Provider.
+    /// A client of `count` Key Providers from `first` on; a patient one waits for a busy Key Provider.
     fn client(&self, first: usize, count: usize, check_remote: bool, patient: bool) -> Client {
         let https = |provider: usize| {
             let url = Url::parse(&format!("https://{}", self.addresses[provider])).expect("a URL");
@@ -315,7 +315,7 @@ impl Providers {
             .connect_timeout(Duration::from_millis(60))
             .timeout(Duration::from_millis(150));
         let builder = if patient {
-            // one pause of Retry-After, and time for it
+            // one pause of Retry-After, and some margin
             builder
                 .wait_when_busy(Duration::from_secs(1))
                 .timeout(Duration::from_millis(1500))
@@ -347,7 +347,7 @@ fn listen(listener: &TcpListener, shared: &Shared) {
         book(shared).open.push(stream.try_clone().expect("a second handle"));
         let shared = Arc::clone(shared);
         connections.push(thread::spawn(move || {
-            // an error is a client that hung up
+            // an error means that the client hung up
             let _ = serve(&stream, &shared);
             let _ = stream.shutdown(Shutdown::Both);
         }));
@@ -423,8 +423,7 @@ fn serve(mut stream: &TcpStream, shared: &Shared) -> io::Result<()> {
 }
 
 impl Book {
-    /// What a Key Provider does and says: a key is made for who asks without a keyId, and given once to who asks with
-    /// it.
+    /// Handles a request: creates a key for a request without a keyId, and delivers it once to a request with it.
     fn answer(&mut self, path: &str) -> (u16, String) {
         let key_message = |id: &str, key: &str| format!(r#"{{"keyId":"{id}","key":"{key}"}}"#);
         if path == "/capabilities" {
@@ -452,7 +451,7 @@ impl Book {
     }
 }
 
-/// Makes one call, and checks what was written and what is advised.
+/// Makes one call, and checks what was written and the advice.
 fn call(
     shared: &Shared,
     client: &Client,
@@ -505,7 +504,7 @@ fn call(
     result
 }
 
-/// How many requests for a key were only told that the Key Provider is busy, and were written again for that reason.
+/// The number of key requests that were answered only with busy, and retried for that reason.
 fn client_waits(written: &[Written]) -> usize {
     let busy = |one: &Written| one.is_for_a_key() && one.fate == Fate::Busy;
     written
@@ -514,8 +513,7 @@ fn client_waits(written: &[Written]) -> usize {
         .count()
 }
 
-/// Does what a pair of encryptors does that follows every advice: both have the same key in the end, or both know why
-/// not.
+/// Acts as a pair of encryptors that follows all advice: in the end both have the same key, or both know why not.
 fn exchange(shared: &Shared, alice: &Client, bob: &Client) -> Result<(), Error> {
     let [a, b] = ["Alice", "Bob"].map(|id| id.parse().expect("an id"));
     for _ in 0..40 {
@@ -552,7 +550,7 @@ fn check(count: usize, check_remote: bool, patient: bool, dials: Vec<Dial>, fate
         providers.client(0, count, check_remote, patient),
         providers.client(count, count, check_remote, patient),
     );
-    // what the script has, and then once with nothing in the way
+    // follows the script, then tries once without failures
     loop {
         let calm = {
             let mut book = book(&shared);

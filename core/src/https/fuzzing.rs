@@ -1,5 +1,5 @@
-//! Any bytes in the place of a reply, for `tests/fuzz/fuzz_targets/http.rs` and a test: what the reader says does not depend on how the
-//! bytes were cut on the way, keeps to its limits, and shows nothing of them.
+//! Parses arbitrary bytes as a reply, for `tests/fuzz/fuzz_targets/http.rs` and a test: the result must not depend on how the bytes
+//! were segmented, must respect the limits, and must not contain any of them.
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorCode};
 use crate::request::Request;
 use crate::transport::{ConnectionInfo, Control, Socket, WipedBuffer};
 
-/// A byte for the length of the pieces, the reply.
+/// The input: one byte for the length of the pieces, then the reply.
 pub fn reply(data: &[u8]) {
     let [piece, bytes @ ..] = data else { return };
     let whole = read(bytes, bytes.len());
@@ -20,12 +20,12 @@ pub fn reply(data: &[u8]) {
     assert_eq!(whole, cut, "the cuts make a difference");
 }
 
-/// What came of it, without what depends on the cuts by design: the remains of a body that went wrong beside an error status, and
-/// whether more had come already.
+/// The outcome, without what depends on segmentation by design: the rest of a malformed body with an error status, and whether more
+/// data had already arrived.
 type Outcome = Result<(u16, Option<Vec<u8>>), ErrorCode>;
 
 fn read(bytes: &[u8], piece: usize) -> Outcome {
-    // nothing is read from it; a connection sets its timeouts
+    // never read from; a connection sets its timeouts
     static SOCKET: OnceLock<(Arc<Socket>, TcpListener)> = OnceLock::new();
     let (socket, _) = SOCKET.get_or_init(|| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -64,7 +64,7 @@ fn read(bytes: &[u8], piece: usize) -> Outcome {
     }
 }
 
-/// A connection over which a reply comes that is in memory already; the socket is only there for its timeouts.
+/// A connection that delivers a reply from memory; the socket is only there for its timeouts.
 pub(super) fn in_pieces(reply: &[u8], piece: usize, socket: &Arc<Socket>) -> Connection {
     let tls = Box::new(Pieces {
         wire: Wire::new(Arc::clone(socket)),
@@ -74,7 +74,7 @@ pub(super) fn in_pieces(reply: &[u8], piece: usize, socket: &Arc<Socket>) -> Con
     Connection::new(tls, ConnectionInfo::default(), 0)
 }
 
-/// Gives bytes in pieces, then ends.
+/// Delivers bytes in pieces, then ends.
 struct Pieces {
     wire: Wire,
     left: Vec<u8>,

@@ -1,4 +1,5 @@
-//! A hello of TLS 1.2 or older that offers chosen suites, to see what a server takes. The handshake goes no further.
+//! Sends a `ClientHello` of TLS 1.2 or older with chosen suites, to see what a server accepts. The handshake is not
+//! completed.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -10,22 +11,22 @@ use super::connection::{Stop, Wire, wait};
 use super::dial::not_connected;
 use super::url::{Host, Url};
 
-/// What a server does with a hello.
+/// A server's response to a `ClientHello`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HelloAnswer {
-    /// It goes on, with this version and suite (their numbers in TLS).
+    /// It continues, with this version and suite.
     Accepted {
         /// 0x0301 for TLS 1.0, and so on.
         version: u16,
         /// The suite's number.
         suite: u16,
     },
-    /// It sends an alert, closes the connection, or says nothing of TLS.
+    /// It sends an alert, closes the connection, or does not speak TLS.
     Refused,
 }
 
 impl HelloAnswer {
-    /// The IANA name of the accepted suite, where it has one.
+    /// The IANA name of the accepted suite, if it has one.
     #[must_use]
     pub fn suite_name(&self) -> Option<&'static str> {
         match self {
@@ -39,7 +40,7 @@ const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 
-/// Sends the hello on a fresh connection and reads the beginning of the answer.
+/// Sends the `ClientHello` on a new connection and reads the start of the response.
 pub(super) fn ask(
     socket: &Arc<Socket>,
     url: &Url,
@@ -63,8 +64,7 @@ pub(super) fn ask(
             Err(stop) => return ended(&stop),
         }
     }
-    // record header, handshake header, version, random, length of the session id: what is needed to know where the
-    // suite is
+    // record header, handshake header, version, random, session id and its length: the suite follows
     let mut answer = [0; 5 + 4 + 2 + 32 + 1 + 32 + 2];
     let mut filled = 0;
     loop {
@@ -79,7 +79,7 @@ pub(super) fn ask(
     }
 }
 
-/// A connection that is reset says no; one that is silent says nothing.
+/// A reset is a refusal; a timeout is an error.
 fn ended(stop: &Stop) -> Result<HelloAnswer> {
     match stop {
         Stop::Ended(ended @ Ended::Cancelled) => Err(not_connected(*ended, "the TLS handshake")),
@@ -88,7 +88,7 @@ fn ended(stop: &Stop) -> Result<HelloAnswer> {
     }
 }
 
-/// `None` while too little of it came.
+/// `None` if more data is needed.
 fn read_answer(bytes: &[u8]) -> Option<HelloAnswer> {
     let number = |at: usize| Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
     match (*bytes.first()?, bytes.get(5).copied()) {
@@ -109,9 +109,9 @@ fn read_answer(bytes: &[u8]) -> Option<HelloAnswer> {
 }
 
 fn client_hello(name: Option<&str>, version: u16, suites: &[u16]) -> Result<Vec<u8>> {
-    /// X25519, P-256, P-384, and ffdhe2048 for suites with DHE.
+    /// X25519, P-256, P-384, and ffdhe2048 for DHE suites.
     const GROUPS: [u16; 4] = [0x001d, 0x0017, 0x0018, 0x0100];
-    /// Those of ECDSA, RSA-PSS and RSA, SHA-1 last.
+    /// ECDSA, RSA-PSS and RSA, SHA-1 last.
     const SIGNATURES: [u16; 11] = [
         0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201,
     ];
@@ -123,7 +123,7 @@ fn client_hello(name: Option<&str>, version: u16, suites: &[u16]) -> Result<Vec<
     extensions.extend(extension(10, &vector(2, &numbers(&GROUPS))));
     extensions.extend(extension(11, &vector(1, &[0])));
     extensions.extend(extension(13, &vector(2, &numbers(&SIGNATURES))));
-    // extended master secret, and that nothing is renegotiated
+    // extended master secret, and secure renegotiation
     extensions.extend(extension(23, &[]));
     extensions.extend(extension(0xff01, &[0]));
     let mut random = [0; 32];
@@ -149,7 +149,7 @@ fn numbers(list: &[u16]) -> Vec<u8> {
     list.iter().flat_map(|number| number.to_be_bytes()).collect()
 }
 
-/// The content after its length in so many bytes.
+/// The content, preceded by its length in `length_bytes` bytes.
 fn vector(length_bytes: usize, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     [&length[length.len() - length_bytes..], content].concat()

@@ -1,7 +1,7 @@
-//! HTTP/1.1 for GETs that must not be repeated: one request, one reply, every byte within limits.
+//! HTTP/1.1 for GETs that must not be repeated: one request, one reply, with limits on everything.
 //!
-//! Why not an HTTP library: it has to be known whether a byte of a request was written, nothing may be retried behind our back, and the
-//! reply must stay in one buffer that is wiped. The grammar itself is httparse's.
+//! Why not an HTTP library: we need to know whether any byte of a request was written, nothing may be retried implicitly, and the reply
+//! must stay in a single buffer that is wiped. The grammar itself is parsed by httparse.
 
 use std::mem::MaybeUninit;
 
@@ -20,33 +20,33 @@ const INTERIM_LIMIT: usize = 8;
 const CHUNK_LINE_LIMIT: usize = 256;
 const ROOM: usize = 4096;
 
-/// What of a request never changes for one Key Provider.
+/// The parts of a request that are constant for one Key Provider.
 pub(super) struct Target {
-    /// The path of the base URL, without a slash at its end.
+    /// The path of the base URL, without a trailing slash.
     pub base_path: String,
     /// The value of the Host header.
     pub authority: String,
 }
 
-/// A reply, and whether the connection can carry another request.
+/// A reply, and whether the connection can be reused.
 pub(super) struct Exchanged {
     pub response: Response,
     pub reusable: bool,
-    /// What its headers say of the connection.
+    /// Whether its headers keep the connection open.
     pub keeps_alive: bool,
     pub noted: Noted,
-    /// What came behind the reply, when requests were sent without waiting.
+    /// The data that followed the reply, if requests were pipelined.
     pub rest: WipedBuffer,
 }
 
-/// Headers that only matter to who examines a Key Provider.
+/// Headers that are only relevant to tools that examine a Key Provider.
 #[derive(Default)]
 pub(super) struct Noted {
     pub cache_control: Option<String>,
     pub allow: Option<String>,
 }
 
-/// Writes the request and reads the reply.
+/// Sends the request and reads the reply.
 pub(super) fn exchange(
     connection: &mut Connection,
     target: &Target,
@@ -65,7 +65,7 @@ pub(super) fn exchange(
         .map_err(|error| TransportError { error, sent: true })
 }
 
-/// The head of a request; `more` are further header lines, each with its end.
+/// The head of a request; `more` contains further header lines, each with its line ending.
 pub(super) fn head(method: &str, base_path: &str, target: &str, authority: &str, more: &str) -> String {
     format!(
         "{method} {base_path}{target} HTTP/1.1\r\nHost: {authority}\r\nAccept: application/json\r\n\
@@ -74,7 +74,7 @@ pub(super) fn head(method: &str, base_path: &str, target: &str, authority: &str,
     )
 }
 
-/// Reads one reply; `buffer` is what came behind the one before it.
+/// Reads one reply; `buffer` is the data that followed the previous one.
 pub(super) fn read_reply(
     connection: &mut Connection,
     request: &Request,
@@ -91,7 +91,7 @@ pub(super) fn read_reply(
     .read()
 }
 
-/// What to advise when the reply to a request is lost.
+/// The advice when the reply to a request is lost.
 fn advice_when_lost(request: &Request) -> Advice {
     match request.kind() {
         // draft 4.2.2: the KP may have given the key out and wiped it
@@ -109,7 +109,7 @@ fn stopped(request: &Request, stop: Stop, sent: bool) -> Error {
     match stop {
         Stop::Ended(Ended::Deadline) => Error::timed_out("the reply", advice),
         Stop::Ended(Ended::Cancelled) => Error::cancelled(advice),
-        // no advice of a lost reply: there was none, and the same client is refused again
+        // not the advice for a lost reply: there was none, and the same client would be rejected again
         Stop::Refused(error) => error,
         Stop::Io(_) if !sent => Error::connection_lost_unsent(),
         Stop::Io(_) => Error::connection_lost(advice),
@@ -158,7 +158,7 @@ impl Reader<'_> {
         let body = head.framing.and_then(|framing| self.read_body(&framing));
         let complete = match body {
             Ok(complete) => complete,
-            // the status says more than the body that went wrong
+            // the status says more than the malformed body
             Err(_) if head.status != 200 => {
                 self.buffer.truncate(self.buffer.len().min(BODY_LIMIT));
                 false
@@ -172,7 +172,7 @@ impl Reader<'_> {
         };
         Ok(Exchanged {
             response,
-            // what is left behind would be taken for the next reply
+            // leftover data would be taken for the next reply
             reusable: complete && head.keep_alive && head.status >= 200 && self.connection.is_drained(),
             keeps_alive: head.keep_alive,
             noted: head.noted,
@@ -180,7 +180,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Reads until one whole head is in the buffer.
+    /// Reads until the buffer contains a complete head.
     fn read_head(&mut self) -> Result<Head, Error> {
         loop {
             if self.buffer.len() > 0 {
@@ -202,7 +202,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the body into the buffer, alone. `true` when nothing else came and the connection may be used again.
+    /// Reads the body into the buffer, which then contains nothing else. Returns `true` if no other data arrived and the connection can
+    /// be reused.
     fn read_body(&mut self, framing: &Framing) -> Result<bool, Error> {
         match *framing {
             Framing::None => Ok(self.buffer.len() == 0),
@@ -220,7 +221,7 @@ impl Reader<'_> {
             Framing::UntilClose => {
                 loop {
                     match self.receive() {
-                        // a reset, or TLS cut without close_notify, ends the body too; whether it is whole is asked next
+                        // a reset, or the end of TLS without close_notify, also ends the body; whether it is complete is checked next
                         Ok(0) | Err(Stop::Io(_)) => break,
                         Ok(_) if self.buffer.len() > BODY_LIMIT => return Err(Error::body_too_large()),
                         Ok(_) => {}
@@ -235,14 +236,14 @@ impl Reader<'_> {
         }
     }
 
-    /// Decodes the chunked coding in place: `done` bytes of body at the front, the undecoded rest behind them.
+    /// Decodes chunked transfer coding in place: `done` bytes of body at the front, the undecoded rest after them.
     fn read_chunks(&mut self) -> Result<bool, Error> {
         let mut done = 0;
         loop {
             let size = loop {
                 let rest = &self.buffer.as_slice()[done..];
                 match httparse::parse_chunk_size(rest) {
-                    // the same however it was cut
+                    // independent of segmentation
                     Ok(httparse::Status::Complete((line, size))) if line <= CHUNK_LINE_LIMIT => {
                         self.buffer.remove(done, done + line);
                         break usize::try_from(size).unwrap_or(usize::MAX);
@@ -268,7 +269,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The last chunk makes the body complete; trailers are read and dropped.
+    /// Completes the body after the last chunk; trailers are read and discarded.
     fn read_trailers(&mut self, done: usize) -> Result<bool, Error> {
         loop {
             let rest = &self.buffer.as_slice()[done..];
@@ -290,7 +291,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads some more; 0 at the end of the connection.
+    /// Reads more data; 0 at the end of the connection.
     fn receive(&mut self) -> Result<usize, Stop> {
         let n = self.connection.read(self.buffer.spare(ROOM), self.control)?;
         self.buffer.advance(n);
@@ -314,7 +315,7 @@ fn is_interim(status: u16) -> bool {
     matches!(status, 100..=199) && status != 101
 }
 
-/// Reads a head; `None` when it is not whole yet.
+/// Parses a head; `None` if it is incomplete.
 fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Error> {
     let mut headers = [const { MaybeUninit::uninit() }; HEADER_COUNT];
     let mut parsed = httparse::Response::new(&mut []);
@@ -381,7 +382,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Error> {
     Ok(Some(head))
 }
 
-/// Decimal digits alone; a number that does not fit is as good as the largest.
+/// Parses decimal digits; saturates on overflow.
 fn decimal(value: &[u8]) -> Option<usize> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -408,7 +409,7 @@ mod tests {
     use crate::request::Request;
     use crate::transport::{ConnectionInfo, Control, Socket, TransportError};
 
-    /// No TLS at all: what is tested here is HTTP.
+    /// No TLS: these tests are about HTTP.
     struct Plain(Wire);
 
     impl OnWire for Plain {
@@ -436,7 +437,7 @@ mod tests {
         }
     }
 
-    /// Asks for a fresh key over a connection, for so long.
+    /// Requests a fresh key over a connection, with a timeout.
     fn new_key(connection: &mut Connection, target: &Target, time: Duration) -> Result<Exchanged, TransportError> {
         let deadline = Instant::now() + time;
         let control = Control {
@@ -450,7 +451,7 @@ mod tests {
         exchange(connection, target, &request, &control)
     }
 
-    /// Sends one request to a server that reads its head and then writes `parts`, each in a segment of its own.
+    /// Sends one request to a server that reads its head and then writes `parts`, each in a separate segment.
     fn ask(parts: Vec<Vec<u8>>, then_close: bool) -> Result<Exchanged, TransportError> {
         ask_for(parts, then_close, Duration::from_mins(1))
     }
@@ -467,7 +468,7 @@ mod tests {
                 head.push(byte[0]);
             }
             for part in parts {
-                // the client may have had enough already
+                // the client may have closed already
                 if peer.write_all(&part).is_err() {
                     break;
                 }
@@ -567,7 +568,7 @@ mod tests {
                     (200, &b"{}"[..]),
                     "{name}"
                 );
-                // what comes later than the body in a drip is not seen yet; the pool looks before the next request
+                // when dripping, data after the body has not arrived yet; the pool checks before the next request
                 assert!(done.reusable == reusable || name == "more than the length", "{name}");
             }
         }
@@ -684,7 +685,7 @@ mod tests {
         new_key(&mut connection, &target, Duration::from_mins(1))
     }
 
-    /// Parts of which any sequence is tried as a reply.
+    /// Parts that are tried in any order as a reply.
     fn parts() -> impl Strategy<Value = Vec<u8>> {
         let text = prop::sample::select(vec![
             "HTTP/1.1 200 OK\r\n",

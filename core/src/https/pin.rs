@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub(super) struct Pin([u8; 32]);
 
 impl Pin {
-    /// `sha256/` and base64.
+    /// Parses `sha256/` followed by base64.
     pub fn parse(text: &str) -> Result<Self> {
         let mut pin = [0; 32];
         let decoded = text
@@ -23,7 +23,7 @@ impl Pin {
         }
     }
 
-    /// Whether this is the certificate's key; `None` when the certificate cannot be read.
+    /// Whether this is the certificate's key; `None` if the certificate cannot be parsed.
     pub fn fits(&self, certificate: &CertificateDer<'_>) -> Option<bool> {
         let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
         let digest = Sha256::digest(parsed.subject_public_key_info());

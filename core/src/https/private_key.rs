@@ -1,4 +1,4 @@
-//! A private key in PEM form, read without leaving copies behind, as a general reader would.
+//! Parses private keys in PEM form without leaving copies behind, unlike a general parser.
 
 use base64ct::{Base64, Encoding};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 
 const KINDS: [&str; 3] = ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"];
 
-/// Reads the first private key of a PEM text and lends it to `take`; its bytes are wiped afterwards.
+/// Parses the first private key of a PEM text and lends it to `take`; its bytes are wiped afterwards.
 ///
 /// # Errors
-/// `invalid_argument` when there is none, and what `take` has against it.
+/// `invalid_argument` if there is none, and any error of `take`.
 pub fn read<T>(pem: &[u8], take: impl FnOnce(&PrivateKeyDer<'static>) -> Result<T>) -> Result<T> {
     let wrong_form = || wrong_form("key", pem, Error::PRIVATE_KEY);
     let (kind, digits) = section(pem).ok_or_else(wrong_form)?;
@@ -30,14 +30,14 @@ pub fn read<T>(pem: &[u8], take: impl FnOnce(&PrivateKeyDer<'static>) -> Result<
     taken
 }
 
-/// The kind of the first section that is a private key, and its base64 without line breaks. A PEM with headers is encrypted, and its
-/// base64 is not valid here.
+/// The kind of the first private key section, and its base64 without line breaks. A section with headers is encrypted and cannot be
+/// used.
 fn section(pem: &[u8]) -> Option<(&'static str, Zeroizing<Vec<u8>>)> {
     let mut lines = pem.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
     let kind = lines
         .by_ref()
         .find_map(|line| KINDS.into_iter().find(|kind| is_boundary(line, "BEGIN", kind)))?;
-    // the room is there from the start: growing would leave copies behind
+    // allocated in full: growing would leave copies behind
     let mut digits = Zeroizing::new(Vec::with_capacity(pem.len()));
     for line in lines {
         if is_boundary(line, "END", kind) {

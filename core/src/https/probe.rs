@@ -1,8 +1,7 @@
-//! A look at a Key Provider from outside: single connections, raw requests with any method, and how the connection
-//! ends.
+//! Low-level access to a Key Provider: single connections, raw requests with any method, and how the connection ends.
 //!
-//! For tools that examine a Key Provider. Programs that want keys use [`Client`](crate::Client), which writes nothing
-//! but what the draft describes. Replies are wiped like those of the client.
+//! For tools that examine a Key Provider. Programs that need keys use [`Client`](crate::Client), which sends only what
+//! the draft describes. Replies are wiped like those of the client.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,18 +17,18 @@ use super::hello::{self, HelloAnswer};
 use super::http1::{Noted, head, read_reply};
 use super::{Https, Options, TlsVersion};
 
-/// Makes single connections to one Key Provider. See [`ClientBuilder::probe`](crate::ClientBuilder::probe).
+/// Opens single connections to one Key Provider. See [`ClientBuilder::probe`](crate::ClientBuilder::probe).
 pub struct Probe {
     https: Https,
     options: Options,
 }
 
-/// One connection that nothing else uses.
+/// A connection outside the connection pool.
 pub struct ProbeConnection {
     connection: Connection,
     base_path: String,
     authority: String,
-    /// What came behind the last reply.
+    /// The data that followed the last reply.
     rest: WipedBuffer,
 }
 
@@ -42,20 +41,20 @@ pub struct ProbeReply {
     pub cache_control: Option<String>,
     /// `Allow`, as received.
     pub allow: Option<String>,
-    /// Whether the connection can carry another request by what the reply says.
+    /// Whether the reply's headers keep the connection open.
     pub keeps_alive: bool,
 }
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// With the closing message of TLS.
+    /// With a TLS `close_notify`.
     CloseNotify,
-    /// TCP was closed or reset without it.
+    /// TCP was closed or reset without one.
     Cut,
-    /// Not yet: it is still open.
+    /// Not at all: it is still open.
     Open,
-    /// Data came that nobody asked for.
+    /// Unsolicited data arrived.
     Data,
 }
 
@@ -67,10 +66,10 @@ impl Probe {
         })
     }
 
-    /// The same Key Provider, offering other versions of TLS.
+    /// The same Key Provider, with other TLS versions offered.
     ///
     /// # Errors
-    /// As [`ClientBuilder::build`](crate::ClientBuilder::build).
+    /// The same as [`ClientBuilder::build`](crate::ClientBuilder::build).
     pub fn offering(&self, versions: TlsVersion) -> Result<Self> {
         self.with(|options| options.tls = versions)
     }
@@ -78,15 +77,15 @@ impl Probe {
     /// The same Key Provider, without the client certificate.
     ///
     /// # Errors
-    /// As [`ClientBuilder::build`](crate::ClientBuilder::build).
+    /// The same as [`ClientBuilder::build`](crate::ClientBuilder::build).
     pub fn without_client_cert(&self) -> Result<Self> {
         self.with(|options| options.client_cert = None)
     }
 
-    /// The same Key Provider, with another pre-shared key.
+    /// The same Key Provider, with a different pre-shared key.
     ///
     /// # Errors
-    /// As [`ClientBuilder::build`](crate::ClientBuilder::build).
+    /// The same as [`ClientBuilder::build`](crate::ClientBuilder::build).
     #[cfg(feature = "psk")]
     pub fn with_psk(&self, psk: Psk) -> Result<Self> {
         self.with(|options| options.psk = Some(psk))
@@ -110,7 +109,7 @@ impl Probe {
         self.https.url.port
     }
 
-    /// The pre-shared key, when there is one instead of certificates.
+    /// The pre-shared key, if one is used instead of certificates.
     #[cfg(feature = "psk")]
     #[must_use]
     pub fn psk(&self) -> Option<&Psk> {
@@ -123,14 +122,13 @@ impl Probe {
         self.options.client_cert.is_some()
     }
 
-    /// Whether the Key Provider's chain, name and dates are verified: not in PSK mode, and not when a pin alone is
-    /// the trust.
+    /// Whether the Key Provider's chain, name and dates are verified: not in PSK mode, nor with a pin alone.
     #[must_use]
     pub fn verifies_chain(&self) -> bool {
         self.options.ca_system || !self.options.ca_pem.is_empty()
     }
 
-    /// The deadlines of one request that begins now, as the builder was told.
+    /// The configured deadlines for a request that starts now.
     #[must_use]
     pub fn control<'a>(&self, cancel: &'a CancelToken, interrupted: Option<&'a dyn Fn() -> bool>) -> Control<'a> {
         let now = Instant::now();
@@ -143,10 +141,10 @@ impl Probe {
         }
     }
 
-    /// A fresh connection.
+    /// Opens a new connection.
     ///
     /// # Errors
-    /// Any code of the network's side.
+    /// Any code of the network side.
     pub fn connect(&self, control: &Control<'_>) -> Result<ProbeConnection> {
         Ok(ProbeConnection {
             connection: self.https.connect(&self.https.tls.current(), control)?,
@@ -156,11 +154,11 @@ impl Probe {
         })
     }
 
-    /// What the Key Provider answers to a hello that offers only `version` (0x0301 to 0x0303 for TLS 1.0 to 1.2) and
-    /// these suites, by their numbers. No handshake is finished, so nothing is proven and no secret is used.
+    /// Sends a `ClientHello` that offers only `version` (0x0301 to 0x0303 for TLS 1.0 to 1.2) and these suites, by
+    /// number. The handshake is not completed, so nothing is authenticated and no secret is used.
     ///
     /// # Errors
-    /// Any code of the network's side.
+    /// Any code of the network side.
     pub fn hello(&self, version: u16, suites: &[u16], control: &Control<'_>) -> Result<HelloAnswer> {
         let connecting = control.while_connecting();
         let (socket, _) = self.https.open_socket(&self.https.resolve(&connecting)?, &connecting)?;
@@ -178,47 +176,47 @@ impl std::fmt::Debug for Probe {
 }
 
 impl ProbeConnection {
-    /// How it was made.
+    /// Information about the connection.
     #[must_use]
     pub fn info(&self) -> &ConnectionInfo {
         &self.connection.info
     }
 
-    /// The certificates that the Key Provider showed, its own first, in DER; none in PSK mode.
+    /// The Key Provider's certificate chain, its own certificate first, in DER; empty in PSK mode.
     #[must_use]
     pub fn certificates(&self) -> Vec<Vec<u8>> {
         self.connection.certificates()
     }
 
-    /// Whether a request may be sent: nothing came unasked, and the Key Provider has not closed.
+    /// Whether a request can be sent: no unsolicited data arrived, and the Key Provider has not closed the connection.
     pub fn is_usable(&mut self) -> bool {
         self.rest.len() == 0 && self.connection.is_usable()
     }
 
-    /// Sends one request and reads its reply. `target` begins with `/` and follows the URL's path as it is; methods
-    /// without a body in the reply (HEAD) do not work here.
+    /// Sends one request and reads its reply. `target` starts with `/` and is appended to the URL's path verbatim.
+    /// Methods whose replies have no body (HEAD) are not supported.
     ///
     /// # Errors
-    /// When there is no whole reply.
+    /// If there is no complete reply.
     pub fn send(&mut self, method: &str, target: &str, control: &Control<'_>) -> Result<ProbeReply> {
         self.write(method, target, "", 1, control)?;
         self.read(control)
     }
 
-    /// As [`ProbeConnection::send`], asking the Key Provider to close the connection afterwards.
+    /// As [`ProbeConnection::send`], but asks the Key Provider to close the connection afterwards.
     ///
     /// # Errors
-    /// When there is no whole reply.
+    /// If there is no complete reply.
     pub fn send_last(&mut self, method: &str, target: &str, control: &Control<'_>) -> Result<ProbeReply> {
         self.write(method, target, "Connection: close\r\n", 1, control)?;
         self.read(control)
     }
 
-    /// Sends `count` equal GETs at once and reads what comes: fewer replies when the connection ends before. For
-    /// requests that change nothing only, since a lost connection leaves open which of them were handled.
+    /// Pipelines `count` identical GETs and reads the replies, fewer if the connection ends early. Only for requests
+    /// without side effects, since after a lost connection it is unknown which of them were handled.
     ///
     /// # Errors
-    /// When they cannot be sent, or the first reply does not come.
+    /// If they cannot be sent, or the first reply does not arrive.
     pub fn pipeline(&mut self, target: &str, count: usize, control: &Control<'_>) -> Result<Vec<Result<ProbeReply>>> {
         self.write("GET", target, "", count, control)?;
         let mut replies = vec![Ok(self.read(control)?)];
@@ -231,7 +229,7 @@ impl ProbeConnection {
     /// Waits for the end of the connection until `control`'s deadline.
     ///
     /// # Errors
-    /// When the call was cancelled.
+    /// If the call was cancelled.
     pub fn ending(&mut self, control: &Control<'_>) -> Result<Ending> {
         if self.rest.len() > 0 {
             return Ok(Ending::Data);
@@ -264,7 +262,7 @@ impl ProbeConnection {
         let socket = Arc::clone(self.connection.socket());
         let _watch = control.watch(&socket);
         let before = std::mem::take(&mut self.rest);
-        // advice about asking again is the client's business: here each request is asked once for its own sake
+        // advice on retrying does not matter here: each request is sent once, to examine its reply
         let done = read_reply(&mut self.connection, &Request::capabilities(), before, control)?;
         self.rest = done.rest;
         let Noted { cache_control, allow } = done.noted;

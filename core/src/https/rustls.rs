@@ -1,4 +1,4 @@
-//! TLS with certificates, by rustls and aws-lc-rs.
+//! TLS with certificates, using rustls and aws-lc-rs.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::url::Url;
 use super::verifier::{self, Verifier};
 use super::{ClientCert, Dialer, Open, Options, TlsStack, TlsVersion, server_name};
 
-/// What is the same for all connections to one Key Provider.
+/// The state shared by all connections to one Key Provider.
 pub(super) struct Rustls {
     config: Arc<ClientConfig>,
     shown: Arc<Shown>,
@@ -96,8 +96,8 @@ impl TlsStack for Rustls {
     }
 }
 
-/// Table 1 for certificates: `TLS_AES_256_GCM_SHA384` and `TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384`; last the RSA sister of the latter,
-/// because Key Providers with RSA certificates exist. Post-quantum key exchange (draft 8: MAY) comes first.
+/// The suites of Table 1 for certificates: `TLS_AES_256_GCM_SHA384` and `TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384`; last the RSA variant
+/// of the latter, for Key Providers with RSA certificates. Post-quantum key exchange (draft 8: MAY) comes first.
 fn skip_provider() -> CryptoProvider {
     CryptoProvider {
         cipher_suites: vec![divert::aes_256_gcm_sha384(), divert::ecdhe_ecdsa(), divert::ecdhe_rsa()],
@@ -118,7 +118,7 @@ fn identity(chain: Vec<CertificateDer<'static>>, client: &ClientCert) -> Result<
     })?;
     let identity = CertifiedKey::new(chain, key);
     match identity.keys_match() {
-        // a key that does not say its public half may still be the right one
+        // a key without its public half may still be the right one
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity),
         Err(_) => Err(Error::client_cert_does_not_fit()),
     }
@@ -129,11 +129,11 @@ struct Stream {
     wire: Wire,
     shown: Arc<Shown>,
     versions: TlsVersion,
-    /// Plaintext that nobody read yet; rustls has ciphertext of the same length in its place.
+    /// Unread plaintext; rustls has ciphertext of the same length in its place.
     received: WipedBuffer,
-    /// Whether `close_notify` came.
+    /// Whether `close_notify` was received.
     peer_has_closed: bool,
-    /// Whether the end that was read is one by `close_notify`.
+    /// Whether the end of the stream was a `close_notify`.
     said_goodbye: bool,
 }
 
@@ -154,7 +154,7 @@ impl Stream {
         self.flush()
     }
 
-    /// Writes what rustls has to say.
+    /// Sends rustls's pending data.
     fn flush(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
             self.session.write_tls(&mut self.wire)?;
@@ -162,13 +162,13 @@ impl Stream {
         Ok(())
     }
 
-    /// Takes what the socket has; 0 at its end.
+    /// Reads from the socket; 0 at its end.
     fn receive(&mut self) -> io::Result<usize> {
         let n = self.session.read_tls(&mut self.wire)?;
         match self.process() {
             Ok(state) => self.peer_has_closed |= state.peer_has_closed(),
             Err(error) => {
-                // the alert that says why; the error is what counts
+                // sends the alert; only the error matters
                 let _ = self.session.write_tls(&mut self.wire);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, error));
             }
@@ -176,13 +176,13 @@ impl Stream {
         Ok(n)
     }
 
-    /// Has rustls take in what was read from the socket.
+    /// Lets rustls process what was read from the socket.
     fn process(&mut self) -> std::result::Result<rustls::IoState, rustls::Error> {
         let session = &mut self.session;
         divert::into(&mut self.received, || session.process_new_packets())
     }
 
-    /// What a failure of rustls means, if that is what this is.
+    /// Translates an error of rustls, if it is one.
     fn explain(&self, error: &io::Error) -> Option<Error> {
         let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
         let about_client = match error {
@@ -192,7 +192,7 @@ impl Stream {
         Some(about_client.unwrap_or_else(|| explain(error, self.versions)))
     }
 
-    /// What the end of the connection in the handshake means.
+    /// The error for a connection that ended during the handshake.
     fn closed(&self) -> Error {
         if self.shown.is_missing() {
             Error::tls_client_cert_wanted()
@@ -248,14 +248,14 @@ impl TlsStream for Stream {
         loop {
             match self.session.reader().read(buffer) {
                 Ok(n) => {
-                    // rustls has carried the length, the sink has the bytes
+                    // rustls provides the length, the sink the bytes
                     buffer[..n].copy_from_slice(&self.received.as_slice()[..n]);
                     self.received.remove(0, n);
                     self.said_goodbye |= n == 0;
                     return Ok(n);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // no close_notify: whether something is missing is for HTTP to say
+                // no close_notify: HTTP decides whether something is missing
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 Err(error) => return Err(error),
             }
@@ -270,7 +270,7 @@ impl TlsStream for Stream {
 
     fn close(&mut self) {
         self.session.send_close_notify();
-        // best effort: nothing is waited for
+        // best effort, without waiting
         let _ = self.session.write_tls(&mut self.wire);
     }
 
@@ -291,7 +291,8 @@ impl TlsStream for Stream {
     }
 }
 
-/// What a failure of rustls means to the user, who asked for these versions. Names of certificates are shown, nothing else of the peer's.
+/// Translates an error of rustls, for a user who configured these versions. Names in certificates are shown, and nothing else from the
+/// peer.
 fn explain(error: &rustls::Error, versions: TlsVersion) -> Error {
     match error {
         rustls::Error::InvalidCertificate(_) => verifier::reason(error).unwrap_or_else(Error::tls_bad_certificate),

@@ -7,11 +7,11 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 
-/// A host: an address, or a name that has to be resolved.
+/// A host: an address, or a name to be resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Host {
     Address(IpAddr),
-    /// A link-local address and the interface that it belongs to, `fe80::1` and `eth0` (RFC 6874).
+    /// A link-local address and its interface, `fe80::1` and `eth0` (RFC 6874).
     Zoned(Ipv6Addr, String),
     Name(String),
 }
@@ -22,9 +22,9 @@ pub(super) struct Url {
     pub text: String,
     pub host: Host,
     pub port: u16,
-    /// Host and port as the Host header has them: without a port that is the default.
+    /// Host and port as in the Host header, which omits the default port.
     pub authority: String,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub path: String,
 }
 
@@ -51,7 +51,7 @@ impl Url {
         if path.ends_with("/capabilities") {
             return Err(Error::url_with_method());
         }
-        // the zone is this machine's business: RFC 6874 keeps it out of requests
+        // the zone is local to this machine: RFC 6874 keeps it out of requests
         let (shown, sent) = match &host {
             Host::Address(IpAddr::V6(address)) => (format!("[{address}]"), None),
             Host::Address(address) => (address.to_string(), None),
@@ -75,7 +75,7 @@ impl Url {
         })
     }
 
-    /// Host and port as a proxy is asked for them.
+    /// Host and port as in a CONNECT request.
     pub fn host_and_port(&self) -> String {
         if self.port == 443 {
             format!("{}:443", self.authority)
@@ -127,7 +127,7 @@ fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     head.eq_ignore_ascii_case(scheme).then(|| &text[scheme.len()..])
 }
 
-/// Host and port, or the rule that they break.
+/// Splits host and port, or returns the rule that they break.
 fn split_authority(authority: &str, default_port: u16) -> std::result::Result<(Host, u16), &'static str> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (address, rest) = rest.split_once(']').ok_or(AUTHORITY_RULE)?;
@@ -159,7 +159,7 @@ fn split_authority(authority: &str, default_port: u16) -> std::result::Result<(H
     Ok((host, port))
 }
 
-/// An address, with a zone behind `%` (as the system spells it) or `%25` (as RFC 6874 does).
+/// An address, optionally with a zone after `%` (as the system spells it) or `%25` (as in RFC 6874).
 fn ipv6(text: &str) -> Option<Host> {
     let Some((address, zone)) = text.split_once('%') else {
         return Some(Host::Address(text.parse().map(IpAddr::V6).ok()?));
@@ -169,7 +169,7 @@ fn ipv6(text: &str) -> Option<Host> {
     Some(Host::Zoned(address.parse().ok().filter(|_| is_zone)?, zone.to_owned()))
 }
 
-/// Whether the last label is a number, decimal or as `0x7f000001`: some programs read that as an IPv4 address.
+/// Whether the last label is a number, decimal or like `0x7f000001`: some programs read that as an IPv4 address.
 fn is_number(host: &str) -> bool {
     let last = host
         .strip_suffix('.')

@@ -1,4 +1,4 @@
-//! The check of a Key Provider's certificate for rustls: a CA, a pin, or both.
+//! Verifies a Key Provider's certificate for rustls: by CA, by pin, or both.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::certificate::{self, Verdict};
 use super::pin::Pin;
 use super::{ca_certificates, system_certificates};
 
-/// Trusts CAs, one public key, or a public key whose certificate comes from a CA.
+/// Trusts CAs, a pinned public key, or a pinned public key with a certificate from a CA.
 pub(super) struct Verifier {
     pin: Option<Pin>,
     chain: Option<Arc<WebPkiServerVerifier>>,
@@ -32,7 +32,7 @@ impl Verifier {
             roots.add(certificate).map_err(|_| Error::ca_not_x509())?;
         }
         if options.ca_system {
-            // a store may hold certificates that rustls cannot read; the others count
+            // a store may contain certificates that rustls cannot parse; the others are used
             let (added, _) = roots.add_parsable_certificates(system_certificates());
             if added == 0 {
                 return Err(Error::no_system_store());
@@ -55,12 +55,12 @@ impl Verifier {
     }
 }
 
-/// A certificate that is refused for this reason, which [`reason`] finds again.
+/// Wraps the reason for refusing a certificate; [`reason`] unwraps it.
 fn refused(error: Error) -> rustls::Error {
     CertificateError::Other(OtherError(Arc::new(error))).into()
 }
 
-/// Why a certificate was refused, if that is what an error of rustls says.
+/// Why a certificate was refused, if an error of rustls says so.
 pub(super) fn reason(error: &rustls::Error) -> Option<Error> {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::Other(other)) => other.0.downcast_ref::<Error>().cloned(),
@@ -147,7 +147,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Signatures of short RSA keys are refused as if they were wrong.
+/// Signatures of short RSA keys are treated as invalid.
 fn small_key(certificate: &CertificateDer<'_>) -> Option<rustls::Error> {
     certificate::small_rsa(certificate).map(refused)
 }
