@@ -1,7 +1,7 @@
 //! External pre-shared keys for TLS 1.2 and 1.3, on OpenSSL.
 //!
-//! The `openssl` crate has the callbacks of TLS 1.2 only. Those of TLS 1.3, where a key is bound to a hash and is given as a session,
-//! are here, with the few other functions of OpenSSL that it lacks. All `unsafe` code over OpenSSL is in this file.
+//! The `openssl` crate only has the callbacks of TLS 1.2. This crate adds those of TLS 1.3, where a key is bound to a hash and passed as a
+//! session, and a few other functions of OpenSSL. All `unsafe` code over OpenSSL is in this file.
 //!
 //! ```
 //! use openssl::ssl::{SslContext, SslMethod};
@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 /// Wipes the buffers that held plaintext once it was read (`SSL_OP_CLEANSE_PLAINTEXT`, OpenSSL 3.0 and later).
 pub const CLEANSE_PLAINTEXT: SslOptions = SslOptions::from_bits_retain(1 << 1);
 
-/// The hash that a pre-shared key of TLS 1.3 is bound to (RFC 8446, 4.2.11), and with it the suites that it works with.
+/// The hash that a TLS 1.3 pre-shared key is bound to (RFC 8446, 4.2.11), which determines the suites it can be used with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hash {
     /// For `TLS_AES_256_GCM_SHA384`.
@@ -45,7 +45,7 @@ impl Hash {
         }
     }
 
-    // ChaCha20 before AES-128: keys of 256 bits are the point.
+    // ChaCha20 before AES-128, because it has 256-bit keys
     const fn suites(self) -> &'static str {
         match self {
             Self::Sha384 => "TLS_AES_256_GCM_SHA384",
@@ -53,7 +53,7 @@ impl Hash {
         }
     }
 
-    /// A suite with this hash, as on the wire. Which suite it is does not matter: OpenSSL looks at its hash.
+    /// A suite with this hash, as on the wire. Any will do: OpenSSL only looks at its hash.
     const fn suite(self) -> [u8; 2] {
         match self {
             Self::Sha384 => [0x13, 0x02],
@@ -67,7 +67,7 @@ impl Hash {
 pub struct Psk(Arc<(Vec<u8>, Zeroizing<Vec<u8>>)>);
 
 impl Psk {
-    /// An identity (1 to 255 bytes without NUL, or TLS 1.2 cuts it) and a key (1 to 256 bytes).
+    /// Creates one from an identity (1 to 255 bytes without NUL, which TLS 1.2 would truncate) and a key (1 to 256 bytes).
     #[must_use]
     pub fn new(identity: &[u8], key: &[u8]) -> Self {
         Self(Arc::new((identity.to_vec(), Zeroizing::new(key.to_vec()))))
@@ -88,14 +88,14 @@ impl std::fmt::Debug for Psk {
     }
 }
 
-/// Makes a client offer `psk`: in TLS 1.2, and with `tls13` in TLS 1.3 too, bound to that hash and with its suites. The caller sets the
-/// versions and the suites of TLS 1.2.
+/// Makes a client offer `psk` in TLS 1.2 and, if `tls13` is set, in TLS 1.3, bound to that hash and with its suites. The caller sets the
+/// versions and the TLS 1.2 suites.
 ///
 /// # Errors
-/// When OpenSSL has no memory.
+/// If OpenSSL is out of memory.
 pub fn offer(context: &mut SslContextBuilder, psk: Psk, tls13: Option<Hash>) -> Result<(), ErrorStack> {
     let classic = psk.clone();
-    // the hint is not authenticated, so it decides nothing
+    // the hint is not authenticated, so it is ignored
     context.set_psk_client_callback(move |_, _hint, identity, key| {
         let fits = classic.identity().len() < identity.len() && classic.key().len() <= key.len();
         if !fits {
@@ -115,19 +115,19 @@ pub fn offer(context: &mut SslContextBuilder, psk: Psk, tls13: Option<Hash>) -> 
     Ok(())
 }
 
-/// Finds the key of an identity.
+/// Looks up the key of an identity.
 pub type Find = dyn Fn(&[u8]) -> Option<Psk> + Send + Sync;
 
-/// Makes a server accept the keys that `find` knows: in TLS 1.2, and in TLS 1.3 bound to SHA-384. With `classic`, TLS 1.3 is left to the
-/// callback of TLS 1.2, as in servers written for OpenSSL 1.0, and OpenSSL binds keys to SHA-256. The caller sets the versions and the
-/// suites of TLS 1.2.
+/// Makes a server accept the keys that `find` returns: in TLS 1.2, and in TLS 1.3 bound to SHA-384. With `classic`, TLS 1.3 uses the
+/// callback of TLS 1.2, as in servers written for OpenSSL 1.0, and OpenSSL binds keys to SHA-256. The caller sets the versions and the TLS
+/// 1.2 suites.
 ///
 /// # Errors
-/// When OpenSSL has no memory.
+/// If OpenSSL is out of memory.
 pub fn accept(context: &mut SslContextBuilder, find: Arc<Find>, classic: bool) -> Result<(), ErrorStack> {
     let known = Arc::clone(&find);
     context.set_psk_server_callback(move |_, identity, key| {
-        // no key at all makes OpenSSL send the alert unknown_psk_identity
+        // without a key, OpenSSL sends the alert unknown_psk_identity
         let Some(psk) = identity.and_then(|identity| known(identity)) else {
             return Ok(0);
         };
@@ -138,7 +138,7 @@ pub fn accept(context: &mut SslContextBuilder, find: Arc<Find>, classic: bool) -
         Ok(room.len())
     });
     if !classic {
-        // with others, OpenSSL would prefer those of SHA-256 as soon as it has the callback of TLS 1.2
+        // with others, OpenSSL would prefer those with SHA-256 once the callback of TLS 1.2 is set
         context.set_ciphersuites(Hash::Sha384.suites())?;
         context.set_ex_data(accepted_index()?, Accepted(find));
         // SAFETY: the context is alive, and the function has the signature that OpenSSL documents.
@@ -150,28 +150,28 @@ pub fn accept(context: &mut SslContextBuilder, find: Arc<Find>, classic: bool) -
 /// Makes a server send this hint with its key exchange in TLS 1.2 (RFC 4279, 2).
 ///
 /// # Errors
-/// When it is longer than 128 bytes.
+/// If it is longer than 128 bytes.
 pub fn set_identity_hint(context: &mut SslContextBuilder, hint: &CStr) -> Result<(), ErrorStack> {
     // SAFETY: the context is alive, and OpenSSL copies the NUL-terminated text.
     checked(unsafe { SSL_CTX_use_psk_identity_hint(context.as_ptr(), hint.as_ptr()) })
 }
 
-/// Lets a server choose the size of the Diffie-Hellman group by the suite.
+/// Makes a server choose the size of the Diffie-Hellman group according to the suite.
 ///
 /// # Errors
-/// When OpenSSL refuses.
+/// If OpenSSL refuses.
 pub fn set_dh_auto(context: &mut SslContextBuilder) -> Result<(), ErrorStack> {
     // SAFETY: the context is alive.
     let done = unsafe { sys::SSL_CTX_set_dh_auto(context.as_ptr(), 1) };
     checked(c_int::from(done > 0))
 }
 
-/// Sets OpenSSL up for this process. To be called before anything else of OpenSSL; a call that comes too late changes nothing.
+/// Initialises OpenSSL for this process. Must be called before any other use of OpenSSL; a later call has no effect.
 ///
-/// * OpenSSL wipes what it frees, which could be pre-shared keys and private keys. Returns whether it does: not when it is too late, or
-///   when the system does not tell the size of a freed block.
-/// * With the feature `vendored`, OpenSSL reads no configuration: `openssl.cnf` and `OPENSSL_CONF` could make it load code. The
-///   system's OpenSSL is left as its administrator configured it.
+/// * OpenSSL wipes memory that it frees, which could contain pre-shared keys and private keys. Returns whether it does: not if it is too
+///   late, or if the system cannot tell the size of a freed block.
+/// * With the feature `vendored`, OpenSSL reads no configuration: `openssl.cnf` and `OPENSSL_CONF` could make it load code. The system's
+///   OpenSSL is left as configured by its administrator.
 pub fn prepare() -> bool {
     static DONE: OnceLock<bool> = OnceLock::new();
     *DONE.get_or_init(|| {
@@ -187,7 +187,7 @@ pub fn prepare() -> bool {
     })
 }
 
-/// The IANA name of the group of the key exchange: `X25519MLKEM768`, `x25519`, ...; `None` for TLS 1.2 and before the handshake.
+/// The IANA name of the key exchange group: `X25519MLKEM768`, `x25519`, ...; `None` for TLS 1.2 and before the handshake.
 #[must_use]
 pub fn negotiated_group(ssl: &SslRef) -> Option<String> {
     const GET_NEGOTIATED_GROUP: c_int = 134;
@@ -212,11 +212,11 @@ pub fn negotiated_group(ssl: &SslRef) -> Option<String> {
     })
 }
 
-/// Makes this connection offer these groups of the key exchange instead of those of its context. OpenSSL 3.5 and later: `*` marks a group whose
-/// share is sent with the hello, `?` one that may be unknown.
+/// Makes this connection offer these key exchange groups instead of those of its context. In OpenSSL 3.5 and later, `*` marks a group whose
+/// share is sent with the hello, and `?` one that may be unknown.
 ///
 /// # Errors
-/// When OpenSSL does not understand the list.
+/// If OpenSSL cannot parse the list.
 pub fn set_groups(ssl: &mut SslRef, groups: &CStr) -> Result<(), ErrorStack> {
     const SET_GROUPS_LIST: c_int = 92;
     // SAFETY: the connection is alive; OpenSSL reads the NUL-terminated text and keeps nothing of it.
@@ -224,7 +224,7 @@ pub fn set_groups(ssl: &mut SslRef, groups: &CStr) -> Result<(), ErrorStack> {
     checked(c_int::from(done == 1))
 }
 
-/// What a client offers, kept with the context: TLS 1.3 reads the identity after the callback has returned.
+/// What a client offers. It is stored in the context because TLS 1.3 reads the identity after the callback has returned.
 struct Offered {
     psk: Psk,
     hash: Hash,
@@ -245,15 +245,15 @@ fn accepted_index() -> Result<Index<SslContext, Accepted>, ErrorStack> {
 fn index<T: Send + Sync + 'static>(known: &OnceLock<Index<SslContext, T>>) -> Result<Index<SslContext, T>, ErrorStack> {
     match known.get() {
         Some(index) => Ok(*index),
-        // two threads at once may make two; the first one counts
+        // two threads may create one each; the first counts
         None => SslContext::new_ex_index().map(|new| *known.get_or_init(|| new)),
     }
 }
 
-/// OpenSSL asks for the client's key: once for the hello, once more when the server wants another group (then with its hash).
+/// Called by OpenSSL for the client's key: once for the hello, and again if the server wants another group (then with its hash).
 ///
 /// # Safety
-/// OpenSSL calls it with a live connection and with places for what it returns.
+/// OpenSSL calls it with a live connection and with valid pointers for the results.
 unsafe extern "C" fn use_session(
     ssl: *mut sys::SSL,
     digest: *const sys::EVP_MD,
@@ -279,10 +279,10 @@ unsafe extern "C" fn use_session(
     }
 }
 
-/// OpenSSL asks for the key of an identity that a client offered in TLS 1.3.
+/// Called by OpenSSL for the key of an identity that a client offered in TLS 1.3.
 ///
 /// # Safety
-/// OpenSSL calls it with a live connection, the bytes of the identity, and a place for the session.
+/// OpenSSL calls it with a live connection, the bytes of the identity, and a valid pointer for the session.
 unsafe extern "C" fn find_session(
     ssl: *mut sys::SSL,
     identity: *const c_uchar,
@@ -300,7 +300,7 @@ unsafe extern "C" fn find_session(
             return 1;
         }
         let identity = std::slice::from_raw_parts(identity, identity_len);
-        // an identity that is not known is no error: the client may have offered others
+        // an unknown identity is not an error: the client may have offered others
         if let Some(psk) = (accepted.0)(identity) {
             *session = new_session(ssl, psk.key(), Hash::Sha384);
         }
@@ -308,10 +308,10 @@ unsafe extern "C" fn find_session(
     }
 }
 
-/// A session that stands for the key. Created each time, because sessions expire. Null when OpenSSL fails.
+/// Creates a session that represents the key; each time, because sessions expire. Null if OpenSSL fails.
 ///
 /// # Safety
-/// `ssl` is a live connection. Who takes the session frees it, which wipes its copy of the key.
+/// `ssl` is a live connection. The owner of the session must free it, which wipes its copy of the key.
 unsafe fn new_session(ssl: *mut sys::SSL, key: &[u8], hash: Hash) -> *mut sys::SSL_SESSION {
     const TLS_1_3: c_int = 0x0304;
     // SAFETY: the pointers are alive; OpenSSL copies the key and refuses one that is too long.
@@ -335,14 +335,14 @@ fn checked(result: c_int) -> Result<(), ErrorStack> {
     if result == 1 { Ok(()) } else { Err(ErrorStack::get()) }
 }
 
-/// OpenSSL's memory, with wiping.
+/// Memory functions for OpenSSL that wipe on free.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod wiping {
     use std::ffi::{c_char, c_int, c_void};
     use std::ptr;
 
     pub(crate) fn install() -> bool {
-        // SAFETY: the three functions are those of the C library, and so may be called at any time.
+        // SAFETY: the three functions are based on those of the C library, and so can be called at any time.
         unsafe { CRYPTO_set_mem_functions(Some(malloc), Some(realloc), Some(free)) == 1 }
     }
 
@@ -352,7 +352,7 @@ mod wiping {
     }
 
     unsafe extern "C" fn realloc(block: *mut c_void, size: usize, file: *const c_char, line: c_int) -> *mut c_void {
-        // SAFETY: `block` is null or of `malloc` above; both blocks are as large as what is copied.
+        // SAFETY: `block` is null or from `malloc` above; both blocks are at least as large as the copied data.
         unsafe {
             if block.is_null() {
                 return malloc(size, file, line);
@@ -377,10 +377,10 @@ mod wiping {
         if block.is_null() {
             return;
         }
-        // SAFETY: `block` is of `malloc` above, and all of its usable size may be written to.
+        // SAFETY: `block` is from `malloc` above, and all of its usable size may be written to.
         unsafe {
             ptr::write_bytes(block.cast::<u8>(), 0, libc::malloc_usable_size(block));
-            // the write is kept, because the block could be read here
+            // prevents the write from being optimised away
             std::hint::black_box(block);
             libc::free(block);
         }

@@ -1,4 +1,4 @@
-//! Both sides of this crate against each other, over a socket pair.
+//! Client and server of this crate against each other, over a socket pair.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -32,7 +32,8 @@ fn server(classic: bool) -> Result<SslContextBuilder, ErrorStack> {
     Ok(context)
 }
 
-/// Does a handshake and one exchange of bytes; the client's version, suite and group, or `None` when it failed.
+/// Performs a handshake and one exchange of bytes; returns the client's version, suite and group, or `None` if it
+/// failed.
 fn meet(client: SslContextBuilder, server: SslContextBuilder) -> Option<(String, String, Option<String>)> {
     let (here, there) = UnixStream::pair().expect("a pair of sockets");
     let serving = thread::spawn(move || {

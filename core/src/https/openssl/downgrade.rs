@@ -1,5 +1,5 @@
-//! Everything that somebody on the path without the key can do to the hellos, at every kind of Key Provider: what comes of the connection
-//! under attack, and of those after it.
+//! Tests every attack on the hellos by someone on the path without the key, for every kind of Key Provider: the result of the attacked
+//! connection, and of those after it.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::https::TlsVersion;
 use crate::https::alert::{INAPPROPRIATE_FALLBACK, PROTOCOL_VERSION};
 
-/// What was negotiated, the strongest first.
+/// What was negotiated, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Mode {
     Sha384,
@@ -19,13 +19,13 @@ enum Mode {
     Plain,
 }
 
-/// An honest Key Provider that has the client's key.
+/// An honest Key Provider that knows the client's key.
 #[derive(Debug, Clone, Copy)]
 struct KeyProvider {
     has_tls13: bool,
     sha384: bool,
     sha256: bool,
-    /// TLS 1.2, as it prefers them.
+    /// The TLS 1.2 modes in its order of preference.
     tls12: &'static [Mode],
 }
 
@@ -55,8 +55,8 @@ impl KeyProvider {
         all
     }
 
-    /// Its answer to a hello that arrives as it was sent. A hello that was changed on the way is a connection that fails: the key proves
-    /// both hellos. That a connection of TLS 1.2 bears the sign of TLS 1.3 is seen by the client in the same proven hello.
+    /// Its response to an unmodified hello. A modified hello means a failed connection, because both hellos are authenticated by the
+    /// key. The same authentication covers the downgrade marker of TLS 1.3 in its own hello.
     fn answer(self, attempt: Attempt, client: &Client) -> std::result::Result<Mode, Why> {
         let tls12 = |offered: &[Mode]| self.tls12.iter().copied().find(|mode| offered.contains(mode));
         let no = Err(Why::Alert(40));
@@ -75,7 +75,7 @@ impl KeyProvider {
         }
     }
 
-    /// The best that this client and the Key Provider have in common.
+    /// The strongest mode that this client and the Key Provider have in common.
     fn best(self, (versions, forward_secrecy): Options) -> Option<Mode> {
         let with_13 = versions != TlsVersion::Tls12;
         let with_12 = match versions {
@@ -97,7 +97,7 @@ impl KeyProvider {
     }
 }
 
-/// What happens to one hello on its way.
+/// What is done to one hello in transit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
     Pass,
@@ -105,7 +105,7 @@ enum Act {
     Forge(u8),
 }
 
-/// Those that the client treats differently, and one that it does not know.
+/// Those that the client handles differently, and an unknown one.
 const ACTS: [Act; 8] = [
     Act::Pass,
     Act::Cut,
@@ -117,7 +117,7 @@ const ACTS: [Act; 8] = [
     Act::Forge(200),
 ];
 
-/// Versions, and whether forward secrecy is demanded.
+/// Versions, and whether forward secrecy is required.
 type Options = (TlsVersion, bool);
 
 const OPTIONS: [Options; 6] = [
@@ -134,9 +134,9 @@ struct Client {
     fallback: Fallback,
 }
 
-/// A connection that came up, or not.
+/// The result of a connection attempt.
 struct Outcome {
-    /// What was negotiated, and whether it goes with the warning about a fallback.
+    /// What was negotiated, and whether there is a warning about a fallback.
     result: Result<(Mode, bool)>,
     hellos: usize,
 }
@@ -155,7 +155,7 @@ impl Client {
         }
     }
 
-    /// A connection; `acts` are done to its hellos in order, and nothing to those behind.
+    /// Connects; `acts` are applied to its hellos in order, and nothing to later ones.
     fn connect(&self, kp: KeyProvider, acts: &[Act], now: Instant) -> Outcome {
         let mut run = self.fallback.begin(now);
         let mut tried = Vec::new();
@@ -168,7 +168,7 @@ impl Client {
             };
             tried.push(attempt);
             match answer {
-                // no request is ever sent there
+                // no request is ever sent on it
                 Ok(_) if attempt == Attempt::Diagnosis => run.refused(attempt, Error::psk_fallback_refused().into()),
                 Ok(mode) => {
                     run.accepted(attempt, now);
@@ -189,7 +189,7 @@ impl Client {
         }
     }
 
-    /// The attempts of the next connection, if none is taken.
+    /// The attempts of the next connection, if all are refused.
     fn attempts(&self, now: Instant) -> Vec<Attempt> {
         let mut run = self.fallback.begin(now);
         std::iter::from_fn(|| run.next()).collect()
@@ -206,7 +206,7 @@ fn an_honest_key_provider_gets_the_strongest_mode_that_it_has_each_time() {
                 let got = client.connect(kp, &[], now);
                 assert_eq!(got.mode(), kp.best(options), "{options:?} {kp:?}");
                 assert!(got.hellos <= 4, "{options:?} {kp:?}");
-                // pre-shared keys in TLS 1.2 only, although there is TLS 1.3
+                // pre-shared keys only in TLS 1.2, although it supports TLS 1.3
                 let takes_them = if client.fallback.forward_secrecy {
                     kp.tls12.contains(&Mode::Dhe)
                 } else {
@@ -223,11 +223,11 @@ fn an_honest_key_provider_gets_the_strongest_mode_that_it_has_each_time() {
     }
 }
 
-/// Calls `check` with all that can be done to the hellos of one connection; it returns how many there were.
+/// Calls `check` with every attack on the hellos of one connection; it returns the number of hellos.
 fn each_attack(mut check: impl FnMut(&[Act]) -> usize) {
     let mut begun = vec![Vec::new()];
     while let Some(acts) = begun.pop() {
-        // what is done to a hello that is never sent makes no difference
+        // acts on hellos that are never sent make no difference
         if check(&acts) > acts.len() {
             begun.extend(ACTS.map(|act| [acts.as_slice(), &[act]].concat()));
         }
@@ -243,7 +243,7 @@ fn nobody_without_the_key_weakens_a_connection_unseen_or_one_that_comes_later() 
     }
 }
 
-/// Connects under attack, at once afterwards, and later.
+/// Connects under attack, immediately afterwards, and later.
 fn survives(options: Options, kp: KeyProvider, acts: &[Act]) -> usize {
     let case = || format!("{options:?} {kp:?} {acts:?}");
     let (client, best) = (Client::new(options), kp.best(options));
@@ -257,9 +257,9 @@ fn survives(options: Options, kp: KeyProvider, acts: &[Act]) -> usize {
             assert!(*mode >= best, "{}", case());
             // a key bound to SHA-256 and plain PSK always come with a warning
             assert!(*mode == best || *mode != Mode::Dhe || *is_told, "{}", case());
-            // nobody gets TLS 1.2 out of a Key Provider with TLS 1.3, unless the user asked for it
+            // no attack forces TLS 1.2 on a Key Provider with TLS 1.3, unless the user asked for it
             assert!(*mode < Mode::Dhe || !kp.has_tls13 || asked_for_12, "{}", case());
-            // plain PSK only where there is nothing else, or where the Key Provider itself prefers it
+            // plain PSK only if nothing else is available, or the Key Provider prefers it
             let prefers_it = kp.tls12.first() == Some(&Mode::Plain) && !client.fallback.forward_secrecy;
             assert!(*mode < Mode::Plain || prefers_it, "{}", case());
         }
@@ -270,7 +270,7 @@ fn survives(options: Options, kp: KeyProvider, acts: &[Act]) -> usize {
     if acts.iter().all(|act| matches!(act, Act::Pass | Act::Cut)) {
         assert_eq!(at_once, best, "{}: a connection that was cut taught something", case());
     }
-    // forged alerts hide a key bound to SHA-384 behind one bound to SHA-256 for as long as they are remembered, and nothing else
+    // forged alerts can downgrade a key bound to SHA-384 to SHA-256 while they are remembered, and nothing else
     let is_hidden = (at_once, best) == (Some(Mode::Sha256), Some(Mode::Sha384));
     assert!(at_once == best || is_hidden, "{}: {at_once:?} at once", case());
     let later = client.connect(kp, &[], start + MEMORY).mode();
@@ -292,7 +292,7 @@ fn what_an_alert_taught_saves_attempts_for_as_long_as_it_is_remembered() {
     assert_eq!(client.attempts(start), all);
     assert_eq!(client.connect(classic, &[], start).hellos, 2);
     let half = start + MEMORY / 2;
-    // using it does not make it last
+    // using it does not extend its lifetime
     assert_eq!(client.connect(classic, &[], half).hellos, 1);
     let learned = [Attempt::Sha256, Attempt::Sha384, Attempt::Dhe, Attempt::Plain];
     assert_eq!(client.attempts(half), learned);

@@ -1,10 +1,10 @@
-//! Which hellos a Key Provider gets, from the strongest to the weakest, and what is remembered of its answers.
+//! The fallback from strong to weak hellos, and what is remembered of a Key Provider's responses.
 //!
-//! No single hello suits every Key Provider, and everybody on the path can make one fail: with a reset, or with an alert, which nothing
-//! authenticates before the handshake is over. So a weaker hello never rests on the failure alone. In TLS 1.2 it says that it is a fallback
-//! (RFC 7507), which a Key Provider with TLS 1.3 refuses, and the key proves that nobody changed it.
+//! No single hello works with every Key Provider, and anyone on the path can make one fail: with a reset, or with an alert, which is not
+//! authenticated before the handshake is complete. So a failure alone must never cause a weaker connection. In TLS 1.2 the hello is marked
+//! as a fallback (RFC 7507), which a Key Provider with TLS 1.3 refuses, and the key authenticates the mark.
 //!
-//! Nothing here knows sockets or OpenSSL; the tests go through everything that somebody on the path can do.
+//! This module is independent of sockets and OpenSSL; its tests cover everything that someone on the path can do.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,21 +15,22 @@ use crate::fork::PerProcess;
 use crate::https::TlsVersion;
 use crate::https::alert;
 
-/// How long a Key Provider's refusal of the first hello is remembered. Alerts can be forged, so this is also how long that lasts.
+/// How long a Key Provider's refusal of the first hello is remembered. Alerts can be forged, so this also limits how long a forged one has
+/// an effect.
 pub(super) const MEMORY: Duration = Duration::from_mins(5);
 
 /// One hello of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Attempt {
-    /// TLS 1.3 with the key bound to SHA-384, and the suites of TLS 1.2 with forward secrecy in the same hello.
+    /// TLS 1.3 with the key bound to SHA-384, and the TLS 1.2 suites with forward secrecy in the same hello.
     Sha384,
     /// TLS 1.3 with the key bound to SHA-256.
     Sha256,
     /// TLS 1.2 with forward secrecy.
     Dhe,
-    /// TLS 1.2, plain PSK as the last resort.
+    /// TLS 1.2, with plain PSK as the last resort.
     Plain,
-    /// TLS 1.2 without the mark of a fallback, to learn why the fallback was refused. Its connection is never used.
+    /// TLS 1.2 without the fallback mark, to learn why the fallback was refused. Its connection is never used.
     Diagnosis,
 }
 
@@ -37,11 +38,11 @@ impl Attempt {
     pub const COUNT: usize = 5;
 }
 
-/// A handshake that failed.
+/// A failed handshake.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub error: Error,
-    /// The alert that the Key Provider, or somebody in its name, sent.
+    /// The alert from the Key Provider, or from someone impersonating it.
     pub alert: Option<u8>,
     pub explains: Explains,
 }
@@ -56,30 +57,30 @@ impl From<Error> for Refused {
     }
 }
 
-/// How much one refusal explains when every attempt fails: a Key Provider with other versions and one that does not know the key look alike
-/// in one attempt. Of equals the first one counts.
+/// How much a refusal explains if every attempt fails: in a single attempt, a Key Provider with other versions and one that does not know
+/// the key look alike. Among equals, the first counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Explains {
     Little,
     Version,
-    /// Identity or key, or no pre-shared keys at all.
+    /// Identity or key, or no support for pre-shared keys.
     Key,
     Suite,
-    /// The port wants something else.
+    /// The port expects something else.
     Port,
-    /// The key, unless another hello is taken.
+    /// The key, unless another hello is accepted.
     Likely,
-    /// Everything: no other hello can fare better.
+    /// Everything: no other hello can succeed.
     All,
 }
 
-/// The attempts for one Key Provider, and where to begin.
+/// The attempts for one Key Provider, and which one to start with.
 #[derive(Debug)]
 pub(super) struct Fallback {
     attempts: Vec<Attempt>,
     /// Whether plain PSK is refused.
     pub forward_secrecy: bool,
-    /// Whether TLS 1.2 comes after TLS 1.3, and not because the user asked for it.
+    /// Whether TLS 1.2 is a fallback from TLS 1.3, rather than the user's choice.
     guarded: bool,
     learned: PerProcess<Mutex<Option<Learned>>>,
 }
@@ -110,12 +111,13 @@ impl Fallback {
         self.attempts[0]
     }
 
-    /// Whether the hello says that it is a fallback from TLS 1.3, and its connection must bear no sign that the Key Provider has TLS 1.3.
+    /// Whether the hello is marked as a fallback from TLS 1.3, and the connection is rejected if the Key Provider turns out to support TLS
+    /// 1.3.
     pub fn is_guarded(&self, attempt: Attempt) -> bool {
         self.guarded && matches!(attempt, Attempt::Dhe | Attempt::Plain)
     }
 
-    /// The attempts of a new connection.
+    /// Starts the attempts for a new connection.
     pub fn begin(&self, now: Instant) -> Run<'_> {
         let learned = *self.learned();
         let first = learned.filter(|learned| now < learned.until).map(|it| it.begin_with);
@@ -138,7 +140,7 @@ impl Fallback {
 pub(super) struct Run<'a> {
     fallback: &'a Fallback,
     left: VecDeque<Attempt>,
-    /// Whether the attempt that was remembered is the first one, and nothing else was tried.
+    /// Whether the remembered attempt comes first, and no other has been made.
     from_memory: bool,
     /// Whether every refusal was an alert.
     answered: bool,
@@ -146,27 +148,27 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The next attempt; `None` when there is none left.
+    /// The next attempt; `None` if there is none left.
     pub fn next(&mut self) -> Option<Attempt> {
         self.left.pop_front()
     }
 
-    /// The connection came up.
+    /// Records that the handshake succeeded.
     pub fn accepted(self, attempt: Attempt, now: Instant) {
         if self.from_memory {
-            // remembered for as long as it was: who uses a connection each minute still tries the strongest hello again
+            // not extended: a client that connects every minute still tries the strongest hello again
             return;
         }
-        // who resets connections teaches nothing
+        // nothing is learned from resets
         let learned = (self.answered && attempt != self.fallback.strongest()).then(|| Learned {
-            // a Key Provider is asked for forward secrecy each time: its alert may have been forged
+            // forward secrecy is offered each time: the alert may have been forged
             begin_with: attempt.min(Attempt::Dhe),
             until: now + MEMORY,
         });
         *self.fallback.learned() = learned;
     }
 
-    /// The attempt failed, and what it means for those to come.
+    /// Records that the attempt failed, and drops later attempts that cannot succeed.
     pub fn refused(&mut self, attempt: Attempt, refused: Refused) {
         self.from_memory = false;
         self.answered &= refused.alert.is_some();
@@ -174,7 +176,7 @@ impl Run<'_> {
             self.left.clear();
         } else if self.fallback.is_guarded(attempt) {
             match refused.alert {
-                // the other fallback would hear the same; ask what TLS 1.2 says of the key, unless TLS 1.3 said enough
+                // the other fallback would get the same response; ask what TLS 1.2 says about the key, unless TLS 1.3 said enough
                 Some(alert::INAPPROPRIATE_FALLBACK) => {
                     self.left.retain(|left| !self.fallback.is_guarded(*left));
                     if self.best.as_ref().is_none_or(|best| best.explains < Explains::Port) {
@@ -191,14 +193,14 @@ impl Run<'_> {
         }
     }
 
-    /// What the attempts so far say together, if there were any.
+    /// The combined error of the attempts so far, if there were any.
     pub fn error(self) -> Option<Error> {
         self.best.map(|best| best.error)
     }
 }
 
-/// Whether the random bytes of a Key Provider's hello say that it has TLS 1.3 and was asked for less (RFC 8446, 4.1.3).
+/// Whether the random bytes of a Key Provider's hello contain the downgrade marker of TLS 1.3 (RFC 8446, 4.1.3).
 pub(super) fn is_downgraded(server_random: &[u8; 32]) -> bool {
-    // the last byte counts versions: 1 for TLS 1.2, 0 for what came before
+    // the last byte is the version: 1 for TLS 1.2, 0 for earlier ones
     matches!(server_random[24..], [b'D', b'O', b'W', b'N', b'G', b'R', b'D', 0 | 1])
 }

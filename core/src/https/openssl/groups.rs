@@ -1,4 +1,4 @@
-//! Which groups of the key exchange a hello offers, and for which it sends a share: each share costs as much as the rest of the hello.
+//! The key exchange groups that a hello offers, and those with a key share: each share is as expensive as the rest of the hello.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +9,8 @@ use skip_tls_psk::set_groups;
 
 use crate::https::Options;
 
-/// Post-quantum key exchange (draft 8: MAY) comes first, with a share for those who lack it, so that nobody needs a second hello. OpenSSL
-/// before 3.5 reads only the second list, and with a FIPS provider perhaps only the third.
+/// Post-quantum key exchange (draft 8: MAY) comes first, with a second share for Key Providers without it, so that no second hello is
+/// needed. OpenSSL before 3.5 accepts only the second list, and with a FIPS provider perhaps only the third.
 const GROUPS: [&str; 3] = [
     "?*X25519MLKEM768:?*X25519:?P-256:?P-384",
     "X25519:P-256:P-384",
@@ -24,7 +24,7 @@ const SHARES: [(&str, &CStr); 2] = [
     ("x25519", c"?X25519MLKEM768:?*X25519:?P-256:?P-384"),
 ];
 
-/// Sets the groups of all hellos.
+/// Sets the groups for all hellos.
 pub(super) fn offer(context: &mut SslContextBuilder, options: &Options) -> Result<(), ErrorStack> {
     let [post_quantum, classic, fips] = GROUPS;
     let first = if options.post_quantum { post_quantum } else { classic };
@@ -34,7 +34,7 @@ pub(super) fn offer(context: &mut SslContextBuilder, options: &Options) -> Resul
         .or_else(|_| context.set_groups_list(fips))
 }
 
-/// The group that a Key Provider took last time.
+/// The group that a Key Provider chose last time.
 pub(super) struct LastGroup(AtomicUsize);
 
 impl LastGroup {
@@ -42,14 +42,14 @@ impl LastGroup {
         Self(AtomicUsize::new(SHARES.len()))
     }
 
-    /// Sends the share of that group alone.
+    /// Sends only the share of that group.
     pub fn share(&self, ssl: &mut Ssl, options: &Options) {
         // without post-quantum groups there is one share anyway
         if let Some((_, groups)) = SHARES
             .get(self.0.load(Ordering::Relaxed))
             .filter(|_| options.post_quantum)
         {
-            // OpenSSL before 3.5 does not read such lists, and has one share only
+            // OpenSSL before 3.5 does not support such lists, and sends only one share
             let _ = set_groups(ssl, groups);
         }
     }

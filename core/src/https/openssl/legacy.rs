@@ -24,10 +24,10 @@ use crate::https::{
 use super::stream::{self, Stream, Why};
 use super::{context, setup_failed};
 
-/// What rustls offers, and the legacy suite last.
+/// The suites that rustls offers, and the legacy suite last.
 const SUITES: &str = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:AES256-SHA256";
 
-/// What is the same for all connections to one Key Provider.
+/// The state shared by all connections to one Key Provider.
 pub(in crate::https) struct Legacy {
     context: SslContext,
     server_name: ServerName<'static>,
@@ -42,7 +42,7 @@ struct Trust {
     pin: Option<Pin>,
 }
 
-/// The chain of a Key Provider whose certificate was refused, its own first.
+/// The chain of a refused Key Provider, its own certificate first.
 type Presented = Arc<Mutex<Vec<CertificateDer<'static>>>>;
 
 impl Legacy {
@@ -93,7 +93,7 @@ impl Legacy {
         }
         if self.trust.has_chain {
             let wanted = ssl.param_mut();
-            // a common name does not count, as with rustls
+            // the common name is ignored, as in rustls
             wanted.set_hostflags(X509CheckFlags::NEVER_CHECK_SUBJECT | X509CheckFlags::NO_PARTIAL_WILDCARDS);
             match &self.server_name {
                 ServerName::IpAddress(address) => wanted.set_ip(IpAddr::from(*address))?,
@@ -107,11 +107,11 @@ impl Legacy {
         Ok(ssl)
     }
 
-    /// What a failed handshake means, as the rustls transport would say it.
+    /// The error for a failed handshake, as the rustls transport would report it.
     fn explain(&self, why: &Why, ssl: Option<&openssl::ssl::SslRef>, presented: &Presented) -> Error {
         match *why {
             Why::Alert(alert) => {
-                // the KP had chosen a suite already, so what it misses is a certificate
+                // the KP had already chosen a suite, so it lacks a certificate
                 if alert == alert::HANDSHAKE_FAILURE && ssl.is_some_and(|ssl| ssl.current_cipher().is_some()) {
                     self.shown.note_request(&[]);
                 }
@@ -158,7 +158,7 @@ impl TlsStack for Legacy {
     }
 }
 
-/// The certificates to trust, if any were given.
+/// The certificates to trust, if any are configured.
 fn roots(options: &Options) -> Result<Option<X509Store>> {
     let mut roots = X509StoreBuilder::new().map_err(setup_failed)?;
     let given = ca_certificates(options)?;
@@ -169,7 +169,7 @@ fn roots(options: &Options) -> Result<Option<X509Store>> {
     if options.ca_system {
         let mut added = 0;
         for certificate in system_certificates() {
-            // a store may hold certificates that OpenSSL cannot read; the others count
+            // a store may contain certificates that OpenSSL cannot parse; the others are used
             let parsed = X509::from_der(&certificate).and_then(|parsed| roots.add_cert(parsed));
             added += usize::from(parsed.is_ok());
         }
@@ -197,7 +197,7 @@ fn identity(
     Ok((first, chain, key))
 }
 
-/// Judges one certificate of the chain; `verified` is what OpenSSL thinks of it.
+/// Verifies one certificate of the chain; `verified` is OpenSSL's own result.
 fn verify(trust: Trust, verified: bool, store: &mut X509StoreContextRef, presented: &Presented) -> bool {
     let is_first = store.error_depth() == 0;
     if let (true, Some(pin), Some(certificate)) = (is_first, trust.pin, store.current_cert()) {
@@ -210,7 +210,7 @@ fn verify(trust: Trust, verified: bool, store: &mut X509StoreContextRef, present
         }
     }
     if !trust.has_chain {
-        // the pinned key is the trust: chain, name and dates are not asked
+        // only the pinned key is trusted: chain, name and dates are not checked
         return true;
     }
     if !verified {
@@ -220,7 +220,7 @@ fn verify(trust: Trust, verified: bool, store: &mut X509StoreContextRef, present
     verified
 }
 
-/// The numbers of `X509_V_ERR_`.
+/// Translates the numbers of `X509_V_ERR_`.
 fn verdict(result: X509VerifyResult) -> Verdict {
     match result.as_raw() {
         9 => Verdict::NotYetValid,

@@ -1,4 +1,4 @@
-//! TLS by OpenSSL: pre-shared keys, which rustls does not have, and the legacy suite of Table 1.
+//! TLS by OpenSSL: pre-shared keys, which rustls does not support, and the legacy suite of Table 1.
 
 #[cfg(test)]
 mod downgrade;
@@ -21,7 +21,7 @@ pub(super) use psk::WithPsk;
 
 /// The settings that all contexts share.
 fn context(options: &Options, versions: TlsVersion) -> Result<SslContextBuilder, ErrorStack> {
-    // best effort: when the program has used OpenSSL before, its memory is not ours to change
+    // best effort: if the program has used OpenSSL before, its memory functions can no longer be changed
     let _ = prepare();
     let mut context = SslContext::builder(SslMethod::tls_client())?;
     let (lowest, highest) = match versions {
@@ -31,7 +31,7 @@ fn context(options: &Options, versions: TlsVersion) -> Result<SslContextBuilder,
     };
     context.set_min_proto_version(Some(lowest))?;
     context.set_max_proto_version(Some(highest))?;
-    // that a stream ends without close_notify is for HTTP to judge
+    // HTTP handles streams that end without close_notify
     context.set_options(
         SslOptions::IGNORE_UNEXPECTED_EOF
             | SslOptions::NO_COMPRESSION
@@ -39,14 +39,14 @@ fn context(options: &Options, versions: TlsVersion) -> Result<SslContextBuilder,
             | SslOptions::NO_TICKET
             | CLEANSE_PLAINTEXT,
     );
-    // draft 4.2.2: a key is given once, so nothing is kept that would make early data possible
+    // draft 4.2.2: a key is given once, so nothing is stored that would enable early data
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
     context.set_mode(SslMode::ACCEPT_MOVING_WRITE_BUFFER | SslMode::AUTO_RETRY);
     groups::offer(&mut context, options)?;
     Ok(context)
 }
 
-/// OpenSSL refuses settings that are the same for every client: its configuration forbids them.
+/// OpenSSL rejects settings that are the same for every client: its configuration forbids them.
 #[allow(clippy::needless_pass_by_value)] // for map_err
 fn setup_failed(errors: ErrorStack) -> Error {
     Error::openssl_configuration(errors.errors().first().and_then(openssl::error::Error::reason))

@@ -21,16 +21,17 @@ use super::groups::LastGroup;
 use super::stream::{self, Stream, Why};
 use super::{context, setup_failed};
 
-/// With forward secrecy. Table 1 recommends the one with CBC and SHA-384; GCM comes before it where a Key Provider has it.
+/// The suites with forward secrecy. Table 1 recommends the one with CBC and SHA-384; GCM is preferred where a Key Provider
+/// supports it.
 const DHE: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:DHE-PSK-AES256-CBC-SHA";
-/// The same, and plain PSK last, so that it is taken only by a Key Provider that has nothing else or wants nothing else.
+/// The same, with plain PSK last, so that only a Key Provider that supports or accepts nothing else chooses it.
 const ALL: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:DHE-PSK-AES256-CBC-SHA:PSK-AES256-GCM-SHA384";
 
-/// What is the same for all connections to one Key Provider.
+/// The state shared by all connections to one Key Provider.
 pub(in crate::https) struct WithPsk {
     psk: Psk,
     shared: skip_tls_psk::Psk,
-    /// What the name indication says; addresses are never sent there.
+    /// The server name indication; addresses are never sent in it.
     name: Option<String>,
     /// Without the credentials.
     options: Options,
@@ -63,7 +64,7 @@ impl WithPsk {
             contexts: Default::default(),
             last_group: LastGroup::new(),
         };
-        // what OpenSSL does not take should be known now
+        // detects settings that OpenSSL rejects early
         this.context(this.fallback.strongest()).map_err(setup_failed)?;
         Ok(this)
     }
@@ -85,7 +86,7 @@ impl WithPsk {
         if self.fallback.is_guarded(attempt) {
             context.set_mode(SslMode::SEND_FALLBACK_SCSV);
         }
-        // with nobody to trust, a certificate is never accepted; without verification TLS 1.3 would take any
+        // with no trusted CA, certificates are always rejected; without verification TLS 1.3 would accept any
         context.set_verify(SslVerifyMode::PEER);
         offer(&mut context, self.shared.clone(), hash)?;
         Ok(slot.get_or_init(|| context.build()))
@@ -129,7 +130,7 @@ impl WithPsk {
             Err((why, _)) => return Err(explain(&why, attempt, self.fallback.forward_secrecy, self.options.tls)),
         };
         let ssl = stream.ssl();
-        // a certificate cannot have been verified, so this only says again what the verification says
+        // a certificate cannot have been verified, so this only repeats the verification
         if ssl.peer_certificate().is_some() || (ssl.version_str() == "TLSv1.3" && !ssl.session_reused()) {
             return Err(Error::psk_certificate_instead().into());
         }
@@ -148,7 +149,7 @@ impl TlsStack for WithPsk {
         while let Some(attempt) = run.next() {
             let (wire, _watch) = match dialer.dial() {
                 Ok(dialled) => dialled,
-                // what the Key Provider answered before explains more than a port that is closed now
+                // an earlier response of the Key Provider explains more than a port that is closed now
                 Err(error) if error.code() == ErrorCode::ConnectFailed => return Err(run.error().unwrap_or(error)),
                 Err(error) => return Err(error),
             };
@@ -164,12 +165,12 @@ impl TlsStack for WithPsk {
     }
 }
 
-/// What a failed handshake means.
+/// The error for a failed handshake.
 pub(super) fn explain(why: &Why, attempt: Attempt, forward_secrecy: bool, asked: TlsVersion) -> Refused {
     let (error, explains) = match *why {
         Why::Alert(UNKNOWN_PSK_IDENTITY) => (Error::psk_unknown_identity(), Explains::All),
         Why::Alert(BAD_RECORD_MAC | DECRYPT_ERROR) => (Error::psk_wrong_key(), Explains::All),
-        // OpenSSL's word for a wrong key in TLS 1.3; GnuTLS says it of a key bound to SHA-384 as well
+        // OpenSSL's alert for a wrong key in TLS 1.3; GnuTLS sends it for a key bound to SHA-384 as well
         Why::Alert(ILLEGAL_PARAMETER) => (Error::psk_wrong_key(), Explains::Likely),
         Why::Alert(41..=46 | 48 | 49 | alert::CERTIFICATE_REQUIRED) => {
             (Error::psk_client_cert_wanted(), Explains::Port)

@@ -1,4 +1,4 @@
-//! A TLS connection of OpenSSL.
+//! A TLS connection using OpenSSL.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::transport::{ConnectionInfo, Control, Ended};
 
 pub(super) struct Stream {
     tls: SslStream<Wire>,
-    /// What the client shows of itself, with certificates.
+    /// The client certificate, if certificates are used.
     shown: Option<Arc<Shown>>,
 }
 
@@ -26,22 +26,22 @@ pub(super) enum Why {
     Closed,
     /// The peer sent this alert.
     Alert(u8),
-    /// OpenSSL itself gave up, for this reason of its `SSL_R_` numbers.
+    /// OpenSSL itself failed with this `SSL_R_` reason.
     Reason(i32),
 }
 
 pub(super) const CERTIFICATE_VERIFY_FAILED: i32 = 134;
 pub(super) const UNSUPPORTED_PROTOCOL: i32 = 258;
-/// TLS 1.2 from a server whose hello says that it has TLS 1.3.
+/// TLS 1.2 from a server whose hello says that it supports TLS 1.3.
 pub(super) const INAPPROPRIATE_FALLBACK: i32 = 373;
 pub(super) const DH_KEY_TOO_SMALL: i32 = 394;
 /// Records that are not TLS: wrong version number, bad record type, packet length too long, wrong SSL version.
 pub(super) const NOT_TLS: [i32; 4] = [267, 443, 198, 266];
-/// What is above is the number of an alert that was received.
+/// Reasons above this are numbers of received alerts.
 const ALERT_OFFSET: i32 = 1000;
 
 impl Stream {
-    /// Does the handshake; a failure comes with the connection as it was then.
+    /// Performs the handshake; a failure includes the connection as it was then.
     pub fn connect(ssl: Ssl, wire: Wire, control: &Control<'_>) -> Result<Self, (Why, Option<SslStream<Wire>>)> {
         let mut stream = SslStream::new(ssl, wire).map_err(|_| (Why::Reason(0), None))?;
         match wait(&mut stream, control, |stream| stream.connect().map_err(into_io)) {
@@ -55,7 +55,7 @@ impl Stream {
         }
     }
 
-    /// A refusal of what the client shows may come after the handshake.
+    /// Sets the client certificate, because it may be refused after the handshake.
     pub fn shows(&mut self, shown: Arc<Shown>) {
         self.shown = Some(shown);
     }
@@ -64,7 +64,7 @@ impl Stream {
         self.tls.ssl()
     }
 
-    /// How the connection came up; URL and address are for the caller to add.
+    /// Information about the connection; the caller adds URL and address.
     pub fn info(&self, warnings: Vec<String>) -> ConnectionInfo {
         ConnectionInfo {
             tls_version: match self.ssl().version_str() {
@@ -100,7 +100,7 @@ impl OnWire for Stream {
 
 impl TlsStream for Stream {
     fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
-        // all or nothing: partial writes are off
+        // all or nothing: partial writes are disabled
         self.tls.ssl_write(data).map(drop).map_err(into_io)
     }
 
@@ -117,12 +117,12 @@ impl TlsStream for Stream {
     }
 
     fn is_drained(&mut self) -> bool {
-        // without read-ahead OpenSSL takes no byte of a record before it needs that record
+        // without read-ahead OpenSSL reads no byte of a record before it needs that record
         self.ssl().pending() == 0 && self.tls.get_ref().is_between_records() && !self.closed_cleanly()
     }
 
     fn close(&mut self) {
-        // best effort: nothing is waited for
+        // best effort, without waiting
         let _ = self.tls.shutdown();
     }
 
