@@ -1,4 +1,4 @@
-import { guessKind, matchesRemote, validate } from "skip-client";
+import { guessKind, matchesRemote, SkipError, validate } from "skip-client";
 import { placeOf, places } from "./locate.js";
 
 const $ = (id) => document.getElementById(id);
@@ -45,10 +45,22 @@ function messagesOf(text) {
 }
 
 function check() {
+  try {
+    judge();
+  } catch (error) {
+    if (!(error instanceof SkipError)) throw error;
+    // a server's Content-Security-Policy without WebAssembly, or a browser without it
+    $("verdict").className = "verdict invalid";
+    $("verdict").textContent = `This page cannot check messages here: ${error.message}. ${error.hint}.`;
+    $("problems").replaceChildren();
+  }
+}
+
+function judge() {
   const text = $("message").value;
   const messages = messagesOf(text);
   const rules = $("rules").value;
-  const options = rules === "lenient" ? { strict: false } : { schema: rules };
+  const options = rules === "lenient" ? { lenient: true } : { schema: rules };
   const results = messages.map((message) => {
     const kind = $("kind").value || guessKind(message.text);
     return kind

@@ -121,7 +121,7 @@ function tooLarge(status: number): SkipError {
   return new SkipError({
     code: "response_too_large",
     message: "the reply is larger than the 64 KiB of any SKIP message",
-    hint: "this may not be a SKIP key provider: check the URL",
+    hint: "this may not be a SKIP Key Provider: check the URL",
     advice: "no",
     status,
   });

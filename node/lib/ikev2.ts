@@ -1,6 +1,6 @@
 import { invalidArgument } from "./errors.js";
-import { bytesOf, flag, knownOptions, string } from "./internal/input.js";
-import { core, run } from "./internal/wasm.js";
+import { bytesOf, flag, knownOptions, placeBytes, string } from "./internal/input.js";
+import { buffer, core, run, USUAL } from "./internal/wasm.js";
 
 /** What a `USE_PPK` says. */
 export interface UsePpk {
@@ -28,12 +28,12 @@ export const ikev2 = {
     options: { localSystemId?: string | null | undefined; nextPayload?: number | undefined } = {},
   ): Uint8Array {
     const { localSystemId: id, nextPayload } = knownOptions(options, ["localSystemId", "nextPayload"]);
-    return run(() => core.encode_use_ppk(id == null ? undefined : string("localSystemId", id), next(nextPayload)));
+    return encoded(() => core.encode_use_ppk(id == null ? [] : [string("localSystemId", id)], next(nextPayload)));
   },
 
   /** Reads one `USE_PPK`. */
   decodeUsePpk(payload: Uint8Array): UsePpk {
-    return { localSystemId: run(() => core.decode_use_ppk(octets(payload))) ?? null };
+    return { localSystemId: decoded(true, payload).localSystemId ?? null };
   },
 
   /**
@@ -53,12 +53,12 @@ export const ikev2 = {
       "nextPayload",
     ]);
     const flags = [flag("octets", octets), flag("lenient", lenient)] as const;
-    return run(() => core.encode_ppk_identity(string("keyId", keyId), ...flags, next(nextPayload)));
+    return encoded(() => core.encode_ppk_identity([string("keyId", keyId)], ...flags, next(nextPayload)));
   },
 
   /** Reads one `PPK_IDENTITY`. */
   decodePpkIdentity(payload: Uint8Array): PpkIdentity {
-    const found = JSON.parse(run(() => core.decode_ppk_identity(octets(payload))));
+    const found = decoded(false, payload);
     return {
       identity: Uint8Array.from(found.identity),
       keyId: found.keyId ?? null,
@@ -66,6 +66,19 @@ export const ikev2 = {
     };
   },
 } as const;
+
+function encoded(call: () => number): Uint8Array {
+  return run(() => {
+    const length = call();
+    const payload = buffer().slice(0, length);
+    core.wipe(USUAL, length);
+    return payload;
+  });
+}
+
+function decoded(usePpk: boolean, payload: unknown): Record<string, string> & { identity: number[] } {
+  return JSON.parse(run(() => core.decode_payload(usePpk, ...placeBytes(octets(payload)))));
+}
 
 function octets(payload: unknown): Uint8Array {
   const bytes = bytesOf(payload);

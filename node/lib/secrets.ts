@@ -29,7 +29,8 @@ class Secret {
    * @throws {SkipError} `invalid_argument` after `wipe()`.
    */
   get bytes(): Uint8Array {
-    if (this.#wiped) throw invalidArgument("secret", "was wiped", "use a key before it is wiped or its block ends, or fetch another");
+    if (this.#wiped)
+      throw invalidArgument("secret", "was wiped", "use a key before it is wiped or its block ends, or fetch another");
     return this.#bytes;
   }
 

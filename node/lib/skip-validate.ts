@@ -32,18 +32,25 @@ Exit status: 0 all valid, 2 wrong use or a file that cannot be read, 5 something
 const VALID = 0;
 const WRONG_USE = 2;
 const INVALID = 5;
-/** So many invalid lines of one file are listed as text. */
+/** How many invalid lines of one file are listed as text. */
 const LISTED = 1000;
+
+/** The largest message that is judged: with what one read adds to it, the library still takes it. */
+const LARGEST = 15 * 1024 * 1024;
 
 interface Report {
   file: string;
-  /** What it was judged as, for a single message. */
+  /** What it was judged as. */
   kind?: MessageKind;
-  problems?: Problem[];
-  /** How many messages there were in lines. */
-  lines?: number;
-  valid: boolean | number;
-  invalid?: InvalidLine[];
+  problems: Problem[];
+  valid: boolean;
+}
+
+/** Where the verdict on lines goes while they are read: nothing is collected, so that a file may have any number of them. */
+interface Listing {
+  begin(): Promise<void>;
+  lines(invalid: InvalidLine[]): Promise<void>;
+  end(lines: number, valid: number): Promise<void>;
 }
 
 async function main(): Promise<number> {
@@ -60,51 +67,87 @@ async function main(): Promise<number> {
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   if (values.help) return print(USAGE);
   if (values.version) return print(`skip-validate ${version()}\n`);
-  const rules = { strict: !values.lenient, schema: values.schema } as ValidateOptions;
-  // also the arguments are judged by the library, before any file is read
-  validate((values.type as MessageKind | undefined) ?? "key", "{}", rules);
+  const kind = values.type as MessageKind | undefined;
+  const rules = { lenient: values.lenient, schema: values.schema } as ValidateOptions;
+  // the library judges the arguments too, before any file is read
+  validate(kind ?? "key", "{}", rules);
   const paint = painter(values.color);
 
   let status = VALID;
   for (const file of positionals.length > 0 ? positionals : ["-"]) {
-    const report = await judge(file, values.type as MessageKind | undefined, values.lines, rules);
-    await print(values.json ? `${JSON.stringify(report)}\n` : text(report, paint));
-    if (report.valid !== true && report.valid !== report.lines) status = INVALID;
+    const name = file === "-" ? "stdin" : file;
+    const listing = values.json ? jsonListing(name) : textListing(name, paint);
+    try {
+      const report = await judge(file, name, kind, values.lines, rules, listing);
+      if (typeof report !== "boolean") await print(values.json ? `${JSON.stringify(report)}\n` : text(report, paint));
+      if (status === VALID && !(typeof report === "boolean" ? report : report.valid)) status = INVALID;
+    } catch (error) {
+      // the other files are still judged
+      fail(error);
+      status = WRONG_USE;
+    }
   }
   return status;
 }
 
-/** Reads a file to its end, and judges lines as they come. */
+/** Reads a file to its end, and judges lines as they come: the report on one message, or whether all lines are valid. */
 async function judge(
   file: string,
+  name: string,
   kind: MessageKind | undefined,
   asLines: boolean,
   rules: ValidateOptions,
-): Promise<Report> {
-  const name = file === "-" ? "stdin" : file;
-  const stream = file === "-" ? process.stdin : createReadStream(file, { highWaterMark: 1 << 20 });
+  listing: Listing,
+): Promise<Report | boolean> {
+  const stream = file === "-" ? process.stdin : createReadStream(file);
   const progress = new Progress(name);
-  const total = { lines: 0, valid: 0, invalid: [] as InvalidLine[], before: 0 };
+  const total = { lines: 0, valid: 0, before: 0 };
   let held = Buffer.alloc(0);
+  /** Inside a line, or a document, that is too large and is skipped. */
+  let skipping = false;
   let lines: boolean | null = asLines || null;
+  const begin = async (): Promise<void> => {
+    if (total.lines === 0 && total.before === 0) await listing.begin();
+  };
+  const add = async (bytes: Buffer): Promise<void> => {
+    await begin();
+    await listing.lines(addLines(total, bytes, kind, rules));
+  };
   for await (const chunk of stream) {
     held = held.length > 0 ? Buffer.concat([held, chunk]) : Buffer.from(chunk);
     lines ??= held.length > ENOUGH_TO_SEE ? areLines(held) : null;
-    const end = held.lastIndexOf("\n") + 1;
-    if (lines && end > 0) {
-      addLines(total, held.subarray(0, end), kind, rules);
+    if (skipping) {
+      const feed = lines ? held.indexOf("\n") : -1;
+      skipping = feed < 0;
+      held = held.subarray(feed < 0 ? held.length : feed + 1);
+      if (!skipping) total.before++;
+    }
+    const end = lines && !skipping ? held.lastIndexOf("\n") + 1 : 0;
+    if (end > 0) {
+      await add(held.subarray(0, end));
       held = held.subarray(end);
+    }
+    if (held.length > LARGEST) {
+      if (lines) {
+        await begin();
+        total.lines++;
+        await listing.lines([{ line: total.before + 1, problems: [TOO_LARGE] }]);
+      }
+      held = Buffer.alloc(0);
+      skipping = true;
     }
     progress.show(chunk.length, total.lines);
   }
   progress.end();
   if (!(lines ?? areLines(held))) {
+    if (skipping) return { file: name, valid: false, problems: [TOO_LARGE] };
     const judgedAs = kind ?? guessKind(held);
     const { valid, problems } = judgedAs ? validate(judgedAs, held, rules) : { valid: false, problems: [UNKNOWN] };
     return judgedAs ? { file: name, kind: judgedAs, valid, problems } : { file: name, valid, problems };
   }
-  addLines(total, held, kind, rules);
-  return { file: name, lines: total.lines, valid: total.valid, invalid: total.invalid };
+  await add(held);
+  await listing.end(total.lines, total.valid);
+  return total.valid === total.lines;
 }
 
 const ENOUGH_TO_SEE = 64 * 1024;
@@ -116,13 +159,15 @@ function areLines(bytes: Buffer): boolean {
   return texts.length > 1 && texts.slice(0, 2).every((line) => line.startsWith("{") && line.endsWith("}"));
 }
 
+/** Counts the lines of whole bytes, and returns the invalid ones. */
 function addLines(
-  total: { lines: number; valid: number; invalid: InvalidLine[]; before: number },
+  total: { lines: number; valid: number; before: number },
   bytes: Buffer,
   kind: MessageKind | undefined,
   rules: ValidateOptions,
-): void {
+): InvalidLine[] {
   const parts = kind === undefined ? byKind(bytes) : [{ kind, bytes, lines: undefined }];
+  const invalid: InvalidLine[] = [];
   for (const { kind, bytes, lines } of parts) {
     const found = kind
       ? validateLines(kind, bytes, rules)
@@ -130,11 +175,11 @@ function addLines(
     total.lines += found.lines;
     total.valid += found.valid;
     for (const { line, problems } of found.invalid) {
-      total.invalid.push({ line: total.before + (lines ? (lines[line - 1] as number) : line), problems });
+      invalid.push({ line: total.before + (lines ? (lines[line - 1] as number) : line), problems });
     }
   }
-  if (kind === undefined) total.invalid.sort((a, b) => a.line - b.line);
   total.before += count(bytes);
+  return kind === undefined ? invalid.sort((a, b) => a.line - b.line) : invalid;
 }
 
 /** The lines of each kind, and their numbers among all; blank lines are left out. */
@@ -169,6 +214,14 @@ const UNKNOWN: Problem = {
   section: "4",
 };
 
+const TOO_LARGE: Problem = {
+  path: "",
+  code: "too_large",
+  message: "is larger than 15 MiB: no SKIP message comes near",
+  severity: "error",
+  section: "4",
+};
+
 type Paint = (colour: keyof typeof COLOURS, text: string) => string;
 
 const COLOURS = { error: "31;1", warning: "33", good: "32", dim: "2" };
@@ -179,23 +232,56 @@ function painter(when: string): Paint {
   return (colour, text) => (colours ? `\x1b[${COLOURS[colour]}m${text}\x1b[0m` : text);
 }
 
-function text({ file, kind, problems = [], lines, valid, invalid = [] }: Report, paint: Paint): string {
-  const line = (at: string, { severity, path, message, code, section }: Problem): string => {
-    const place = path && `${path}: `;
-    return `${at}: ${paint(severity, severity)}: ${place}${message} ${paint("dim", `[${code}, draft ${section}]`)}\n`;
-  };
-  const verdict = (good: boolean, text: string): string => `${file}: ${paint(good ? "good" : "error", text)}\n`;
-  if (lines === undefined) {
-    const listed = problems.map((problem) => line(file, problem)).join("");
-    return listed + verdict(valid === true, `${valid ? "valid" : "invalid"}${kind ? ` (${kind})` : ""}`);
-  }
-  const listed = invalid.slice(0, LISTED).flatMap((one) => one.problems.map((p) => line(`${file}:${one.line}`, p)));
-  const more = invalid.length - LISTED;
-  const rest = more > 0 ? `${file}: ${more} more invalid lines are not listed; --json has them\n` : "";
-  return listed.join("") + rest + verdict(valid === lines, `${valid} of ${lines} messages are valid`);
+const line = (at: string, { severity, path, message, code, section }: Problem, paint: Paint): string => {
+  const place = path && `${path}: `;
+  return `${at}: ${paint(severity, severity)}: ${place}${message} ${paint("dim", `[${code}, draft ${section}]`)}\n`;
+};
+
+const verdict = (file: string, good: boolean, text: string, paint: Paint): string =>
+  `${file}: ${paint(good ? "good" : "error", text)}\n`;
+
+function text({ file, kind, problems, valid }: Report, paint: Paint): string {
+  const listed = problems.map((problem) => line(file, problem, paint)).join("");
+  return listed + verdict(file, valid, `${valid ? "valid" : "invalid"}${kind ? ` (${kind})` : ""}`, paint);
 }
 
-/** On a terminal, what was read so far, once it takes longer than a second. */
+function textListing(file: string, paint: Paint): Listing {
+  let seen = 0;
+  return {
+    begin: async () => {},
+    async lines(invalid) {
+      const listed = invalid.slice(0, Math.max(0, LISTED - seen));
+      seen += invalid.length;
+      const texts = listed.flatMap((one) => one.problems.map((p) => line(`${file}:${one.line}`, p, paint)));
+      if (texts.length > 0) await print(texts.join(""));
+    },
+    async end(lines, valid) {
+      const more = seen - LISTED;
+      const rest = more > 0 ? `${file}: ${more} more invalid lines are not listed; --json has them\n` : "";
+      await print(rest + verdict(file, valid === lines, `${valid} of ${lines} messages are valid`, paint));
+    },
+  };
+}
+
+/** One object, written as its parts are known. */
+function jsonListing(file: string): Listing {
+  let comma = "";
+  return {
+    async begin() {
+      await print(`{"file":${JSON.stringify(file)},"invalid":[`);
+    },
+    async lines(invalid) {
+      if (invalid.length === 0) return;
+      await print(comma + invalid.map((one) => JSON.stringify(one)).join(","));
+      comma = ",";
+    },
+    async end(lines, valid) {
+      await print(`],"lines":${lines},"valid":${valid}}\n`);
+    },
+  };
+}
+
+/** Shows on a terminal how much was read, once it takes longer than a second. */
 class Progress {
   readonly #name: string;
   #begun = Date.now();
@@ -227,14 +313,18 @@ function print(text: string): Promise<number> {
   return new Promise((done) => process.stdout.write(text, () => done(VALID)));
 }
 
-// a reader that has seen enough, such as head, is no error
+// a reader that has seen enough, such as head, is not an error
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? VALID : WRONG_USE));
+
+function fail(error: unknown): void {
+  if (!(error instanceof Error)) throw error;
+  const hint = error instanceof SkipError ? error.hint : "skip-validate --help says how it is used";
+  process.stderr.write(`error: ${error.message}\nhint: ${hint}\n`);
+}
 
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (!(error instanceof Error)) throw error;
-  const hint = error instanceof SkipError ? error.hint : "skip-validate --help says how it is used";
-  process.stderr.write(`error: ${error.message}\nhint: ${hint}\n`);
+  fail(error);
   process.exitCode = WRONG_USE;
 }

@@ -136,9 +136,11 @@ function endOfLines(bytes: Uint8Array, start: number): number {
 
 const LINE_FEED = 10;
 
+const KINDS = ["capabilities", "key", "entropy"] as const;
+
 /** The kind whose members a message has most of, or `null` when it has none of any. It may be broken. */
 export function guessKind(message: unknown): MessageKind | null {
-  return (run(() => core.guess(...place(message))) as MessageKind | undefined) ?? null;
+  return KINDS[run(() => core.guess(...place(message)))] ?? null;
 }
 
 /**
@@ -152,7 +154,7 @@ export function matchesRemote(remoteSystemIds: Iterable<string>, id: string): bo
     throw invalidArgument("remoteSystemIds", "must be a list of strings", "for one entry give [entry]");
   }
   const entries = Array.from(remoteSystemIds, (entry) => string("remoteSystemIds", entry));
-  return run(() => core.matches_remote(entries, string("id", id)));
+  return run(() => core.matches_remote([string("id", id), ...entries]));
 }
 
 /** 0: no problems; 1: warnings only; 2: invalid. The message is placed last: the core wipes it. */
@@ -165,16 +167,11 @@ function check(kind: MessageKind, message: unknown, options: ValidateOptions | u
 }
 
 function kindNumber(kind: MessageKind): number {
-  switch (kind) {
-    case "capabilities":
-      return 0;
-    case "key":
-      return 1;
-    case "entropy":
-      return 2;
-    default:
-      throw invalidArgument("kind", "must be capabilities, key or entropy", "name the kind of message to check");
+  const number = KINDS.indexOf(kind);
+  if (number < 0) {
+    throw invalidArgument("kind", "must be capabilities, key or entropy", "name the kind of message to check");
   }
+  return number;
 }
 
 function rulesNumber(options: ValidateOptions | undefined): number {

@@ -1,7 +1,8 @@
 /**
  * Builds the package into dist/: one WebAssembly module, and scripts for each kind of loader.
  *
- * - `index.js`, `node.js`: ES modules for browsers and bundlers, with the core as text in `core-bytes.js`.
+ * - `index.js` (`main.js`, `schemas.js`), `node.js`: ES modules for browsers and bundlers, with the core as text in
+ *   `core-bytes.js`.
  * - `index.cjs`, `node.cjs`: CommonJS for Node, with the core in `core.wasm` beside them. Node's `import` comes here too, through
  *   `index.mjs` and `node.mjs`, so that a process never has two cores and two classes `SkipError`.
  * - `workerd.js`, `edge-light.js`: for edge runtimes, which compile `core.wasm` themselves.
@@ -50,7 +51,8 @@ for (const name of readdirSync(dist, { recursive: true }).filter((name) => name.
 
 copyFileSync(`${here}/lib/generated/core.wasm`, `${dist}/core.wasm`);
 copyFileSync(`${here}/lib/generated/bytes.js`, `${dist}/core-bytes.js`);
-await build("index", "index.js", "module");
+await build("schemas", "schemas.js");
+await build("index", "main.js", "module");
 await build("index", "index.cjs", "module.node");
 await build("index", "workerd.js", "module.workerd");
 await build("index", "edge-light.js", "module.edge");
@@ -58,6 +60,11 @@ await build("node", "node.js", undefined, "./index.js");
 await build("node", "node.cjs", undefined, "./index.cjs");
 await build("skip-validate", "skip-validate.js", undefined, "./index.mjs");
 chmodSync(`${dist}/skip-validate.js`, 0o755);
+
+// bundlers drop a whole script that is not used, but not always the classes in one
+const { schemas, ...others } = await import(`${dist}/main.js`);
+const parts = `export { ${Object.keys(others).join(", ")} } from "./main.js";\nexport { schemas } from "./schemas.js";\n`;
+writeFileSync(`${dist}/index.js`, parts);
 
 const require = createRequire(import.meta.url);
 for (const name of ["index", "node"]) {
@@ -70,19 +77,23 @@ for (const name of ["index", "node"]) {
 async function build(entry, file, core, library) {
   const choose = {
     name: "choose",
-    resolveId(source) {
+    resolveId(source, importer) {
       if (source.endsWith(".wasm") || source.endsWith(".wasm?module")) return { id: source, external: true };
       if (basename(source) === "module.js") return `${here}/lib/internal/${core}.ts`;
       // a script of its own: text that cannot be compressed makes that of the text around it worse
       if (basename(source) === "bytes.js") return { id: "./core-bytes.js", external: true };
+      if (file === "main.js" && basename(source) === "schemas.js" && !importer?.endsWith("/schemas.ts")) {
+        return { id: "./schemas.js", external: true };
+      }
       if (library && basename(source) === "index.js") return { id: library, external: true };
       return null;
     },
   };
   const input = `${here}/lib/${entry}.ts`;
-  const bundle = await rolldown({ input, external: [/^node:/], plugins: [choose] });
+  const experimental = { attachDebugInfo: "none" };
+  const bundle = await rolldown({ input, external: [/^node:/], plugins: [choose], experimental });
   // names and lines stay, for stack traces; comments are in the types and in the source map
-  const minify = { compress: true, mangle: { keepNames: true }, codegen: { removeWhitespace: false } };
+  const minify = { compress: true, mangle: { keepNames: true }, codegen: { removeWhitespace: entry === "schemas" } };
   const comments = { annotation: true, legal: false, jsdoc: false };
   const format = file.endsWith(".cjs") ? "cjs" : "esm";
   const path = `${dist}/${file}`;

@@ -113,16 +113,21 @@ fn end_of_line(text: &[u8]) -> usize {
     feed.map_or(text.len(), |at| words.len() * 8 + at + 1)
 }
 
-/// Which kind of message the text in the buffer looks like.
+/// Which kind of message the text in the buffer looks like: its number, or 3 for none.
 #[wasm_bindgen]
 #[must_use]
-pub fn guess(reserved: usize, length: usize) -> Option<String> {
-    buffer::read(reserved, length, MessageKind::guess).map(|kind| kind.as_str().to_owned())
+pub fn guess(reserved: usize, length: usize) -> usize {
+    let guessed = buffer::read(reserved, length, MessageKind::guess);
+    let number = guessed.and_then(|kind| MessageKind::ALL.iter().position(|one| *one == kind));
+    number.unwrap_or(MessageKind::ALL.len())
 }
 
-/// Whether an id is in the list, or matches a pattern in it.
+/// Whether an id, the first of the list, is among the others or matches a pattern there.
 #[wasm_bindgen]
 #[must_use]
-pub fn matches_remote(remote_system_ids: Vec<String>, id: &str) -> bool {
-    skip_client::matches_remote(&remote_system_ids, id)
+pub fn matches_remote(ids: Vec<String>) -> bool {
+    let [id, remote_system_ids @ ..] = ids.as_slice() else {
+        return false;
+    };
+    skip_client::matches_remote(remote_system_ids, id)
 }

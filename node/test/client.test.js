@@ -1,5 +1,6 @@
 /** The client over TLS: against the development Key Providers, and against servers that do everything wrong. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
@@ -47,6 +48,24 @@ async function server(answer, options = {}) {
   await new Promise((ready) => listener.listen(0, "127.0.0.1", ready));
   const stop = () => new Promise((done) => listener.close(done));
   return { url: `https://127.0.0.1:${listener.address().port}`, asked, stop };
+}
+
+/** A certificate with an RSA key, made by the openssl of the machine. */
+function rsaServer() {
+  const [cert, key] = [join(folder, "rsa.pem"), join(folder, "rsa.key")];
+  const subject = ["-subj", "/CN=kp", "-days", "2", "-keyout", key, "-out", cert];
+  const made = spawnSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", ...subject]);
+  assert.equal(made.status, 0, String(made.stderr));
+  const suites = { ciphers: "AES256-SHA256", maxVersion: "TLSv1.2" };
+  return { cert: readFileSync(cert), key: readFileSync(key), ...suites };
+}
+
+const rsaPin = () => pinOf(join(folder, "rsa.pem"));
+
+function pinOf(file) {
+  const { publicKey } = new X509Certificate(readFileSync(file));
+  const spki = publicKey.export({ type: "spki", format: "der" });
+  return `sha256/${createHash("sha256").update(spki).digest("base64")}`;
 }
 
 const client = (url, options) => new Client(url, { ca: kp.ca, checkRemote: false, timeout: 10_000, ...options });
@@ -130,18 +149,15 @@ test("plain PSK is the last resort, seen by its warning, and refused with forwar
 });
 
 test("trust: another CA, another name, a pin alone, a pin and a CA, a client certificate that is wanted", async () => {
-  const { publicKey } = new X509Certificate(readFileSync(join(folder, "alice.pem")));
-  const digest = createHash("sha256")
-    .update(publicKey.export({ type: "spki", format: "der" }))
-    .digest("base64");
+  const pin = pinOf(join(folder, "alice.pem"));
   const { url, stop } = await server((socket) => socket.end(GOOD));
   const ask = (options) => new Client(url, { checkRemote: false, ...options }).newKey("Bob");
   await assert.rejects(ask({ ca: readFileSync(join(folder, "client.pem")) }), { code: "tls_failed" });
   await assert.rejects(ask({ ca: "system" }), { code: "tls_failed" });
   await assert.rejects(ask({ ca: kp.ca, serverName: "kp.example" }), { code: "tls_failed", message: /another name/ });
   assert.equal((await ask({ ca: kp.ca, serverName: "localhost" })).hex(), KEY);
-  assert.equal((await ask({ pin: `sha256/${digest}` })).hex(), KEY);
-  assert.equal((await ask({ ca: kp.ca, pin: `sha256/${digest}` })).hex(), KEY);
+  assert.equal((await ask({ pin })).hex(), KEY);
+  assert.equal((await ask({ ca: kp.ca, pin })).hex(), KEY);
   const other = `sha256/${Buffer.alloc(32).toString("base64")}`;
   for (const options of [{ pin: other }, { ca: kp.ca, pin: other }]) {
     await assert.rejects(ask(options), { code: "tls_failed", message: /another public key/ });
@@ -356,6 +372,38 @@ test("wrong options are errors that show no secret", () => {
       inspect(options),
     );
   }
+});
+
+test("the options are those of the core's table", () => {
+  const table = JSON.parse(readFileSync(new URL("../lib/generated/options.json", import.meta.url), "utf8"));
+  const spelled = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
+  let offered;
+  assert.throws(
+    () => new Client("https://kp", { nonsense: 1 }),
+    ({ hint }) => {
+      offered = hint.replace("give ", "").split(", ");
+      return true;
+    },
+  );
+  assert.ok(table.length > 10);
+  for (const name of table) assert.ok(offered.includes(spelled(name)), `the client lacks the option ${spelled(name)}`);
+  // an AbortSignal is how calls are cancelled here; a password is a credential, which each language has in types of its own
+  const ours = offered.filter((name) => !table.some((option) => spelled(option) === name));
+  assert.deepEqual(
+    ours.filter((name) => !["signal", "keyPassword"].includes(name)),
+    [],
+  );
+});
+
+test("a legacy suite is taken where it is asked for, and seen by its warning", async () => {
+  const { url, stop } = await server((socket) => socket.end(GOOD), rsaServer());
+  await assert.rejects(client(url, { pin: rsaPin(), ca: undefined }).newKey("Bob"), { code: "tls_failed" });
+  const legacy = client(url, { pin: rsaPin(), ca: undefined, legacy: true });
+  assert.equal((await legacy.newKey("Bob")).hex(), KEY);
+  assert.equal(legacy.connection.cipherSuite, "TLS_RSA_WITH_AES_256_CBC_SHA256");
+  assert.match(legacy.connection.warnings[0], /forward secrecy/);
+  assert.throws(() => client(url, { legacy: true, forwardSecrecy: true }), misuse);
+  await stop();
 });
 
 test("files are read again for each connection", async () => {

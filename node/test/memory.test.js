@@ -14,7 +14,7 @@ async function withMemory() {
       instances.push(this);
     }
   };
-  const skip = await import(`../dist/index.js?${Math.random()}`);
+  const skip = await import(`../dist/main.js?${Math.random()}`);
   skip.isValid("key", "");
   WebAssembly.Instance = Instance;
   return { skip, instances, held: () => Buffer.from(instances[0].exports.memory.buffer) };

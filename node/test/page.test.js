@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -170,3 +171,22 @@ for (const colorScheme of ["light", "dark"]) {
     });
   }
 }
+
+test("under a policy without WebAssembly it says what is wrong", needsBrowser, async () => {
+  const folder = new URL("../../dist/validator-page/", import.meta.url);
+  const types = { html: "text/html", js: "text/javascript", css: "text/css" };
+  const server = createServer(({ url }, reply) => {
+    const name = url === "/" ? "index.html" : url.slice(1);
+    reply.setHeader("content-security-policy", "script-src 'self'");
+    reply.setHeader("content-type", types[name.split(".").at(-1)]).end(readFileSync(new URL(name, folder)));
+  });
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  const page = await browser.newPage();
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  assert.match(await verdict(page), /cannot check messages here: WebAssembly .*'wasm-unsafe-eval'/s);
+  assert.deepEqual(errors, []);
+  await page.close();
+  server.close();
+});

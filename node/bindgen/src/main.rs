@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use base64ct::{Base64, Encoding};
+use skip_client::options::OPTIONS;
 use skip_client::{ErrorCode, ExportFormat, MessageKind, SchemaStyle, schema};
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -75,6 +76,9 @@ fn main() -> Result<(), Box<dyn Error>> {
              /** A form in which some consumer takes a key. */\nexport type ExportFormat = (typeof exportFormats)[number];\n"
         ),
     )?;
+
+    let options = OPTIONS.map(|option| format!("\"{}\"", option.name)).join(", ");
+    fs::write(folder.join("options.json"), format!("[{options}]\n"))?;
 
     let pairs = MessageKind::ALL.map(|kind| {
         let [strict, published] = [SchemaStyle::Strict, SchemaStyle::AsPublished].map(|style| schema(kind, style));

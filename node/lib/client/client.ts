@@ -215,8 +215,8 @@ class Unreachable extends Error {
 }
 
 function refusal(capabilities: Capabilities, request: RequestOptions): SkipError | undefined {
-  const hint = "ask another key provider; if the capabilities are wrong, switch the check off (checkRemote: false)";
-  const says = "the key provider's capabilities say that it does not offer";
+  const hint = "ask another Key Provider; if the capabilities are wrong, switch the check off (checkRemote: false)";
+  const says = "the Key Provider's capabilities say that it does not offer";
   if (request.kind === "entropy") {
     if (capabilities.supportsEntropy) return undefined;
     return new SkipError({ code: "not_supported", message: `${says} entropy`, hint, advice: "no" });
@@ -229,7 +229,7 @@ function refusal(capabilities: Capabilities, request: RequestOptions): SkipError
   if (matchesRemote(capabilities.remoteSystemIds, request.remote)) return undefined;
   return new SkipError({
     code: "unknown_remote",
-    message: "no entry of the key provider's remoteSystemID list matches the remote",
+    message: "no entry of the Key Provider's remoteSystemID list matches the remote",
     hint: "compare with capabilities().remoteSystemIds; ids are case-sensitive; checkRemote: false switches the check off",
     advice: "no",
   });

@@ -26,7 +26,7 @@ export interface Connected {
   info: ConnectionInfo;
 }
 
-// draft Table 1; the last one for key providers with an RSA certificate, which Table 1 forgot
+// draft Table 1; the last one for Key Providers with an RSA certificate, which Table 1 forgot
 const CERTIFICATE_SUITES = "TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
 // one hello each, because a server that has both might choose the one without forward secrecy
 const PSK_SUITES = [
@@ -42,7 +42,8 @@ const nothing = (): void => {};
 export async function connect(place: Place, settings: Settings, control: Control): Promise<Connected> {
   const until = performance.now() + settings.connectTimeout;
   const credentials = settings.credentials();
-  const attempts = credentials.psk ? PSK_SUITES.slice(0, settings.forwardSecrecy ? 1 : 2) : [CERTIFICATE_SUITES];
+  const certificateSuites = settings.legacy ? `${CERTIFICATE_SUITES}:AES256-SHA256` : CERTIFICATE_SUITES;
+  const attempts = credentials.psk ? PSK_SUITES.slice(0, settings.forwardSecrecy ? 1 : 2) : [certificateSuites];
   try {
     for (;;) {
       const suites = attempts.shift() as string;
@@ -137,7 +138,7 @@ function wrongName(name: string, certificate: tls.PeerCertificate): Error | unde
   if (names && !tls.checkServerIdentity(name, certificate)) return undefined;
   if (!names) {
     return tlsError(
-      "the key provider's certificate does not name the host",
+      "the Key Provider's certificate does not name the host",
       "it may only have a common name, which does not count: have it issued with a subjectAltName, say which name it has " +
         "(serverName), or pin its public key (pin)",
     );
@@ -148,8 +149,8 @@ function wrongName(name: string, certificate: tls.PeerCertificate): Error | unde
     .slice(0, 5)
     .map((one) => one.replace(/^(DNS|IP Address):/, ""));
   return tlsError(
-    `the key provider's certificate is for another name: ${shown.join(", ").slice(0, 500)}`,
-    "check the URL; if this is the right key provider, give one of these names (serverName) or pin its public key (pin)",
+    `the Key Provider's certificate is for another name: ${shown.join(", ").slice(0, 500)}`,
+    "check the URL; if this is the right Key Provider, give one of these names (serverName) or pin its public key (pin)",
   );
 }
 
@@ -159,8 +160,8 @@ function checkPin(socket: tls.TLSSocket, pin: Buffer | undefined): SkipError | u
   const spki = socket.getPeerX509Certificate()?.publicKey.export({ type: "spki", format: "der" });
   if (spki && timingSafeEqual(createHash("sha256").update(spki).digest(), pin)) return undefined;
   return tlsError(
-    "the key provider has another public key than the pinned one",
-    "check the pin (pin); if nobody changed the key provider's key, somebody else answers",
+    "the Key Provider has another public key than the pinned one",
+    "check the pin (pin); if nobody changed the Key Provider's key, somebody else answers",
   );
 }
 
@@ -168,7 +169,7 @@ function checkPin(socket: tls.TLSSocket, pin: Buffer | undefined): SkipError | u
 function checkPsk(socket: tls.TLSSocket): SkipError | undefined {
   if (/PSK/.test(socket.getCipher().name) && !socket.getPeerX509Certificate()) return undefined;
   return tlsError(
-    "the key provider answered with a certificate instead of the pre-shared key",
+    "the Key Provider answered with a certificate instead of the pre-shared key",
     "it does not know the identity, or this port wants certificates: check the identity and the port, or give its CA (ca)",
   );
 }
@@ -177,10 +178,14 @@ function infoOf(socket: tls.TLSSocket, place: Place, settings: Settings): Connec
   const { standardName } = socket.getCipher();
   const warnings = [];
   if (standardName.startsWith("TLS_PSK_")) {
-    warnings.push("the connection has no forward secrecy: whoever learns the pre-shared key later can read it");
+    const reason = "who learns the pre-shared key can read recorded traffic, keys included";
+    warnings.push(`${standardName} has no forward secrecy: ${reason}`);
+  }
+  if (standardName.startsWith("TLS_RSA_")) {
+    warnings.push(`${standardName} has no forward secrecy and is not safe today: update the Key Provider`);
   }
   if (standardName === "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384") {
-    warnings.push("the cipher suite is not in Table 1 of the draft: the key provider has an RSA certificate");
+    warnings.push("the cipher suite is not in Table 1 of the draft: the Key Provider has an RSA certificate");
   }
   const { remoteAddress: address, remotePort: port } = socket;
   const peer = settings.proxy ? settings.proxy : { host: address ?? place.host, port: port ?? place.port };

@@ -32,12 +32,12 @@ export function timedOut(what: string, advice: Advice): SkipError {
 }
 
 export function tooLarge(what: string): SkipError {
-  const hint = "this may not be a SKIP key provider: check the URL and any proxy on the way";
+  const hint = "this may not be a SKIP Key Provider: check the URL and any proxy on the way";
   return new SkipError({ code: "response_too_large", message: `the reply has ${what}`, hint, advice: "no" });
 }
 
 export function notHttp(): SkipError {
-  const hint = "this may not be a SKIP key provider: check the URL and any proxy on the way";
+  const hint = "this may not be a SKIP Key Provider: check the URL and any proxy on the way";
   return new SkipError({ code: "malformed_response", message: "the reply is not valid HTTP", hint, advice: "no" });
 }
 
@@ -60,7 +60,7 @@ function unreachable(message: string, hint: string): SkipError {
 
 const ROUTE = ["there is no route to it", "check the address and the routes"] as const;
 const CONNECT: Record<string, readonly [string, string] | undefined> = {
-  ECONNREFUSED: ["nothing listens there", "check the port, and that the key provider runs"],
+  ECONNREFUSED: ["nothing listens there", "check the port, and that the Key Provider runs"],
   EHOSTUNREACH: ROUTE,
   ENETUNREACH: ROUTE,
   EACCES: ["the system forbids it", "check firewall and sandbox rules"],
@@ -82,24 +82,24 @@ export function tls(message: string, hint: string): SkipError {
 }
 
 const ISSUER = [
-  "the key provider's certificate does not come from a CA that was given",
+  "the Key Provider's certificate does not come from a CA that was given",
   "give the certificate of the CA that issued it (ca), or pin its public key (pin)",
 ] as const;
 const CLIENT = [
-  "the key provider does not accept the client certificate, or its absence",
-  "give a certificate (cert and key) of a CA that the key provider trusts",
+  "the Key Provider does not accept the client certificate, or its absence",
+  "give a certificate (cert and key) of a CA that the Key Provider trusts",
 ] as const;
 const NO_SUITE = [
-  "the key provider and this client share no cipher suite",
+  "the Key Provider and this client share no cipher suite",
   "certificates need AES-256-GCM with SHA-384; pre-shared keys need PSK suites of TLS 1.2, the only ones that Node has",
 ] as const;
 const WRONG_PSK = [
-  "the key provider has another key for this PSK identity",
+  "the Key Provider has another key for this PSK identity",
   "compare the keys; the same characters are another key as text than as hexadecimal",
 ] as const;
 const VERSION = [
-  "the key provider does not offer the version of TLS asked for",
-  'SKIP uses 1.2 or 1.3: leave tls at "auto", or update the key provider',
+  "the Key Provider does not offer the version of TLS asked for",
+  'SKIP uses 1.2 or 1.3: leave tls at "auto", or update the Key Provider',
 ] as const;
 
 /** By the code of Node's error, or the end of OpenSSL's reason for an alert. */
@@ -109,10 +109,10 @@ const TLS: Record<string, readonly [string, string] | undefined> = {
   UNABLE_TO_GET_ISSUER_CERT: ISSUER,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ISSUER,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: ISSUER,
-  CERT_HAS_EXPIRED: ["the key provider's certificate has expired", "have it renewed; check the clock of this machine"],
-  CERT_NOT_YET_VALID: ["the key provider's certificate is not valid yet", "check the clocks of both machines"],
+  CERT_HAS_EXPIRED: ["the Key Provider's certificate has expired", "have it renewed; check the clock of this machine"],
+  CERT_NOT_YET_VALID: ["the Key Provider's certificate is not valid yet", "check the clocks of both machines"],
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: [
-    "the key provider wants a client certificate",
+    "the Key Provider wants a client certificate",
     "give one with its private key (cert and key)",
   ],
   ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: CLIENT,
@@ -131,12 +131,12 @@ const TLS: Record<string, readonly [string, string] | undefined> = {
     "check the port: it may be plain HTTP or another service",
   ],
   ERR_SSL_TLSV1_UNRECOGNIZED_NAME: [
-    "the key provider does not know the name it was called by",
+    "the Key Provider does not know the name it was called by",
     "check the URL, or give serverName",
   ],
   ERR_SSL_TLSV1_ALERT_DECRYPT_ERROR: CLIENT,
   ERR_SSL_DH_KEY_TOO_SMALL: [
-    "the key provider's Diffie-Hellman group is too small to be safe",
+    "the Key Provider's Diffie-Hellman group is too small to be safe",
     "have it use a group of at least 2048 bits, or TLS 1.3",
   ],
 };
@@ -146,8 +146,8 @@ const PSK: Record<string, readonly [string, string] | undefined> = {
   ERR_SSL_TLSV1_ALERT_DECRYPT_ERROR: WRONG_PSK,
   ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC: WRONG_PSK,
   ERR_SSL_TLSV1_ALERT_UNKNOWN_PSK_IDENTITY: [
-    "the key provider does not know this PSK identity",
-    "check the identity for spelling and case, and that the key provider has it",
+    "the Key Provider does not know this PSK identity",
+    "check the identity for spelling and case, and that the Key Provider has it",
   ],
 };
 
@@ -158,11 +158,11 @@ export function tlsFailed(code: string | undefined, withPsk: boolean): SkipError
   const alert = /_ALERT_(\w+)$/.exec(code ?? "")?.[1];
   if (alert) {
     const name = alert.toLowerCase();
-    return tls(`the key provider ended the TLS handshake: ${name}`, "look into the key provider's log");
+    return tls(`the Key Provider ended the TLS handshake: ${name}`, "look into the Key Provider's log");
   }
   if (code === undefined || code === "ECONNRESET" || code === "EPIPE") {
     return tls(
-      "the key provider closed the connection during the TLS handshake",
+      "the Key Provider closed the connection during the TLS handshake",
       withPsk
         ? "some do that for a wrong identity or key: check both, and look into its log"
         : "it may want a client certificate or a pre-shared key, or the port may not be TLS: look into its log",

@@ -62,11 +62,16 @@ export interface ClientOptions {
   postQuantum?: boolean | undefined;
   /** Refuse pre-shared keys without forward secrecy. */
   forwardSecrecy?: boolean | undefined;
+  /**
+   * Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 of the draft recommends and which is not safe today. It has no
+   * forward secrecy, so it does not go with `forwardSecrecy`.
+   */
+  legacy?: boolean | undefined;
   /** Ends all calls of the client when it is aborted. */
   signal?: AbortSignal | undefined;
 }
 
-/** The names, for the test that compares them with the core's table. */
+/** The names: a test compares them with the core's table. */
 export const OPTION_NAMES = [
   "ca",
   "cert",
@@ -85,6 +90,7 @@ export const OPTION_NAMES = [
   "checkRemote",
   "postQuantum",
   "forwardSecrecy",
+  "legacy",
   "signal",
 ] as const satisfies readonly (keyof ClientOptions)[];
 
@@ -180,6 +186,7 @@ export interface Settings {
   checkRemote: boolean;
   postQuantum: boolean;
   forwardSecrecy: boolean;
+  legacy: boolean;
   signal: AbortSignal | undefined;
 }
 
@@ -203,8 +210,8 @@ export function settingsOf(options: ClientOptions): Settings {
       throw wrong("tls", "must not be 1.3 with a pre-shared key: Node has pre-shared keys in TLS 1.2 only", hint);
     }
   } else if (ca === undefined && pin === undefined) {
-    const hint = "give the CA's certificate (ca), the key provider's public key (pin), or ca: \"system\"";
-    throw wrong("ca", "nothing says which key provider to trust", hint);
+    const hint = "give the CA's certificate (ca), the Key Provider's public key (pin), or ca: \"system\"";
+    throw wrong("ca", "nothing says which Key Provider to trust", hint);
   }
   if ((cert === undefined) !== (key === undefined)) {
     const [missing, given] = cert === undefined ? ["cert", "key"] : ["key", "cert"];
@@ -219,8 +226,12 @@ export function settingsOf(options: ClientOptions): Settings {
   if (sourceAddress !== undefined && !(typeof sourceAddress === "string" && isIP(sourceAddress))) {
     throw wrong("sourceAddress", "must be an IP address", "give an address of this machine");
   }
+  if (options.legacy && (options.forwardSecrecy || psk !== undefined)) {
+    const rule = "does not go with forwardSecrecy or a pre-shared key";
+    throw wrong("legacy", rule, "it adds a suite for certificates that has no forward secrecy");
+  }
   if (!["auto", "1.2", "1.3"].includes(versions)) {
-    throw wrong("tls", "must be auto, 1.2 or 1.3", "auto takes what the key provider offers");
+    throw wrong("tls", "must be auto, 1.2 or 1.3", "auto takes what the Key Provider offers");
   }
   const credentials =
     psk === undefined
@@ -245,6 +256,7 @@ export function settingsOf(options: ClientOptions): Settings {
     checkRemote: flag("checkRemote", options.checkRemote, true),
     postQuantum: flag("postQuantum", options.postQuantum, true),
     forwardSecrecy: flag("forwardSecrecy", options.forwardSecrecy, false),
+    legacy: flag("legacy", options.legacy, false),
     signal: signalOf(options.signal),
   };
 }
@@ -393,7 +405,7 @@ function pskOf(psk: Psk): { identity: string; key: Buffer } {
 function pskOfParts(identity: unknown, key: Buffer): { identity: string; key: Buffer } {
   if (typeof identity !== "string" || !/^[^\0]+$/.test(identity) || Buffer.byteLength(identity) > 128) {
     const rule = "the identity must have 1 to 128 bytes of UTF-8, without NUL";
-    throw wrong("psk", rule, "give the identity exactly as the key provider knows it");
+    throw wrong("psk", rule, "give the identity exactly as the Key Provider knows it");
   }
   if (key.length < 1 || key.length > 256) {
     throw wrong("psk", "the key must have 1 to 256 bytes", "32 random bytes are a good key");
