@@ -110,8 +110,8 @@ fn clear<const DEPTH: usize>() {
             );
         }
     }
-    // SAFETY: without `nostack` nothing of the caller's lies below the stack pointer. The pointer moves over what it writes, in steps, so that a stack without that much room ends at its guard page as it does in any
-    // call, and it comes back.
+    // SAFETY: without `nostack`, none of the caller's data lies below the stack pointer. The pointer moves over what it writes, in steps,
+    // so that a stack without that much room ends at its guard page as in any call, and is restored.
     unsafe {
         asm!(
             "mov r8, rsp",
@@ -146,10 +146,9 @@ fn clear<const DEPTH: usize>() {
     use std::arch::asm;
 
     const { assert!(DEPTH > 0 && DEPTH.is_multiple_of(32) && DEPTH < 1 << 16) };
-    // SAFETY: every processor with this instruction set has these registers, and the compiler is told that they change (a write to the low
-    // half of an SVE register clears the rest). Without `nostack` nothing of the caller's lies below the stack pointer. The
-    // pointer moves down over what it writes, so that a stack without that much room ends at its guard page as it does in any
-    // call, and it comes back.
+    // SAFETY: every processor with this instruction set has these registers, and they are declared as clobbered (a write to the low half of
+    // an SVE register clears the rest). Without `nostack`, none of the caller's data lies below the stack pointer. The pointer moves down
+    // over what it writes, so that a stack without that much room ends at its guard page as in any call, and is restored.
     unsafe {
         asm!(
             "movi v0.2d, #0",

@@ -1,4 +1,4 @@
-//! The body of an answer, sent at once, in chunks, slowly, or not to its end.
+//! Response bodies, sent at once, in chunks, slowly, or truncated.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -11,14 +11,14 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-/// What is left of a body.
+/// The rest of a body.
 pub(crate) struct Body {
     parts: VecDeque<Bytes>,
     left: u64,
     has_length: bool,
-    /// a byte at a time, this long after the one before
+    /// sends one byte at a time, at this interval
     pace: Option<Duration>,
-    /// ends in an error when this many bytes are left
+    /// fails when this many bytes are left
     cut_at: Option<u64>,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -36,7 +36,7 @@ impl Body {
         }
     }
 
-    /// Without a length, in about eight pieces, none smaller than 16 bytes, and not fewer than there are parts.
+    /// Sends it without a length, in about eight pieces of at least 16 bytes, and at least as many as there are parts.
     pub(crate) fn in_chunks(mut self) -> Self {
         self.has_length = false;
         let piece = usize::try_from(self.left / 8).unwrap_or(usize::MAX).max(16);
@@ -51,13 +51,13 @@ impl Body {
         self
     }
 
-    /// One byte now and one after each pause.
+    /// Sends one byte now and one after each pause.
     pub(crate) fn dripping(mut self, pause: Duration) -> Self {
         self.pace = Some(pause);
         self
     }
 
-    /// Half of it, then an error.
+    /// Sends half of it, then fails.
     pub(crate) fn cut(mut self) -> Self {
         self.cut_at = Some(self.left.div_ceil(2));
         self
@@ -92,7 +92,7 @@ impl hyper::body::Body for Body {
             _ => this.parts.pop_front().unwrap_or_default(),
         };
         this.left -= data.len() as u64;
-        // before the cut a pause, in which what was given so far goes out
+        // pause before the cut, so that the data so far is sent
         let pause = if this.cut_at == Some(this.left) {
             Some(Duration::from_millis(50))
         } else {

@@ -1,4 +1,4 @@
-//! The listeners with certificates, on rustls.
+//! The certificate listeners, using rustls.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::options::StartError;
 use crate::pki::{Authority, ServerIdentity};
 use crate::switches::{Quirk, Snapshot, Versions};
 
-/// A server with its certificate, in each choice of versions.
+/// A server with its certificate, for each choice of versions.
 #[derive(Clone)]
 pub(crate) struct CertificateAcceptor {
     both: TlsAcceptor,
@@ -24,7 +24,7 @@ pub(crate) struct CertificateAcceptor {
 }
 
 impl CertificateAcceptor {
-    /// `require_client_cert` serves only those who have a certificate of this authority.
+    /// With `require_client_cert`, only clients with a certificate of this authority are served.
     pub(crate) fn new(
         authority: &Authority,
         identity: &ServerIdentity,

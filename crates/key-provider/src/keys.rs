@@ -1,8 +1,8 @@
-//! Keys: derived at both ends from one secret and the keyId, given once to each side.
+//! Keys: derived at both ends from a shared secret and the keyId, given once to each side.
 //!
-//! A keyId has 16 bytes: 6 random, 4 of issue time (seconds since 1970), 2 of size (in bytes), and a tag of 4 over
-//! these and both ids. So the peer learns size and age from the keyId alone, and knows a keyId that was never issued,
-//! or for somebody else, by its tag.
+//! A keyId has 16 bytes: 6 random, 4 for the issue time (seconds since 1970), 2 for the size (in bytes), and a tag of 4
+//! over these and both ids. So the peer learns size and age from the keyId alone, and the tag reveals keyIds that were
+//! never issued, or were issued for another peer.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -13,33 +13,33 @@ use aws_lc_rs::{constant_time, hkdf, hmac, rand};
 use skip_client::BitLength;
 use zeroize::Zeroizing;
 
-/// The bytes that a keyId stands for.
+/// The bytes encoded by a keyId.
 pub(crate) type KeyIdBytes = [u8; 16];
 
 const TAG_AT: usize = 12;
 
-/// What both ends of a pair share: the secret behind all keys, and one clock that never goes back.
+/// State shared by both ends: the secret from which all keys are derived, and a monotonic clock.
 pub(crate) struct SharedSecret {
     keys: hkdf::Prk,
     tags: hmac::Key,
     started: (Instant, Duration),
-    /// keyIds that were given in another form, by that form
+    /// keyIds that were issued in another form, by that form
     aliases: Mutex<HashMap<Vec<u8>, KeyIdBytes>>,
 }
 
-/// One end's book of keys: what it issued, and what it gave to the encryptor of the peer's keys.
+/// One end's records: the keyIds that it issued, and those whose keys it delivered.
 pub(crate) struct KeyBook {
     lifetime: u64,
-    /// keyIds made in the latest second; an older one differs in its time
+    /// keyIds created in the latest second; an older one has a different time
     issued: Mutex<(u32, HashSet<KeyIdBytes>)>,
-    /// keyIds already given, by the second of their issue, as far back as a key lives
+    /// keyIds already delivered, by the second of their issue, as far back as the lifetime of a key
     given: Mutex<BTreeMap<u32, HashSet<KeyIdBytes>>>,
 }
 
-/// Why no key was given.
+/// Why no key was delivered.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NoKey {
-    /// Never issued for these two, given before, or too old.
+    /// Never issued for these two, already delivered, or expired.
     NotFound,
     /// The random generator or the key derivation failed.
     Internal,
@@ -68,7 +68,7 @@ impl SharedSecret {
         })
     }
 
-    /// Gives a keyId another form, which both ends know from now on.
+    /// Registers another form of a keyId, known to both ends from now on.
     pub(crate) fn alias(&self, id: &KeyIdBytes, form: Vec<u8>) {
         let mut aliases = self.aliases.lock().unwrap_or_else(PoisonError::into_inner);
         aliases.insert(form, *id);
@@ -100,7 +100,7 @@ impl SharedSecret {
         self.derive(&id, "", "")
     }
 
-    // draft 4.2.1 (MUST NOT): the keyId alone does not give the key away; it is only the input of a keyed function
+    // draft 4.2.1 (MUST NOT): the keyId alone does not reveal the key; it is only the input of a keyed function
     fn derive(&self, id: &KeyIdBytes, issuer: &str, peer: &str) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
         let bytes = key_bytes(id);
         let mut key = Zeroizing::new(vec![0; bytes]);
@@ -123,8 +123,7 @@ impl KeyBook {
         }
     }
 
-    /// Makes a key with a keyId that was never used before. The issuer keeps neither: its encryptor gets them here,
-    /// once.
+    /// Creates a key with a fresh keyId. The issuer keeps neither: this is the only time its encryptor gets them.
     pub(crate) fn issue(
         &self,
         secret: &SharedSecret,
@@ -153,7 +152,8 @@ impl KeyBook {
         Ok((id, secret.derive(&id, issuer, peer)?))
     }
 
-    /// Gives the key of a keyId that `issuer` made for `peer`, whose book this is, and only once, unless `again`.
+    /// Delivers the key of a keyId that `issuer` created for `peer`, the owner of these records; only once, unless
+    /// `again`.
     pub(crate) fn give(
         &self,
         secret: &SharedSecret,
@@ -177,7 +177,7 @@ impl KeyBook {
             {
                 given.pop_first();
             }
-            // draft 4.2.2 (MUST): a key is given once, then wiped; here nothing but its keyId is kept
+            // draft 4.2.2 (MUST): a key is given once, then wiped; only its keyId is kept here
             if !given.entry(made).or_default().insert(*id) && !again {
                 return Err(NoKey::NotFound);
             }
@@ -190,7 +190,7 @@ impl KeyBook {
     }
 }
 
-/// The size of a key, in bytes, that its keyId tells.
+/// The size of a key, in bytes, from its keyId.
 pub(crate) fn key_bytes(id: &KeyIdBytes) -> usize {
     usize::from(u16::from_be_bytes([id[10], id[11]]))
 }
@@ -199,7 +199,7 @@ fn issue_second(id: &KeyIdBytes) -> u32 {
     u32::from_be_bytes([id[6], id[7], id[8], id[9]])
 }
 
-/// Both ids, each after its length, so that no two pairs of ids look the same.
+/// Both ids, each preceded by its length, so that different pairs of ids have different encodings.
 fn names(issuer: &str, peer: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(issuer.len() + peer.len() + 16);
     for name in [issuer, peer] {

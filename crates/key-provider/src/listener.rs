@@ -1,4 +1,4 @@
-//! Connections: accept, TLS, HTTP. Generic over the TLS stack: one more is one more [`Acceptor`].
+//! Connections: accept, TLS, HTTP. Generic over the TLS stack: each is an [`Acceptor`].
 
 use std::future::Future;
 use std::io;
@@ -17,38 +17,38 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-/// How long a client may take for the handshake.
+/// The handshake timeout.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The server side of a TLS stack.
 pub(crate) trait Acceptor: Clone + Send + Sync + 'static {
     type Stream: TlsStream;
 
-    /// `switches` as they are when the connection comes in.
+    /// `switches` are those at the time the connection was accepted.
     fn handshake(&self, tcp: TcpStream, switches: Snapshot) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
-/// An open TLS stream, whose TCP connection can be closed under it.
+/// An open TLS stream whose TCP connection can be closed underneath.
 pub(crate) trait TlsStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn tcp(&mut self) -> &mut TcpStream;
 }
 
-/// Serves all connections that come in; never ends by itself.
+/// Serves all incoming connections; never returns.
 pub(crate) async fn serve<A: Acceptor>(listener: TcpListener, acceptor: A, provider: Arc<Provider>) {
     loop {
         match listener.accept().await {
             Ok((tcp, _)) => {
                 tokio::spawn(connection(tcp, acceptor.clone(), Arc::clone(&provider)));
             }
-            // out of descriptors, or a client that went away: neither lasts
+            // out of descriptors, or the client went away: both are temporary
             Err(_) => sleep(Duration::from_millis(10)).await,
         }
     }
 }
 
-/// One connection from its handshake to its end. What goes wrong is for the client to see; nothing is logged.
+/// Serves one connection, from its handshake to its end. Errors are only visible to the client; nothing is logged.
 async fn connection<A: Acceptor>(tcp: TcpStream, acceptor: A, provider: Arc<Provider>) {
-    // small answers should not wait for an acknowledgement; without this they are only slower
+    // small responses should not wait for an acknowledgement; without this they are only slower
     let _ = tcp.set_nodelay(true);
     let open = Open::count(&provider);
     if open.others >= MANY && provider.switches.snapshot().fault(Fault::FewConnections) {
@@ -66,14 +66,14 @@ async fn connection<A: Acceptor>(tcp: TcpStream, acceptor: A, provider: Arc<Prov
         let provider = Arc::clone(&provider);
         async move { provider.answer(request).await }
     });
-    // gathered writes: hyper then passes a body on without a copy of its own, and the body wipes itself
+    // vectored writes: hyper then passes a body on without copying it, and the body wipes itself
     let _ = http1::Builder::new()
         .writev(true)
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-/// How many connections there are with few-connections.
+/// The maximum number of connections with few-connections.
 const MANY: u64 = 40;
 
 /// Counts a connection for as long as it is open.
@@ -97,7 +97,7 @@ impl Drop for Open {
     }
 }
 
-/// A stream that reads and ends as the switches say: with the closing message of TLS or without.
+/// A stream that reads and closes according to the switches: with or without `close_notify`.
 struct Closing<S> {
     stream: S,
     switches: Arc<Switches>,
@@ -108,7 +108,7 @@ struct Closing<S> {
 const CLOSE: &[u8] = b"Connection: close";
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
-/// Where `part` is in `all`.
+/// The position of `part` in `all`.
 fn find(all: &[u8], part: &[u8]) -> Option<usize> {
     all.windows(part.len()).position(|window| window == part)
 }
@@ -125,7 +125,7 @@ impl<S: TlsStream> AsyncRead for Closing<S> {
         if switches.quirk(Quirk::IgnoresConnectionClose)
             && let Some(at) = find(read, CLOSE)
         {
-            // a header that says nothing, of the same length
+            // a meaningless header of the same length
             read[at..at + CLOSE.len()].copy_from_slice(b"X-Ignored: closed");
         }
         if switches.fault(Fault::LosesPipelined)

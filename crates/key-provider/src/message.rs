@@ -1,22 +1,22 @@
-//! The JSON of the answers, written once into a buffer that is wiped when the last byte was sent.
+//! The JSON of responses, written once into a buffer that is wiped when the last byte was sent.
 
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use crate::switches::{Fault, Quirk, Snapshot};
 
-/// How long the extra member of `huge-body` is, in bytes.
+/// The length of the extra member of `huge-body`, in bytes.
 const HUGE: usize = 10_000_000;
 
 /// Hexadecimal digits that may be a secret.
 pub(crate) type Digits = Zeroizing<Vec<u8>>;
 
-/// An answer of 200 as the parts to send one after the other.
+/// A 200 response, as parts to send in order.
 pub(crate) type Parts = Vec<Bytes>;
 
-/// The members of an answer.
+/// The members of a response.
 pub(crate) enum Message<'a> {
-    /// `number` differs from answer to answer.
+    /// `number` differs in each response.
     Capabilities {
         id: &'a str,
         remotes: &'a [String],
@@ -32,7 +32,7 @@ pub(crate) enum Message<'a> {
     },
 }
 
-/// Hexadecimal digits of `bytes`, in the letters of the switches.
+/// Hexadecimal digits of `bytes`, in the case set by the switches.
 pub(crate) fn digits(bytes: &[u8], switches: Snapshot) -> Digits {
     let mut out = Zeroizing::new(vec![0; bytes.len() * 2]);
     // cannot fail: the buffer has the right length
@@ -44,7 +44,7 @@ pub(crate) fn digits(bytes: &[u8], switches: Snapshot) -> Digits {
     out
 }
 
-/// The digits as the faults would have them; `bytes` is how many were asked for, `is_key` tells key from randomStr.
+/// Applies the faults to the digits; `bytes` is the requested length, `is_key` distinguishes key from randomStr.
 pub(crate) fn spoil(digits: &mut Digits, bytes: usize, is_key: bool, switches: Snapshot) {
     if switches.fault(Fault::WrongSize) {
         let length = match (is_key, bytes) {
@@ -70,14 +70,14 @@ pub(crate) fn spoil(digits: &mut Digits, bytes: usize, is_key: bool, switches: S
     }
 }
 
-/// Writes a message, with what switches change in its text.
+/// Writes a message, modified by the switches.
 pub(crate) fn write(message: &Message<'_>, switches: Snapshot) -> Parts {
     let secret = match message {
         Message::Capabilities { .. } => 0,
         Message::Key { key, .. } => key.len(),
         Message::Entropy { random_str, .. } => random_str.len(),
     };
-    // no reallocation after a secret was written: room for two of them, ids and the extra members
+    // no reallocation once a secret is written: room for two of them, ids and the extra members
     let room = match message {
         Message::Capabilities { id, remotes, .. } => {
             6 * (id.len() + remotes.iter().map(|r| r.len() + 3).sum::<usize>())
@@ -147,7 +147,7 @@ pub(crate) fn write(message: &Message<'_>, switches: Snapshot) -> Parts {
     finish(out, switches)
 }
 
-/// An error body. Never has an id, a keyId or a secret in it.
+/// An error body. Never contains an id, a keyId or a secret.
 pub(crate) fn error(text: &str) -> Bytes {
     let mut out = br#"{"error":"#.to_vec();
     string(&mut out, text);
@@ -155,7 +155,7 @@ pub(crate) fn error(text: &str) -> Bytes {
     out.into()
 }
 
-/// An error body that gives a secret away, as `echo-key-in-error` wants it.
+/// An error body that leaks a secret, for `echo-key-in-error`.
 pub(crate) fn leaking_error(secret: &Digits) -> Bytes {
     let mut out = Writer(Zeroizing::new(Vec::with_capacity(secret.len() + 64)));
     out.name("error");
@@ -203,7 +203,7 @@ impl Writer {
         self.0.extend_from_slice(json);
     }
 
-    /// For text that needs no escapes.
+    /// Appends a member whose text needs no escapes.
     fn text_member(&mut self, name: &str, text: &[u8]) {
         self.name(name);
         self.0.push(b'"');

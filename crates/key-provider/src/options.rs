@@ -1,4 +1,4 @@
-//! What a pair is started with, and why it did not start.
+//! The options of a pair, and errors at start.
 
 use std::error::Error;
 use std::fmt;
@@ -12,12 +12,11 @@ use skip_client::{Psk, SystemId};
 use crate::psk;
 use crate::switches::{Fault, Quirk};
 
-/// What a pair is started with. The default: ids `Alice` and `Bob`, free ports of 127.0.0.1, a temporary folder, no
-/// switches.
+/// The options of a pair. The default: ids `Alice` and `Bob`, free ports on 127.0.0.1, a temporary folder, no switches.
 #[derive(Debug, Clone)]
 pub struct PairOptions {
-    /// Where the certificates, `psk.txt` and `endpoints.json` go; made when missing. `None`: a temporary folder that
-    /// goes when the pair does.
+    /// The folder for the certificates, `psk.txt` and `endpoints.json`; created if missing. `None`: a temporary folder
+    /// that is removed with the pair.
     pub dir: Option<PathBuf>,
     /// The first Key Provider.
     pub alice: SideOptions,
@@ -29,17 +28,16 @@ pub struct PairOptions {
     pub faults: Vec<Fault>,
     /// Whether only clients with a certificate of this pair's authority (`client.pem`) are served.
     pub require_client_cert: bool,
-    /// The pre-shared keys that both sides accept, each identity once, none with control characters or a space in
-    /// front. Empty: a fresh key for [`DEFAULT_IDENTITY`](crate::DEFAULT_IDENTITY).
+    /// The pre-shared keys that both sides accept. Identities must be unique, without control characters or a leading
+    /// space. Empty: a new key for [`DEFAULT_IDENTITY`](crate::DEFAULT_IDENTITY).
     pub psks: Vec<Psk>,
-    /// The suites of TLS 1.2 with pre-shared keys, as a list of OpenSSL, instead of those of the draft.
+    /// The TLS 1.2 suites for pre-shared keys, as an OpenSSL cipher list, instead of those of the draft.
     pub psk_ciphers: Option<String>,
-    /// How long the peer's end of a key can be fetched, in whole seconds (a part counts as one; up to a second more is
-    /// given).
+    /// How long the peer can fetch a key, in whole seconds (rounded up; may last up to a second longer).
     pub key_lifetime: Duration,
     /// How long the certificates are valid from now on, in whole seconds.
     pub certificate_validity: Duration,
-    /// How long [`Quirk::Slow`] waits before each answer.
+    /// How long [`Quirk::Slow`] waits before each response.
     pub delay: Duration,
 }
 
@@ -48,7 +46,7 @@ pub struct PairOptions {
 pub struct SideOptions {
     /// Its localSystemID: 1 to 255 bytes of UTF-8, no control characters, not a pattern, not the id of the other side.
     pub id: String,
-    /// Its remoteSystemID list, which may have patterns (draft 4.1.2); one entry or more.
+    /// Its remoteSystemID list, which can contain patterns (draft 4.1.2); at least one entry.
     pub remotes: Vec<String>,
     /// The address to listen on; port 0 picks a free one.
     pub listen: SocketAddr,
@@ -75,7 +73,7 @@ impl Default for PairOptions {
 }
 
 impl SideOptions {
-    /// A side with this id that shares keys with one other, on free ports of 127.0.0.1.
+    /// A side with this id that shares keys with one other, on free ports on 127.0.0.1.
     #[must_use]
     pub fn new(id: &str, remote: &str) -> Self {
         Self {
@@ -117,17 +115,17 @@ pub struct StartError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What has to change before a pair starts.
+/// What has to change for a pair to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartProblem {
-    /// An address cannot be listened on.
+    /// Listening on an address failed.
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Whether something else listens there.
+        /// Whether it is already in use.
         in_use: bool,
     },
-    /// The pre-shared keys cannot be used together, or one has an identity that cannot be used.
+    /// The pre-shared keys cannot be used together, or an identity is invalid.
     PreSharedKeys,
     /// The folder, or a file in it.
     Folder,

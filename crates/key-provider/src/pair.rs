@@ -1,4 +1,4 @@
-//! The pair: two listeners on threads of their own, and the folder with its certificates and pre-shared keys.
+//! The pair: two listeners on their own threads, and the folder with its certificates and pre-shared keys.
 
 use std::fs;
 use std::io;
@@ -26,8 +26,8 @@ use crate::psk_listener::PskAcceptor;
 use crate::service::{Counters, Provider};
 use crate::switches::{Fault, Quirk, Switches};
 
-/// Two running Key Providers. Dropping it stops them: their threads have ended and their sockets are closed when `drop`
-/// returns. In a child process, which has a copy of this value, dropping that copy changes nothing.
+/// Two running Key Providers. Dropping it stops them: when `drop` returns, their threads have ended and their sockets
+/// are closed. In a child process, dropping the copy of this value has no effect.
 #[derive(Debug)]
 pub struct KeyProviderPair {
     alice: Endpoint,
@@ -37,40 +37,40 @@ pub struct KeyProviderPair {
     counters: Arc<Counters>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    /// Removes the folder; last, after the threads.
+    /// Removes the folder; dropped last, after the threads.
     temporary: Option<TempDir>,
     process: Process,
 }
 
-/// Where one of the two is reached.
+/// The addresses of one Key Provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its localSystemID.
     pub id: String,
-    /// `https://` with host and port, without a slash at the end.
+    /// `https://` with host and port, without a trailing slash.
     pub url: String,
     /// The address it listens on.
     pub address: SocketAddr,
     /// As `url`, for clients with a pre-shared key.
     pub psk_url: String,
-    /// The address it listens on for these.
+    /// The address it listens on for clients with a pre-shared key.
     pub psk_address: SocketAddr,
 }
 
-/// What happened since the start, at both sides together.
+/// Counters since the start, for both sides together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
-    /// Fresh keys made.
+    /// Fresh keys issued.
     pub keys_issued: u64,
-    /// Keys given by their keyId.
+    /// Keys delivered by keyId.
     pub keys_delivered: u64,
-    /// Answers of 400 to 499.
+    /// Responses with a status of 400 to 499.
     pub refused: u64,
-    /// Requests, whatever became of them.
+    /// All requests, whatever their outcome.
     pub requests: u64,
 }
 
-/// One side before its threads run.
+/// One side before its threads are started.
 struct Side {
     certificates: (net::TcpListener, CertificateAcceptor),
     psk: (net::TcpListener, PskAcceptor),
@@ -78,13 +78,13 @@ struct Side {
 }
 
 impl KeyProviderPair {
-    /// Starts both; they accept connections, and `endpoints.json` is there, when this returns.
+    /// Starts both. When this returns, they accept connections and `endpoints.json` is written.
     ///
-    /// A folder that does not exist is made for the owner only (0700); one that does keeps its permissions. Private
-    /// keys and `psk.txt` in it are always 0600.
+    /// A missing folder is created with permissions 0700; an existing one keeps its permissions. Private keys and
+    /// `psk.txt` in it are always 0600.
     ///
     /// # Errors
-    /// An id or remote that cannot be, an address that is taken, a folder that cannot be written.
+    /// If an id or remote is invalid, an address is in use, or the folder cannot be written.
     pub fn start(options: PairOptions) -> Result<Self, StartError> {
         options.check()?;
         let (dir, temporary) = folder(options.dir.as_deref())?;
@@ -173,13 +173,13 @@ impl KeyProviderPair {
         &self.dir
     }
 
-    /// The certificate of the authority (PEM).
+    /// The CA certificate (PEM).
     #[must_use]
     pub fn ca(&self) -> PathBuf {
         self.dir.join("ca.pem")
     }
 
-    /// A client certificate of that authority (PEM).
+    /// A client certificate issued by that CA (PEM).
     #[must_use]
     pub fn client_cert(&self) -> PathBuf {
         self.dir.join("client.pem")
@@ -191,7 +191,7 @@ impl KeyProviderPair {
         self.dir.join("client.key")
     }
 
-    /// The pre-shared keys that both sides accept, a line `identity:hex` for each.
+    /// The file with the pre-shared keys that both sides accept, one line `identity:hex` for each.
     #[must_use]
     pub fn psk(&self) -> PathBuf {
         self.dir.join(PSK)
@@ -207,7 +207,7 @@ impl KeyProviderPair {
         self.switches.set_quirks(quirks);
     }
 
-    /// What happened since the start.
+    /// The counters since the start.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -219,7 +219,7 @@ impl KeyProviderPair {
         }
     }
 
-    /// Written under another name first, so that nobody reads half of it.
+    /// Written under another name first, so that no reader sees a partial file.
     fn write_endpoints(&self) -> Result<(), StartError> {
         let path = self.dir.join(ENDPOINTS);
         let unfinished = self.dir.join("endpoints.json.new");
@@ -231,11 +231,11 @@ impl KeyProviderPair {
 impl Drop for KeyProviderPair {
     fn drop(&mut self) {
         if !self.process.is_current() {
-            // in a child: the threads, the sockets and the folder are the parent's
+            // in a child: the threads, sockets and folder belong to the parent
             std::mem::forget((self.stop.take(), self.thread.take(), self.temporary.take()));
             return;
         }
-        // an error means that the thread has ended already
+        // an error means that the thread has already ended
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
@@ -248,8 +248,8 @@ impl Drop for KeyProviderPair {
 const ENDPOINTS: &str = "endpoints.json";
 const PSK: &str = "psk.txt";
 
-/// Runs both sides until told to stop. The runtime lives on its own thread, so that a pair can be started and dropped
-/// anywhere, also inside another runtime.
+/// Runs both sides until told to stop. The runtime has its own thread, so that a pair can be started and dropped
+/// anywhere, even inside another runtime.
 fn run(sides: [Side; 2]) -> Result<(oneshot::Sender<()>, JoinHandle<()>), StartError> {
     let failed = |error: io::Error| StartError::because("cannot start the threads of the Key Providers", error);
     let (stop, stopped) = oneshot::channel::<()>();
@@ -279,7 +279,7 @@ fn run(sides: [Side; 2]) -> Result<(oneshot::Sender<()>, JoinHandle<()>), StartE
                 let _ = stopped.await;
             }
         });
-        // drops every connection where it waits, and joins the workers
+        // drops every connection and joins the workers
         runtime.shutdown_timeout(Duration::from_millis(900));
     };
     let thread = thread::Builder::new()
@@ -315,7 +315,7 @@ fn folder(wanted: Option<&Path>) -> Result<(PathBuf, Option<TempDir>), StartErro
         .map_err(|error| StartError::file(path, error))
 }
 
-/// An endpoints.json of an earlier pair would send readers to ports that nobody listens on.
+/// Removes the endpoints.json of an earlier pair, which would point readers to unused ports.
 fn remove_stale(path: &Path) -> Result<(), StartError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StartError::file(path, error)),
@@ -333,7 +333,7 @@ fn bind(address: SocketAddr) -> Result<(net::TcpListener, SocketAddr), StartErro
     bound().map_err(|error| StartError::listen(address, error))
 }
 
-/// A URL that a certificate for the address is good for.
+/// A URL for the address that matches its certificate.
 fn url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         format!("https://localhost:{}", address.port())

@@ -1,4 +1,4 @@
-//! The certificates of a pair: an authority that nobody else trusts, two servers, one client. ECDSA only.
+//! The certificates of a pair: a private CA, two servers, one client. ECDSA only.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::options::StartError;
 
-/// The authority, with the private key that signs.
+/// The CA, with its private key.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     validity: Duration,
@@ -33,7 +33,7 @@ pub(crate) struct ServerIdentity {
 }
 
 impl Authority {
-    /// Makes the authority and writes `ca.pem`.
+    /// Creates the CA and writes `ca.pem`.
     pub(crate) fn create(dir: &Path, validity: std::time::Duration) -> Result<Self, StartError> {
         let validity = Duration::try_from(validity).map_err(failed)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).map_err(failed)?;
@@ -49,8 +49,8 @@ impl Authority {
         })
     }
 
-    /// Makes `NAME.pem` and `NAME.key` of a server that is known as kp-NAME, localhost, by the loopback addresses and
-    /// by `address`.
+    /// Creates `NAME.pem` and `NAME.key` for a server with the names kp-NAME and localhost, the loopback addresses and
+    /// `address`.
     pub(crate) fn server(&self, dir: &Path, name: &str, address: IpAddr) -> Result<ServerIdentity, StartError> {
         let mut params = params(&format!("kp-{name}"), self.validity)?;
         for host in ["localhost", &format!("kp-{name}")] {
@@ -73,14 +73,15 @@ impl Authority {
         })
     }
 
-    /// Makes `client.pem` and `client.key`.
+    /// Creates `client.pem` and `client.key`.
     pub(crate) fn client(&self, dir: &Path) -> Result<(), StartError> {
         let mut params = params("skip encryptor", self.validity)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.leaf(dir, "client", params).map(|_| ())
     }
 
-    /// The TLS side of a server; `require_client_cert` serves only those who have a certificate of this authority.
+    /// The TLS configuration of a server; with `require_client_cert`, only clients with a certificate of this CA are
+    /// served.
     pub(crate) fn tls(
         &self,
         identity: &ServerIdentity,
@@ -103,7 +104,7 @@ impl Authority {
         let mut config = builder
             .with_single_cert(identity.chain.clone(), identity.key.clone_key())
             .map_err(failed)?;
-        // draft Table 1 (REQUIRED): TLS_AES_256_GCM_SHA384 whenever the client has it, whatever it prefers
+        // draft Table 1 (REQUIRED): TLS_AES_256_GCM_SHA384 if the client supports it, whatever it prefers
         config.ignore_client_order = true;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
@@ -126,7 +127,7 @@ impl Authority {
     }
 }
 
-/// Replaces a file; a private one is readable by its owner only, from its first byte.
+/// Replaces a file; a private one is readable only by its owner, from the first byte.
 pub(crate) fn write(path: &Path, content: &[u8], private: bool) -> Result<(), StartError> {
     let replace = || -> io::Result<()> {
         match fs::remove_file(path) {
@@ -144,7 +145,7 @@ pub(crate) fn write(path: &Path, content: &[u8], private: bool) -> Result<(), St
     replace().map_err(|error| StartError::file(path, error))
 }
 
-/// aws-lc-rs with its suites, the post-quantum group first if wanted.
+/// aws-lc-rs with its suites, optionally with the post-quantum group first.
 fn provider(ml_kem: bool) -> CryptoProvider {
     use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
     let mut kx_groups = vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1];
@@ -162,7 +163,7 @@ fn params(name: &str, validity: Duration) -> Result<CertificateParams, StartErro
     params.distinguished_name.remove(DnType::CommonName);
     params.distinguished_name.push(DnType::CommonName, name);
     let now = OffsetDateTime::now_utc();
-    // an hour back, for clocks that are a little behind
+    // an hour back, for clocks that are slightly behind
     params.not_before = now - Duration::HOUR;
     params.not_after = now + validity;
     Ok(params)

@@ -1,4 +1,4 @@
-//! Pre-shared keys: fresh ones, and the file `psk.txt` that holds those of a pair.
+//! Pre-shared keys: generation, and the file `psk.txt` of a pair.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 use crate::options::StartError;
 use crate::pki;
 
-/// The identity of a pair that is given none.
+/// The default identity of a pair.
 pub const DEFAULT_IDENTITY: &str = "encryptor";
 
 /// A pre-shared key of 32 random bytes.
 ///
 /// # Errors
-/// When this cannot be an identity, or when there are no random numbers.
+/// If the identity is invalid, or the random generator fails.
 pub fn random_psk(identity: &str) -> Result<Psk, StartError> {
     let mut key = Zeroizing::new([0; 32]);
     aws_lc_rs::rand::fill(key.as_mut()).map_err(|e| StartError::because("no random numbers", e))?;
@@ -24,7 +24,7 @@ pub fn random_psk(identity: &str) -> Result<Psk, StartError> {
     Ok(psk)
 }
 
-/// Whether a file of lines `identity:hex` can hold them all, and each can be found again.
+/// Checks that a file of lines `identity:hex` can represent all of them unambiguously.
 pub(crate) fn check(psks: &[Psk]) -> Result<(), StartError> {
     let mut identities = HashSet::new();
     for identity in psks.iter().map(Psk::identity) {
@@ -39,9 +39,9 @@ pub(crate) fn check(psks: &[Psk]) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Writes `psk.txt`, for its owner only.
+/// Writes `psk.txt`, readable only by its owner.
 pub(crate) fn write_file(path: &Path, psks: &[Psk]) -> Result<(), StartError> {
-    // the room is there from the start: growing would leave copies behind
+    // allocated in full: growing would leave copies behind
     let room = psks
         .iter()
         .map(|psk| psk.identity().len() + 2 + 2 * psk.key().len())

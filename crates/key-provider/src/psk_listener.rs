@@ -1,4 +1,4 @@
-//! The listeners with pre-shared keys, on OpenSSL; rustls has none.
+//! The listeners for pre-shared keys, using OpenSSL, because rustls does not support them.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,34 +16,34 @@ use crate::listener::{Acceptor, TlsStream};
 use crate::options::StartError;
 use crate::switches::{Quirk, Snapshot, Versions};
 
-/// The suites of TLS 1.2, as this side prefers them: forward secrecy and GCM first.
+/// The TLS 1.2 suites in order of preference: forward secrecy and GCM first.
 const SUITES: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA";
 
-/// Without a fresh key exchange.
+/// Plain PSK, without an ephemeral key exchange.
 const PLAIN_SUITES: &str = "PSK-AES256-GCM-SHA384";
 
-/// What today's OpenSSL has only below its lowest security level.
+/// Available in current OpenSSL only at its lowest security level.
 const NULL_SUITES: &str = "PSK-NULL-SHA384:PSK-NULL-SHA256";
 
 const GCM_SUITES: &str = "DHE-PSK-AES256-GCM-SHA384:PSK-AES256-GCM-SHA384";
-/// Those of a server in Python, in its order.
+/// The suites of a server in Python, in its order.
 const GCM_SUITES_PLAIN_FIRST: &str = "PSK-AES256-GCM-SHA384:DHE-PSK-AES256-GCM-SHA384";
 
-/// The first of these lists that the OpenSSL in use knows: ML-KEM came with 3.5.
+/// The first of these lists that is supported by the OpenSSL in use: ML-KEM came with 3.5.
 const GROUPS: [&str; 2] = ["X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384"];
 
-/// Accepts whoever has one of the keys. There is no certificate.
+/// Accepts clients that have one of the keys. There is no certificate.
 #[derive(Clone)]
 pub(crate) struct PskAcceptor(Arc<Shared>);
 
 struct Shared {
     find: Arc<Find>,
     suites: Option<String>,
-    /// switches seldom change
+    /// cached, because switches seldom change
     latest: Mutex<Option<(Style, SslContext)>>,
 }
 
-/// What the switches mean for a handshake.
+/// The effect of the switches on a handshake.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Style {
     versions: Versions,
@@ -53,7 +53,7 @@ struct Style {
     suites: Suites,
 }
 
-/// Which suites of TLS 1.2 there are.
+/// The choice of TLS 1.2 suites.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Suites {
     Usual,
@@ -64,7 +64,7 @@ enum Suites {
 }
 
 impl PskAcceptor {
-    /// Takes these keys; `suites` replaces those of TLS 1.2.
+    /// Accepts these keys; `suites` replaces the TLS 1.2 suites.
     pub(crate) fn new(psks: &[Psk], suites: Option<&str>) -> Result<Self, StartError> {
         let keys: HashMap<Vec<u8>, skip_tls_psk::Psk> = psks
             .iter()
@@ -78,7 +78,7 @@ impl PskAcceptor {
             suites: suites.map(str::to_owned),
             latest: Mutex::default(),
         };
-        // what cannot be is said at start, not to the first client
+        // invalid settings fail at start, not for the first client
         shared
             .context(Snapshot::default())
             .map_err(|error| StartError::because("cannot listen with pre-shared keys (see psk_ciphers)", error))?;
@@ -121,10 +121,10 @@ impl Shared {
     fn build(&self, style: Style) -> Result<SslContext, ErrorStack> {
         prepare();
         let mut context = SslContext::builder(SslMethod::tls_server())?;
-        // hyper may offer the rest of a write from another place
+        // hyper may retry a partial write from a different address
         context.set_mode(SslMode::ACCEPT_MOVING_WRITE_BUFFER | SslMode::ENABLE_PARTIAL_WRITE);
         context.set_options(CLEANSE_PLAINTEXT | SslOptions::CIPHER_SERVER_PREFERENCE | SslOptions::NO_RENEGOTIATION);
-        // with the two bounds set here, openssl.cnf moves neither
+        // both bounds are set here, so that openssl.cnf cannot change them
         context.set_min_proto_version(Some(style.oldest()))?;
         context.set_max_proto_version(Some(style.newest()))?;
         if style.has_old_tls || style.suites == Suites::WithNull {

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-/// What a target names: the rows of Table 2 before their parameters are read.
+/// The route of a request target: the rows of Table 2 before their parameters are parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Capabilities,
@@ -11,7 +11,7 @@ pub(crate) enum Route {
     Entropy,
 }
 
-/// Finds the route of a path; `None` for a path that Table 2 does not have.
+/// The route of a path; `None` for a path that is not in Table 2.
 pub(crate) fn route(path: &str, decode: bool) -> Option<Route> {
     let mut segments = path.strip_prefix('/')?.split('/').map(|text| text_of(text, decode));
     let first = segments.next()??;
@@ -23,13 +23,13 @@ pub(crate) fn route(path: &str, decode: bool) -> Option<Route> {
         ("capabilities", None) => Some(Route::Capabilities),
         ("entropy", None) => Some(Route::Entropy),
         ("key", None) => Some(Route::NewKey),
-        // what is no text at all is a keyId that no key has
+        // invalid UTF-8 is a keyId that no key has
         ("key", Some(key_id)) => Some(Route::KeyById(key_id.unwrap_or_default())),
         _ => None,
     }
 }
 
-/// The parameters of a query, in order; `None` when one has a broken percent sequence or is not UTF-8.
+/// The parameters of a query, in order; `None` if one has an invalid percent sequence or is not UTF-8.
 pub(crate) fn parameters(query: &str, decode: bool) -> Option<Vec<(String, String)>> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs
@@ -40,7 +40,7 @@ pub(crate) fn parameters(query: &str, decode: bool) -> Option<Vec<(String, Strin
         .collect()
 }
 
-/// Decodes percent sequences only: a plus is a plus, for this is no HTML form.
+/// Decodes percent sequences only: a plus is a plus, because this is not an HTML form.
 fn text_of(text: &str, decode: bool) -> Option<String> {
     if !decode {
         return Some(text.to_owned());

@@ -1,4 +1,4 @@
-//! One Key Provider: requests in, answers out, with what the switches make of them.
+//! One Key Provider: handles requests, as modified by the switches.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::message::{self, Message, Parts};
 use crate::query::{self, Route};
 use crate::switches::{Fault, Quirk, Snapshot, Switches};
 
-/// How many keys there are with few-keys.
+/// The number of keys with few-keys.
 const FEW_KEYS: u64 = 10;
 
 const HTML: &[u8] =
@@ -37,20 +37,20 @@ pub(crate) struct Provider {
     pub(crate) counters: Arc<Counters>,
 }
 
-/// What happened so far, at both sides.
+/// Counters for both sides.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) keys_issued: AtomicU64,
     pub(crate) keys_delivered: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) requests: AtomicU64,
-    /// new keys that are being waited for, with few-at-once
+    /// new keys being waited for, with few-at-once
     pub(crate) waiting: AtomicU64,
     /// open connections
     pub(crate) connections: AtomicU64,
 }
 
-/// The connection is to be dropped without an answer.
+/// Drop the connection without a response.
 #[derive(Debug)]
 pub(crate) struct Dropped;
 
@@ -62,21 +62,21 @@ impl std::fmt::Display for Dropped {
 
 impl std::error::Error for Dropped {}
 
-/// Why a request is not answered with 200.
+/// Why the response is not a 200.
 enum Refusal {
     UnknownPath,
     WrongMethod,
     /// draft Table 7 and the general rules of HTTP
     BadRequest(&'static str),
-    /// a keyId, size or minentropy that cannot be
+    /// an invalid keyId, size or minentropy
     BadValue(&'static str),
     UnknownKey,
-    /// this Key Provider makes no keys
+    /// this Key Provider issues no keys
     NoIssuer,
     Internal,
     NoEntropy,
     NoKeys,
-    /// an error text with a secret in it
+    /// an error text that contains a secret
     Leak(Bytes),
 }
 
@@ -88,7 +88,7 @@ struct Answer {
 }
 
 impl Provider {
-    /// Answers one request of any stream.
+    /// Handles one request, from any stream.
     pub(crate) async fn answer<B>(&self, request: Request<B>) -> Result<Response<Body>, Dropped> {
         count(&self.counters.requests);
         let mut switches = self.switches.snapshot();
@@ -96,7 +96,7 @@ impl Provider {
             sleep(self.delay).await;
         }
         let uri = request.uri();
-        // draft Table 3: 404 for a path that Table 2 does not have, 405 for a method other than GET
+        // draft Table 3: 404 for a path that is not in Table 2, 405 for a method other than GET
         let route = match query::route(uri.path(), !switches.quirk(Quirk::NoPercentDecoding)) {
             None => Err(Refusal::UnknownPath),
             Some(_) if request.method() != Method::GET && !switches.fault(Fault::AnyMethod) => {
@@ -133,7 +133,7 @@ impl Provider {
         Ok(answer.into_response(switches))
     }
 
-    /// Whether few enough others wait for a key, after waiting with them.
+    /// Waits with the others, then returns whether few enough are waiting for a key.
     async fn has_room(&self, switches: Snapshot) -> bool {
         const TOGETHER: Duration = Duration::from_millis(1500);
         let room = match () {
@@ -218,7 +218,7 @@ impl Provider {
             Err(_) if switches.fault(Fault::AnyRemote) => self.remotes.first().map_or("", String::as_str),
             remote => remote?,
         };
-        // draft 4.2.2: 256 bits unless asked otherwise
+        // draft 4.2.2: 256 bits by default
         let size = size.map_or_else(|| Ok(default_size(switches)), |text| key_size(text, switches))?;
         if switches.fault(Fault::FewKeys) && self.counters.keys_issued.load(Ordering::SeqCst) >= FEW_KEYS {
             return Err(Refusal::NoKeys);
@@ -280,7 +280,7 @@ impl Provider {
             return Err(Refusal::UnknownKey);
         }
         let id: KeyIdBytes = self.secret.resolve(octets).ok_or(Refusal::UnknownKey)?;
-        // Table 2 has no size here; one that is given anyway must be the key's
+        // Table 2 has no size here; if one is given, it must match the key's
         if let Some(size) = size
             && key_size(size, switches)?.bytes() != key_bytes(&id)
         {
@@ -289,7 +289,7 @@ impl Provider {
         let again = switches.fault(Fault::GivesTwice);
         let give = |issuer: &str| self.book.give(&self.secret, &id, issuer, &self.id, again);
         let mut key = if switches.quirk(Quirk::UnboundKeys) {
-            // whoever of the listed ones made it
+            // whichever of the listed ones issued it
             self.remotes
                 .iter()
                 .find_map(|listed| give(listed).ok())
@@ -316,17 +316,17 @@ impl Provider {
         key_message(&shown, &key, switches)
     }
 
-    /// Nobody gets this key any more.
+    /// Makes this key unavailable.
     fn wipe(&self, octets: &[u8]) {
         if let Some(id) = self.secret.resolve(octets) {
             for issuer in &self.remotes {
-                // it may be another's, or given already
+                // it may belong to another peer, or be delivered already
                 drop(self.book.give(&self.secret, &id, issuer, &self.id, false));
             }
         }
     }
 
-    /// A key as the faults would have it, the same at both ends.
+    /// A key as modified by the faults, the same at both ends.
     fn shaped(
         &self,
         id: &KeyIdBytes,
@@ -347,13 +347,13 @@ impl Provider {
         Ok(key)
     }
 
-    /// The remote of a request, when this provider shares keys with it.
+    /// The remote of a request, if this Key Provider shares keys with it.
     fn remote<'a>(&self, remote: Option<&'a str>, switches: Snapshot) -> Result<&'a str, Refusal> {
         let remote = remote.ok_or(Refusal::BadRequest("remoteSystemID is missing"))?;
         match SystemId::new(remote) {
             Err(_) => Err(Refusal::BadRequest("remoteSystemID is no identifier")),
             Ok(id) if id.is_pattern() => Err(Refusal::BadRequest("remoteSystemID must not be a pattern")),
-            // draft 4.1.2: the list may have patterns
+            // draft 4.1.2: the list can contain patterns
             Ok(_) if matches_remote(&self.remotes, remote) => Ok(remote),
             Ok(_)
                 if switches.quirk(Quirk::PrefixPatterns) && self.remotes.iter().any(|entry| begins(entry, remote)) =>
@@ -432,7 +432,7 @@ impl Answer {
 }
 
 fn entropy(minentropy: Option<&str>, switches: Snapshot) -> Result<Parts, Refusal> {
-    // draft 4.3: 256 bits unless asked otherwise
+    // draft 4.3: 256 bits by default
     let bits = match minentropy {
         None => default_size(switches).bits(),
         Some(text) if switches.fault(Fault::AnySize) && number(text).is_none_or(|bits| bits < 8) => {
@@ -442,7 +442,7 @@ fn entropy(minentropy: Option<&str>, switches: Snapshot) -> Result<Parts, Refusa
             .filter(|&bits| (8..=BitLength::MAX.bits()).contains(&bits) && known_size(bits, switches))
             .ok_or(Refusal::BadValue("minentropy must be a number of bits from 8 to 65536"))?,
     };
-    // draft Table 9: 503 when there is no random generator
+    // draft Table 9: 503 if there is no random generator
     let mut random = random(bits.div_ceil(8) as usize).map_err(|_| Refusal::NoEntropy)?;
     if switches.fault(Fault::RepeatedEntropy) {
         let constant = digest(&digest::SHA256, b"no entropy");
@@ -473,7 +473,7 @@ fn digest(algorithm: &'static digest::Algorithm, data: &[u8]) -> Vec<u8> {
     digest::digest(algorithm, data).as_ref().to_vec()
 }
 
-/// Whether the beginning of an id matches an entry, as a regular expression without an end does.
+/// Whether a prefix of an id matches an entry, like an unanchored regular expression.
 fn begins(entry: &str, id: &str) -> bool {
     SystemId::new(entry).is_ok_and(|entry| entry.is_pattern()) && matches_remote([format!("{entry}*")], id)
 }
@@ -563,7 +563,7 @@ fn refuse(refusal: Refusal, switches: Snapshot) -> Answer {
         Refusal::UnknownKey if switches.quirk(Quirk::NotFoundUnknownKey) => {
             json(StatusCode::NOT_FOUND, "the key was not found")
         }
-        // draft Table 7: 400 for a key that is not there
+        // draft Table 7: 400 for a key that does not exist
         Refusal::UnknownKey => json(bad_value, "the key was not found"),
         Refusal::Internal if switches.quirk(Quirk::Html500) => Answer::new(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -17,8 +17,8 @@ const GROUPS: [&str; 3] = [
     "P-256:P-384",
 ];
 
-/// The group that a Key Provider took last time, and the list that sends the share of no other. The others stay on offer, for one more
-/// round trip.
+/// The group that a Key Provider chose last time, and the list that sends only its share. The others are still offered, at the cost of
+/// a round trip.
 const SHARES: [(&str, &CStr); 2] = [
     ("X25519MLKEM768", c"?*X25519MLKEM768:?X25519:?P-256:?P-384"),
     ("x25519", c"?X25519MLKEM768:?*X25519:?P-256:?P-384"),

@@ -24,7 +24,7 @@ use super::{context, setup_failed};
 /// The suites with forward secrecy. Table 1 recommends the one with CBC and SHA-384; GCM is preferred where a Key Provider
 /// supports it.
 const DHE: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:DHE-PSK-AES256-CBC-SHA";
-/// The same, with plain PSK last, so that only a Key Provider that supports or accepts nothing else chooses it.
+/// The same, with plain PSK last, so that only a Key Provider that supports nothing else, or prefers it, chooses it.
 const ALL: &str = "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:DHE-PSK-AES256-CBC-SHA:PSK-AES256-GCM-SHA384";
 
 /// The state shared by all connections to one Key Provider.
