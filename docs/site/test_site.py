@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "dist/docs"
 # sites of their own within, whose makers answer for their links
 FOREIGN = {SITE / "reference/rust", SITE / "reference/kotlin"}
+SOURCES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/checks/*.md"), *ROOT.glob("docs/design/*.md")]
 PAGES = sorted(page for page in SITE.rglob("*.html") if not FOREIGN & {*page.parents} and page.name != "404.html")
 
 
@@ -102,7 +103,7 @@ def test_each_error_code_has_its_anchor() -> None:
 def test_documents_of_the_repository_link_to_files() -> None:
     """The same pages on a forge: links between files, and anchors in them as forges make them."""
     broken = []
-    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/design/*.md"), *ROOT.glob("*/README.md")]:
+    for page in [*SOURCES, *ROOT.glob("*/README.md")]:
         text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
         for path, anchor in re.findall(r"\]\(([^)#\s]*)(#[^)\s]*)?\)", text):
             target = page.parent / path if path else page
@@ -143,7 +144,7 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/design/*.md")], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", SOURCES, ids=lambda page: page.name)
 def test_names_are_written_as_their_owners_do(page: Path) -> None:
     """In prose; code, links and file names have their own spelling."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)

@@ -493,9 +493,9 @@ def doctor(
 
     It uses up keys, never more than `budget`. `remote`: whose keys to ask for, by default the peer's. `profile`:
     `draft`, `ios-xe`, `ios-xr` or `nx-os`. `only`: ids of the checks to make, together with what they are measured
-    against; by default all. The other arguments are those of Client, for both Key Providers, except where one that begins
-    with `peer_` says otherwise for the peer. What goes wrong is in the report; raises InvalidArgument for wrong arguments
-    only.
+    against; by default all. The other arguments are those of Client, for both Key Providers, except where one that
+    begins with `peer_` says otherwise for the peer. What goes wrong is in the report; raises InvalidArgument for wrong
+    arguments only.
     """
 
 def doctor_checks(profile: str, has_peer: bool) -> list[str]:

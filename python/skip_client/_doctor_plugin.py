@@ -126,7 +126,9 @@ class Check(pytest.Item):
         except KeyError:
             pytest.skip("there is no connection")
         said = f" The Key Provider said: {check.provider_text}" if check.provider_text else ""
-        text = f"{check.title}: {check.message}{said} {check.remedy} (draft {check.section}, {check.level}) {check.page}"
+        text = (
+            f"{check.title}: {check.message}{said} {check.remedy} (draft {check.section}, {check.level}) {check.page}"
+        )
         if check.result == "fail":
             raise DoctorFailure(text)
         if check.result == "warn":
