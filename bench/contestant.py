@@ -1,6 +1,8 @@
-"""One contestant in Python. On stdin: `warm N`, `cold N` or `many CALLERS N`; on stdout one line of JSON: nanoseconds.
+"""A contestant in Python.
 
-`contestant.py NAME URL CA [PSK_FILE]`. Each class makes one client; `request` fetches one key and looks at it.
+Reads `warm N`, `cold N` or `many CALLERS N` from stdin and prints a JSON line of nanoseconds.
+
+`contestant.py NAME URL CA [PSK_FILE]`. Each class creates one client; `request` fetches one key and checks it.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ HEADERS = {"Accept": "application/json", "Cache-Control": "no-store"}
 
 
 class Floor:
-    """Fixed bytes out and in over Python's ssl socket: no HTTP library, nothing parsed."""
+    """Fixed bytes out and in over Python's ssl socket: no HTTP library, no parsing."""
 
     context: ssl.SSLContext | None = None
 
@@ -62,7 +64,7 @@ class SkipClient:
 
 
 class SkipClientOpenSsl(SkipClient):
-    """The same with certificates by OpenSSL, which pre-shared keys have."""
+    """The same with certificates and OpenSSL, the library that pre-shared keys use."""
 
     openssl = True
 
@@ -147,12 +149,12 @@ class Pycurl:
 
 
 class SkipQkd:
-    """The other published client of SKIP: good for one request, so it is made, and connects, for each."""
+    """The other published SKIP client: it works for one request, so each one creates a client and connects."""
 
     def __init__(self, url: str, ca: str, psk: str | None) -> None:
         from skip_qkd import MTLSConfig, SkipQKDClient
 
-        # it insists on a client certificate; the server does not look at it
+        # it requires a client certificate, which the server ignores
         trust = MTLSConfig(ca, ca, str(Path(ca).with_name("k.pem")))
         self.make = lambda: SkipQKDClient(url.removeprefix("https://"), "127.0.0.1", trust)
 
@@ -164,12 +166,12 @@ class SkipQkd:
 
 
 def context(ca: str) -> ssl.SSLContext:
-    """One TLS 1.3 group, X25519, as in every cold comparison."""
+    """A single TLS 1.3 group, X25519, as in every cold comparison."""
     return ssl.create_default_context(cafile=ca)
 
 
 def check(body: bytes) -> None:
-    """What every user of such a reply does at the least."""
+    """The minimum that every user of such a response does."""
     assert len(bytes.fromhex(json.loads(body)["key"])) == 32
 
 
@@ -229,7 +231,7 @@ ASYNC = {"skip-client async": AsyncSkipClient, "httpx async": AsyncHttpx, "aioht
 
 
 def times(n: int, request: Callable[[], None]) -> list[int]:
-    """Nanoseconds of each request."""
+    """The nanoseconds of each request."""
     found = []
     for _ in range(n):
         started = time.perf_counter_ns()
@@ -239,7 +241,7 @@ def times(n: int, request: Callable[[], None]) -> list[int]:
 
 
 def many_threads(make: Callable[[], Any], callers: int, each: int) -> int:
-    """All requests of all threads; each has a client of its own, connected before."""
+    """All requests of all threads, each with its own client, connected beforehand."""
     start = threading.Barrier(callers + 1)
 
     def work() -> None:
@@ -260,7 +262,7 @@ def many_threads(make: Callable[[], Any], callers: int, each: int) -> int:
 
 
 async def many_coroutines(make: Callable[[], Any], callers: int, each: int) -> int:
-    """All requests of all coroutines over one client, connected before."""
+    """All requests of all coroutines over one client, connected beforehand."""
     client = make()
     await asyncio.gather(*(client.request() for _ in range(callers)))
 
@@ -276,7 +278,7 @@ async def many_coroutines(make: Callable[[], Any], callers: int, each: int) -> i
 
 
 def main() -> None:
-    """Answers each line of stdin."""
+    """Executes each line of stdin."""
     name, url, ca, *psk = sys.argv[1:]
 
     def make() -> Any:

@@ -1,4 +1,4 @@
-"""What is measured without nginx: validation, imports, memory, sizes, and our own Key Provider under a storm."""
+"""Measurements without nginx: validation, imports, memory, sizes, and our own Key Provider under heavy load."""
 
 import json
 import statistics
@@ -15,7 +15,7 @@ MESSAGE = json.dumps(servers.KEY)
 
 
 def validation() -> Figures:
-    """One key message, a str, from text to verdict; nanoseconds."""
+    """Validation of one key message, from str to verdict; nanoseconds."""
     import fastjsonschema
     import jsonschema_rs
     import msgspec
@@ -48,7 +48,7 @@ def validation() -> Figures:
 
 
 def whole_processes(python: str, skip_client: str, kp: servers.Neutral) -> Figures:
-    """A process that fetches one key and ends; milliseconds."""
+    """A process that fetches one key and exits; milliseconds."""
     path = "/key?remoteSystemID=Bob"
     fetch = f"""
 import http.client, json, ssl
@@ -73,7 +73,7 @@ connection.request("GET", {path!r}); json.loads(connection.getresponse().read())
 
 
 def imports(python: str) -> Figures:
-    """The time of a process that imports, less that of one that does not; milliseconds."""
+    """The time of a process that imports the package, minus that of one that does not; milliseconds."""
     modules = ("sys", "skip_client", "http.client", "requests", "httpx")
     found: dict[str, list[float]] = {module: [] for module in modules}
     for _ in range(11):
@@ -85,7 +85,7 @@ def imports(python: str) -> Figures:
 
 
 def memory(python: str) -> Figures:
-    """What one client more takes, with one pooled connection; KiB, over 100 of them."""
+    """The memory of one more client with one pooled connection; KiB, averaged over 100."""
     program = """
 import gc, sys
 from skip_client import Client, Psk
@@ -109,13 +109,13 @@ before = resident(); kept += [client() for _ in range(100)]; print((resident() -
 
 
 def sizes(root: Path) -> Figures:
-    """The packages in dist/."""
+    """The sizes of the packages in dist/."""
     packages = sorted(path for path in (root / "dist").iterdir() if path.is_file())
     return {path.name: {"MiB": path.stat().st_size / 2**20} for path in packages}
 
 
 def storm(python: str, kp: servers.Pair) -> Figures:
-    """10,000 fresh keys and their fetch at the other end, 100 callers at once."""
+    """10,000 fresh keys, each also fetched at the peer, with 100 concurrent callers."""
     program = """
 import json, sys, time
 from concurrent.futures import ThreadPoolExecutor
@@ -138,7 +138,7 @@ with Client(alice, timeout=60, **options) as a, Client(bob, timeout=60, **option
 
 
 def growth(python: str, kp: servers.Pair) -> Figures:
-    """Time of a key as the work grows: keys fetched before, entries of remoteSystemID, Key Providers of a client."""
+    """Time per key as the load grows: keys fetched before, entries of remoteSystemID, Key Providers per client."""
     program = """
 import json, sys, time
 from skip_client import Client

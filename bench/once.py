@@ -1,8 +1,8 @@
 """How often does a Key Provider see one call? `scripts/bench once` writes the table of docs/compare.md.
 
-A GET makes a key here, or uses one up. So what a client does by itself after a failure, repeat or follow, is counted at
-a server that fails in one way after another. The same server is asked for a key by each client as it comes, without
-options but the CA.
+A GET creates or consumes a key here. Requests that a client repeats or redirects by itself after a failure are
+therefore counted at a server that fails in one way after another. Each client asks the same server for a key with its
+default options, except for the CA.
 """
 
 import json
@@ -23,7 +23,7 @@ SECRET = "c3a15e97" * 8
 REPLY = json.dumps({"keyId": "0123456789abcdef0123456789abcdef", "key": SECRET}).encode()
 TARGET = "/key?remoteSystemID=Bob&size=256"
 
-# what the server does with the last request; `reused`: one good reply before it, on the same connection
+# how the server treats the last request; `reused`: after one good response on the same connection
 FAILURES = {
     "no reply": "closes the connection without a reply",
     "no reply, reused": "the same on a connection that served a request before",
@@ -33,7 +33,7 @@ FAILURES = {
 
 
 class KeyProvider:
-    """Counts requests for keys, and fails as it is told."""
+    """Counts requests for keys, and fails on demand."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         """Listens on a free port."""
@@ -45,13 +45,13 @@ class KeyProvider:
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self) -> None:
-        """One thread for each connection."""
+        """Starts a thread for each connection."""
         while True:
             connection, _ = self.listener.accept()
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, raw: socket.socket) -> None:
-        """The requests of one connection."""
+        """Serves the requests of one connection."""
         try:
             with self.context.wrap_socket(raw, server_side=True) as connection:
                 while head := self.head(connection):
@@ -63,10 +63,10 @@ class KeyProvider:
                     if b"connection: close" in head.lower():
                         return
         except OSError:
-            pass  # the client has gone
+            pass  # the client has disconnected
 
     def head(self, connection: ssl.SSLSocket) -> bytes:
-        """A request; nothing at the end of the connection."""
+        """The head of a request; empty at the end of the connection."""
         head = b""
         while b"\r\n\r\n" not in head:
             received = connection.recv(4096)
@@ -76,7 +76,7 @@ class KeyProvider:
         return head
 
     def answer(self) -> bytes:
-        """The reply to the request that was just counted; empty to close."""
+        """The response to the request just counted; empty to close the connection."""
         if self.failure == "no reply" or (self.failure == "no reply, reused" and self.seen > 1):
             return b""
         if self.failure == "302":
@@ -88,7 +88,7 @@ class KeyProvider:
 
 
 def main() -> None:
-    """Asks with each client, and writes the table."""
+    """Sends requests with each client and writes the table."""
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
     with provider() as (kp, ca, url):
@@ -107,12 +107,12 @@ def main() -> None:
 
 
 def count(kp: KeyProvider, client: Callable[[str, str, int], None], url: str, ca: str, failure: str) -> str:
-    """How many requests came for the one call that failed; a dash for a client that did not get as far."""
+    """The number of requests for the call that failed; a dash for a client that did not get that far."""
     before = 1 if failure == "no reply, reused" else 0
     kp.failure, kp.seen = failure, 0
     try:
         client(url, ca, before + 1)
-    except Exception as error:  # each has errors of its own
+    except Exception as error:  # each client has its own errors
         if kp.seen <= before:
             print(f"{client.__name__}, {failure}: never asked: {error!r}", file=sys.stderr)
         if SECRET in f"{error!r} {error}":
@@ -122,7 +122,7 @@ def count(kp: KeyProvider, client: Callable[[str, str, int], None], url: str, ca
 
 @contextmanager
 def provider() -> Iterator[tuple[KeyProvider, str, str]]:
-    """The server, the file of its CA, and its URL."""
+    """The server, its CA file, and its URL."""
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = Path(folder) / "c.pem", Path(folder) / "k.pem"
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
@@ -134,7 +134,7 @@ def provider() -> Iterator[tuple[KeyProvider, str, str]]:
 
 
 def skip_client(url: str, ca: str, times: int) -> None:
-    """This project's; the server has no capabilities to look at first."""
+    """This project's client; the server has no capabilities to check first."""
     from skip_client import Client
 
     with Client(url, ca=ca, check_remote=False) as client:
@@ -143,7 +143,7 @@ def skip_client(url: str, ca: str, times: int) -> None:
 
 
 def http_client(url: str, ca: str, times: int) -> None:
-    """The standard library, at its lower level."""
+    """The standard library's low-level client."""
     from http.client import HTTPSConnection
     from urllib.parse import urlsplit
 
@@ -154,7 +154,7 @@ def http_client(url: str, ca: str, times: int) -> None:
 
 
 def urllib_request(url: str, ca: str, times: int) -> None:
-    """The standard library; it has a connection for each request."""
+    """The standard library, which opens a connection for each request."""
     from urllib.request import urlopen
 
     for _ in range(times):
@@ -176,7 +176,7 @@ def requests_session(url: str, ca: str, times: int) -> None:
 
     with requests.Session() as session:
         for _ in range(times):
-            # not session.verify, which a variable of the environment overrules
+            # not session.verify, which an environment variable overrides
             session.get(url + TARGET, verify=ca)
 
 
@@ -205,18 +205,18 @@ def aiohttp_session(url: str, ca: str, times: int) -> None:
 
 
 def curl(url: str, ca: str, times: int) -> None:
-    """The command, with as many URLs."""
+    """The curl command, with as many URLs."""
     subprocess.run(["curl", "--silent", "--cacert", ca, *[url + TARGET] * times], check=True, capture_output=True)
 
 
 def curl_follow(url: str, ca: str, times: int) -> None:
-    """The same with the options that scripts often have."""
+    """The same with options that are common in scripts."""
     command = ["curl", "--silent", "--location", "--retry", "3", "--cacert", ca, *[url + TARGET] * times]
     subprocess.run(command, check=True, capture_output=True)
 
 
 def skip_qkd(url: str, ca: str, times: int) -> None:
-    """The other published client of SKIP; it insists on a client certificate."""
+    """The other published SKIP client, which requires a client certificate."""
     from skip_qkd import MTLSConfig, SkipQKDClient
 
     key = str(Path(ca).with_name("k.pem"))

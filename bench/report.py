@@ -1,10 +1,10 @@
-"""The results as a page of the documentation, with a plot."""
+"""Renders the results as a page of the documentation, with a plot."""
 
 from html import escape
 from pathlib import Path
 from typing import Any
 
-# what is not named has the floor of Rust
+# languages not listed are compared with the floor of Rust
 FLOORS = {"python": "python floor"}
 
 # case, ours, the other, goal, at most or at least
@@ -56,7 +56,7 @@ LIMITS = [
 ]
 
 
-# instructions are counted by callgrind, so they are the same on any day; they change with the code and the libraries
+# instructions are counted by callgrind and are therefore reproducible; they change with the code and the libraries
 NOTES = """
 ## What the rest is made of
 
@@ -124,7 +124,7 @@ def write(document: dict[str, Any], docs: Path) -> None:
 
 
 def missing(reasons: dict[str, str]) -> list[str]:
-    """Who should have been there and was not."""
+    """Contestants that are missing."""
     if not reasons:
         return []
     return ["**Missing in this run:**", "", *(f"* {name}: {why}" for name, why in reasons.items()), ""]
@@ -151,7 +151,7 @@ def table(case: str, found: dict[str, dict[str, float]]) -> list[str]:
 
 
 def floor_of(name: str, found: dict[str, dict[str, float]]) -> dict[str, float] | None:
-    """The floor in the same table: of the language, with the same group, or in the same mode."""
+    """The floor in the same table: for the language, and with the same group or in the same mode."""
     who, _, how = name.partition(", ")
     floor = FLOORS.get(name.split(" ")[0], "rust floor")
     candidates = (floor, f"{floor}, {how}", f"{who}, floor")
@@ -159,7 +159,7 @@ def floor_of(name: str, found: dict[str, dict[str, float]]) -> dict[str, float] 
 
 
 def plot(found: dict[str, dict[str, float]]) -> str:
-    """Bars, median, with a whisker to the 99th percentile (cut at the edge)."""
+    """Bars at the median, with a whisker to the 99th percentile (cut off at the edge)."""
     left, width, row = 170, 520, 24
     most = max(figures["median"] for figures in found.values()) * 1.05
     parts = []

@@ -1,7 +1,7 @@
-"""Side by side in one run: `make bench` runs this, and writes bench/results.json, docs/performance.md and its plot.
+"""All contestants in one run: `make bench` writes bench/results.json, docs/performance.md and its plot.
 
-Contestants take turns, round by round, so that a slow moment of the machine hits all of them. Ratios are what counts:
-against the floor of the same language (a TLS stream with fixed bytes) or against the peer that a goal names.
+Contestants take turns, round by round, so that a slow moment of the machine affects all of them. What counts is ratios:
+to the floor of the same language (a TLS stream with fixed bytes), or to the competitor that a goal names.
 """
 
 import argparse
@@ -28,13 +28,13 @@ class Contestant:
     """A process that measures itself."""
 
     def __init__(self, name: str, command: list[str], stderr: int | None = None) -> None:
-        """Starts it."""
+        """Starts the process."""
         self.name = name
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=stderr, text=True)
 
     def ask(self, line: str) -> list[int]:
-        """Nanoseconds, as it measured them."""
+        """The nanoseconds that it measured."""
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
@@ -44,16 +44,16 @@ class Contestant:
         return [int(number) for number in json.loads(answer)]
 
     def end(self) -> None:
-        """Stops it."""
+        """Stops the process."""
         self.process.kill()
         self.process.communicate()
 
 
 class Commands:
-    """How each contestant is started."""
+    """The commands that start the contestants."""
 
     def __init__(self, python: str, rust: str, built: dict[str, list[str]]) -> None:
-        """The interpreter with all peers, the program of the Rust ones, and the commands of other languages."""
+        """Takes the interpreter with all competitors, the Rust program, and the commands of other languages."""
         self.python, self.rust, self.built = python, rust, built
 
     def command(self, name: str, url: str, ca: str, psk: str | None = None) -> list[str]:
@@ -74,7 +74,7 @@ class Commands:
 def compete(
     commands: dict[str, list[str]], pin: list[str], line: str, rounds: int, floors: str | None = None
 ) -> dict[str, dict[str, float]]:
-    """Microseconds a request, median and p99 over all rounds, for each; `floors` is what floors are asked."""
+    """Microseconds per request, median and p99 over all rounds, for each; `floors` is the command for the floors."""
     contestants = [Contestant(name, [*pin, *command]) for name, command in commands.items()]
     samples: dict[str, list[int]] = {name: [] for name in commands}
     lines = {name: floors if floors and "floor" in name else line for name in commands}
@@ -97,7 +97,7 @@ def compete(
 
 
 def throughput(commands: dict[str, list[str]], callers: int, each: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Keys per second with so many callers at once, the median of the rounds."""
+    """Keys per second with this many concurrent callers, the median of the rounds."""
     found: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
@@ -114,13 +114,13 @@ RUST = ["rust floor", "rust skip-client", "rust ureq", "rust reqwest"]
 PEERS = ("http.client", "urllib3", "requests", "httpx", "pycurl", "skip-qkd")
 PYTHON = [f"python {name}" for name in ("floor", "skip-client", *PEERS)]
 SMALL = ["python floor", "python skip-client", "python http.client", "python pycurl"]
-# each with the option that brings it
+# each with the option that supplies it
 BUILT = {"kotlin": "kotlin skip-client", "swift": "swift skip-client", "go": "go net/http"}
 NODE = ["node https", "node undici"]
 
 
 def main() -> None:
-    """Measures, and writes the results."""
+    """Measures everything and writes the results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rust", required=True)
     for language in BUILT:
@@ -134,7 +134,7 @@ def main() -> None:
         print(f"MISSING: {name}: {why}", file=sys.stderr)
     others = [name for name in (*BUILT.values(), *NODE) if name not in missing]
     rounds = arguments.rounds
-    # the Swift that scripts/swift-env makes sees this folder, but not /tmp
+    # the Swift made by scripts/swift-env sees this folder, but not /tmp
     tempfile.tempdir = str(Path(arguments.rust).resolve().parent)
     skip_client = str(Path(sys.executable).parent / "skip-client")
     results: dict[str, dict[str, dict[str, float]]] = {}
@@ -186,7 +186,7 @@ def main() -> None:
 
 
 def modes(commands: Commands, kp: servers.Pair) -> dict[str, list[str]]:
-    """Certificates by both TLS libraries, and the pre-shared key; Python's ssl has no pre-shared keys before 3.13."""
+    """Certificates with both TLS libraries, and pre-shared keys, which Python's ssl lacks before 3.13."""
     made = {}
     for language in ("rust", "python"):
         certificates = [("", "skip-client"), (", OpenSSL", "skip-client-openssl"), (", floor", "floor")]
@@ -200,16 +200,16 @@ def modes(commands: Commands, kp: servers.Pair) -> dict[str, list[str]]:
 
 
 def groups(commands: Commands, names: list[str], rounds: int, missing: dict[str, str]) -> dict[str, dict[str, float]]:
-    """Key exchange with and without ML-KEM, the same group at both ends; says who has not got a group."""
+    """Key exchange with and without ML-KEM, with the same group at both ends; reports who lacks a group."""
     with ExitStack() as stack:
         made = {}
         for group in ("X25519", "X25519MLKEM768"):
             url, ca = stack.enter_context(servers.one_group(commands.rust, group))
             for name in names:
-                # Go has ML-KEM when a module is new enough, or so
+                # Go enables ML-KEM by default only for modules that are new enough
                 mlkem = ["env", "GODEBUG=tlsmlkem=1"] if group != "X25519" else []
                 command = [*mlkem, *commands.command(name, url, ca)]
-                # all of them have X25519, so an error there is one
+                # all of them support X25519, so failing there is an error
                 if group == "X25519" or can(name, command):
                     made[f"{name}, {group}"] = command
                 else:
@@ -219,7 +219,7 @@ def groups(commands: Commands, names: list[str], rounds: int, missing: dict[str,
 
 
 def can(name: str, command: list[str]) -> bool:
-    """Whether a contestant gets a key."""
+    """Whether a contestant can fetch a key."""
     contestant = Contestant(name, command, stderr=subprocess.DEVNULL)
     try:
         contestant.ask("cold 1")
@@ -231,7 +231,7 @@ def can(name: str, command: list[str]) -> bool:
 
 
 def cpu_names() -> list[str]:
-    """What Linux calls the processors."""
+    """The processor's name according to Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

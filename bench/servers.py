@@ -1,4 +1,4 @@
-"""The servers of the benchmark: nginx with static replies, and the development Key Providers."""
+"""The servers of the benchmark: nginx with static responses, and the development Key Providers."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ KEY = {"keyId": "0123456789abcdef0123456789abcdef", "key": "c3a15e97" * 8}
 
 @dataclass(frozen=True)
 class Neutral:
-    """nginx: keep-alive over TLS 1.3 and 1.2, and one that closes after each reply."""
+    """nginx: keep-alive over TLS 1.3 and 1.2, and a server that closes after each response."""
 
     ca: str
     tls13: str
@@ -37,7 +37,7 @@ class Pair:
 
 @contextmanager
 def nginx(pin: list[str]) -> Iterator[Neutral]:
-    """`pin` goes before the command (taskset)."""
+    """Starts nginx. `pin` is a prefix of the command (taskset)."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         certificate(directory)
@@ -53,7 +53,7 @@ def nginx(pin: list[str]) -> Iterator[Neutral]:
             "daemon off; master_process off; pid nginx.pid; error_log stderr crit;\n"
             "events { worker_connections 2048; }\n"
             f"http {{ access_log off; tcp_nodelay on; keepalive_requests 10000000; {temporary}\n"
-            # full handshakes, the same group for all: P-256 is for the certificate in TLS 1.2
+            # full handshakes, with the same group for all; P-256 is for the certificate in TLS 1.2
             "ssl_certificate c.pem; ssl_certificate_key k.pem; ssl_session_tickets off; ssl_session_cache off;\n"
             f"ssl_ecdh_curve X25519:prime256v1;\n{blocks}}}\n"
         )
@@ -70,7 +70,7 @@ def nginx(pin: list[str]) -> Iterator[Neutral]:
 
 @contextmanager
 def pair(skip_client: str, *quirks: str) -> Iterator[Pair]:
-    """`skip-client serve`."""
+    """Runs `skip-client serve`."""
     with tempfile.TemporaryDirectory() as folder:
         ports = [option for name in ("alice", "bob", "psk-alice", "psk-bob") for option in (f"--{name}", "127.0.0.1:0")]
         options = [*ports, *(option for quirk in quirks for option in ("--quirk", quirk))]
@@ -92,7 +92,7 @@ def pair(skip_client: str, *quirks: str) -> Iterator[Pair]:
 
 @contextmanager
 def one_group(program: str, group: str) -> Iterator[tuple[str, str]]:
-    """The server of bench/rust, which has this group only and closes after a reply: its URL and the file of its CA."""
+    """The server of bench/rust, limited to this group, which closes after a response: its URL and its CA file."""
     with tempfile.TemporaryDirectory() as folder:
         certificate(Path(folder))
         command = [program, "serve", group, f"{folder}/c.pem", f"{folder}/k.pem"]
@@ -106,7 +106,7 @@ def one_group(program: str, group: str) -> Iterator[tuple[str, str]]:
 
 
 def certificate(directory: Path) -> None:
-    """c.pem, its own CA, and k.pem."""
+    """Writes c.pem, which is its own CA, and k.pem."""
     leaf = ("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE")
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "k.pem")
     command = ["openssl", "req", "-x509", *curve, "-out", "c.pem", "-subj", "/CN=kp", "-days", "2", *leaf]
@@ -120,7 +120,7 @@ def free_port() -> int:
 
 
 def wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
-    """Until the port accepts."""
+    """Waits until the port accepts connections."""
     for _ in range(200):
         try:
             create_connection(("127.0.0.1", port), 1).close()

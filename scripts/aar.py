@@ -1,7 +1,7 @@
-"""aar.py CLASSES NATIVE OUT: packs the Android library. The same content gives the same bytes.
+"""aar.py CLASSES NATIVE OUT: packs the Android library reproducibly.
 
-CLASSES is the JAR of the JVM; its classes are taken, its native libraries are not. NATIVE has
-ABI/libskip_client_ffi.so for each ABI that scripts/android built; the folders of the other ABIs are there, empty.
+CLASSES is the JAR for the JVM, of which the classes are used but not the native libraries. NATIVE has
+ABI/libskip_client_ffi.so for each ABI built by scripts/android; the folders of other ABIs are empty.
 """
 
 import io
@@ -15,7 +15,7 @@ DATE = (2026, 1, 1, 0, 0, 0)
 
 
 def pack(entries: dict[str, bytes]) -> bytes:
-    """A ZIP with one date and no other trace of the machine; names with a slash at the end are folders."""
+    """A ZIP with a fixed date and no other trace of the machine; names that end with a slash are folders."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in entries.items():
@@ -28,7 +28,7 @@ def pack(entries: dict[str, bytes]) -> bytes:
 
 
 def main() -> None:
-    """Packs, and says which ABIs have no library."""
+    """Packs the library, and reports ABIs without one."""
     classes, native, out = (Path(argument) for argument in sys.argv[1:])
     here = Path(__file__).resolve().parent.parent / "bindings/kotlin/android"
     with zipfile.ZipFile(classes) as jar:

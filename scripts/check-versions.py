@@ -1,6 +1,6 @@
-"""check-versions.py [TAG]: one version is said everywhere, and the metadata of the packages is whole.
+"""check-versions.py [TAG]: the version is the same everywhere, and the metadata of the packages is complete.
 
-With a tag of a release (`v1.2.3`) the version is that of the tag, and the changelog has it released.
+With the tag of a release (`v1.2.3`), the version matches the tag and is released in the changelog.
 """
 
 import json
@@ -17,7 +17,7 @@ POM = {"m": "http://maven.apache.org/POM/4.0.0"}
 
 
 def versions() -> dict[str, str]:
-    """Every place that says the version."""
+    """Every place that states the version."""
     found = {"Cargo.toml": WORKSPACE["package"]["version"]}
     for name, dependency in WORKSPACE["dependencies"].items():
         if isinstance(dependency, dict) and "path" in dependency:
@@ -99,7 +99,7 @@ def others() -> list[str]:
 
 
 def main() -> int:
-    """Prints what does not agree."""
+    """Prints the discrepancies."""
     said = versions()
     wrong = [f"{place}: version {version}" for place, version in said.items() if version != said["Cargo.toml"]]
     if wrong:

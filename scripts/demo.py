@@ -1,4 +1,4 @@
-"""The exchange through the installed Python package: `make demo` runs this, then the same through the command line."""
+"""The exchange with the installed Python package: `make demo` runs this, then the same with the command line."""
 
 import sys
 from typing import Any
@@ -8,7 +8,7 @@ from skip_client.testing import KeyProviderPair
 
 
 def main() -> int:
-    """Plays the draft's exchange in both TLS modes; shows fingerprints, never keys."""
+    """Runs the draft's exchange in both TLS modes; prints fingerprints, never keys."""
     with KeyProviderPair() as pair:
         certificates = {"ca": pair.ca, "cert": (pair.client_cert, pair.client_key)}
         both = exchange("certificates", pair.alice.url, pair.bob.url, certificates) and exchange(
@@ -18,7 +18,7 @@ def main() -> int:
 
 
 def exchange(mode: str, alice_url: str, bob_url: str, options: dict[str, Any]) -> bool:
-    """Plays it once, and says whether it went as the draft has it."""
+    """Runs it once; returns whether it followed the draft."""
     with Client(alice_url, **options) as alice, Client(bob_url, **options) as bob:
         print(f"{mode}: the exchange through the Python package")
         for kp in (alice, bob):

@@ -1,6 +1,6 @@
-"""Licences, sources and banned crates of everything that Cargo.lock brings in, by the rules of deny.toml.
+"""Checks licences, sources and banned crates of everything in Cargo.lock, by the rules of deny.toml.
 
-`cargo deny check licenses bans sources` reads the same file and says more; this needs nothing but cargo and Python.
+`cargo deny check licenses bans sources` reads the same file and reports more; this needs only cargo and Python.
 """
 
 import json
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def satisfied(expression: str, allowed: set[str]) -> bool:
-    """Whether the allowed licences are enough for an SPDX expression (an old-style `A/B` means `A OR B`)."""
+    """Whether the allowed licences satisfy an SPDX expression (an old-style `A/B` means `A OR B`)."""
     tokens = re.findall(r"\(|\)|[^\s()]+", expression.replace("/", " OR "))
     position = 0
 
@@ -56,12 +56,12 @@ def satisfied(expression: str, allowed: set[str]) -> bool:
 
 
 def cargo(*arguments: str) -> str:
-    """What a cargo command prints."""
+    """The output of a cargo command."""
     return subprocess.run(["cargo", *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def in_use() -> list[dict]:
-    """The packages that are built for some target; `cargo metadata` also names ones that no feature asks for."""
+    """The packages built for any target; `cargo metadata` also lists those that no feature enables."""
     tree = cargo("tree", "--locked", "--workspace", "--target", "all", "--prefix", "none", "--format", "{p}")
     built = {tuple(line.split()[:2]) for line in tree.splitlines() if line}
     packages = json.loads(cargo("metadata", "--format-version", "1", "--locked"))["packages"]
@@ -69,7 +69,7 @@ def in_use() -> list[dict]:
 
 
 def main() -> int:
-    """Prints what breaks the rules; the exit status is 1 when something does."""
+    """Prints violations of the rules; the exit status is 1 if there are any."""
     rules = tomllib.loads((ROOT / "deny.toml").read_text())
     allowed = set(rules["licenses"]["allow"])
     banned = {ban["crate"] for ban in rules["bans"]["deny"]}

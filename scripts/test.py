@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs the parts of the tests, one after the other, and ends with one table: `make test`, `make test-PART`.
+"""Runs the parts of the tests one after the other and ends with a table: `make test`, `make test-PART`.
 
-A part that fails does not stop the others. A part or a test whose programs are missing is skipped: the table says why,
-and how to get them. A part that was named must run, and with CI=true each skip is a failure. What a part prints is also
-in target/test/PART.log.
+A part that fails does not stop the others. Parts and tests whose programs are missing are skipped: the table says why,
+and how to install them. A part named explicitly must run, and with CI=true each skip is a failure. The output of a part
+is also in target/test/PART.log.
 """
 
 import os
@@ -24,7 +24,7 @@ PYTEST = ".venv/bin/pytest -rfEs --no-fold-skipped --tb=short"
 
 @dataclass(frozen=True)
 class Part:
-    """What a part needs, in the words of scripts/need, and the shell command that runs it."""
+    """What a part needs, in the terms of scripts/need, and the shell command that runs it."""
 
     needs: str
     command: str
@@ -32,27 +32,28 @@ class Part:
 
 # `make installed` is the Python package in .venv, which several parts use
 PARTS = {
-    # core, Key Provider, command line, examples, Rust blocks of the documents
+    # core, Key Provider, command line, examples, Rust blocks of the documentation
     "test-rust": Part("cargo cc libssl openssl script", "cargo test --locked --no-fail-fast"),
-    # the package as users get it, other servers, load, blocks of the documents
+    # the package as published, third-party servers, load, blocks of the documentation
     "test-python": Part("python3 cargo cc perl openssl", f"make installed && {PYTEST} python/tests"),
-    # the npm package as users get it, the page in a browser, cross-checks
+    # the npm package as published, the page in a browser, cross-checks
     "test-node": Part(
         "node cargo cc wasm32-unknown-unknown python3",
         "make npm .venv/tools node/test/ecosystem/node_modules/installed && cd node && npm test --silent",
     ),
     # the JVM package, a project that uses it, the Android archive and example
     "test-kotlin": Part("javac mvn cargo cc perl python3", "scripts/kotlin test"),
-    # the Swift package, in the Swift of the PATH or of a Debian 13 that is made for it
+    # the Swift package, with the Swift on the PATH or in a Debian 13 created for it
     "test-swift": Part("cargo cc perl python3", "scripts/swift test"),
-    # the C library: both compilers, C and C++, both kinds of library, AddressSanitizer, valgrind; C blocks of documents
+    # the C library: both compilers, C and C++, static and shared, AddressSanitizer, valgrind; C blocks of the
+    # documentation
     "test-c": Part(
         "linux python3 cargo cc libssl",
         f"make .venv/tools && {PYTEST} -c python/pyproject.toml --rootdir bindings/c/tests bindings/c/tests",
     ),
-    # the Go package under the race detector, a fuzz target for seconds, the example; the Go blocks of documents
+    # the Go package under the race detector, a short fuzz run, the example; Go blocks of the documentation
     "test-go": Part("linux go python3 cargo cc libssl", "scripts/go test"),
-    # no copy of a key stays in memory: the table of stacks, languages and failures
+    # no copy of a key stays in memory: a table of TLS stacks, languages and failures
     "test-residue": Part(
         "linux go python3 cargo cc libssl perl openssl readelf",
         "make installed && cargo build --locked --profile ${PROFILE:-quick} -p skip-client-residue"
@@ -63,7 +64,7 @@ PARTS = {
         "gateways python3 cargo cc perl openssl",
         f"make installed && {PYTEST} -c python/pyproject.toml --rootdir tests/gateways tests/gateways",
     ),
-    # the site: links, names, and how it looks and searches in a browser
+    # the documentation site: links, names, and its appearance and search in a browser
     "test-docs": Part(
         "node python3 cargo cc perl wasm32-unknown-unknown",
         "make installed && scripts/docs-node && make docs-site"
@@ -71,13 +72,13 @@ PARTS = {
         " && cd node && node --test --test-reporter=spec test/site/*.test.js",
     ),
 }
-# these run when they are asked for
+# these run only on request
 MORE = {
     # formatters, linters, types, wasm purity, licences
     "check": Part("", "make check"),
 }
 
-# how runners say what failed or was skipped, and why
+# how test runners report failures and skips, with the reason
 FAILED = (
     re.compile(r"^(?:FAILED|ERROR) (?P<test>\S+?::.+?)(?: - .*)?$"),  # pytest
     re.compile(r"^test (?P<test>.+) \.\.\. FAILED$"),  # cargo test
@@ -99,7 +100,7 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass
 class Row:
-    """A line of the table: a part, or tests of it with one fate and one reason."""
+    """A row of the table: a part, or some of its tests with the same outcome and reason."""
 
     name: str
     result: str
@@ -110,13 +111,13 @@ class Row:
 
 @dataclass
 class Seen:
-    """What the output of a part says about single tests."""
+    """The results of single tests, from the output of a part."""
 
     failed: list[str] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
     def line(self, text: str) -> None:
-        """Looks at a line."""
+        """Parses a line."""
         text = COLOURS.sub("", text.rstrip())
         for pattern in FAILED:
             if (found := pattern.match(text)) and found["test"] not in self.failed:
@@ -128,7 +129,7 @@ class Seen:
                 return
 
     def rows(self, part: str) -> list[Row]:
-        """Tests that differ in their parameters alone are one row."""
+        """Combines tests that differ only in their parameters into one row."""
         failed = Counter(test.partition("[")[0] for test in self.failed)
         rows = [Row(named(test, count), "FAILED", f"see target/test/{part}.log") for test, count in failed.items()]
         skipped = Counter((test.partition("[")[0], why) for test, why in self.skipped)
@@ -139,26 +140,26 @@ class Seen:
 
 
 def named(test: str, count: int) -> str:
-    """A test below its part."""
+    """The name of a test, indented below its part."""
     return f"  {test}" + (f" ({count})" if count > 1 else "")
 
 
 def missing(needs: str) -> list[tuple[str, str]]:
-    """What is missing of it, and how to get that."""
+    """The requirements that are missing, and how to install them."""
     said = subprocess.run([ROOT / "scripts/need", *needs.split()], capture_output=True, text=True).stderr.splitlines()
     found = [line.partition(": ")[2] for line in said]
     return list(zip(found[::2], found[1::2], strict=True))
 
 
 def run(name: str, part: Part, may_skip: bool) -> list[Row]:
-    """Runs a part; shows all that it prints."""
+    """Runs a part and prints its output."""
     if lacks := missing(part.needs):
         first, *more = lacks
         return [Row(name, "skipped" if may_skip else "FAILED", *first, 0), *(Row("", "", *each) for each in more)]
     print(f"\n==== {name}: {part.command}", flush=True)
     seen = Seen()
     began = time.monotonic()
-    # bash, so that a pattern of files that matches nothing, or the first of two commands, fails the part
+    # bash, so that a glob without matches, or a failure of the first of two commands, fails the part
     shell = ["bash", "-euo", "pipefail", "-c", part.command]
     with (LOGS / f"{name}.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
@@ -186,7 +187,7 @@ def run(name: str, part: Part, may_skip: bool) -> list[Row]:
 
 
 def show(rows: list[Row], seconds: float) -> None:
-    """The table."""
+    """Prints the table."""
 
     def cells(row: Row) -> list[str]:
         return [row.name, row.result, "" if row.seconds is None else duration(row.seconds), row.why, row.command]
@@ -212,7 +213,7 @@ def is_failed(rows: list[Row]) -> bool:
 
 
 def stop(number: int, _frame: object) -> None:
-    """Asked to end: the table says how far it came."""
+    """Interrupted: prints the table so far."""
     raise SystemExit(128 + number)
 
 
@@ -222,7 +223,7 @@ def main(names: list[str]) -> int:
     if unknown := [name for name in names if name not in {*known, "test"}]:
         print(f"error: there is no part {unknown[0]}\nhint: {' '.join(known)}", file=sys.stderr)
         return 2
-    # no 3 GB for Swift, and no long run of the gateways, unless they were asked for
+    # skip the 3 GB for Swift and the long gateway run unless they were requested
     whole = "test" in names or not names
     wanted = [part for name in names or ["test"] for part in (PARTS if name == "test" else [name])]
     if whole:

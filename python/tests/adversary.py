@@ -1,4 +1,4 @@
-"""Somebody on the path without any key: cuts connections, forges alerts and changes hellos."""
+"""An attacker on the path without any key, who cuts connections, forges alerts and modifies hellos."""
 
 import random
 import socket
@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-# how a connection may end before it begins; an alert is its number
+# how a connection may be cut short; an alert is its number
 RESET, CLOSE, RESET_ANSWER, TAMPER, PASS = "reset", "close", "reset the answer", "tamper", "pass"
 Act = str | int
 ACTS: tuple[Act, ...] = (RESET, CLOSE, RESET_ANSWER, TAMPER, PASS, 40, 47, 50, 70, 86)
@@ -17,7 +17,7 @@ ACTS: tuple[Act, ...] = (RESET, CLOSE, RESET_ANSWER, TAMPER, PASS, 40, 47, 50, 7
 
 @dataclass
 class Adversary:
-    """A proxy in front of a server. `acts` are done to its next connections, in order; those behind them pass."""
+    """A proxy in front of a server. It applies `acts` to its next connections, in order; later connections pass."""
 
     url: str
     acts: list[Act] = field(default_factory=list)
@@ -25,17 +25,17 @@ class Adversary:
     _clients: list[socket.socket] = field(default_factory=list)
 
     def end(self) -> None:
-        """The attack is over: ends the connections that are still there, and leaves the next ones alone."""
+        """Ends the attack: closes the connections that are still open, and passes later ones unchanged."""
         self.acts = []
         for client in self._clients:
-            # some have ended by themselves
+            # some have already ended
             with suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)
         self._clients.clear()
 
 
 def attacks(seed: int = 7, mixed: int = 10) -> Iterator[list[Act]]:
-    """Each act on the first, the first two, ... hellos, and some mixtures."""
+    """Each act on the first, the first two, ... hellos, and some combinations."""
     chance = random.Random(seed)
     for act in ACTS:
         for hellos in range(1, 5):
@@ -46,7 +46,7 @@ def attacks(seed: int = 7, mixed: int = 10) -> Iterator[list[Act]]:
 
 @contextmanager
 def in_front_of(server: str) -> Iterator[Adversary]:
-    """The running adversary."""
+    """A running adversary."""
     target = urlsplit(server)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.1)
@@ -74,7 +74,7 @@ def in_front_of(server: str) -> Iterator[Adversary]:
 
 
 def _play(act: Act, client: socket.socket, server: tuple[str, int]) -> None:
-    # whoever gives up first ends both connections
+    # whichever side ends first, close both connections
     with client, suppress(OSError):
         client.settimeout(20)
         head = _exactly(client, 5)
@@ -90,7 +90,7 @@ def _play(act: Act, client: socket.socket, server: tuple[str, int]) -> None:
             client.recv(1)
             return
         if act == TAMPER:
-            # the first byte of the random number, behind record header, handshake header and version
+            # the first byte of the random, after the record header, the handshake header and the version
             hello[11] ^= 1
         with socket.create_connection(server, 20) as behind:
             behind.sendall(hello)

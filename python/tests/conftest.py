@@ -1,4 +1,4 @@
-"""What several tests use."""
+"""Fixtures shared by several tests."""
 
 from collections.abc import Iterator
 

@@ -1,6 +1,6 @@
-"""Servers of other people with pre-shared keys, on free ports of 127.0.0.1, with static replies.
+"""Third-party servers with pre-shared keys, on free ports of 127.0.0.1, with static responses.
 
-All have the arguments of `Start`. What they speak is theirs: the table of suites is in the tests.
+All take the arguments of `Start`. What each of them supports is in the table of suites in the tests.
 """
 
 import base64
@@ -21,13 +21,13 @@ AES_GCM_SHA384 = "TLS_AES_256_GCM_SHA384"
 
 @dataclass(frozen=True)
 class Secret:
-    """An identity and its key, which a repr does not show."""
+    """An identity and its key, which the repr omits."""
 
     identity: str
     key: bytes = field(repr=False)
 
     def write(self, path: Path) -> Path:
-        """Writes a line identity:hex, as GnuTLS, stunnel and the client want it."""
+        """Writes a line identity:hex, the format of GnuTLS, stunnel and the client."""
         path.touch(mode=0o600)
         path.write_text(f"{self.identity}:{self.key.hex()}\n")
         return path
@@ -35,14 +35,14 @@ class Secret:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that listens. `reply_with` says which message it gives next, where it has one for all paths."""
+    """A listening server. `reply_with` selects its next message, if it has one for all paths."""
 
     url: str
     reply_with: Callable[[str], None] = lambda message: None
 
 
 class Start(Protocol):
-    """Starts a server. `tls` is `1.2`, `1.3` or `auto`; `cipher` is OpenSSL's name of the only suite of TLS 1.2."""
+    """Starts a server. `tls` is `1.2`, `1.3` or `auto`; `cipher` is OpenSSL's name of the only suite for TLS 1.2."""
 
     def __call__(
         self, directory: Path, secret: Secret, tls: str = "auto", cipher: str | None = None
@@ -53,9 +53,9 @@ class Start(Protocol):
 
 @contextmanager
 def s_server(directory: Path, secret: Secret, tls: str = "auto", cipher: str | None = None) -> Iterator[Server]:
-    """`openssl s_server -psk`: the callback of TLS 1.2 for all versions, so that TLS 1.3 keys are bound to SHA-256.
+    """`openssl s_server -psk`: uses the TLS 1.2 callback for all versions, so that TLS 1.3 keys are bound to SHA-256.
 
-    It takes every identity, as long as the key is right.
+    It accepts every identity, provided the key is right.
     """
     with _s_server(directory, tls, cipher, "-psk_identity", secret.identity, "-psk", secret.key.hex()) as server:
         yield server
@@ -63,7 +63,7 @@ def s_server(directory: Path, secret: Secret, tls: str = "auto", cipher: str | N
 
 @contextmanager
 def s_server_session(directory: Path, secret: Secret, tls: str = "auto", cipher: str | None = None) -> Iterator[Server]:
-    """`openssl s_server -psk_session`: in TLS 1.3 the key is bound to SHA-384; in TLS 1.2 it is `-psk`."""
+    """`openssl s_server -psk_session`: in TLS 1.3 the key is bound to SHA-384; in TLS 1.2 it works like `-psk`."""
     session = directory / "session.pem"
     session.write_text(session_pem(secret.key))
     options = ["-psk_identity", secret.identity, "-psk_session", str(session), "-ciphersuites", AES_GCM_SHA384]
@@ -75,7 +75,7 @@ def s_server_session(directory: Path, secret: Secret, tls: str = "auto", cipher:
 
 @contextmanager
 def gnutls_serv(directory: Path, secret: Secret, tls: str = "auto", cipher: str | None = None) -> Iterator[Server]:
-    """GnuTLS, which has one reply for all paths: `reply_with` says which. It listens on all addresses, and only so."""
+    """GnuTLS, which has one response for all paths, selected by `reply_with`. It can only listen on all addresses."""
     reply = directory / "reply"
 
     def reply_with(message: str) -> None:
@@ -114,7 +114,7 @@ def stunnel(directory: Path, secret: Secret, tls: str = "auto", cipher: str | No
 
 @contextmanager
 def sslpsk3(directory: Path, secret: Secret, tls: str = "auto", cipher: str | None = None) -> Iterator[Server]:
-    """Python's http.server with the package sslpsk3: plain PSK only, for Python's ssl has no DH group by itself."""
+    """Python's http.server with the package sslpsk3: plain PSK only, because Python's ssl has no default DH group."""
     with http_server(_sslpsk3_context(secret, tls, cipher)) as url:
         yield Server(url)
 
@@ -146,11 +146,11 @@ def _sslpsk3_context(secret: Secret, tls: str, cipher: str | None) -> ssl.SSLCon
 
 
 def session_pem(key: bytes) -> str:
-    """An SSL_SESSION of OpenSSL (PEM) that stands for a key of TLS_AES_256_GCM_SHA384 in TLS 1.3."""
+    """An SSL_SESSION of OpenSSL (PEM) that represents a key of TLS_AES_256_GCM_SHA384 in TLS 1.3."""
 
     def der(tag: int, content: bytes) -> bytes:
         length = len(content)
-        # the long form of DER from 128 bytes on
+        # DER's long form, from 128 bytes on
         head = bytes([length]) if length < 128 else b"\x82" + length.to_bytes(2, "big")
         return bytes([tag]) + head + content
 
@@ -173,7 +173,7 @@ def session_pem(key: bytes) -> str:
 
 @contextmanager
 def _s_server(directory: Path, tls: str, cipher: str | None, *options: str) -> Iterator[Server]:
-    """`openssl s_server` with the replies as files, headers included."""
+    """`openssl s_server` with the responses in files, headers included."""
     site = directory / "site"
     (site / "key").mkdir(parents=True)
     for name, message in (

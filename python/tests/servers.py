@@ -1,4 +1,4 @@
-"""Servers of other people that several tests start, with static replies."""
+"""Third-party servers used by several tests, with static responses."""
 
 import http.server
 import json
@@ -39,7 +39,7 @@ REPLIES = {
 
 
 def needs(tool: str) -> str:
-    """The path of a program; a test without it is skipped, and fails in CI."""
+    """The path of a program. Without the program the test is skipped, or fails in CI."""
     found = shutil.which(tool, path=os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin")
     if found:
         return found
@@ -64,7 +64,7 @@ def free_port() -> int:
 
 @contextmanager
 def process(command: list[str], directory: Path, port: int) -> Iterator[str]:
-    """A server process that listens on a port; gives its URL."""
+    """A server process that listens on a port; yields its URL."""
     with (directory / "log").open("wb") as log:
         server = subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
@@ -85,7 +85,7 @@ def process(command: list[str], directory: Path, port: int) -> Iterator[str]:
 
 @contextmanager
 def nginx(directory: Path, leaf: tuple[Path, Path] | None = None, extra: str = "") -> Iterator[str]:
-    """Debian's nginx with static replies; without a certificate it speaks plain HTTP."""
+    """Debian's nginx with static responses; without a certificate it serves plain HTTP."""
     port = free_port()
     tls = f"ssl; ssl_certificate {leaf[0]}; ssl_certificate_key {leaf[1]}" if leaf else ""
     locations = ""
@@ -104,13 +104,13 @@ def nginx(directory: Path, leaf: tuple[Path, Path] | None = None, extra: str = "
 
 @contextmanager
 def http_server(context: ssl.SSLContext, protocol: str = "HTTP/1.1") -> Iterator[str]:
-    """Python's http.server behind a context of its ssl module."""
+    """Python's http.server with a context of its ssl module."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = protocol
 
         def setup(self) -> None:
-            # here, so that a slow client holds up nobody else
+            # in the handler's thread, so that a slow client does not block others
             self.request.do_handshake()
             super().setup()
 
@@ -130,7 +130,7 @@ def http_server(context: ssl.SSLContext, protocol: str = "HTTP/1.1") -> Iterator
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """Quiet: a refused handshake is what some tests want."""
+            """Quiet: some tests expect a refused handshake."""
 
     server = Server(("127.0.0.1", 0), Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
@@ -145,7 +145,7 @@ def http_server(context: ssl.SSLContext, protocol: str = "HTTP/1.1") -> Iterator
 
 
 def spki_pin(certificate: Path) -> str:
-    """The pin as docs/tls.md makes it."""
+    """The pin, computed as in docs/tls.md."""
     script = (
         f"openssl x509 -in {certificate} -noout -pubkey | openssl pkey -pubin -outform DER"
         " | openssl dgst -sha256 -binary | openssl base64"

@@ -98,7 +98,7 @@ def test_a_call_that_is_cancelled_before_its_turn_asks_nothing() -> None:
 
 
 def test_cancelling_at_any_moment_leaves_whole_answers() -> None:
-    """Many are cancelled while their answer comes; every other one gets a key of its own, equal at the other end."""
+    """Many calls are cancelled as their responses arrive; all others get their own keys, equal at both ends."""
 
     async def run() -> None:
         with KeyProviderPair() as pair:
@@ -133,7 +133,7 @@ def test_a_secret_that_came_just_before_its_task_was_cancelled_is_wiped(kind: st
                     seen.append(bytes(future.result()))
                     task.cancel()
 
-                # it is called when the answer is there, and before the task goes on
+                # called once the answer has arrived, but before the task continues
                 future.add_done_callback(cancel)
                 task = asyncio.create_task(_outcome(calls, future))
                 with pytest.raises(asyncio.CancelledError):
@@ -188,7 +188,7 @@ def test_descriptors_and_loops_are_let_go() -> None:
 
 
 def test_clients_come_and_go_at_one_loop() -> None:
-    """What a client has registered at a loop goes with it, closed or not, so that its descriptors serve again."""
+    """A client's loop registrations are removed with it, closed or not, so that descriptors can be reused."""
 
     async def run() -> None:
         with KeyProviderPair() as pair:
@@ -206,7 +206,7 @@ def test_clients_come_and_go_at_one_loop() -> None:
 
 
 class LoopWithoutReaders(asyncio.SelectorEventLoop):
-    """As the loop of Windows: it cannot wait for a descriptor."""
+    """Like Windows' default loop: it cannot wait for a descriptor."""
 
     def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:
         raise NotImplementedError
@@ -233,7 +233,7 @@ def test_a_loop_that_ends_before_its_answers(loop: type[asyncio.AbstractEventLoo
         async def leave() -> None:
             await alice.capabilities()
             calls = alice._calls()
-            calls.new_key("Bob", None)  # nobody waits for it, and nobody cancels it
+            calls.new_key("Bob", None)  # neither awaited nor cancelled
 
         with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(leave())
@@ -254,7 +254,7 @@ def test_an_error_keeps_no_client() -> None:
             assert code == "timed_out"
             known = weakref.ref(alice)
             del alice
-            await asyncio.sleep(0)  # until then asyncio itself has the future
+            await asyncio.sleep(0)  # until then asyncio itself holds the future
             assert known() is None, "only a search for cycles would find it"
 
     gc.disable()
@@ -316,7 +316,7 @@ def test_closing_ends_threads_and_later_calls() -> None:
 
 
 def threads() -> int:
-    """The threads of all clients; other systems than Linux do not tell."""
+    """The threads of all clients. Only Linux can tell."""
     found = 0
     for task in Path("/proc/self/task").glob("*/comm"):
         with suppress(OSError):  # it has just ended

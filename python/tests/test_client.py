@@ -97,9 +97,9 @@ FAULTS = {
     "stall": ("timed_out", "new_key"),
     "echo-key-in-error": ("rejected", "no"),
 }
-# seen in other methods than new_key
+# seen by methods other than new_key
 OTHERS = {"wrong-key-id", "entropy-503", "on-capabilities"}
-# in no single reply: doctor finds them
+# not visible in any single response: doctor finds them
 DEFECTS = {
     "false-flags",
     "wrong-list",
@@ -134,7 +134,7 @@ def test_every_fault_is_listed() -> None:
 
 
 def could_be_a_key(text: str) -> bool:
-    """Whether a text has 16 hexadecimal digits in a row."""
+    """Whether a text contains 16 consecutive hexadecimal digits."""
     run = 0
     for character in text:
         run = run + 1 if character in "0123456789abcdefABCDEF" else 0
@@ -147,7 +147,7 @@ def could_be_a_key(text: str) -> bool:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_has_its_code_and_shows_no_key(fault: str, mode: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    # a short time only where it is what is waited for: the machine may be busy
+    # short only if the timeout itself is tested, because the machine may be busy
     timeout = 4.0 if FAULTS[fault][0] == "timed_out" else 30.0
     with KeyProviderPair(faults=[fault]) as pair, ExitStack() as stack:
         if mode == "PSK":
@@ -299,7 +299,7 @@ def test_calls_leave_the_interpreter_to_others() -> None:
         while waiting.is_alive():
             turns += 1
         waiting.join()
-    # a call that held the interpreter would leave one or two
+    # a call that held the GIL would leave one or two
     assert turns > 10
 
 
@@ -324,7 +324,7 @@ def test_a_closed_client_says_so(alice: Client) -> None:
 
 
 def test_ctrl_c_ends_a_waiting_call() -> None:
-    # a shell that starts the tests in the background has this signal ignored
+    # a shell that starts the tests in the background ignores this signal for them
     program = """
 import signal
 from skip_client import Client

@@ -1,9 +1,9 @@
-"""The documents are true: each fenced block of them is run, or checked by what it is about.
+"""The documentation is correct: each fenced block is run, or checked in another way.
 
-A block works in the folder of `skip-client serve`; the default addresses are replaced by those of a fresh pair. The
-blocks of one page run in their order, each in its own process: `python` and `sh` as they are printed, the commands of
-`console` as far as one machine without gateways can. Blocks of other languages are run by the tests of these languages,
-and what only shows a form (`text`) is compared with what it shows.
+Blocks work in the folder of `skip-client serve`; the default addresses are replaced by those of a fresh pair. The
+blocks of a page run in order, each in its own process: `python` and `sh` as printed, the commands of `console` as far
+as possible on one machine without gateways. Blocks in other languages are run by the tests of those languages, and
+blocks that only show a form (`text`) are compared with the real output.
 """
 
 import os
@@ -31,7 +31,7 @@ PAGES = [
 ]
 BLOCK = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HERE = ("python", "sh", "console")
-# languages whose blocks are run elsewhere: the test, which names the page or reads them all (*)
+# languages whose blocks are run elsewhere: the test that names the page or reads all pages (*)
 ELSEWHERE = {
     "js": "node/test/docs.test.js *",
     "rust": "examples/rust/src/lib.rs",
@@ -58,7 +58,7 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 def runner(page: Path, language: str) -> str:
     """Who runs, or checks, the blocks of this language on this page; empty if nobody."""
-    # wpa_supplicant reads the one of its page, by a command there
+    # wpa_supplicant reads the block on its own page, by a command there
     if language in HERE or (language == "conf" and "wpa_supplicant" in page.read_text(encoding="utf-8")):
         return "python/tests/test_docs.py"
     if language == "text":
@@ -68,7 +68,7 @@ def runner(page: Path, language: str) -> str:
 
 
 def test_each_block_is_run_by_somebody(capsys: pytest.CaptureFixture[str]) -> None:
-    """The list of all blocks; a block that no test knows is an error."""
+    """Lists all blocks; a block that no test knows is an error."""
     found = [(page, language, runner(page, language)) for page in PAGES for language, _ in blocks(page)]
     marks = sum(len(re.findall(r"^ *(?:```|~~~)", page.read_text(encoding="utf-8"), re.MULTILINE)) for page in PAGES)
     assert marks == 2 * len(found), "a fence that is indented, made of ~~~, or not closed"
@@ -89,7 +89,7 @@ def test_each_block_is_run_by_somebody(capsys: pytest.CaptureFixture[str]) -> No
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_blocks_run(page: Path, tmp_path: Path) -> None:
-    """Each block of the page ends without an error."""
+    """Each block of the page exits successfully."""
     folder = tmp_path / "kp"
     tools = str(Path(sys.executable).parent)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SKIP_")}
@@ -115,14 +115,14 @@ def test_blocks_run(page: Path, tmp_path: Path) -> None:
 
 
 class Console:
-    """The commands of a `console` block, each checked by its own program."""
+    """The commands of a `console` block, each checked by a method named after its program."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
         self.environment = environment
 
     def run(self, text: str) -> None:
-        """Runs the lines after a prompt; the others must be among what the command before them prints."""
+        """Runs the lines after a prompt; the other lines must be part of the output of the command above them."""
         checks: dict[str, Callable[[list[str], list[str]], None]] = {
             "make": self.make,
             "pip": self.pip,
@@ -160,7 +160,7 @@ class Console:
                 checks[words[0]](words, printed)
 
     def output(self, command: list[str], seconds: float = 120) -> tuple[int, str]:
-        """Exit status, and what was printed on stdout and stderr."""
+        """Exit status, and the combined output of stdout and stderr."""
         result = subprocess.run(
             command,
             text=True,
@@ -173,27 +173,27 @@ class Console:
         return result.returncode, result.stdout
 
     def make(self, words: list[str], _printed: list[str]) -> None:
-        """The target is there; what it does is tested by doing it."""
-        # 2 is "no rule to make it", 1 that there is something to do
+        """The target exists; other tests run it."""
+        # 2 means "no rule to make it", 1 that there is something to do
         assert subprocess.run([*words, "--question"], cwd=ROOT, capture_output=True).returncode < 2, words
 
     def pip(self, words: list[str], _printed: list[str]) -> None:
-        """What is installed is the package of these tests."""
+        """The installed package is the one under test."""
         assert words[:2] == ["pip", "install"], words
         project = tomllib.loads((ROOT / words[2] / "pyproject.toml").read_text(encoding="utf-8"))
         assert project["project"]["name"] == "skip-client"
 
     def apt_get(self, words: list[str], _printed: list[str]) -> None:
-        """The tests themselves need these packages, but for one that is not run."""
+        """The tests themselves need these packages, except for one that is not run."""
         known = re.findall(r"[a-z0-9.+-]+", (ROOT / "scripts/need").read_text(encoding="utf-8"))
-        # or packages of ours
+        # or packages of this project
         built = (ROOT / "scripts/release/pack.py").read_text(encoding="utf-8")
         ours = [word for word in words[2:] if word.startswith("./") and word.partition("_")[0][2:] in built]
         others = [word for word in words[2:] if word not in ours]
         assert words[1] == "install" and all(word in known or word == "charon-systemd" for word in others), words
 
     def cc(self, words: list[str], _printed: list[str]) -> None:
-        """As the tests of the C library compile its examples."""
+        """The tests of the C library compile its examples in the same way."""
         assert " ".join(words[-4:]) == "$(pkg-config --cflags --libs skip-client)", words
 
     def go(self, words: list[str], _printed: list[str]) -> None:
@@ -202,17 +202,17 @@ class Console:
         assert words == ["go", "get", module], words
 
     def gateways(self, words: list[str], _printed: list[str]) -> None:
-        """They change the machine: `tests/gateways/` does the same in network namespaces, as far as this kernel can."""
+        """These change the machine: `tests/gateways/` does the same in network namespaces, where the kernel can."""
         if words[0] == "systemctl":
             unit = ROOT / "crates/agent/packaging" / f"{words[-1]}.service"
             assert words[1:3] == ["enable", "--now"] and (words[-1] == "strongswan" or unit.is_file()), words
 
     def umask(self, words: list[str], _printed: list[str]) -> None:
-        """For the commands of the page after it; files with keys are checked where they are made."""
+        """Applies to the later commands on the page; files with keys are checked where they are created."""
         assert words == ["umask", "077"], words
 
     def skip_client(self, words: list[str], printed: list[str]) -> None:
-        """`agent` understands its options, and misses the file alone; the rest is `serve`."""
+        """`agent` accepts its options, and only its file is missing; everything else is `doctor` or `serve`."""
         if words[1] == "doctor":
             return self.watch(words, printed)
         if words[1] != "agent":
@@ -228,7 +228,7 @@ class Console:
         return None
 
     def watch(self, words: list[str], printed: list[str]) -> None:
-        """Starts it, and finds what the page shows of its first look, but for times and numbers."""
+        """Starts the command; its first lines match those on the page, except for times and numbers."""
         assert "--watch" in words, f"make it an sh block: {words}"
         first = [re.sub(r"\d+", "0", line) for line in printed if not line.split()[1].startswith("!")]
         with subprocess.Popen(
@@ -242,7 +242,7 @@ class Console:
         assert shown == first
 
     def serve(self, words: list[str], printed: list[str]) -> None:
-        """Starts it, reads the lines that are printed on the page, and ends it."""
+        """Starts the command, reads the lines printed on the page, and stops it."""
         assert words[1] == "serve", f"make it an sh block: {words}"
         free = [f"--{name}=127.0.0.1:0" for name in ("alice", "bob", "psk-alice", "psk-bob")]
         own = self.folder.parent / "console"
@@ -258,19 +258,19 @@ class Console:
                 process.terminate()
 
     def pytest(self, words: list[str], _printed: list[str]) -> None:
-        """The package's plugin examines the pair: warnings are fine."""
+        """The package's plugin examines the pair; warnings are allowed."""
         status, text = self.output([sys.executable, "-m", *words, "-p", "no:cacheprovider", "--skip-doctor-timeout=60"])
         assert status == 0 and re.search(r"\d+ passed", text), text
 
     def swanctl(self, words: list[str], _printed: list[str]) -> None:
-        """It knows the options: 2 is what it says without a daemon, 1 for wrong options."""
+        """The options are valid: without a daemon the status is 2, for invalid options 1."""
         needs("swanctl")
         words = words[: words.index("|")] if "|" in words else words
         status, text = self.output([*words, "--uri", f"unix://{self.folder}/no-daemon"])
         assert status == 2 and "connecting to" in text, text
 
     def wg(self, words: list[str], _printed: list[str]) -> None:
-        """It takes arguments and key file, and misses the interface alone."""
+        """Accepts the arguments and the key file; only its interface is missing."""
         needs("wg")
         if words[1] == "genkey":
             status, text = self.output(["sh", "-c", " ".join(words)])
@@ -281,28 +281,28 @@ class Console:
         assert status == 1 and re.search("Unable to (modify|access) interface", text), text
 
     def wpa_supplicant(self, words: list[str], _printed: list[str]) -> None:
-        """It reads the configuration, and misses the interface alone."""
+        """Reads the configuration; only its interface is missing."""
         needs("wpa_supplicant")
         # in the foreground
         _, text = self.output(
             ["no-such-if0" if re.fullmatch(r"eth\d", word) else word for word in words if word != "-B"]
         )
-        # its complaints show what they complain about
+        # its complaints quote the lines that they are about
         assert "Line " not in text, "wpa_supplicant does not understand the configuration"
         assert "Failed to initialize driver interface" in text, "wpa_supplicant did not get as far as the interface"
 
     def npm(self, words: list[str], _printed: list[str]) -> None:
-        """What is installed is what `make npm` makes; node/test/package.test.js installs it."""
+        """The installed package is the one built by `make npm`; node/test/package.test.js installs it."""
         assert words == ["npm", "install", "dist/skip-client-*.tgz"], words
 
     def npx(self, words: list[str], _printed: list[str]) -> None:
-        """node/test/docs.test.js runs it."""
+        """Covered by node/test/docs.test.js."""
         assert words[:2] == ["npx", "skip-validate"], words
         assert "npx skip-validate" in (ROOT / "node/test/docs.test.js").read_text(encoding="utf-8")
 
 
 def test_lines_for_routers_are_those_of_serve(tmp_path: Path) -> None:
-    """What a page says is typed in at a router is what `serve` says, but for address, port and key."""
+    """The router commands on the pages match the output of `serve`, except for address, port and key."""
     (block,) = [text for language, text in blocks(ROOT / "docs/psk-with-ios-xe.md") if language == "text"]
     command = [str(Path(sys.executable).parent / "skip-client"), "serve", "--dir", str(tmp_path / "kp")]
     command += [f"--{name}=127.0.0.1:0" for name in ("alice", "bob", "psk-alice", "psk-bob")]
@@ -327,7 +327,7 @@ FAULTS = FAULT.findall((ROOT / "docs/development-key-providers.md").read_text(en
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS)
 def test_faults_give_the_error_code_of_their_table(fault: str, code: str) -> None:
-    """Every fault, by the request that it breaks."""
+    """Every fault, with the request that it affects."""
     with KeyProviderPair(faults=[fault]) as pair:
         options = {"ca": pair.ca, "timeout": 3.0 if code == "timed_out" else 60.0}
         with Client(pair.alice.url, **options) as kp, pytest.raises(SkipError) as caught:

@@ -1,4 +1,4 @@
-"""The examination of Key Providers from Python and in pytest."""
+"""Examining Key Providers from Python and in pytest."""
 
 import json
 import re

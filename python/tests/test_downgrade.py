@@ -1,6 +1,6 @@
-"""Nobody on the path weakens TLS: other people's servers with pre-shared keys, ours in both modes.
+"""Nobody on the path can downgrade TLS: third-party servers with pre-shared keys, and ours in both modes.
 
-A server that is not installed is a skip here and an error in CI.
+Tests of servers that are not installed are skipped, or fail in CI.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ SHA256 = "TLS_CHACHA20_POLY1305_SHA256"
 DHE = "TLS_DHE_PSK_WITH_AES_256_GCM_SHA384"
 PLAIN = "TLS_PSK_WITH_AES_256_GCM_SHA384"
 
-# what each server has, by the versions that it is told to speak
+# the best suite of each server, by the versions that it is configured for
 BEST = {
     ("openssl s_server -psk", "auto"): SHA256,
     ("openssl s_server -psk", "1.2"): DHE,
@@ -39,7 +39,7 @@ NO_FORWARD_SECRECY = "no forward secrecy"
 
 
 def connect(make: Callable[[], Client]) -> ConnectionInfo:
-    """A connection of a client that is used once."""
+    """Connects with a client that is used only once."""
     with make() as kp:
         kp.capabilities()
         assert kp.connection is not None
@@ -59,7 +59,7 @@ def test_a_pre_shared_key_is_used_in_the_strongest_way_that_the_server_has(
         assert (FALLBACK in said) == (best == PLAIN) and (NO_FORWARD_SECRECY in said) == (best == PLAIN)
         assert ("SHA-256" in said) == (best == SHA256)
         for acts in attacks():
-            # a long-lived client, whose memory is what an attack could spoil
+            # a long-lived client, whose memory of the server an attack could corrupt
             with Client(adversary.url, psk=PSK, connect_timeout=20, timeout=20) as kp:
                 adversary.acts = list(acts)
                 try:
@@ -77,7 +77,7 @@ def test_a_pre_shared_key_is_used_in_the_strongest_way_that_the_server_has(
 
 @contextmanager
 def both_modes(quirks: list[str]) -> Iterator[list[tuple[str, Callable[[str], Client]]]]:
-    """The development Key Provider's two ports, each with what makes a client of it."""
+    """The development Key Provider's two ports, each with a function that creates a client for it."""
     with KeyProviderPair([*quirks, "connection-close"]) as pair:
         yield [
             (pair.alice.url, lambda url: Client(url, ca=pair.ca, connect_timeout=20, timeout=20)),
@@ -110,7 +110,7 @@ def test_a_key_provider_without_diffie_hellman_parameters_gets_tls_1_3() -> None
         Client(adversary.url, psk=pair.psk) as kp,
     ):
         adversary.acts = [RESET]
-        # what was cut is tried again, what was refused is remembered
+        # connections that were cut are tried again, refused ones are remembered
         for hellos in (2, 2, 1):
             kp.capabilities(refresh=True)
             assert kp.connection is not None

@@ -1,4 +1,4 @@
-"""The examples run as they are."""
+"""The examples run unmodified."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Processes that fork while they have clients: in a child everything works, and the parent notices nothing."""
+"""Processes that fork while they have clients: everything works in the child, and the parent is not affected."""
 
 import asyncio
 import multiprocessing
@@ -23,7 +23,7 @@ Options = dict[str, str | Psk]
 
 
 def in_child(run: Callable[[], str]) -> str:
-    """Runs it in a child, which then ends as a program does; returns what it said."""
+    """Runs a function in a child, which then exits like a normal program; returns the child's output."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -55,7 +55,7 @@ def in_child(run: Callable[[], str]) -> str:
 
 @pytest.fixture(params=["certificates", "psk"])
 def ends(request: pytest.FixtureRequest, skip_key_providers: KeyProviderPair) -> tuple[str, str, Options]:
-    """The URLs of both Key Providers, and the options to reach them."""
+    """The URLs of both Key Providers, and the options for connecting to them."""
     pair = skip_key_providers
     if request.param == "psk":
         return pair.alice.psk_url, pair.bob.psk_url, {"psk": pair.psk}
@@ -63,7 +63,7 @@ def ends(request: pytest.FixtureRequest, skip_key_providers: KeyProviderPair) ->
 
 
 def exchange(alice: Client, bob: Client) -> str:
-    """Gets a key at both ends; its keyId."""
+    """Fetches a key at both ends; returns its keyId."""
     key = alice.new_key("Bob")
     assert bob.key_by_id(key.key_id, "Alice") == key
     return key.key_id
@@ -77,7 +77,7 @@ async def exchange_async(alice: AsyncClient, bob: AsyncClient) -> str:
 
 
 def test_clients_work_in_children(ends: tuple[str, str, Options]) -> None:
-    """Used before the fork, and in parent and child at once after it."""
+    """Clients used before the fork work in parent and child at once after it."""
     alice_url, bob_url, options = ends
     with Client(alice_url, **options) as alice, Client(bob_url, **options) as bob:
         ids = [exchange(alice, bob)]
@@ -88,7 +88,7 @@ def test_clients_work_in_children(ends: tuple[str, str, Options]) -> None:
 
 
 def test_async_clients_work_in_children(ends: tuple[str, str, Options]) -> None:
-    """The child has none of the threads that its parent's client had."""
+    """The child has none of the threads of its parent's client."""
     alice_url, bob_url, options = ends
     alice = AsyncClient(alice_url, timeout=20, **options)
     bob = AsyncClient(bob_url, timeout=20, **options)
@@ -106,7 +106,7 @@ def test_async_clients_work_in_children(ends: tuple[str, str, Options]) -> None:
 
 
 def test_a_fork_within_a_running_loop(ends: tuple[str, str, Options]) -> None:
-    """The parent's loop goes on, and is not woken by the child."""
+    """The parent's loop keeps running and is not woken by the child."""
     alice_url, bob_url, options = ends
 
     async def main() -> list[str]:
@@ -130,7 +130,7 @@ def test_a_fork_within_a_running_loop(ends: tuple[str, str, Options]) -> None:
 
 
 def test_children_of_a_process_with_busy_threads(ends: tuple[str, str, Options]) -> None:
-    """Whatever other threads hold at that moment."""
+    """Forking is safe whatever locks other threads hold at that moment."""
     alice_url, bob_url, options = ends
     ids: list[str] = []
     enough = threading.Event()
@@ -151,13 +151,13 @@ def test_children_of_a_process_with_busy_threads(ends: tuple[str, str, Options])
 
 
 def send_keys(alice: Client, bob: Client, to: Connection) -> None:
-    """What a worker of multiprocessing does."""
+    """The task of a multiprocessing worker."""
     to.send([exchange(alice, bob) for _ in range(3)])
     to.close()
 
 
 def test_multiprocessing(ends: tuple[str, str, Options]) -> None:
-    """Workers that inherit the client, as with gunicorn --preload or Celery."""
+    """Workers inherit the client, as with gunicorn --preload or Celery."""
     alice_url, bob_url, options = ends
     fork = multiprocessing.get_context("fork")
     with Client(alice_url, **options) as alice, Client(bob_url, **options) as bob:
@@ -179,7 +179,7 @@ def test_multiprocessing(ends: tuple[str, str, Options]) -> None:
 
 
 def test_a_pair_outlives_a_child_that_ends() -> None:
-    """Its copy of the pair stops nothing, and removes nothing."""
+    """The child's copy of the pair stops and removes nothing."""
     with KeyProviderPair() as pair:
 
         def child() -> str:

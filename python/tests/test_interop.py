@@ -1,6 +1,7 @@
 """The client against servers not written for it: nginx, `openssl s_server`, Python's http.server, and broken ones.
 
-Each works, or gives an error that says what to do. A server that is not installed is a skip here and an error in CI.
+Each combination works, or fails with an error that says what to do. Tests of servers that are not installed are
+skipped, or fail in CI.
 """
 
 import functools
@@ -21,7 +22,7 @@ from skip_client import Client, SkipError
 
 
 class Pki:
-    """Certificates made with the openssl command: one CA, and leaves as a test wants them."""
+    """Certificates created with the openssl command: one CA, and leaves as the tests need them."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -43,7 +44,7 @@ class Pki:
         openssl("genpkey", *options, "-out", file, directory=self.directory)
 
     def leaf(self, names: str, *, expired: bool = False, kind: str = "EC") -> tuple[Path, Path]:
-        """A certificate and its key; `names` is a subjectAltName, or empty for one that has only a common name."""
+        """Creates a certificate and its key; `names` is a subjectAltName, or empty for a common name only."""
         self.made += 1
         name = f"leaf{self.made}"
         self._key(f"{name}.key", kind)
@@ -115,7 +116,7 @@ def certificate_server(
 
 @contextmanager
 def raw_server(talk: Callable[[socket.socket], None], tls: tuple[Path, Path] | None = None) -> Iterator[str]:
-    """A server that does what `talk` does to each connection."""
+    """A server that runs `talk` on each connection."""
     stopped = threading.Event()
     context = None
     if tls:
@@ -149,7 +150,7 @@ def raw_server(talk: Callable[[socket.socket], None], tls: tuple[Path, Path] | N
 
 
 def fetch_everything(kp: Client) -> None:
-    """All six requests against the static replies."""
+    """Sends all six requests to a server with static responses."""
     assert kp.capabilities().local_system_id == "Alice"
     key = kp.new_key("Bob")
     assert (key.key_id, key.bits, key.hex()) == (KEY_ID, 256, KEY)
@@ -160,7 +161,7 @@ def fetch_everything(kp: Client) -> None:
 
 
 def refused(url: str, **options: object) -> SkipError:
-    """The error of asking for capabilities: it has a hint, and shows no reply."""
+    """The error from requesting the capabilities: it has a hint, and quotes none of the response."""
     with Client(url, **{"timeout": 60.0, "connect_timeout": 30.0} | options) as kp, pytest.raises(SkipError) as caught:
         kp.capabilities()
     error = caught.value
@@ -175,7 +176,7 @@ def refused(url: str, **options: object) -> SkipError:
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
 @pytest.mark.parametrize("kind", ["EC", "RSA"])
 def test_nginx_serves_all_requests(pki: Pki, tmp_path: Path, protocol: str, kind: str) -> None:
-    """Also with an RSA certificate, which real Key Providers have."""
+    """Also with an RSA certificate, as real Key Providers have."""
     with (
         certificate_nginx(pki.leaf("IP:127.0.0.1", kind=kind), tmp_path, protocol) as url,
         Client(url, ca=pki.ca) as kp,
@@ -211,7 +212,7 @@ def test_s_server_www_says_text_plain_and_closes(
 
 @contextmanager
 def s_server(leaf: tuple[Path, Path], directory: Path, *options: str) -> Iterator[str]:
-    """`openssl s_server` on files of a folder."""
+    """`openssl s_server` with files from a folder."""
     port = free_port()
     command = [needs("openssl"), "s_server", "-accept", f"127.0.0.1:{port}", "-quiet", *options]
     with process([*command, "-cert", str(leaf[0]), "-key", str(leaf[1])], directory, port) as url:
@@ -219,7 +220,7 @@ def s_server(leaf: tuple[Path, Path], directory: Path, *options: str) -> Iterato
 
 
 def test_s_server_http_with_headers_from_files(pki: Pki, address_leaf: tuple[Path, Path], tmp_path: Path) -> None:
-    """-HTTP sends files as they are, headers included."""
+    """-HTTP sends files unmodified, headers included."""
     body = json.dumps(MESSAGES["capabilities"])
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     (tmp_path / "capabilities").write_bytes((head + body).encode())
@@ -230,7 +231,7 @@ def test_s_server_http_with_headers_from_files(pki: Pki, address_leaf: tuple[Pat
 @pytest.mark.parametrize("protocol", ["HTTP/1.0", "HTTP/1.1"])
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_python_http_server(pki: Pki, address_leaf: tuple[Path, Path], protocol: str, version: ssl.TLSVersion) -> None:
-    """Python's own server, old and new."""
+    """Python's own server, in old and new versions."""
     with certificate_server(address_leaf, protocol=protocol, version=version) as url, Client(url, ca=pki.ca) as kp:
         fetch_everything(kp)
 
@@ -245,7 +246,7 @@ def test_a_name_that_resolves_to_more_addresses(pki: Pki) -> None:
 
 
 def test_a_client_certificate_that_is_demanded(pki: Pki, address_leaf: tuple[Path, Path], tmp_path: Path) -> None:
-    """http.server refuses the handshake without one, nginx the request."""
+    """http.server refuses the handshake without one, and nginx the request."""
     mine = pki.leaf("DNS:encryptor")
     demand = f"ssl_verify_client on; ssl_client_certificate {pki.ca};"
     for server in (
@@ -260,7 +261,7 @@ def test_a_client_certificate_that_is_demanded(pki: Pki, address_leaf: tuple[Pat
 def test_without_the_client_certificate_the_error_names_it(
     pki: Pki, address_leaf: tuple[Path, Path], version: ssl.TLSVersion
 ) -> None:
-    """In TLS 1.3 the refusal comes after the client thinks that the handshake is done."""
+    """In TLS 1.3 the refusal arrives after the client considers the handshake complete."""
     with certificate_server(address_leaf, version=version, client_ca=pki.ca) as url:
         error = refused(url, ca=pki.ca)
     assert error.code == "tls_failed"
@@ -268,7 +269,7 @@ def test_without_the_client_certificate_the_error_names_it(
 
 
 def test_nginx_without_the_client_certificate(pki: Pki, address_leaf: tuple[Path, Path], tmp_path: Path) -> None:
-    """nginx says 400 with a page, and the page's words are kept apart."""
+    """nginx answers 400 with an HTML page, whose text is kept out of the message."""
     demand = f"ssl_verify_client on; ssl_client_certificate {pki.ca};"
     with certificate_nginx(address_leaf, tmp_path, "TLSv1.3", demand) as url:
         error = refused(url, ca=pki.ca)
@@ -305,7 +306,7 @@ def test_wrong_name(pki: Pki) -> None:
 
 
 def test_common_name_only(pki: Pki) -> None:
-    """A pin is the remedy that needs no new certificate."""
+    """A pin helps without a new certificate."""
     leaf = pki.leaf("")
     with certificate_server(leaf) as url:
         error = refused(url, ca=pki.ca)
@@ -317,22 +318,22 @@ def test_common_name_only(pki: Pki) -> None:
 
 
 def test_tls_versions_that_do_not_meet(pki: Pki, address_leaf: tuple[Path, Path]) -> None:
-    """A client that insists on another version than the server has."""
+    """The client requires a version that the server lacks."""
     for version, asked in ((ssl.TLSVersion.TLSv1_2, "1.3"), (ssl.TLSVersion.TLSv1_3, "1.2")):
         with certificate_server(address_leaf, version=version) as url:
             assert refused(url, ca=pki.ca, tls=asked).code == "tls_failed"
 
 
-# Servers that are none.
+# Servers that do not work.
 
 
 def test_nobody_listens(pki: Pki) -> None:
-    """A closed port is not a matter of TLS."""
+    """A closed port is not reported as a TLS failure."""
     assert refused(f"https://127.0.0.1:{free_port()}", ca=pki.ca).code == "connect_failed"
 
 
 def test_plain_http(pki: Pki) -> None:
-    """The error says that there is no TLS."""
+    """The error says that the server does not use TLS."""
 
     def talk(connection: socket.socket) -> None:
         connection.recv(4096)
@@ -357,13 +358,13 @@ def test_tls_garbage(pki: Pki) -> None:
 
 
 def test_a_port_that_closes_at_once(pki: Pki) -> None:
-    """A Key Provider that ends the handshake without a word."""
+    """A Key Provider that closes the connection during the handshake."""
     with raw_server(lambda connection: connection.recv(4096) and None) as url:
         assert refused(url, ca=pki.ca).code == "tls_failed"
 
 
 def test_a_port_that_never_answers(pki: Pki) -> None:
-    """The connect timeout covers the handshake too."""
+    """The connect timeout covers the handshake as well."""
     with raw_server(lambda connection: time.sleep(4)) as url:
         assert refused(url, ca=pki.ca, connect_timeout=0.5).code == "timed_out"
 
@@ -380,7 +381,7 @@ def drip(connection: socket.socket) -> None:
 
 
 def send(reply: bytes) -> Callable[[socket.socket], None]:
-    """Sends a reply, however long, as long as the client listens."""
+    """Sends a response of any length for as long as the client reads."""
 
     def talk(connection: socket.socket) -> None:
         connection.sendall(reply)
@@ -427,7 +428,7 @@ def test_bad_replies_end_within_the_deadline(pki: Pki, address_leaf: tuple[Path,
 def test_no_proxy_from_the_environment(
     pki: Pki, address_leaf: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key must not take a way that nobody chose for it."""
+    """A key must not travel through a proxy that nobody configured for it."""
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     with certificate_server(address_leaf) as url, Client(url, ca=pki.ca) as kp:
@@ -435,7 +436,7 @@ def test_no_proxy_from_the_environment(
 
 
 def test_an_explicit_proxy(pki: Pki, address_leaf: tuple[Path, Path]) -> None:
-    """CONNECT through a proxy that keeps to the rules, and one that refuses."""
+    """CONNECT through a compliant proxy, and through one that refuses."""
     asked: list[bytes] = []
 
     def tunnel(connection: socket.socket) -> None:

@@ -1,6 +1,6 @@
-"""Pre-shared keys with servers not written for this client: a table of suites and servers, and what each error says.
+"""Pre-shared keys with third-party servers: a table of suites and servers, and the text of each error.
 
-A server that is not installed is a skip here and an error in CI. `make test-python` shows the table.
+Tests of servers that are not installed are skipped, or fail in CI. `make test-python` shows the table.
 """
 
 import socket
@@ -33,7 +33,7 @@ def ours(directory: Path, secret: Secret, tls: str = "auto", cipher: str | None 
 
 ALL = {"development Key Provider": ours, **SERVERS}
 
-# what the client asks for, what the server is told, and the suite that must come of it
+# the client's setting, the server's setting, and the suite that must result
 ROWS = {
     "1.2 DHE-PSK-AES256-GCM-SHA384": ("1.2", "1.2", "DHE-PSK-AES256-GCM-SHA384", "TLS_DHE_PSK_WITH_AES_256_GCM_SHA384"),
     "1.2 DHE-PSK-AES256-CBC-SHA384": ("1.2", "1.2", "DHE-PSK-AES256-CBC-SHA384", "TLS_DHE_PSK_WITH_AES_256_CBC_SHA384"),
@@ -45,7 +45,7 @@ ROWS = {
     "auto, the server has 1.2": ("auto", "1.2", None, "TLS_DHE_PSK_WITH_AES_256_GCM_SHA384"),
 }
 
-# every "no" of the table, with what is seen instead and why
+# every "no" of the table, with the actual result and the reason
 SHA384_ONLY = ("TLS_AES_256_GCM_SHA384", "it does what the draft requires and binds keys to SHA-384")
 SHA256_ONLY = ("TLS_CHACHA20_POLY1305_SHA256", "it has the callback of TLS 1.2 only, whose keys are bound to SHA-256")
 NO_DH = ("tls_failed", "Python's ssl has no DH group unless load_dh_params gives one")
@@ -81,7 +81,7 @@ def test_each_suite_with_each_server(row: str, server: str, tmp_path: Path) -> N
 
 
 def exchange(server: Server, tls: str) -> str:
-    """The suite over which capabilities, a key and entropy came, or the code of the error."""
+    """The suite over which capabilities, a key and entropy arrived, or the code of the error."""
     with Client(server.url, psk=PSK, tls=tls) as kp:
         try:
             server.reply_with("capabilities")
@@ -97,7 +97,7 @@ def exchange(server: Server, tls: str) -> str:
 
 
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """Shows the cells that were measured before; each is there, but for servers that are not installed."""
+    """Shows the cells measured by the tests above; all are present, except for servers that are not installed."""
     with capsys.disabled():
         print()
         reasons: list[str] = []
@@ -113,7 +113,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(seen) == len(ROWS) * len(ALL) and any(reasons)
 
 
-# with OpenSSL 3.0 in Python, and after its operator has forbidden TLS 1.3
+# with OpenSSL 3.0 in Python, and after the operator has disabled TLS 1.3
 FIELD = {
     "TLS_CHACHA20_POLY1305_SHA256": ["psk-no-dh"],
     "TLS_DHE_PSK_WITH_AES_256_GCM_SHA384": ["tls-1.2-only", "psk-gcm-only"],
@@ -137,7 +137,7 @@ def test_a_server_of_the_field_with_all_its_quirks(suite: str) -> None:
 
 @pytest.mark.parametrize("mode", ["psk", "certificates"])
 def test_renegotiation_is_refused(mode: str, tmp_path: Path) -> None:
-    """`openssl s_server` asks for it when its input has a line with R."""
+    """`openssl s_server` renegotiates when its input has a line with R."""
     port = free_port()
     url = f"https://127.0.0.1:{port}"
     command = [needs("openssl"), "s_server", "-accept", f"127.0.0.1:{port}", "-tls1_2"]
@@ -161,7 +161,7 @@ def test_renegotiation_is_refused(mode: str, tmp_path: Path) -> None:
                 while not said.startswith(b"GET "):
                     said = server.stdout.readline()
                 server.stdin.write(b"R\n")
-                # an answer would be written as it is; it comes too late for a server that was refused
+                # no response is typed in: by then the client has refused the renegotiation
                 with pytest.raises((ConnectionLost, TlsFailed)):
                     asked.result(20)
         finally:
@@ -194,7 +194,7 @@ def raw(answer: bytes) -> Iterator[str]:
 
         def serve() -> None:
             while not ended.is_set():
-                with suppress(OSError):  # nobody came, or the client has gone
+                with suppress(OSError):  # nobody connected, or the client has disconnected
                     peer, _ = listener.accept()
                     with peer:
                         peer.settimeout(5)
@@ -226,7 +226,7 @@ def certificates_only(directory: Path) -> Iterator[str]:
 
 @contextmanager
 def tls_1_1_only(directory: Path) -> Iterator[str]:
-    """A server that stopped in 2006."""
+    """A server limited to TLS 1.1 (2006)."""
     port = free_port()
     command = [needs("openssl"), "s_server", "-accept", f"127.0.0.1:{port}", "-quiet", "-nocert", "-tls1_1"]
     command += ["-psk_identity", SECRET.identity, "-psk", SECRET.key.hex(), "-cipher", "PSK:@SECLEVEL=0"]
@@ -256,7 +256,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str, str]] = {
 
 
 def client_of(url: str, code: str) -> Client:
-    """A client that waits for as long as it takes, unless the end of its time is what is waited for."""
+    """A client that waits as long as necessary, unless the timeout itself is tested."""
     return Client(url, psk=PSK, connect_timeout=1.0 if code == "timed_out" else 60.0, timeout=60.0)
 
 

@@ -1,4 +1,4 @@
-"""100 initiators and 100 responders at once, 20,000 exchanges through one pair of Key Providers."""
+"""100 concurrent initiators and responders, 20,000 exchanges through one pair of Key Providers."""
 
 import queue
 import random
@@ -16,7 +16,7 @@ EACH = 200
 
 @pytest.mark.parametrize("mode", ["certificates", "PSK"])
 def test_every_key_arrives_once_and_equal_at_both_ends(mode: str) -> None:
-    """Every key equal at both ends, every keyId distinct, none delivered twice, none lost."""
+    """Every key is equal at both ends, every keyId is distinct, and none is delivered twice or lost."""
     between: queue.SimpleQueue[Key] = queue.SimpleQueue()
     start = threading.Barrier(2 * AT_ONCE)
 

@@ -1,4 +1,4 @@
-"""Every option of the core's table, in everything of Python that makes a client."""
+"""Every option of the core's table, in every Python function that creates a client."""
 
 import subprocess
 import sys
@@ -12,12 +12,12 @@ from skip_client.testing import KeyProviderPair
 
 URL = "https://127.0.0.1:1"
 PIN = "sha256/" + "A" * 43 + "="
-# what is no text that any option takes
+# values of the options that do not accept arbitrary text
 VALUES = {"server_name": "localhost", "pin": PIN, "tls": "1.3", "proxy": "http://127.0.0.1:1"}
 
 
 def value(name: str) -> object:
-    """One that the option takes."""
+    """A valid value of the option."""
     kind = OPTIONS[name][0]
     if kind == "seconds":
         return 2.5
@@ -26,7 +26,7 @@ def value(name: str) -> object:
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_option_is_taken(name: str) -> None:
-    """By both clients and by doctor, which cannot connect here."""
+    """Both clients and doctor accept it; doctor cannot connect here."""
     options = {"pin": PIN, name: value(name)}
     Client(URL, **options).close()
     AsyncClient(URL, **options).close()
@@ -34,14 +34,14 @@ def test_every_option_is_taken(name: str) -> None:
 
 
 def test_another_keyword_is_refused() -> None:
-    """As by every function of Python."""
+    """Like any Python function."""
     for make in (Client, AsyncClient, doctor):
         with pytest.raises(TypeError, match="timeuot"):
             make(URL, pin=PIN, timeuot=5)
 
 
 def test_the_pytest_plugin_has_every_option() -> None:
-    """By the name of the option."""
+    """The command-line option has the same name."""
     shown = subprocess.run(
         [sys.executable, "-m", "pytest", "--help"], capture_output=True, text=True, check=True
     ).stdout
@@ -51,7 +51,7 @@ def test_the_pytest_plugin_has_every_option() -> None:
 
 
 def test_errors_speak_python() -> None:
-    """With the argument's name as it is written, and what was given."""
+    """They use the argument's name as written in Python, and the given value."""
     with pytest.raises(InvalidArgument, match=r"^timeout: must be more than 0 .* not inf$"):
         Client(URL, pin=PIN, timeout=float("inf"))
     with pytest.raises(InvalidArgument) as nobody:
@@ -77,7 +77,7 @@ def test_lenient_has_its_opposite_until_one() -> None:
 
 
 def test_a_call_may_have_a_timeout_of_its_own() -> None:
-    """In both clients; a wrong one is refused before anything is sent."""
+    """In both clients; an invalid one is refused before anything is sent."""
     with KeyProviderPair() as pair, Client(pair.alice.url, ca=pair.ca) as kp:
         assert kp.new_key("Bob", timeout=5.0).bits == 256
         with pytest.raises(InvalidArgument, match=r"^timeout: "):

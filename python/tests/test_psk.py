@@ -1,4 +1,4 @@
-"""Pre-shared keys as arguments: their forms, their limits, and that nothing shows them."""
+"""Pre-shared keys as arguments: their forms, their limits, and that they are never shown."""
 
 import copy
 import pickle

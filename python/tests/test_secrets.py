@@ -1,4 +1,4 @@
-"""Keys and random bytes: shown by nothing, wiped when told, the same through every door."""
+"""Keys and random bytes: never shown, wiped on request, and identical through every accessor."""
 
 import base64
 import copy
@@ -69,7 +69,7 @@ def test_wiping_also_wipes_what_a_view_sees(key: Key) -> None:
 
 @pytest.mark.parametrize("kind", [Key, Entropy])
 def test_a_wiped_secret_cannot_be_read_exported_or_compared(alice: Client, kind: type) -> None:
-    """Its zeros would be the same at both ends, and no key at all for WireGuard."""
+    """Its zeros would be the same at both ends, and WireGuard would treat them as no key at all."""
     secret: Key | Entropy = alice.new_key("Bob") if kind is Key else alice.entropy()
     other: Key | Entropy = alice.new_key("Bob") if kind is Key else alice.entropy()
     bits, length, fingerprint = secret.bits, len(secret), getattr(secret, "fingerprint", None)

@@ -1,4 +1,4 @@
-"""Validation: the vectors that every language reads, and what Python adds."""
+"""Validation: the vectors shared by all languages, and what is specific to Python."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ MESSAGE_WORDS = {"name", "body", "body_base64", "valid", "errors", "warnings", "
 
 
 def cases(name: str, words: set[str]) -> list[dict[str, Any]]:
-    """The cases of one file; none, or an unknown word, is an error."""
+    """The cases of one file. An empty file or an unknown word is an error."""
     document = json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
     found: list[dict[str, Any]] = document["cases"]
     assert next(iter(document)) == "_comment"
@@ -63,7 +63,7 @@ def test_patterns(case: dict[str, Any]) -> None:
 
 
 def has_half_a_pair(body: str) -> bool:
-    """Whether a message has half a surrogate pair, which no pattern of a schema can see."""
+    """Whether a message contains an unpaired surrogate, which a schema's pattern cannot detect."""
     try:
         json.dumps(json.loads(body), ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -146,5 +146,5 @@ def test_every_code_has_its_class() -> None:
         assert getattr(skip_client, type(error).__name__) is type(error)
         names.add(type(error).__name__)
     assert len(names) == len(skip_client.error_codes()) == 19
-    # for type checkers only
+    # only for type checkers
     assert 'Advice = Literal["same_request", "new_key", "no"]' in Path(errors.__file__).read_text(encoding="utf-8")

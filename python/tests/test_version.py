@@ -1,4 +1,4 @@
-"""The version, and the TLS libraries inside, are said everywhere alike."""
+"""The version, and those of the TLS libraries inside, are reported consistently."""
 
 import subprocess
 import sys

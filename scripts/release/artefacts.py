@@ -1,4 +1,4 @@
-"""The artefacts of a release: which files, and what is linked into each."""
+"""The artefacts of a release: which files they are, and what is linked into each."""
 
 import fnmatch
 import tomllib
@@ -21,12 +21,12 @@ def _graph(package: str, *targets: str) -> Graph:
 
 @dataclass(frozen=True)
 class Kind:
-    """One or more files in dist/ that `pattern` names."""
+    """One or more files in dist/ that match `pattern`."""
 
     pattern: str
     what: str
     graphs: tuple[Graph, ...] = ()
-    # what a package manager brings along, as purls: not in the file
+    # dependencies installed by a package manager, as purls: not in the file
     needs: tuple[str, ...] = ()
     # the newest glibc whose symbols it may use
     glibc: tuple[int, int] | None = None
@@ -84,7 +84,7 @@ KINDS = (
 
 
 def crates() -> dict[str, Path]:
-    """The crates that are published, in the order in which one needs another, with their folders."""
+    """The published crates in the order of their dependencies, with their folders."""
     members = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["members"]
     found: dict[str, tuple[Path, set[str]]] = {}
     for member in members:
@@ -103,7 +103,7 @@ def crates() -> dict[str, Path]:
 
 
 def artefacts() -> list[tuple[Path, Kind]]:
-    """Every artefact in dist/ with its kind. A file of no kind is an error: nobody would have looked at it."""
+    """Every artefact in dist/ with its kind. A file of no kind is an error, because nothing would check it."""
     found = []
     for path in sorted(DIST.iterdir()):
         if path.is_dir() or path.name.endswith(".cdx.json") or path.name == "SHA256SUMS":

@@ -1,9 +1,9 @@
-"""check.py: looks into everything in dist/ and says what may not go out; then writes dist/SHA256SUMS.
+"""check.py: checks everything in dist/ for what must not be released, then writes dist/SHA256SUMS.
 
-* No folder, user or host name of this machine, at any depth of archives.
-* Linux programs link nothing but the C library, and no newer symbol of glibc than the artefact claims.
-* Windows programs import nothing but what Windows, Python, or their own archive has.
-* Each artefact has its SBOM, and the licences where they can be.
+* No artefact contains a folder, user or host name of this machine, at any depth of archives.
+* Linux programs link only the C library, and no symbol newer than the glibc that the artefact claims.
+* Windows programs import only what Windows, Python, or their own archive provides.
+* Each artefact has its SBOM, and the licences if its format allows.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ UNPACKED = (".whl", ".jar", ".aar", ".zip", ".gz", ".tgz", ".crate", ".xz", ".de
 
 
 def members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """A file, and if it is an archive everything in it, with a path of names."""
+    """A file, and recursively the members of an archive, each with its path."""
     yield name, content
     if content[:4] == b"PK\x03\x04":
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -70,7 +70,7 @@ def _ar(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def traces() -> dict[bytes, str]:
-    """What may be nowhere, and what it is."""
+    """Strings that must not occur, with a description of each."""
     found = {
         b"/home/": "a home folder",
         b"/root/": "a home folder",
@@ -88,19 +88,19 @@ def traces() -> dict[bytes, str]:
     return found
 
 
-# words of sources and documents that are not of this machine: examples and tests of ours and of other people
+# text in sources and documentation that is not about this machine: examples and tests, ours and third-party ones
 HARMLESS = re.compile(rb"/tmp/(skip|tmux|kp|\.X11|foo|x|ca|test)|(\"|')/tmp(/|\"|')|/home/(user|alice|me)/")
 
 
 def text_of_other_people(name: str) -> bool:
-    """Sources, which say what their authors wrote; only what was compiled or made here is searched for folders."""
+    """Third-party sources, which contain what their authors wrote; only files built here are searched for folders."""
     return name.endswith(
         (".rs", ".py", ".md", ".js", ".ts", ".toml", ".lock", ".txt", ".json", ".kt", ".swift", ".html", "copyright")
     )
 
 
 def programs(name: str, content: bytes, kind: Kind) -> list[str]:
-    """What is wrong with a compiled file."""
+    """The faults of a compiled file."""
     if content[:4] == b"\x7fELF":
         with tempfile.NamedTemporaryFile() as file:
             file.write(content)
@@ -139,7 +139,7 @@ def programs(name: str, content: bytes, kind: Kind) -> list[str]:
 
 
 def complaints(path: Path, kind: Kind) -> list[str]:
-    """All that is wrong with one artefact."""
+    """All faults of one artefact."""
     wrong = []
     forbidden = traces()
     for name, content in members(path.name, path.read_bytes()):
@@ -166,7 +166,7 @@ def complaints(path: Path, kind: Kind) -> list[str]:
 
 
 def main() -> int:
-    """Prints the complaints; without any, the sums."""
+    """Prints the faults; if there are none, writes the checksums."""
     every = "--partial" not in sys.argv[1:]
     present = artefacts()
     wrong = [complaint for path, kind in present for complaint in complaints(path, kind)]

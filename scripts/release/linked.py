@@ -1,7 +1,7 @@
-"""What is linked into an artefact: read from Cargo's own graph, for its package, features and target.
+"""What is linked into an artefact, from Cargo's own graph for its package, features and target.
 
-A crate that is only used to build (a build script, a procedural macro) is not in the artefact and not in the list. What
-C code crates bring along is: OpenSSL, AWS-LC, and the runtime of the compiler.
+A crate used only during the build (a build script, a procedural macro) is not in the artefact, so it is not in the
+list. Code bundled by C crates is: OpenSSL, AWS-LC, and the compiler's runtime.
 """
 
 import html
@@ -20,7 +20,7 @@ LICENCE_FILE = re.compile(r"(?i)^(licen[sc]e|copying|notice|unlicense|copyright)
 
 @dataclass(frozen=True)
 class Graph:
-    """A package as it is built: `package` with `features`, for each of `targets`."""
+    """A package as built: `package` with `features`, for each of `targets`."""
 
     package: str
     features: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class Graph:
 
 @dataclass
 class Component:
-    """One thing that is linked in."""
+    """A linked component."""
 
     name: str
     version: str
@@ -42,7 +42,7 @@ class Component:
 
 
 def linked(graphs: tuple[Graph, ...]) -> list[Component]:
-    """The components of all graphs together, by name. Crates of this workspace are among them."""
+    """The components of all graphs together, by name. The crates of this workspace are included."""
     found: dict[tuple[str, str], set[str]] = {}
     sources: dict[str, str] = {}
     for graph in graphs:
@@ -206,7 +206,7 @@ def _mingw() -> Component:
 
 
 def notices(components: list[Component]) -> str:
-    """The licence texts of the components, each text once. A component without any is an error."""
+    """The licence texts of the components, without duplicates. A component without a licence text is an error."""
     own = (ROOT / "LICENSE-APACHE").read_text().strip()
     texts: dict[str, list[str]] = {}
     for component in components:
@@ -215,7 +215,7 @@ def notices(components: list[Component]) -> str:
         label = f"{component.name} {component.version} ({component.licence})"
         found = component.texts
         if not found and "Apache-2.0" in component.licence.split(" OR "):
-            # allowed by the licence itself: it is the same text for everybody
+            # allowed by the licence itself, whose text is always the same
             found = {"LICENSE-APACHE": own}
         if not found:
             found = {"(none in the crate)": _spdx_text(component)}

@@ -25,35 +25,35 @@ DOCUMENTS = ("README.md", "CHANGELOG.md", "LICENSE", "LICENSE-APACHE", "LICENSE-
 
 
 def compressed(content: bytes) -> bytes:
-    """Gzip with one date, and no name."""
+    """Gzip with a fixed date and no file name."""
     return gzip.compress(content, 9, mtime=EPOCH)
 
 
 class Zopfli:
-    """The compressor that `zipfile` asks: deflate, as small as it gets, once all is there."""
+    """A compressor for `zipfile`: collects all input, then deflates it as small as possible."""
 
     def __init__(self) -> None:
-        """Has nothing yet."""
+        """Starts empty."""
         self.parts: list[bytes] = []
         self.size = 0
 
     def compress(self, part: bytes) -> bytes:
-        """Keeps it."""
+        """Collects the input."""
         self.parts.append(bytes(part))
         return b""
 
     def flush(self) -> bytes:
-        """All of it, without the head and the sum that zlib has around it."""
+        """The compressed data without zlib's header and checksum."""
         import zopfli.zlib
 
-        # half a minute for a wheel; further rounds take as long and gain a thousandth
+        # takes half a minute for a wheel; further iterations take as long and gain a thousandth
         packed = zopfli.zlib.compress(b"".join(self.parts), numiterations=3)[2:-4]
         self.size = len(packed)
         return packed
 
 
 def wheel(path: Path) -> None:
-    """The same files in the same order, 6 % smaller than maturin packs them."""
+    """Repacks the same files in the same order, 6 % smaller than maturin does."""
     out = DIST / path.name
     with zipfile.ZipFile(path) as made, zipfile.ZipFile(out, "w") as archive:
         for item in made.infolist():
@@ -72,10 +72,10 @@ def wheel(path: Path) -> None:
 
 
 def pages() -> Path:
-    """The folder with the manual pages and the completions."""
+    """The folder with the manual pages and completions."""
     out = WORK / "pages"
     shutil.rmtree(out, ignore_errors=True)
-    # with the flags of the release, so that its libraries are not built once more
+    # with the flags of the release, so that its libraries are not built twice
     host = next(
         line.partition(" ")[2]
         for line in subprocess.run(["rustc", "-vV"], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
@@ -121,7 +121,7 @@ def deb(target: str, program: bytes, made: Path, texts: str) -> None:
     services = sorted((ROOT / "crates/agent/packaging").glob("*.service"))
     files |= {f"usr/lib/systemd/system/{path.name}": path.read_bytes() for path in services}
     if services:
-        # a service is not started by being installed: it needs a configuration first
+        # installing does not start a service, which needs a configuration first
         reload = "#!/bin/sh\nset -e\nif [ -d /run/systemd/system ]; then systemctl daemon-reload; fi\n"
         files |= {"DEBIAN/postinst": reload.encode(), "DEBIAN/postrm": reload.encode()}
     fields = "Depends: libc6 (>= 2.17)\nRecommends: ca-certificates\nSection: net\n"
@@ -129,14 +129,14 @@ def deb(target: str, program: bytes, made: Path, texts: str) -> None:
 
 
 def library(target: str, folder: Path) -> None:
-    """`libskip-client0` and `libskip-client-dev` of what `scripts/c install` put into a folder."""
+    """`libskip-client0` and `libskip-client-dev`, from the folder that `scripts/c install` has filled."""
     texts = notices(linked((Graph("skip-client-c", ("psk-vendored",), (target,)),)))
     lib = f"usr/lib/{target.partition('-')[0]}-linux-gnu"
     shared = next(path for path in (folder / "lib").glob("libskip_client.so.*") if not path.is_symlink())
     files: Files = {
         f"{lib}/{shared.name}": shared.read_bytes(),
         f"{lib}/libskip_client.so.0": Path(shared.name),
-        # for packages that are built with it, and so that the loader knows it
+        # for packages built against it, and for the loader's cache
         "DEBIAN/shlibs": f"libskip_client 0 libskip-client0 (>= {VERSION})\n".encode(),
         "DEBIAN/triggers": b"activate-noawait ldconfig\n",
     }
@@ -156,7 +156,7 @@ def library(target: str, folder: Path) -> None:
     _debian("libskip-client-dev", target, files, fields, DEVELOPMENT, texts)
 
 
-# paths in a package, with their content, or for a symbolic link with what it leads to
+# paths in a package, with their content or the target of a symbolic link
 Files = dict[str, bytes | Path]
 
 
@@ -189,7 +189,7 @@ Description: {description}""".encode()
         path.write_bytes(content)
         path.chmod(0o755 if name in ("usr/bin/skip-client", "DEBIAN/postinst", "DEBIAN/postrm") else 0o644)
     out = DIST / f"{package}_{VERSION}_{architecture}.deb"
-    # xz, which every Debian and Ubuntu reads
+    # xz, which every Debian and Ubuntu supports
     command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--threads-max=1", "--build", str(tree), str(out)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
@@ -226,7 +226,7 @@ def _copyright(texts: str) -> str:
 
 
 def swift() -> None:
-    """`skip-client-VERSION-swift.zip`: the package as its users get it, without tests' leftovers."""
+    """`skip-client-VERSION-swift.zip`: the package as published, without build products of the tests."""
     names = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "Package.swift", "bindings/swift"], cwd=ROOT,
         check=True, stdout=subprocess.PIPE, text=True,
@@ -244,7 +244,7 @@ def swift() -> None:
 
 
 def main() -> None:
-    """Packs one kind."""
+    """Packs one kind of artefact."""
     DIST.mkdir(exist_ok=True)
     match sys.argv[1:]:
         case ["wheel", file]:

@@ -1,10 +1,11 @@
-"""prove.py [PART...]: installs what is in dist/ where nothing else is, and uses it. See docs/packages.md.
+"""prove.py [PART...]: installs the artefacts in dist/ on clean systems and uses them. See docs/packages.md.
 
-The roots are Debians below ~/.cache/skip-client, unpacked by mmdebstrap at the first use. What runs in one has its own
-network with nothing but loopback, and sees of this machine only dist/ and what it is to run. Needs root.
+The roots are Debian systems below ~/.cache/skip-client, created by mmdebstrap on first use. Programs in a root have
+their own network with only a loopback interface, and see nothing of this machine except dist/ and the files under test.
+Needs root.
 
---record writes the table into docs/packages.md. --quick builds from sources without optimisation and with the system's
-OpenSSL where a build from sources is what is proven.
+--record writes the table into docs/packages.md. --quick builds without optimisation and with the system's OpenSSL where
+a build from source is tested.
 """
 
 import os
@@ -29,7 +30,7 @@ TABLE = "<!-- what `make test-release` printed -->"
 
 
 def root(suite: str, architecture: str) -> Path:
-    """A small Debian with Python, made when it is missing."""
+    """A minimal Debian with Python, created if missing."""
     place = CACHE / f"release-debian-{suite}-{architecture}"
     if not (place / "usr").exists():
         print(f"making {place}", file=sys.stderr)
@@ -38,7 +39,7 @@ def root(suite: str, architecture: str) -> Path:
         packages = "ca-certificates iproute2 python3 python3-pip-whl python3-venv"
         variant = "apt"
         if architecture != X86:
-            # for another processor: unpacked, not set up, so that nothing of it has to run
+            # for another architecture: unpacked but not configured, so that nothing in it has to run
             packages += " base-files base-passwd bash coreutils dash debconf diffutils dpkg findutils grep gzip"
             packages += " libc-bin mawk sed tar"
             variant = "extract"
@@ -54,7 +55,7 @@ def root(suite: str, architecture: str) -> Path:
 
 
 def run(command: list[str], cwd: Path | str | None = None, env: dict[str, str] | None = None) -> str:
-    """Runs a command and gives its output; a failure shows it."""
+    """Runs a command and returns its output, which is shown on failure."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cwd, env=env)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)[:300]}: status {done.returncode}\n{done.stdout[-3000:]}")
@@ -78,7 +79,7 @@ exec env -i HOME=/mnt/work TMPDIR=/mnt/work LANG=C.UTF-8 \\
 
 
 def inside(place: Path, start: str | tuple[str, ...], *more: Path) -> str:
-    """Runs a shell script or a command in a root, which is the same afterwards but for what that removes itself."""
+    """Runs a shell script or a command in a root, which is left unchanged except for what the script itself removes."""
     words = ("sh", "-euc", f"cd /mnt/work; {start}") if isinstance(start, str) else start
     command = [
         "unshare",
@@ -95,12 +96,12 @@ def inside(place: Path, start: str | tuple[str, ...], *more: Path) -> str:
 
 
 def works(command: list[str]) -> bool:
-    """Whether a command ends well."""
+    """Whether a command succeeds."""
     return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def artefact(pattern: str) -> Path:
-    """The one file in dist/ of a pattern."""
+    """The only file in dist/ that matches a pattern."""
     found = sorted(DIST.glob(pattern))
     if len(found) != 1:
         raise RuntimeError(f"dist/ has {len(found)} files {pattern}; `make release` makes them")
@@ -108,7 +109,7 @@ def artefact(pattern: str) -> Path:
 
 
 def last(text: str) -> str:
-    """What a program said at its end, without colours."""
+    """The last output of a program, without colours."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text).strip().splitlines()[-1]
 
 
@@ -131,7 +132,7 @@ python3 /mnt/proof/readme.py /mnt/proof/README.md
 
 
 def foreign_wheel(pattern: str, suite: str, architecture: str, platform_tag: str) -> str:
-    """A wheel for another processor: installed by this machine's pip, which takes minutes in qemu, and run there."""
+    """A wheel for another architecture: installed by this machine's pip (qemu would take minutes), run in qemu."""
     with tempfile.TemporaryDirectory() as work:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--disable-pip-version-check"]
         pip += [f"--platform={platform_tag}", "--python-version=3.13", "--only-binary=:all:", f"--target={work}/site"]
@@ -140,7 +141,7 @@ def foreign_wheel(pattern: str, suite: str, architecture: str, platform_tag: str
 
 
 def wheel(pattern: str, suite: str, architecture: str) -> str:
-    """A wheel in a fresh environment of a Debian."""
+    """A wheel in a new virtual environment on Debian."""
     return last(inside(root(suite, architecture), WHEEL.format(wheel=artefact(pattern).name)))
 
 
@@ -163,7 +164,7 @@ for command in (
 
 
 def musl() -> str:
-    """The musl wheel, in a Python that is built for it, in a root that has nothing else."""
+    """The musl wheel with a Python built for musl, in a root with nothing else."""
     place = CACHE / "release-musl-python-3.13"
     if not place.exists():
         print(f"making {place}", file=sys.stderr)
@@ -173,7 +174,7 @@ def musl() -> str:
 
 
 def pythons() -> str:
-    """A wheel in fresh environments of every Python of this machine, with loopback alone."""
+    """A wheel in new environments with each Python on this machine, with only a loopback interface."""
     name, tried = artefact("*manylinux*x86_64.whl"), []
     for minor in range(11, 20):
         places = [shutil.which(f"python3.{minor}"), *Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3")]
@@ -214,10 +215,10 @@ echo installed, demo in both modes, removed without a trace
 
 
 def deb(suite: str, architecture: str) -> str:
-    """The Debian package, installed, used and removed."""
+    """The Debian package: installed, used and removed."""
     place = root(suite, architecture)
     name = artefact(f"skip-client_*_{architecture}.deb").name
-    # packages that were only unpacked satisfy nothing
+    # packages that were only unpacked satisfy no dependencies
     force = "" if architecture == X86 else "--force-depends"
     text = inside(place, DEB.format(deb=name, force=force))
     return last(text)
@@ -239,7 +240,7 @@ def tarball(pattern: str, suite: str, architecture: str) -> str:
 
 
 def sdist() -> str:
-    """The sources, built and installed where the repository cannot be seen."""
+    """The sdist, built and installed without access to the repository."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         run(["python3", "-m", "venv", str(work / "fresh")])
@@ -270,7 +271,7 @@ def cargo_install() -> str:
 
 
 def cargo_package() -> str:
-    """Every crate built from its packed file."""
+    """Builds every crate from its packaged file."""
     packages = [f"--package={crate}" for crate in crates()]
     run(["nice", "-n", "10", "cargo", "package", "--locked", "--quiet", *packages], cwd=ROOT)
     return f"built from the packed files: {', '.join(f'`{crate}`' for crate in crates())}"
@@ -289,7 +290,7 @@ console.log(`import and require of the tarball: Node ${process.version}`);
 
 
 def node(version: str) -> str:
-    """The npm tarball under a Node of the registry."""
+    """The npm tarball with Node from the registry."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         (work / "package.json").write_text('{"private": true, "type": "module"}')
@@ -309,7 +310,7 @@ def node(version: str) -> str:
 
 
 def jar() -> str:
-    """The JAR, from a Maven project that has nothing else."""
+    """The JAR, from a Maven project with no other dependency."""
     text = run(["scripts/kotlin", "consumer", str(artefact("skip-client-*.jar"))], cwd=ROOT)
     return f"an empty Maven project on Java {run(['java', '--version']).split()[1]}: {last(text)}"
 

@@ -1,6 +1,6 @@
-"""readme.py README: the Python of README.md against `skip-client serve`, with certificates and with pre-shared keys.
+"""readme.py README: runs README.md's Python against `skip-client serve`, with certificates and pre-shared keys.
 
-Runs where the package is installed and nothing else is; in an empty folder.
+Runs in an empty folder, where only the package is installed.
 """
 
 import json
@@ -14,7 +14,7 @@ import skip_client
 
 
 def main() -> None:
-    """Prints what ran."""
+    """Prints what was run."""
     block = re.search(r"```python\n(.*?)```", Path(sys.argv[1]).read_text(encoding="utf-8"), re.DOTALL)
     assert block, "README.md has no Python"
     ports = [word for name in ("alice", "bob", "psk-alice", "psk-bob") for word in (f"--{name}", "127.0.0.1:0")]

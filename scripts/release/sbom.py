@@ -1,6 +1,6 @@
-"""sbom.py: writes dist/NAME.cdx.json beside each artefact: what is in it, as CycloneDX 1.6.
+"""sbom.py: writes dist/NAME.cdx.json, the contents of each artefact as CycloneDX 1.6.
 
-sbom.py --inside PACKAGE FOLDER TARGET...: the same and the licence texts, to be packed into the artefact itself.
+sbom.py --inside PACKAGE FOLDER TARGET...: writes the same and the licence texts, to be packed into the artefact itself.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://github.com/skip-client/skip-
 
 
 def bill(name: str, kind: Kind, digest: str | None) -> dict[str, Any]:
-    """The SBOM of one artefact; the SHA-256 is not known yet when it is to be inside. The same has the same SBOM."""
+    """The reproducible SBOM of one artefact. An SBOM inside the artefact has no SHA-256, which is not known yet."""
     identity = digest or json.dumps([name, VERSION, *map(str, kind.graphs)])
     time = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
     components = [_component(component) for component in linked(kind.graphs)]
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def write(path: Path, document: dict[str, Any]) -> None:
-    """Writes an SBOM if it follows the schema of CycloneDX."""
+    """Writes an SBOM after checking it against CycloneDX's schema."""
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     complaint = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     if complaint is not None:

@@ -1,4 +1,4 @@
-"""The Key Providers and the two agents, with wires between them that can be spoiled."""
+"""The Key Providers and the two agents, with wires between them that can inject faults."""
 
 import json
 import os
@@ -9,20 +9,20 @@ from pathlib import Path
 from lab import OUTER, SITES, Lab, other, read_json_lines, run, stop, wait_for
 
 HERE = Path(__file__).resolve().parent
-# what a Key Provider can answer wrongly, beside the right one
+# the wrong responses of a Key Provider
 WRONG = ("all-zero-key", "wrong-key-id", "key-500", "drop-mid-body", "stall")
-# the real port and the port of the wire before it
+# the real port, and the port of the wire in front of it
 KP = {"alice": (8443, 9443), "bob": (8444, 9444)}
 HAND_OFF = {"alice": (7464, 9464), "bob": (7465, 9465)}
 
 
 def skip_client() -> str:
-    """The command under test: that of the wheel, beside this Python, unless SKIP_CLIENT names another."""
+    """The command under test: that of the wheel installed with this Python, unless SKIP_CLIENT names another."""
     return os.environ.get("SKIP_CLIENT") or str(Path(sys.executable).with_name("skip-client"))
 
 
 def make_certificates(folder: Path, authority: str = "ca") -> None:
-    """An authority, and a certificate for each site's agent, by the command that operators use."""
+    """Creates a CA and a certificate for each site's agent with the command that operators use."""
     made = folder if authority == "ca" else folder / authority
     run(skip_client(), "agent", "handoff-certs", "--out", made, *SITES)
     if authority != "ca":
@@ -47,7 +47,7 @@ class Wires:
         assert self._line() == "ready"
 
     def set(self, wire: str, mode: str = "pass", **more: object) -> int:
-        """Changes a wire; without a mode it is whole again. How many connections it has replayed."""
+        """Changes a wire; without a mode, it is restored. Returns the number of connections replayed so far."""
         assert self.process.stdin
         order = {"wire": wire, "mode": mode, "target": self.targets[wire]} | more
         self.process.stdin.write(json.dumps(order) + "\n")
@@ -60,7 +60,7 @@ class Wires:
 
 
 class Providers:
-    """The right pair, and a pair for each wrong answer, all in Alice's site; Bob reaches his over the cable."""
+    """The correct pair, and a pair for each wrong response, all in Alice's site; Bob reaches his over the cable."""
 
     def __init__(self, lab: Lab, wrong: bool) -> None:
         self.lab, self.folder = lab, lab.folder / "kp"
@@ -90,12 +90,12 @@ class Providers:
         self.ca.write_text(authorities)
 
     def signal(self, number: int) -> None:
-        """Sends a signal to the right pair."""
+        """Sends a signal to the correct pair."""
         self.right.send_signal(number)
 
 
 class Agent:
-    """One agent, which feeds the gateways of its site."""
+    """An agent that feeds the gateways of its site."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Agent:
         *,
         more: str = "",
     ) -> None:
-        """`more`: lines of each tunnel."""
+        """`more`: additional lines for each tunnel."""
         self.lab, self.site, self.more = lab, site, more
         self.folder = lab.folder / f"agent-{site}"
         self.folder.mkdir()
@@ -172,21 +172,21 @@ size = 256
         )
 
     def stop(self, with_signal: int) -> None:
-        """Ends it, with a signal."""
+        """Stops it with a signal."""
         assert self.process
         stop(self.process, with_signal)
         self.lab.processes.remove(self.process)
 
     def position(self) -> int:
-        """Where its log ends now."""
+        """The current end of its log."""
         return self.log.stat().st_size if self.log.exists() else 0
 
     def events(self, since: int = 0) -> list[dict[str, str]]:
-        """What it has logged after a position."""
+        """The events logged after a position."""
         return read_json_lines(self.log, since)
 
     def has(self, step: str, tunnel: str) -> bool:
-        """Whether it has logged that a step is done."""
+        """Whether it has logged the completion of a step."""
         return any(e.get("step") == step and e.get("tunnel") == tunnel and "code" not in e for e in self.events())
 
     def status(self) -> dict[str, object]:
@@ -202,7 +202,7 @@ size = 256
         return int(fields[1]) * os.sysconf("SC_PAGESIZE")
 
     def wait_for_event(self, step: str, since: int, tunnel: str, state: str | None = None, limit: float = 30) -> None:
-        """Until a step was logged after a position: when it begins (`state` is `begin`), or when it is done."""
+        """Waits until a step has been logged after a position: its start (`state` is `begin`) or its completion."""
 
         def seen() -> bool:
             wanted = {"step": step, "tunnel": tunnel, "state": state, "code": None}
@@ -212,7 +212,7 @@ size = 256
 
 
 def wires(lab: Lab) -> Wires:
-    """The wires to both Key Providers and to both agents."""
+    """The wires to both Key Providers and both agents."""
     ports = {}
     for site in SITES:
         ports[f"kp-{site}"] = (f"{OUTER['alice']}:{KP[site][1]}", f"{OUTER['alice']}:{KP[site][0]}")

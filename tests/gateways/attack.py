@@ -1,4 +1,4 @@
-"""What an attacker can do who reaches the port of the hand-off."""
+"""The capabilities of an attacker who can reach the hand-off port."""
 
 import ctypes
 import multiprocessing
@@ -18,7 +18,7 @@ FLOOD = 1500
 
 
 def run(rig: Rig) -> str:
-    """Attacks Bob's agent from inside Alice's site; what was tried."""
+    """Attacks Bob's agent from inside Alice's site; returns what was tried."""
     before = rig.agents["bob"].resident()
     queue: multiprocessing.Queue[Counter[str]] = multiprocessing.Queue()
     process = multiprocessing.Process(target=_inside, args=(rig.lab.namespace("alice"), str(rig.lab.folder), queue))
@@ -27,7 +27,7 @@ def run(rig: Rig) -> str:
     while process.is_alive():
         peak = max(peak, rig.agents["bob"].resident())
         process.join(0.1)
-    # what an agent has sent, once more
+    # replay what an agent has sent
     for _ in range(20):
         replayed = rig.wires.set("to-bob", "double")
         time.sleep(0.5)
@@ -52,7 +52,7 @@ def _connect(timeout: float = 2) -> socket.socket:
 
 
 def _garbage() -> Counter[str]:
-    """Random bytes, half a ClientHello, HTTP, a record of the greatest length."""
+    """Random bytes, half a ClientHello, HTTP, a record of maximum length."""
     tally: Counter[str] = Counter()
     for content in (
         *(secrets.token_bytes(1 << 14) for _ in range(30)),
@@ -70,7 +70,7 @@ def _garbage() -> Counter[str]:
 
 
 def _strangers(folder: str) -> Counter[str]:
-    """Clients with a certificate of another authority, without one, and with TLS 1.2."""
+    """Clients with a certificate of another CA, without one, and with TLS 1.2."""
     tally: Counter[str] = Counter()
     for at in range(60):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -83,7 +83,7 @@ def _strangers(folder: str) -> Counter[str]:
         tally[what] += 1
         try:
             with _connect() as sock, context.wrap_socket(sock) as tls:
-                # in TLS 1.3 the refusal comes after the client's handshake
+                # in TLS 1.3 the refusal arrives after the client has finished the handshake
                 tls.sendall(b"\x00" * 100)
                 if tls.recv(100):
                     tally["let in"] += 1
@@ -93,7 +93,7 @@ def _strangers(folder: str) -> Counter[str]:
 
 
 def _flood() -> Counter[str]:
-    """Connections that say nothing, as many at once as it takes."""
+    """Idle connections, as many at once as possible."""
     held: list[socket.socket] = []
     for _ in range(FLOOD):
         try:

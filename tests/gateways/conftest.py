@@ -1,9 +1,9 @@
-"""The search of a process's memory is that of the room `residue`."""
+"""Makes the memory search in `tests/residue` importable, and stops everything on termination."""
 
 import signal
 import sys
 from pathlib import Path
 
-# what was started ends also when the tests are ended from outside
+# processes are stopped even if the tests are terminated from outside
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "residue"))

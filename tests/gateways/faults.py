@@ -1,4 +1,4 @@
-"""Faults on running gateways and agents, chosen by a seed. After each the tunnels must carry traffic without help."""
+"""Seeded faults in running gateways and agents. After each one the tunnels must recover without help."""
 
 import contextlib
 import random
@@ -11,9 +11,10 @@ from agents import WRONG
 from lab import SITES, wait_for
 from rig import INTERVALS, Rig
 
-# A tunnel whose gateway was restarted is first noticed dead, then gets a new key. WireGuard needs a handshake as well.
+# A tunnel whose gateway has restarted must first be detected as down before it gets a new key. WireGuard also needs a
+# handshake.
 LIMIT = 60.0
-# the steps of each agent, as they begin and as they are done
+# the steps of each agent, at their start and at their completion
 STEPS = {
     "alice": [
         *(("fetch", "begin"), ("fetch", None), ("offer", "begin"), ("offer", None), ("install", "begin")),
@@ -26,12 +27,12 @@ STEPS = {
     ],
 }
 WIRE = ("cut", "delay", "double", "reorder", "swallow", "lose-answer")
-# the Key Provider never saw the request
+# the Key Provider never received the request
 UNSEEN = ("connect_failed", "tls_failed")
 
 
 class Run:
-    """Faults one after the other on one set-up."""
+    """A sequence of faults in one set-up."""
 
     def __init__(self, rig: Rig, random_: random.Random) -> None:
         self.rig, self.random = rig, random_
@@ -52,7 +53,7 @@ class Run:
         self.weights = [8, 6, 3, 3, 1, 1, 1][: len(self.kinds)]
 
     def one(self, number: int) -> None:
-        """One fault, and the proof that the tunnels have recovered from it."""
+        """Injects one fault and verifies that the tunnels recover from it."""
         kind, fault = self.random.choices(self.kinds, self.weights)[0]
         what = "?"
         try:
@@ -60,7 +61,7 @@ class Run:
             began, position = time.monotonic(), self.rig.agents["alice"].position()
             for stream in self.traffic.values():
                 stream.flows(LIMIT)
-            # the next rotation goes through as well, with all that is left of the fault
+            # the next rotation succeeds as well, whatever remains of the fault
             self.rig.agents["alice"].wait_for_event("done", position, "ipsec", limit=LIMIT)
             for stream in self.traffic.values():
                 stream.flows(LIMIT)
@@ -69,7 +70,7 @@ class Run:
             raise AssertionError(f"fault {number}, {kind}: {what}: {error}") from error
 
     def settle(self) -> None:
-        """After the last fault: a whole rotation of each tunnel, a handshake, and traffic."""
+        """After the last fault: a full rotation of each tunnel, a handshake, and traffic."""
         position = self.rig.agents["alice"].position()
         for tunnel in INTERVALS:
             self.rig.agents["alice"].wait_for_event("fetch", position, tunnel, limit=LIMIT)
@@ -83,7 +84,7 @@ class Run:
             stream.end()
 
     def table(self, seed: int) -> str:
-        """The tally."""
+        """The tally as a table."""
         done = sum(map(len, self.times.values()))
         lines = [f"{done} faults, SEED={seed}; seconds until traffic and the next rotation"]
         lines.append(f"{'fault':32}{'times':>6}{'median':>8}{'worst':>8}")
@@ -96,7 +97,7 @@ class Run:
         return "\n".join(lines)
 
     def asked_twice(self) -> list[str]:
-        """The keyIds that Bob's agent has asked for again after its Key Provider may have seen the first request."""
+        """The keyIds that Bob's agent requested again after its Key Provider may have received the first request."""
         again, asked = [], set()
         for event in self.rig.agents["bob"].events():
             if event.get("step") != "take":

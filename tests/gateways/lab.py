@@ -1,6 +1,6 @@
-"""Two sites on one machine: network namespaces that are joined by a cable, and what runs in them.
+"""Two sites on one machine: network namespaces joined by a cable, and the processes in them.
 
-Everything that is started belongs to a `Lab` and ends with it, also when a test fails.
+Every process belongs to a `Lab` and is stopped with it, even if a test fails.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 SITES = ("alice", "bob")
 OUTER = {"alice": "10.99.0.1", "bob": "10.99.0.2"}
-# the net behind each gateway, as one address of its lo
+# the network behind each gateway, as a single address on lo
 INNER = {"alice": "10.99.1.1", "bob": "10.99.2.1"}
-# the tunnel of WireGuard
+# the addresses inside the WireGuard tunnel
 WIREGUARD = {"alice": "10.99.3.1", "bob": "10.99.3.2"}
 
 
@@ -46,7 +46,7 @@ def missing() -> list[str]:
 
 
 def run(*command: str | Path, stdin: str | None = None, timeout: float = 60) -> str:
-    """Runs a command that must succeed; its output."""
+    """Runs a command that must succeed; returns its output."""
     done = subprocess.run([str(part) for part in command], input=stdin, capture_output=True, text=True, timeout=timeout)
     if done.returncode:
         raise RuntimeError(f"{command[:6]} ended with {done.returncode}: {done.stderr.strip()} {done.stdout.strip()}")
@@ -54,7 +54,7 @@ def run(*command: str | Path, stdin: str | None = None, timeout: float = 60) -> 
 
 
 def wait_for(what: str, probe: Callable[[], T | None], limit: float = 30, pause: float = 0.02) -> T:
-    """Asks until the answer is neither None nor False."""
+    """Polls until the result is neither None nor False."""
     end = time.monotonic() + limit
     while True:
         answer = probe()
@@ -74,7 +74,7 @@ class Lab:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __enter__(self) -> "Lab":
-        """Lays the cable."""
+        """Connects the sites."""
         try:
             for site in SITES:
                 run("ip", "netns", "add", self.namespace(site))
@@ -87,7 +87,8 @@ class Lab:
                 self.ip(site, "addr", "add", f"{OUTER[site]}/24", "dev", "eth0")
                 self.ip(site, "addr", "add", f"{INNER[site]}/32", "dev", "lo")
                 self.ip(site, "link", "set", "eth0", "up")
-                # the plain way to the other inner net is closed: what the tunnel does not take is dropped
+                # block the unprotected route to the other inner network: packets that the tunnel does not take are
+                # dropped
                 self.ip(site, "route", "add", "blackhole", f"{INNER[other(site)]}/32")
         except BaseException:
             self.__exit__()
@@ -120,7 +121,7 @@ class Lab:
     def start(
         self, command: Sequence[str | Path], log: Path | None = None, env: dict[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        """Starts a process that ends with the lab."""
+        """Starts a process that is stopped with the lab."""
         with log.open("ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as out:
             process = subprocess.Popen(
                 [str(part) for part in command],
@@ -134,7 +135,7 @@ class Lab:
 
 
 def stop(process: subprocess.Popen[bytes], with_signal: int = signal.SIGKILL, limit: float = 10) -> None:
-    """Ends a process."""
+    """Stops a process."""
     if process.poll() is None:
         process.send_signal(with_signal)
         try:
@@ -148,7 +149,7 @@ def stop(process: subprocess.Popen[bytes], with_signal: int = signal.SIGKILL, li
 
 
 def read_json_lines(path: Path, since: int = 0) -> list[dict[str, str]]:
-    """The whole lines of a structured log after a position; other lines are left out."""
+    """The complete JSON lines of a log after a position; other lines are skipped."""
     if not path.exists():
         return []
     with path.open("rb") as file:

@@ -1,7 +1,7 @@
 """A `wpa_supplicant` at each site, which takes CAK and CKN over its control socket.
 
-With the driver `wired`, because few test machines have the kernel's module `macsec`: keys are taken, MKA itself is not
-run.
+It uses the driver `wired`, because few test machines have the kernel module `macsec`: keys are accepted, but MKA itself
+does not run.
 """
 
 import subprocess
@@ -23,7 +23,7 @@ network={{
 
 
 class Supplicant:
-    """One of them."""
+    """A `wpa_supplicant` process."""
 
     def __init__(self, lab: Lab, site: str) -> None:
         self.lab, self.site = lab, site
@@ -34,8 +34,8 @@ class Supplicant:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts it, without a key."""
-        # stands for the MACsec link, which must be there before: its kernel module is not needed for this
+        """Starts it without a key."""
+        # stands in for the MACsec link, which must already exist, so that the kernel module is not needed
         self.lab.ip(self.site, "link", "add", LINK, "type", "veth", "peer", "name", f"{LINK}-peer")
         for name in (LINK, f"{LINK}-peer"):
             self.lab.ip(self.site, "link", "set", name, "up")
@@ -46,7 +46,7 @@ class Supplicant:
         wait_for("wpa_supplicant", (self.control / INTERFACE).exists)
 
     def taken(self) -> int:
-        """How often it was given a CAK and a CKN, in its own words."""
+        """How often it was given a CAK and a CKN, by its own log."""
         log = self.log.read_text(errors="replace")
         return min(log.count(f"SET_NETWORK id=0 name='{name}'") for name in ("mka_cak", "mka_ckn"))
 
@@ -57,5 +57,5 @@ def pair(lab: Lab) -> dict[str, Supplicant]:
 
 
 def config(supplicant: Supplicant) -> str:
-    """The agent's table for it."""
+    """The agent's consumer table for it."""
     return f'type = "macsec"\ninterface = "{INTERFACE}"\nlink = "{LINK}"\ncontrol = "{supplicant.control}"\n'

@@ -1,7 +1,7 @@
-"""Carries connections, and spoils them on command: a process of its own inside a site.
+"""A proxy that injects faults into connections on command, as a separate process inside a site.
 
-Arguments: `NAME:LISTEN:TARGET...`; a line of JSON on stdin changes the wire of a name, and is answered with
-the number of connections that were replayed so far.
+Arguments: `NAME:LISTEN:TARGET...`. A line of JSON on stdin changes the named wire; the answer is the number of
+connections replayed so far.
 """
 
 import asyncio
@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 class Wire:
     """What happens to the connections of one port.
 
-    Modes: `pass`; `cut` ends all and refuses new ones; `swallow` takes what comes and keeps it; `lose-answer` ends a
-    connection when its answer is under way; `double` sends what a client has sent once more, on another connection;
-    `reorder` lets a later connection overtake an earlier one. A `delay` is that of each piece, in seconds.
+    Modes: `pass`; `cut` closes all connections and refuses new ones; `swallow` accepts data and never forwards it;
+    `lose-answer` closes a connection when its answer arrives; `double` replays what a client has sent on another
+    connection; `reorder` lets a later connection overtake an earlier one. `delay` is in seconds and applies to each
+    chunk.
     """
 
     target: str
@@ -30,7 +31,7 @@ class Wire:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def change(self, order: dict[str, object]) -> None:
-        """A new mode. Agents keep connections open, so some modes and a new target end them, to act on the next."""
+        """Sets the mode. Agents keep connections open, so some modes, and a new target, close them."""
         self.mode = str(order.get("mode", "pass"))
         self.delay = float(str(order.get("delay", 0)))
         before, self.target = self.target, str(order.get("target", self.target))
@@ -49,7 +50,7 @@ class Wire:
                 writer.transport.abort()
             else:
                 if self.mode == "reorder":
-                    # every second one is late
+                    # every second one is delayed
                     self.waiting = not self.waiting
                     await asyncio.sleep(0.3 if self.waiting else 0)
                 if self.mode == "double":
@@ -61,7 +62,7 @@ class Wire:
             writer.close()
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: bytearray) -> None:
-        """Both directions."""
+        """Forwards in both directions."""
         host, port = self.target.rsplit(":", 1)
         back, forth = await asyncio.open_connection(host, int(port))
 
@@ -84,12 +85,12 @@ class Wire:
         await asyncio.gather(pump(reader, forth, True), pump(back, writer, False))
 
     async def _replay_what(self, sent: bytearray) -> None:
-        """What a connection has sent in its first moments."""
+        """Replays what a connection has sent in its first moments."""
         await asyncio.sleep(0.3)
         self.replay(bytes(sent))
 
     def replay(self, sent: bytes) -> None:
-        """Sends the same bytes once more."""
+        """Sends the same bytes again on a new connection."""
 
         async def once_more() -> None:
             host, port = self.target.rsplit(":", 1)
@@ -106,7 +107,7 @@ class Wire:
 
 
 async def main() -> None:
-    """Serves until stdin ends."""
+    """Serves until stdin is closed."""
     wires: dict[str, Wire] = {}
     for argument in sys.argv[1:]:
         name, listen, target = argument.split(",")

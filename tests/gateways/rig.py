@@ -1,4 +1,4 @@
-"""Everything together: both kinds of gateways at both sites, Key Providers, agents, traffic through both tunnels."""
+"""The complete set-up: both types of gateways at both sites, Key Providers, agents, traffic through both tunnels."""
 
 import json
 import signal
@@ -39,17 +39,17 @@ class Traffic:
         self.sender = lab.start(send)
 
     def received(self) -> int:
-        """How many have come so far."""
+        """The number of packets received so far."""
         return int(self.now.read_text() or 0)
 
     def flows(self, limit: float) -> float:
-        """Waits until packets come, and says how long that took."""
+        """Waits until packets arrive; returns how long that took."""
         began, before = time.monotonic(), self.received()
         wait_for(f"traffic through {self.tunnel}", lambda: self.received() > before + 10, limit)
         return time.monotonic() - began
 
     def end(self) -> tuple[int, int]:
-        """Stops it: packets sent and lost."""
+        """Stops it; returns the packets sent and lost."""
         stop(self.sender, signal.SIGTERM)
         time.sleep(0.5)
         stop(self.receiver, signal.SIGTERM)
@@ -58,7 +58,7 @@ class Traffic:
 
 
 class Watch:
-    """Looks at everything that Alice's cable carries: nothing from inside a tunnel may pass unprotected."""
+    """Captures everything on Alice's cable: no packet from inside a tunnel may pass unprotected."""
 
     def __init__(self, lab: Lab, site: str = "alice") -> None:
         self.file = lab.folder / f"watch-{time.monotonic_ns()}"
@@ -69,17 +69,17 @@ class Watch:
         wait_for("the watch", Path(f"{self.file}.now").exists)
 
     def end(self) -> tuple[int, int]:
-        """Stops it: packets seen, and unprotected ones."""
+        """Stops it; returns the packets seen, and the unprotected ones."""
         stop(self.process, signal.SIGTERM)
         found = json.loads(self.file.read_text())
         return found["count"], found["plain"]
 
 
 class Rig:
-    """All of it."""
+    """The set-up."""
 
     def __init__(self, lab: Lab, more: str = "") -> None:
-        """`more`: lines of each tunnel's configuration."""
+        """`more`: additional lines for each tunnel's configuration."""
         self.lab, self.more = lab, more
         self.watch = Watch(lab)
         (lab.folder / "hand-off").mkdir()
@@ -99,7 +99,7 @@ class Rig:
             agent.start()
         for tunnel in INTERVALS:
             self.agents["alice"].wait_for_event("done", 0, tunnel, limit=60)
-        # the first handshake with a key at both ends
+        # the first handshake with the same key at both ends
         wait_for("the first handshake", lambda: self.wireguard["alice"].handshake(), 30)
 
     def _agent(self, site: str) -> agents.Agent:
@@ -111,10 +111,10 @@ class Rig:
         return agents.Agent(self.lab, site, consumers, INTERVALS | MACSEC, self.providers.ca, more=self.more)
 
     def rotations(self, tunnel: str) -> int:
-        """How many rotations Alice's agent has finished."""
+        """The number of rotations completed by Alice's agent."""
         found = self.agents["alice"].events()
         return sum(event.get("step") == "done" and event.get("tunnel") == tunnel for event in found)
 
     def traffic(self) -> dict[str, Traffic]:
-        """Through both tunnels."""
+        """Starts traffic through both tunnels."""
         return {tunnel: Traffic(self.lab, tunnel) for tunnel in INTERVALS}

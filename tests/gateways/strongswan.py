@@ -10,7 +10,7 @@ from lab import INNER, OUTER, SITES, Lab, other, run, stop, wait_for
 
 CONNECTION = "site-to-site"
 CHILD = "net"
-# in this order: the first that can do a thing does it
+# in order of precedence
 PLUGINS = (
     "random nonce openssl aes sha1 sha2 hmac kdf gcm pem pkcs1 pkcs8 x509 pubkey "
     "kernel-libipsec kernel-netlink socket-default vici"
@@ -19,7 +19,7 @@ PLUGINS = (
 
 @dataclass
 class Sa:
-    """An IKE_SA as `swanctl` shows it."""
+    """An IKE_SA as reported by `swanctl`."""
 
     unique: str
     established: bool
@@ -28,7 +28,7 @@ class Sa:
 
 
 class Charon:
-    """One charon. `connection` is the file that the agent of the initiator reads."""
+    """A charon process. `connection` is the file read by the initiator's agent."""
 
     def __init__(self, lab: Lab, site: str, psk: str, initiator: bool) -> None:
         self.lab, self.site = lab, site
@@ -106,7 +106,7 @@ connections {{
 """
 
     def start(self) -> None:
-        """Starts charon, and loads what `swanctl` loads at the start of a machine."""
+        """Starts charon and loads what `swanctl` loads at boot."""
         inside = f"mount --bind {self.folder}/run /run && exec /usr/lib/ipsec/charon"
         self.process = self.lab.start(
             self.lab.inside(self.site, "unshare", "--mount", "sh", "-c", inside),
@@ -115,7 +115,7 @@ connections {{
         )
         wait_for("charon", lambda: self.socket.exists() and self._answers(), 20)
         self.swanctl("--load-creds", "--noprompt", "--file", str(self.secrets))
-        # the initiator's connection comes from its agent
+        # the initiator's connection is loaded by its agent
         if not self.initiator:
             self.swanctl("--load-conns", "--file", str(self.connection))
 
@@ -126,7 +126,7 @@ connections {{
             return False
 
     def stop(self, with_signal: int = signal.SIGTERM) -> None:
-        """Ends charon."""
+        """Stops charon."""
         if self.process:
             stop(self.process, with_signal)
         self.socket.unlink(missing_ok=True)
@@ -134,7 +134,7 @@ connections {{
             pid.unlink()
 
     def swanctl(self, *arguments: str) -> str:
-        """Runs `swanctl` against this charon: an opinion that does not come from our own client."""
+        """Runs `swanctl` against this charon, as a check that is independent of our own client."""
         return run("swanctl", *arguments, "--uri", f"unix://{self.socket}")
 
     def sas(self) -> list[Sa]:
@@ -152,7 +152,7 @@ connections {{
         return found
 
     def ppk_ids(self) -> list[str]:
-        """The ids of the PPKs that were used in IKE_AUTH, oldest first, as charon's own log has them."""
+        """The IDs of the PPKs used in IKE_AUTH, oldest first, from charon's own log."""
         return re.findall(r"using PPK for PPK_ID '([^']+)'", self.log.read_text(errors="replace"))
 
 
@@ -163,7 +163,7 @@ def pair(lab: Lab) -> dict[str, Charon]:
 
 
 def config(charon: Charon) -> str:
-    """The agent's table for this gateway."""
+    """The agent's consumer table for this gateway."""
     definition = f'definition = "{charon.connection}"\n' if charon.initiator else ""
     return (
         f'type = "strongswan"\nconnection = "{CONNECTION}"\nchild = "{CHILD}"\n'
@@ -172,11 +172,11 @@ def config(charon: Charon) -> str:
 
 
 def comes_up(pair: dict[str, Charon], name: str, ppks: dict[str, str]) -> bool:
-    """Whether a tunnel with these PPKs, of one id, comes up; by `swanctl` alone."""
+    """Whether a tunnel with these PPKs, which share an ID, comes up; uses only `swanctl`."""
     for site, charon in pair.items():
         file = charon.folder / f"{name}.conf"
         file.touch(0o600)
-        # with the others of this charon: `swanctl` unloads what a file does not have
+        # together with this charon's other secrets, because `swanctl` unloads those that the file lacks
         others = charon.secrets.read_text().rstrip().removesuffix("}")
         file.write_text(f"{others}\nppk-{name} {{\n id = {name}\n secret = 0x{ppks[site]}\n}}\n}}\n")
         charon.swanctl("--load-creds", "--noprompt", "--file", str(file))

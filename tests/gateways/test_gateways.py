@@ -1,6 +1,6 @@
 """Real gateways take fresh keys from real Key Providers through our agents, under traffic, faults and attack.
 
-`make test-gateways` shows two tables: the rotations, and what became of the faults.
+`make test-gateways` shows two tables: the rotations, and the outcome of the faults.
 """
 
 import base64
@@ -56,7 +56,7 @@ def test_strongswan_does_not_come_up_with_a_wrong_key(tmp_path: Path) -> None:
         for charon in pair.values():
             charon.start()
         one, two = secrets.token_hex(32), secrets.token_hex(32)
-        # not inside an assert, which would show the keys when it fails
+        # not inside an assert, which would print the keys on failure
         right = strongswan.comes_up(pair, "equal", {"alice": one, "bob": one})
         wrong = strongswan.comes_up(pair, "wrong", {"alice": one, "bob": two})
         assert right, "the positive control"
@@ -64,7 +64,7 @@ def test_strongswan_does_not_come_up_with_a_wrong_key(tmp_path: Path) -> None:
 
 
 def test_the_watch_sees_what_is_unprotected(tmp_path: Path) -> None:
-    """With the plain way open: the positive control of every test that watches the wire."""
+    """Opens the unprotected route: the positive control of every test that watches the wire."""
     with Lab(tmp_path) as lab:
         watch = Watch(lab)
         for site in SITES:
@@ -78,7 +78,7 @@ def test_the_watch_sees_what_is_unprotected(tmp_path: Path) -> None:
 
 
 def test_a_tunnel_that_is_taken_down_lets_nothing_out(tmp_path: Path) -> None:
-    """The Key Provider is gone for longer than a key may be used, and both tunnels are under traffic."""
+    """The Key Provider is gone for longer than the maximum age of a key, with traffic in both tunnels."""
     policy = 'max-key-age = "6s"\nwhen-too-old = "take-down"\nclear-text-closed = true'
     with Lab(tmp_path) as lab:
         rig = Rig(lab, policy)
@@ -87,7 +87,7 @@ def test_a_tunnel_that_is_taken_down_lets_nothing_out(tmp_path: Path) -> None:
         rig.providers.signal(signal.SIGSTOP)
         wait_for("the end of the tunnel", lambda: rig.agents["alice"].has("take-down", "ipsec"), 60)
         wait_for("no IKE_SA", lambda: not rig.charon["alice"].sas(), 30)
-        # what was counted until then is written down a moment later
+        # the final counts are written a moment later
         time.sleep(0.5)
         before = traffic.received()
         time.sleep(2)
@@ -101,7 +101,7 @@ def test_a_tunnel_that_is_taken_down_lets_nothing_out(tmp_path: Path) -> None:
 
 
 def test_wireguard_does_not_come_up_with_a_wrong_key(tmp_path: Path) -> None:
-    """With the timers as WireGuard has them."""
+    """With WireGuard's real timers."""
     with Lab(tmp_path) as lab:
         pair = wireguard.pair(lab, hurried=False)
         one, two = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
@@ -110,22 +110,22 @@ def test_wireguard_does_not_come_up_with_a_wrong_key(tmp_path: Path) -> None:
             for site, gateway in pair.items():
                 gateway.stop()
                 gateway.start(keys[site])
-            # the first handshake may have been too early for the peer; the next one comes after five seconds
+            # the first handshake may come too early for the peer; the next one follows after five seconds
             ping = lab.inside("alice", "ping", "-c", "9", "-i", "1", WIREGUARD["bob"])
             return "bytes from" in subprocess.run(ping, capture_output=True, text=True).stdout
 
-        # not inside an assert, which would show the keys when it fails
+        # not inside an assert, which would print the keys on failure
         right, wrong = comes_up({"alice": one, "bob": one}), comes_up({"alice": one, "bob": two})
         assert right, "the positive control"
         assert not wrong
 
 
-# what was collected of WireGuard's keys, oldest first: the oracle for the search of leaks
+# the WireGuard keys collected so far, oldest first, for the leak search
 wireguard_keys: list[bytes] = []
 
 
 def note_wireguard_key(rig: Rig) -> None:
-    """Remembers the key that both ends have, if they have the same."""
+    """Records the current key if both ends have the same one."""
     shown = {rig.wireguard[site].wg("show", wireguard.INTERFACE, "preshared-keys").split()[1] for site in SITES}
     if len(shown) == 1 and (text := shown.pop()) != "(none)":
         key = base64.b64decode(text)
@@ -154,7 +154,7 @@ def test_rotations(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
         time.sleep(0.2)
     counts = {tunnel: rig.rotations(tunnel) - before[tunnel] for tunnel in INTERVALS}
     results = {tunnel: stream.end() for tunnel, stream in traffic.items()}
-    # of the same rotations at both ends, in charon's own words
+    # for the same rotations at both ends, from charon's own log
     ids = {site: rig.charon[site].ppk_ids()[ppks_before[site] :] for site in SITES}
     common = min(len(found) for found in ids.values())
     with capsys.disabled():
@@ -179,7 +179,7 @@ def test_rotations(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_wpa_supplicant_takes_keys(rig: Rig) -> None:
     before = {site: rig.macsec[site].taken() for site in SITES}
-    # the very first offer may find the other agent not up yet
+    # the very first offer may come before the other agent is up
     started = len(rig.agents["alice"].events())
     wait_for("two more keys", lambda: all(rig.macsec[site].taken() > before[site] + 1 for site in SITES), 30)
     assert all("FAIL" not in rig.macsec[site].log.read_text(errors="replace") for site in SITES)
@@ -189,7 +189,7 @@ def test_wpa_supplicant_takes_keys(rig: Rig) -> None:
 
 
 def test_attackers(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever comes to the port of the hand-off: the rotations go on, and the agent does not grow."""
+    """Whatever arrives at the hand-off port, rotations continue and the agent does not grow."""
     target = rig.agents["bob"]
     before, rotations = target.resident(), rig.rotations("ipsec")
     tally = attack.run(rig)
@@ -221,7 +221,7 @@ def test_no_key_is_shown(rig: Rig) -> None:
     assert "skip_agent" in page, "the metrics: the positive control"
     (rig.lab.folder / "metrics.txt").write_text(page)
     assert len(wireguard_keys) >= 3
-    # the agents' own: logs, state, metrics; charon's log; cores
+    # the agents' logs, state and metrics; charon's log; core dumps
     files = [path for path in rig.lab.folder.rglob("*") if path.is_file() and path.name not in ("private",)]
     assert any(path.name == "log" for path in files)
     contents = {path: path.read_bytes() for path in files}
@@ -250,5 +250,5 @@ def test_only_keys_in_use_stay_in_memory(rig: Rig) -> None:
                 return False
             return bool(newest) and not older
 
-        # a rotation may be under way while the memory is read
+        # a rotation may be in progress while the memory is read
         wait_for(f"{site}'s memory without old keys", only_the_newest, 20, 0.1)

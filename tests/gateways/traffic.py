@@ -1,8 +1,8 @@
-"""A packet every two milliseconds through a tunnel: sends numbers from Alice, and Bob says which ones came.
+"""A packet every two milliseconds through a tunnel: Alice sends numbers, and Bob reports those received.
 
-Run inside a site: `traffic.py receive ADDRESS PORT FILE`, `traffic.py send FROM ADDRESS PORT FILE`, and
-`traffic.py watch INTERFACE FILE NETWORK...`, which counts the packets of these networks that pass unprotected. All
-write their count at SIGTERM.
+Run inside a site: `traffic.py receive ADDRESS PORT FILE`, `traffic.py send FROM ADDRESS PORT FILE`, and `traffic.py
+watch INTERFACE FILE NETWORK...`, which counts the packets of these networks that pass unprotected. All write their
+count on SIGTERM.
 """
 
 import ipaddress
@@ -27,7 +27,7 @@ def stop(*_: object) -> None:
 
 
 def receive(address: str, port: str, file: str) -> None:
-    """Counts what comes."""
+    """Counts the packets received."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         sock.bind((address, int(port)))
@@ -57,7 +57,7 @@ def send(source: str, address: str, port: str, file: str) -> None:
             try:
                 sock.sendto(struct.pack("!Q", number) + bytes(40), (address, int(port)))
             except OSError:
-                # no route: lost as well
+                # no route: also lost
                 failed += 1
             number += 1
             time.sleep(EVERY)
@@ -65,7 +65,7 @@ def send(source: str, address: str, port: str, file: str) -> None:
 
 
 def watch(interface: str, file: str, *networks: str) -> None:
-    """Counts the packets on a wire, and those with an address that only the inside of a tunnel has."""
+    """Counts the packets on a wire, and those with an address that only occurs inside a tunnel."""
     inner = [ipaddress.ip_network(network) for network in networks]
     seen = plain = 0
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL)) as sock:

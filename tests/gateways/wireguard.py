@@ -11,8 +11,8 @@ from lab import OUTER, SITES, WIREGUARD, Lab, other, run, stop, wait_for
 HERE = Path(__file__).resolve().parent
 INTERFACE = "wg0"
 PORT = 51820
-# What `hurried` changes: a handshake every two seconds instead of every two minutes. The time in which a new handshake
-# can be made before the session ends is shorter as well (10 s instead of 60 s), so nothing gets easier.
+# What `hurried` changes: a handshake every two seconds instead of every two minutes. The window for a new handshake
+# before the session ends is shorter as well (10 s instead of 60 s), so nothing gets easier.
 HURRY = {
     "RekeyAfterTime          = time.Second * 120": "RekeyAfterTime          = time.Second * 2",
     "RekeyAttemptTime        = time.Second * 90": "RekeyAttemptTime        = time.Second * 9",
@@ -23,7 +23,7 @@ HURRY = {
 
 
 def build(hurried: bool) -> Path:
-    """The program, from the cache if it is there."""
+    """The path of the program, from the cache if possible."""
     module = "golang.zx2c4.com/wireguard"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skip-client" / "wireguard-go"
     source = HERE / "wireguard-go"
@@ -34,7 +34,7 @@ def build(hurried: bool) -> Path:
         return program
     cache.mkdir(parents=True, exist_ok=True)
     if hurried:
-        # Go refuses to overlay files of its module cache, so a copy is built
+        # Go refuses overlays for files in its module cache, so a copy is built
         copy = cache / f"{version}-source-{os.getpid()}"
         shutil.copytree(folder, copy, copy_function=shutil.copyfile)
         for directory, *_ in os.walk(copy):
@@ -55,7 +55,7 @@ def build(hurried: bool) -> Path:
 
 
 class WireGuard:
-    """One interface, with one peer."""
+    """An interface with one peer."""
 
     def __init__(self, lab: Lab, site: str, program: Path, private: str, peer: str) -> None:
         self.lab, self.site, self.program = lab, site, program
@@ -68,9 +68,9 @@ class WireGuard:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, psk: str | None = None) -> None:
-        """Makes the interface, as a machine does when it starts: without a pre-shared key unless one is given."""
+        """Creates the interface as at boot: without a pre-shared key unless one is given."""
         self.process = self.lab.start(
-            # its control socket is in /var/run, which each site needs for itself
+            # its control socket is in /var/run, so each site needs its own
             self.lab.inside(
                 self.site,
                 "unshare",
@@ -94,14 +94,14 @@ class WireGuard:
         self.lab.ip(self.site, "link", "set", INTERFACE, "up")
 
     def stop(self, with_signal: int = signal.SIGKILL) -> None:
-        """Ends it, and its interface."""
+        """Stops the process, which removes its interface."""
         if self.process:
             stop(self.process, with_signal)
         (self.folder / "wireguard" / f"{INTERFACE}.sock").unlink(missing_ok=True)
         self.process = None
 
     def command(self) -> Path:
-        """A `wg` that reaches this interface: the control socket of wireguard-go is in a mount namespace of its own."""
+        """A `wg` that reaches this interface: the control socket of wireguard-go is in its own mount namespace."""
         path = self.folder / "wg"
         if not path.exists():
             inside = f"mount --bind {self.folder} /run && exec /usr/bin/wg"
@@ -114,12 +114,12 @@ class WireGuard:
         return run(*self.lab.inside(self.site, self.command(), *arguments), stdin=stdin)
 
     def handshake(self) -> int:
-        """When the last handshake was, in seconds since 1970; 0 before the first."""
+        """The time of the last handshake, in seconds since 1970; 0 before the first."""
         return int(self.wg("show", INTERFACE, "latest-handshakes").split()[1])
 
 
 def pair(lab: Lab, hurried: bool) -> dict[str, WireGuard]:
-    """Two gateways that know each other."""
+    """Two gateways configured as each other's peers."""
     program = build(hurried)
     private = {site: run("wg", "genkey").strip() for site in SITES}
     public = {site: run("wg", "pubkey", stdin=private[site]).strip() for site in SITES}
@@ -127,5 +127,5 @@ def pair(lab: Lab, hurried: bool) -> dict[str, WireGuard]:
 
 
 def config(gateway: WireGuard) -> str:
-    """The agent's table for this gateway."""
+    """The agent's consumer table for this gateway."""
     return f'type = "wireguard"\ninterface = "{INTERFACE}"\npeer = "{gateway.peer}"\nwg = "{gateway.command()}"\n'

@@ -1,7 +1,6 @@
-"""Looks through the memory of another process.
+"""Searches the memory of another process.
 
-From outside, because a search inside a process would hold what it searches for, and what it allocates would cover
-what was freed.
+A search inside the process would hold the patterns itself, and its allocations would overwrite freed memory.
 """
 
 import re
@@ -13,10 +12,10 @@ MAP = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)$")
 
 
 def pieces(secret: bytes) -> dict[str, bytes]:
-    """What of a secret must not be found: fragments of eight bytes, of the secret and of its digits in either case.
+    """Fragments of a secret that must not be found: eight bytes each, of the secret and of its digits in either case.
 
-    So short, because a register may hold no more, and `free` overwrites the first 16 bytes of a block. They start at
-    every fourth byte: what is left may begin anywhere.
+    They are this short because a register may hold no more, and because `free` overwrites the first 16 bytes of a
+    block. They start at every fourth byte, because what is left may begin anywhere.
     """
     found = {}
     for name, form in {"raw": secret, "hex": secret.hex().encode(), "HEX": secret.hex().upper().encode()}.items():
@@ -25,7 +24,7 @@ def pieces(secret: bytes) -> dict[str, bytes]:
 
 
 def search(process: int, patterns: dict[str, bytes]) -> Counter[str]:
-    """How often each pattern is in the heap, the stacks and all other private writable memory of a process."""
+    """How often each pattern occurs in the heap, the stacks and all other private writable memory of a process."""
     hits: Counter[str] = Counter()
     for memory in _writable(process):
         for name, pattern in patterns.items():

@@ -1,4 +1,4 @@
-"""The same client as `residue-target`, over the Python package: a step for each line on stdin."""
+"""The same client as `residue-target`, with the Python package: a step for each line on stdin."""
 
 import argparse
 import asyncio
@@ -12,7 +12,7 @@ from skip_client import AsyncClient, Client, Entropy, Key, Psk, SkipError
 
 
 async def main() -> None:
-    """Does the steps, and waits after each while somebody looks through this process's memory."""
+    """Runs the steps, and waits after each while another process searches this one's memory."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     for option in ("--ca", "--cert", "--key", "--psk"):
@@ -57,13 +57,13 @@ async def main() -> None:
             said = "ok"
         except SkipError as error:
             said = error.code
-        # until a task waits again, asyncio has the future of its last call
+        # until a task waits again, asyncio holds the future of its last call
         await asyncio.sleep(0)
         print(said, flush=True)
 
 
 def wait_for_threads() -> None:
-    """Those of AsyncClient share what it has, and end by themselves."""
+    """Waits for the threads of AsyncClient, which hold shared state and end by themselves."""
     while True:
         names = []
         for task in Path("/proc/self/task").iterdir():

@@ -1,7 +1,7 @@
-"""No copy of a key stays in a client's memory, whatever became of the request. `make test-residue` shows the table.
+"""No copy of a key stays in a client's memory, whatever the outcome. `make test-residue` shows the table.
 
-A client process does a step and waits; its memory is searched for pieces of the secret. Its connection stays open, and
-a later request over the same connection proves it. The positive control: while the client holds the key, it is found.
+A client process runs a step and waits while its memory is searched for fragments of the secret. Its connection stays
+open, as a later request over it verifies. The positive control: while the client holds the key, it is found.
 """
 
 import functools
@@ -27,14 +27,14 @@ from memory import pieces, search
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# how what is tested was built
+# the build profile of the targets
 PROFILE = os.environ.get("PROFILE", "quick")
 KEY_ID = "00112233445566778899aabbccddeeff"
 
 
 @dataclass
 class Script:
-    """What the server does with the next request for a secret, and what it has seen."""
+    """How the server treats the next request for a secret, and what it has seen."""
 
     secret: bytes = b""
     reply: "Callable[[Script, http.server.BaseHTTPRequestHandler], None]" = lambda script, handler: None
@@ -43,7 +43,7 @@ class Script:
 
 
 def body(script: Script, **changes: object) -> bytes:
-    """A key message; a change with the value None leaves the member out."""
+    """A key message; a change to None removes the member."""
     message = {"keyId": KEY_ID, "key": script.secret.hex()} | changes
     return json.dumps({name: value for name, value in message.items() if value is not None}).encode()
 
@@ -51,7 +51,7 @@ def body(script: Script, **changes: object) -> bytes:
 def send(
     handler: http.server.BaseHTTPRequestHandler, content: bytes, status: int = 200, length: int | None = None
 ) -> None:
-    """Sends a reply; with a `length` that is larger than the content, the rest never comes."""
+    """Sends a response; if `length` exceeds the content, the rest never arrives."""
     handler.send_response(status)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", str(len(content) if length is None else length))
@@ -73,7 +73,7 @@ def cut(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None:
 
 
 def chunked(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None:
-    """In pieces, so that the key crosses chunks, records and reads."""
+    """Splits the body, so that the key crosses chunks, records and reads."""
     handler.send_response(200)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Transfer-Encoding", "chunked")
@@ -94,7 +94,7 @@ def poor_entropy(script: Script, handler: http.server.BaseHTTPRequestHandler) ->
     send(handler, json.dumps({"randomStr": script.secret.hex(), "minentropy": 0}).encode())
 
 
-# name: the step, what the server does, and what the client says
+# name: the step, the server's behaviour, and the client's answer
 CASES: dict[str, tuple[str, Callable[[Script, http.server.BaseHTTPRequestHandler], None], str]] = {
     "a fresh key": ("new_key", lambda s, h: send(h, body(s)), "ok"),
     "a key in chunks": ("new_key", chunked, "ok"),
@@ -154,7 +154,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Quiet about clients that leave."""
+    """Ignores clients that disconnect."""
 
     daemon_threads = True
 
@@ -181,7 +181,7 @@ def serve(context: ssl.SSLContext) -> Iterator[tuple[str, Script]]:
 
 @dataclass(frozen=True)
 class Setting:
-    """A TLS stack and version: how the server proves itself, what the client is told, and the client's own secret."""
+    """A TLS stack and version: the server's authentication, the client's settings, and the client's own secret."""
 
     context: ssl.SSLContext
     options: list[str]
@@ -247,13 +247,13 @@ LANGUAGES = {
     "asyncio": lambda: [sys.executable, str(HERE / "target.py"), "--asyncio"],
 }
 
-# Variables that make one processor behave as others: glibc, OpenSSL and AWS-LC (which reads OpenSSL's variable) then
-# use other registers. Names that this glibc does not know are ignored.
+# Variables that make one processor behave like others: glibc, OpenSSL and AWS-LC (which reads OpenSSL's variable) then
+# use other registers. glibc ignores names that it does not know.
 PROCESSORS: dict[str, dict[str, str]] = {
     "this one": {},
     "no AVX": {
         "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX2_Usable,-AVX,-AVX_Usable",
-        # bit 60: AVX; of the second word bits 5 and 16: AVX2 and AVX-512
+        # bit 60: AVX; in the second word, bits 5 and 16: AVX2 and AVX-512
         "OPENSSL_ia32cap": "~0x1000000000000000:~0x10020",
     },
     # bits 57 and 33: AES and carry-less multiplication
@@ -262,7 +262,7 @@ PROCESSORS: dict[str, dict[str, str]] = {
     "no XSAVEC": {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-XSAVEC,-XSAVEC_Usable"},
     "bound at once": {"LD_BIND_NOW": "1"},
 }
-# each language and stack on this processor; those that differ most on the others
+# each language and stack on this processor; on the others, those that differ most
 RUNS = [(setting, language, "this one") for setting in SETTINGS for language in LANGUAGES]
 if platform.machine() == "x86_64":
     RUNS += [
@@ -275,20 +275,20 @@ if platform.machine() == "x86_64":
 
 
 def rust_target() -> Path:
-    """The built client; `make test-residue` builds it."""
+    """The client as built by `make test-residue`."""
     return built() / "residue-target"
 
 
 @functools.cache
 def built() -> Path:
-    """The folder of what was built with this profile."""
+    """The build folder of this profile."""
     command = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
     metadata = subprocess.run(command, cwd=HERE, check=True, capture_output=True).stdout
     return Path(json.loads(metadata)["target_directory"]) / ("debug" if PROFILE == "dev" else PROFILE)
 
 
 def c_target() -> Path:
-    """The program of the tests of the C library, which has the same steps."""
+    """The test program of the C library, which has the same steps."""
     source = ROOT / "bindings/c/tests/target.c"
     out = built() / "residue-target-c"
     command = ["sh", "-euc", 'cc "$1" -o "$2" $(pkg-config --cflags --libs skip-client-static) -pthread', "sh"]
@@ -297,7 +297,7 @@ def c_target() -> Path:
 
 
 def go_target() -> Path:
-    """The same over the Go package."""
+    """The same with the Go package."""
     out = built() / "residue-target-go"
     subprocess.run(["go", "build", "-o", str(out), "."], cwd=HERE / "go", check=True, env=with_library(), timeout=600)
     return out
@@ -305,7 +305,7 @@ def go_target() -> Path:
 
 @functools.cache
 def with_library() -> dict[str, str]:
-    """An environment in which pkg-config finds the C library, built as the others are."""
+    """An environment in which pkg-config finds the C library of the same build."""
     folder = built() / "c"
     subprocess.run([ROOT / "scripts/c", "install", folder, "--profile", PROFILE], cwd=ROOT, check=True, timeout=1800)
     return os.environ | {"PKG_CONFIG_PATH": str(folder / "lib/pkgconfig"), "CGO_ENABLED": "1"}
@@ -334,13 +334,13 @@ class Target:
 
     def _answer(self) -> str:
         assert self.process.stdout is not None
-        # that of the C library says more than one word
+        # the C program answers with more than one word
         return self.process.stdout.readline().strip().partition(" ")[0]
 
 
 # rows of the table: language, stack, processor, case, copies while the key was held, copies afterwards
 table: list[tuple[str, str, str, str, str, int]] = []
-# languages and settings for which a program is missing
+# languages and settings without the programs they need
 skipped: list[tuple[str, str]] = []
 
 
@@ -367,7 +367,7 @@ def test_nothing_stays(setting: str, language: str, processor: str, tmp_path: Pa
                 before = len(script.connections)
                 after = target.hits(patterns)
                 if answer == "ok":
-                    # the connection was there all the time
+                    # the connection was open all the time
                     assert target.step("capabilities") == "ok" and len(script.connections) == before
                     after |= target.hits(patterns)
                 shown = str(held["raw 0-8"]) if answer == "ok" else "-"
@@ -386,7 +386,7 @@ def test_nothing_stays(setting: str, language: str, processor: str, tmp_path: Pa
 
 
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """Shows what was measured."""
+    """Prints the measurements."""
     with capsys.disabled():
         print(f"\n\n{'':10}{'':20}{'':18}{'':40}{'held':>6}{'after':>7}")
         for language, setting, processor, name, held, after in table:
@@ -395,7 +395,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_we_link_is_bound_at_once() -> None:
-    """A dynamic linker that binds lazily saves vector registers, with what was just copied in them, on the stack."""
+    """A dynamic linker that binds lazily saves vector registers, with just copied data, on the stack."""
     import skip_client
 
     python = list(Path(skip_client.__file__).parent.glob("_core*.so"))
