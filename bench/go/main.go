@@ -1,5 +1,5 @@
-// One contestant in Go, net/http. On stdin: `warm N` or `cold N`; on stdout one line of JSON: nanoseconds a request.
-// bench URL CA
+// One contestant in Go, net/http: `bench URL CA`. Reads `warm N` or `cold N` from stdin and prints a JSON line with the
+// nanoseconds per request.
 package main
 
 import (

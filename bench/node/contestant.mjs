@@ -1,5 +1,5 @@
-// One contestant in Node. On stdin: `warm N` or `cold N`; on stdout one line of JSON: nanoseconds a request.
-// node contestant.mjs https|undici URL CA
+// One contestant in Node: `node contestant.mjs https|undici URL CA`. Reads `warm N` or `cold N` from stdin and prints a
+// JSON line with the nanoseconds per request.
 import { readFileSync } from "node:fs";
 import https from "node:https";
 import readline from "node:readline";

@@ -1,5 +1,5 @@
-//! One contestant in Rust. On stdin: `warm N`, `cold N` or `many THREADS N`; on stdout one line of JSON: nanoseconds a request,
-//! or for `many` all of it.
+//! A contestant in Rust. Reads `warm N`, `cold N` or `many THREADS N` from stdin and prints a JSON line with the
+//! nanoseconds per request, or for `many` in total.
 //!
 //! `skip-client-bench NAME URL CA [PSK_FILE]`, or `skip-client-bench serve GROUP CERTIFICATE KEY`: see `server.rs`.
 
@@ -19,12 +19,12 @@ use skip_client::{Client, Psk, SystemId};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// One connection, or what stands for it, and a request over it.
+/// A connection, or the equivalent, and a request over it.
 trait Contestant: Send {
     fn request(&mut self) -> Result<()>;
 }
 
-/// Makes a contestant; nothing is connected yet.
+/// Creates a contestant, without connecting.
 type Make = Arc<dyn Fn() -> Result<Box<dyn Contestant>> + Send + Sync>;
 
 fn main() -> Result<()> {
@@ -165,7 +165,7 @@ fn connect(address: &str) -> Result<TcpStream> {
     Ok(socket)
 }
 
-/// Fixed bytes out and in over a TLS stream: no HTTP library, nothing parsed, nothing wiped.
+/// Fixed bytes out and in over a TLS stream: no HTTP library, no parsing, no wiping.
 struct Floor<S>(S);
 
 impl<S: Read + Write + Send> Contestant for Floor<S> {
@@ -176,7 +176,7 @@ impl<S: Read + Write + Send> Contestant for Floor<S> {
         self.0.write_all(REQUEST)?;
         let mut reply = [0; 4096];
         let mut filled = 0;
-        // headers and body may come in two records
+        // headers and body may arrive in two records
         while !reply[..filled].ends_with(b"}") && !reply[..filled].ends_with(b"}\n") {
             filled += match self.0.read(&mut reply[filled..])? {
                 0 => return Err("closed".into()),

@@ -1,5 +1,5 @@
-//! A TLS 1.3 server with one group and a fixed reply, after which it closes: `serve GROUP CERTIFICATE KEY`. It says its port,
-//! and ends with its stdin.
+//! A TLS 1.3 server with one group and a fixed response, after which it closes: `serve GROUP CERTIFICATE KEY`. It
+//! prints its port and exits when stdin is closed.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -42,7 +42,7 @@ pub fn serve(group: &str, certificate: &str, key: &str) -> Result<()> {
     std::thread::spawn(move || {
         for socket in listener.incoming().flatten() {
             let config = Arc::clone(&config);
-            // a client that cannot do this group fails by itself
+            // the handshake fails for a client without this group
             std::thread::spawn(move || answer(socket, &config).ok());
         }
     });
@@ -62,12 +62,12 @@ fn answer(socket: TcpStream, config: &Arc<ServerConfig>) -> Result<()> {
         }
     }
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
-    // one record
+    // a single record
     let reply = format!("{head}\r\nContent-Length: {}\r\n\r\n{REPLY}", REPLY.len());
     stream.write_all(reply.as_bytes())?;
     stream.conn.send_close_notify();
     stream.flush()?;
-    // until the client has closed, so that nothing it sent meets a closed socket
+    // wait for the client to close, so that none of its data arrives at a closed socket
     stream.sock.shutdown(std::net::Shutdown::Write)?;
     let _ = stream.sock.read(&mut part);
     Ok(())

@@ -1,4 +1,4 @@
-// The same client as residue-target, over the Go package: a step for each line on stdin.
+// The same client as residue-target, with the Go package: a step for each line on stdin.
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 			var key *skip.Key
 			if key, err = fetch(); err == nil {
 				keys = append(keys, key)
-				// what is lent is wiped
+				// the borrowed bytes are wiped afterwards
 				err = key.Use(func(secret []byte) error { return nil })
 				must(key.Export(skip.StrongSwan, func(secret []byte) error { return nil }))
 			}
@@ -64,7 +64,7 @@ func main() {
 	}
 }
 
-// client wipes what it read of the client's own secrets: the library has a copy.
+// client wipes its copies of the client's own secrets: the library has its own.
 func client(url string, arguments []string) *skip.Client {
 	options := skip.Options{Timeout: 2 * time.Second}
 	for i, argument := range arguments {
@@ -96,7 +96,7 @@ func client(url string, arguments []string) *skip.Client {
 	return kp
 }
 
-// read reads a file into one buffer of its size: growing would leave copies behind.
+// read reads a file into one buffer of its exact size, because growing would leave copies behind.
 func read(path string) []byte {
 	file, err := os.Open(path)
 	must(err)

@@ -1,6 +1,7 @@
-//! A client that does one step for each line on stdin and waits while somebody looks through its memory.
+//! A client that runs one step for each line on stdin, then waits while another process searches its memory.
 //!
-//! `residue-target URL --ca FILE [--cert FILE --key FILE]` or `residue-target URL --psk FILE`; with `--tokio`, by `AsyncClient`.
+//! `residue-target URL --ca FILE [--cert FILE --key FILE]` or `residue-target URL --psk FILE`; `--tokio` selects
+//! `AsyncClient`.
 
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};

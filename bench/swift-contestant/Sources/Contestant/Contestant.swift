@@ -1,8 +1,8 @@
 import Foundation
 import SkipClient
 
-/// This project's package for Swift. On stdin: `warm N` or `cold N`; on stdout one line of JSON: nanoseconds a request.
-/// `Contestant URL CA`
+/// This project's package for Swift: `Contestant URL CA`. Reads `warm N` or `cold N` from stdin and prints a JSON line
+/// with the nanoseconds per request.
 @main
 struct Contestant {
     static func main() async throws {

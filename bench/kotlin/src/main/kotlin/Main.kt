@@ -1,5 +1,5 @@
-// This project's package for the JVM, as Kotlin uses it. On stdin: `warm N` or `cold N`; on stdout one line of JSON: nanoseconds a
-// request. MainKt URL CA
+// This project's package for the JVM, from Kotlin: `MainKt URL CA`. Reads `warm N` or `cold N` from stdin and prints a
+// JSON line with the nanoseconds per request.
 import skipclient.ClientOptions
 import skipclient.SkipClient
 import java.io.File
