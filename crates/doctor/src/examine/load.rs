@@ -313,7 +313,7 @@ fn finish(session: &mut Session<'_>, id: Id, number: u32, with_keys: bool, broug
     );
 }
 
-/// Which limit was hit, and by whom it was set.
+/// Which limit was hit, and which side set it.
 fn limit(session: &Session<'_>, error: &Error, sent: bool) -> String {
     let deadlines = session.deadlines(At::Here);
     let seconds = |end: Instant| end.saturating_duration_since(Instant::now()).as_secs_f64().ceil();
