@@ -1,17 +1,18 @@
-//! The allocator of the native library: wipes what is freed, and counts what is not.
+//! The allocator of the native library: wipes memory when it is freed, and counts what is in use.
 //!
-//! `UniFFI` carries arguments and answers in buffers of its own and frees them as they are: keys of messages to
-//! validate, pre-shared keys, exported forms. Here nothing that is freed keeps its content.
+//! `UniFFI` passes arguments and results in its own buffers and frees them without wiping: keys in messages to
+//! validate, pre-shared keys, exported forms. With this allocator, freed memory keeps no content.
 //!
-//! Unsafe: the trait is, and freed memory is written to before it goes back to the system.
+//! Contains unsafe code because the trait is unsafe, and freed memory is overwritten before it is returned to the
+//! system.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence};
 
-/// The system's allocator with wiping. The default `realloc` of the trait allocates, copies and frees, and so wipes
-/// too.
+/// The system's allocator with wiping. The default `realloc` of the trait allocates, copies and frees, so it wipes as
+/// well.
 struct Wiping;
 
 #[global_allocator]
@@ -19,16 +20,16 @@ static ALLOCATOR: Wiping = Wiping;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
-/// How many bytes the native library has in use now, for tests that look for leaks.
+/// The number of bytes in use by the native library, for leak tests.
 #[uniffi::export]
 pub fn live_bytes() -> u64 {
     LIVE.load(Ordering::Relaxed) as u64
 }
 
-// SAFETY: all memory is the system allocator's, asked for and given back with the layouts that the caller gave
+// SAFETY: all memory comes from the system allocator, allocated and freed with the caller's layouts
 unsafe impl GlobalAlloc for Wiping {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the contract of alloc, which is the same there
+        // SAFETY: the caller upholds the contract of alloc, which is the same there
         counted(unsafe { System.alloc(layout) }, layout)
     }
 
@@ -38,7 +39,7 @@ unsafe impl GlobalAlloc for Wiping {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller gives a block of this allocator back, with its layout: all of it may be written
+        // SAFETY: the caller returns a block of this allocator with its layout, so all of it may be written
         unsafe { ptr::write_bytes(block, 0, layout.size()) };
         wiped(block);
         LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
@@ -54,7 +55,8 @@ fn counted(block: *mut u8, layout: Layout) -> *mut u8 {
     block
 }
 
-/// Has the compiler keep a write to memory that is freed next: it must suppose that the block is read here.
+/// Prevents the compiler from removing a write to memory that is about to be freed: it must assume that the block is
+/// read here.
 fn wiped(block: *mut u8) {
     std::hint::black_box(block);
     compiler_fence(Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! The client, and the token that ends its calls.
+//! The client and the cancel token.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::errors::{CoreLanguage, Result};
 use crate::messages::{CoreCapabilities, CoreConnection};
 use crate::secrets::{CoreEntropyAnswer, CoreKeyAnswer};
 
-/// Everything that can be chosen for a client.
+/// The options of a client.
 #[derive(uniffi::Record)]
 pub struct CoreOptions {
     ca_pem: Option<Vec<u8>>,
@@ -22,15 +22,15 @@ pub struct CoreOptions {
     settings: HashMap<String, String>,
 }
 
-/// What can be chosen for a single call.
+/// The options of a single call.
 #[derive(uniffi::Record)]
 pub struct CoreCall {
-    /// Seconds instead of the client's timeout.
+    /// The timeout in seconds, instead of the client's.
     timeout: Option<String>,
     cancel: Option<Arc<CoreCancel>>,
 }
 
-/// A pre-shared key of TLS; wiped when the last reference to it goes.
+/// A TLS pre-shared key; wiped when the last reference is dropped.
 #[derive(uniffi::Object)]
 pub struct CorePsk(Psk);
 
@@ -72,19 +72,19 @@ impl CorePsk {
     }
 }
 
-/// Ends calls from another thread.
+/// Cancels calls from another thread.
 #[derive(uniffi::Object)]
 pub struct CoreCancel(skip_client::CancelToken);
 
 #[uniffi::export]
 impl CoreCancel {
-    /// A token that was not used yet.
+    /// Creates a token that is not cancelled.
     #[uniffi::constructor]
     pub fn new() -> Self {
         Self(skip_client::CancelToken::new())
     }
 
-    /// Ends every call that was given this token, running or later.
+    /// Cancels every call that uses this token, now or later.
     pub fn cancel(&self) {
         self.0.cancel();
     }
@@ -99,7 +99,7 @@ pub struct CoreClient {
 
 #[uniffi::export]
 impl CoreClient {
-    /// A client, with errors in the names of a language; nothing is connected yet.
+    /// Creates a client, with a language's names in errors. Does not connect yet.
     #[uniffi::constructor]
     pub fn new(urls: Vec<String>, options: CoreOptions, language: CoreLanguage) -> Result<Self> {
         let client = builder(&urls, options).and_then(ClientBuilder::build);
@@ -108,7 +108,7 @@ impl CoreClient {
             .map_err(|error| language.error(&error))
     }
 
-    /// What the Key Provider offers.
+    /// The Key Provider's capabilities.
     pub fn capabilities(&self, refresh: bool, call: CoreCall) -> Result<CoreCapabilities> {
         let capabilities = self.ask(&call, |call| {
             if refresh {
@@ -132,7 +132,7 @@ impl CoreClient {
         key.map(CoreKeyAnswer::from)
     }
 
-    /// The key for a keyId.
+    /// The key with a keyId.
     pub fn key_by_id(&self, key_id: String, remote: String, call: CoreCall) -> Result<CoreKeyAnswer> {
         let key = self.ask(&call, |call| {
             let id = KeyId::parse(&key_id, self.client.rules())?;
@@ -150,12 +150,12 @@ impl CoreClient {
         entropy.map(CoreEntropyAnswer::from)
     }
 
-    /// How the last connection was made.
+    /// Information about the last connection.
     pub fn connection(&self) -> Option<CoreConnection> {
         self.client.connection().map(CoreConnection::from)
     }
 
-    /// Ends the running calls and every later one. The name `close` is taken by the languages.
+    /// Cancels the running calls and all later ones. The languages use the name `close` themselves.
     pub fn shut_down(&self) {
         self.client.close();
     }
@@ -188,7 +188,7 @@ fn builder(urls: &[String], options: CoreOptions) -> skip_client::Result<ClientB
         builder = builder.ca_system();
     }
     if options.client_cert_pem.is_some() || options.client_key_pem.is_some() {
-        // the core refuses one without the other
+        // the core rejects one without the other
         let [cert, key] = [options.client_cert_pem, options.client_key_pem].map(Option::unwrap_or_default);
         builder = builder.client_cert_pem(cert, key);
     }

@@ -1,13 +1,13 @@
-//! Errors of the core on their way out: one record with everything, which each language maps to its own type.
+//! Errors of the core: one record with all fields, which each language maps to its own type.
 
 use skip_client::Error;
 use skip_client::error::Spelling;
 use skip_client::options::camel_case;
 
-/// A failure. Fields are as in `skip_client::Error`; `message` would clash with Kotlin's.
+/// An error. The fields are as in `skip_client::Error`; `message` would clash with Kotlin's.
 #[derive(Debug, uniffi::Error)]
 pub enum CoreError {
-    /// The only case: the code says which.
+    /// The only variant; see the code.
     Failed {
         /// The stable code.
         code: String,
@@ -15,18 +15,18 @@ pub enum CoreError {
         reason: String,
         /// What to do.
         hint: String,
-        /// What to ask next.
+        /// What to request next.
         advice: String,
         /// The HTTP status.
         status: Option<u16>,
-        /// What the Key Provider wrote.
+        /// The body of the Key Provider's error reply.
         provider_text: Option<String>,
     },
 }
 
 pub(crate) type Result<T> = std::result::Result<T, CoreError>;
 
-/// The language whose names errors have.
+/// The language whose names are used in errors.
 #[derive(Clone, Copy, uniffi::Enum)]
 pub enum CoreLanguage {
     /// `caPem`, `serverName`.
@@ -75,7 +75,7 @@ impl Spelling for CoreLanguage {
     }
 }
 
-/// What is not an error of a client has no names of options in it.
+/// Errors outside a client contain no option names.
 impl From<Error> for CoreError {
     fn from(error: Error) -> Self {
         CoreLanguage::Kotlin.error(&error)
@@ -91,7 +91,7 @@ impl std::fmt::Display for CoreError {
 
 impl std::error::Error for CoreError {}
 
-/// The codes of all errors, in the order of the four sides.
+/// All error codes, ordered by side.
 #[uniffi::export]
 pub fn error_codes() -> Vec<String> {
     skip_client::ErrorCode::ALL
@@ -99,7 +99,7 @@ pub fn error_codes() -> Vec<String> {
         .to_vec()
 }
 
-/// An error for an argument that the language itself could not hand over.
+/// An error for an argument that the language itself could not pass.
 #[uniffi::export]
 pub fn invalid_argument(field: String, rule: String, hint: String) -> Result<()> {
     Err(Error::invalid_argument(&field, rule, hint).into())

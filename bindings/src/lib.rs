@@ -1,8 +1,8 @@
 //! The native library under the Kotlin and Swift packages: conversions of types and errors, and no rule of the
 //! protocol.
 //!
-//! Nothing here is public to users. The packages have an API written by hand; this is what it calls: few functions that
-//! each do much (a call from the JVM costs some 40 us), that block, and that a token ends.
+//! Nothing here is public to users. The packages have hand-written APIs that call this: a small number of coarse
+//! functions (a call from the JVM costs some 40 us) that block and can be cancelled with a token.
 
 mod allocator;
 mod client;

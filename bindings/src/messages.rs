@@ -4,7 +4,7 @@ use skip_client::{Error, MessageKind, Rules, SchemaStyle};
 
 use crate::errors::Result;
 
-/// What a Key Provider offers.
+/// The capabilities of a Key Provider.
 #[derive(uniffi::Record)]
 pub struct CoreCapabilities {
     local_system_id: String,
@@ -28,7 +28,7 @@ impl From<&skip_client::Capabilities> for CoreCapabilities {
     }
 }
 
-/// One thing that is wrong with a message; `text` is its message.
+/// A problem with a message; `text` is its message.
 #[derive(uniffi::Record)]
 pub struct CoreProblem {
     path: String,
@@ -50,7 +50,7 @@ pub(crate) fn problems(list: &[skip_client::Problem]) -> Vec<CoreProblem> {
         .collect()
 }
 
-/// How a connection was made.
+/// Information about a connection.
 #[derive(uniffi::Record)]
 pub struct CoreConnection {
     url: String,
@@ -74,7 +74,7 @@ impl From<skip_client::ConnectionInfo> for CoreConnection {
     }
 }
 
-/// Everything that is wrong with a message.
+/// All problems of a message.
 #[uniffi::export]
 pub fn validate_message(kind: String, message: Vec<u8>, strict: bool) -> Result<Vec<CoreProblem>> {
     let kind: MessageKind = kind.parse()?;
@@ -82,7 +82,7 @@ pub fn validate_message(kind: String, message: Vec<u8>, strict: bool) -> Result<
     Ok(problems(&skip_client::validate(kind, &message, rules)))
 }
 
-/// Whether a message has no problem but warnings.
+/// Whether a message has no problems other than warnings.
 #[uniffi::export]
 pub fn is_valid_message(kind: String, message: Vec<u8>, strict: bool) -> Result<bool> {
     let kind: MessageKind = kind.parse()?;

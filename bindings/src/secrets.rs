@@ -1,6 +1,6 @@
-//! Keys and random bytes: they leave only into a buffer that the caller owns and wipes.
+//! Keys and random bytes, which are only copied to buffers that the caller owns and wipes.
 //!
-//! Unsafe in one place: that buffer is an address. `UniFFI` has no way for bytes to leave but copies that nobody wipes.
+//! Unsafe in one place: that buffer is an address, because `UniFFI` can return bytes only as copies that are not wiped.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use skip_client::{Entropy, ExportFormat, Key};
 use crate::errors::Result;
 use crate::messages::{CoreProblem, problems};
 
-/// A key; wiped when the last reference to it goes.
+/// A key; wiped when the last reference is dropped.
 #[derive(uniffi::Object)]
 pub struct CoreKey(Key);
 
-/// Random bytes; wiped when the last reference to them goes.
+/// Random bytes; wiped when the last reference is dropped.
 #[derive(uniffi::Object)]
 pub struct CoreEntropy(Entropy);
 
-/// A key and what may be known of it, in one answer.
+/// A key and its public properties, in one result.
 #[derive(uniffi::Record)]
 pub struct CoreKeyAnswer {
     handle: Arc<CoreKey>,
@@ -28,7 +28,7 @@ pub struct CoreKeyAnswer {
     warnings: Vec<CoreProblem>,
 }
 
-/// Random bytes and what may be known of them, in one answer.
+/// Random bytes and their public properties, in one result.
 #[derive(uniffi::Record)]
 pub struct CoreEntropyAnswer {
     handle: Arc<CoreEntropy>,
@@ -67,13 +67,13 @@ impl CoreKey {
         self.0 == other.0
     }
 
-    /// Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing
-    /// is copied when there is less room.
+    /// Copies the key to `address`, where the caller has space for `capacity` bytes; returns its length in bytes. If
+    /// there is less space, nothing is copied.
     pub fn write_to(&self, address: u64, capacity: u32) -> u32 {
         copy_out(self.0.secret().expose(), address, capacity)
     }
 
-    /// The same for a form that a consumer wants.
+    /// The same for an export format.
     pub fn export_to(&self, format: String, address: u64, capacity: u32) -> Result<u32> {
         let format: ExportFormat = format.parse()?;
         Ok(copy_out(&self.0.export(format)?, address, capacity))
@@ -88,7 +88,7 @@ impl CoreEntropy {
     }
 }
 
-/// The names of the forms of a key.
+/// The names of the export formats.
 #[uniffi::export]
 pub fn export_formats() -> Vec<String> {
     ExportFormat::ALL.map(|format| format.as_str().to_owned()).to_vec()
@@ -107,8 +107,8 @@ fn copy_out(bytes: &[u8], address: u64, capacity: u32) -> u32 {
         && address != 0
     {
         let room = std::ptr::with_exposed_provenance_mut::<u8>(address);
-        // SAFETY: the layers written by hand, the only callers, give the address of memory that they allocated with
-        // that capacity and hold until this returns; it is new, so it does not overlap with the secret
+        // SAFETY: the hand-written layers, the only callers, pass the address of memory that they allocated with that
+        // capacity and keep until this returns; it is new, so it does not overlap with the secret
         clear_after_copy(|| unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len()) });
     }
     length
