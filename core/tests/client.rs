@@ -1,4 +1,4 @@
-//! The client over a transport that plays a script: what is asked, in which order, and what is never asked twice.
+//! The client over a scripted transport: what is requested, in which order, and what is never retried.
 #![cfg(feature = "https")]
 
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ enum Play {
     Lost,
 }
 
-/// What was asked, and what to answer.
+/// The recorded requests, and the replies to send.
 #[derive(Clone, Default)]
 struct Script {
     name: &'static str,
@@ -39,7 +39,7 @@ impl Script {
     }
 }
 
-/// An error of the wished code, as the public surface can make it.
+/// An error with the given code, created through the public API.
 fn error_of(code: ErrorCode) -> Error {
     let builder = match code {
         ErrorCode::ConnectFailed => "https://127.0.0.1:1",
@@ -265,7 +265,7 @@ fn a_busy_provider_is_asked_again_only_on_request_and_in_time() {
     });
     patient.client.entropy(None).expect("after a second");
 
-    // 3600 counts as 30, and that is more than there is time for
+    // 3600 counts as 30, which is more than the remaining time
     let hopeless = stage(&[&[Play::Busy("3600")]], |b| {
         b.check_remote(false).wait_when_busy(Duration::from_mins(1))
     });
@@ -287,7 +287,7 @@ fn waiting_for_a_busy_provider_can_be_cancelled() {
         other.cancel();
     });
     let error = stage.client.call().cancel(&token).entropy(None).expect_err("cancelled");
-    // it is not asked again, which the end of the pause would do
+    // it is not retried, which would happen at the end of the pause
     assert_eq!((error.code(), stage.asked().len()), (ErrorCode::Busy, 1));
     canceller.join().expect("canceller");
 }

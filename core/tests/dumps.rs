@@ -1,4 +1,4 @@
-//! Secrets lie in locked memory that no core dump has.
+//! Secrets are in locked memory that is excluded from core dumps.
 #![cfg(all(feature = "https", target_os = "linux"))]
 
 use std::fs;
@@ -30,7 +30,7 @@ fn the_system_locks_them_and_leaves_them_out() {
     assert!(!flags.split(' ').any(|one| one == "dd"), "the control");
 }
 
-/// Of the mapping with this address, as in proc(5).
+/// The flags of the mapping with this address, as in proc(5).
 fn flags_of(address: usize) -> String {
     let maps = fs::read_to_string("/proc/self/smaps").expect("Linux has it");
     let mut inside = false;
@@ -48,7 +48,7 @@ fn flags_of(address: usize) -> String {
     panic!("no mapping has the address");
 }
 
-/// A program that crashes and leaves its dump in its folder, if the system writes dumps there.
+/// A program that crashes and leaves a core dump in its folder, if the system writes dumps there.
 #[test]
 fn a_real_dump_has_none() {
     if let (Ok(secret), Ok(control)) = (std::env::var(SECRET), std::env::var(CONTROL)) {
@@ -57,7 +57,7 @@ fn a_real_dump_has_none() {
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").expect("Linux has it");
     let allowed = rustix::process::getrlimit(rustix::process::Resource::Core).maximum != Some(0);
     if pattern.contains(['|', '/']) || !allowed {
-        // not by a macro, whose text is shown for failures alone
+        // not a macro, whose output is only shown on failure
         let _ = writeln!(
             std::io::stderr(),
             "SKIPPED: a_real_dump_has_none: core dumps are not written into the folder of the program; \

@@ -1,5 +1,5 @@
-//! The parts of front ends that have a line for each option are made from the core's table, and this test compares them with it.
-//! `OPTIONS_UPDATE=1 cargo test -p skip-client --test front_ends` writes them.
+//! The parts of front ends with a line for each option are generated from the core's table; this test compares them with it.
+//! `OPTIONS_UPDATE=1 cargo test -p skip-client --test front_ends` updates them.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use skip_client::options::{ClientOption, OPTIONS, OptionKind, camel_case};
 
-/// One part of a file, between lines with `options:NAME begin` and `options:NAME end`.
+/// A section of a file, between lines with `options:NAME begin` and `options:NAME end`.
 struct Part {
     file: &'static str,
     name: &'static str,
@@ -82,7 +82,7 @@ fn python_type(option: &ClientOption) -> String {
     format!("    {}: {kind}\n    \"\"\"{}.\"\"\"\n", option.name, with_unit(option))
 }
 
-/// The help where a time is a number.
+/// The help text for languages in which a time is a number.
 fn with_unit(option: &ClientOption) -> String {
     let is_time = matches!(option.kind, OptionKind::Seconds { .. });
     format!("{}{}", option.help, if is_time { ", in seconds" } else { "" })
@@ -199,7 +199,7 @@ fn go_field(option: &ClientOption) -> String {
             format!("{name} bool `option:\"{}=true\"`", option.name),
         ),
         OptionKind::Seconds { default, .. } => (
-            // a duration has its unit
+            // a duration has its own unit
             format!("{name}: {help}; {default} s unless given."),
             format!("{name} time.Duration `option:\"{}\"`", option.name),
         ),
@@ -208,7 +208,7 @@ fn go_field(option: &ClientOption) -> String {
             format!("{name} string `option:\"{}\"`", option.name),
         ),
     };
-    // a comment by itself, so that what is above the first field is no part of it
+    // a separate comment, so that it is not taken for the doc of the first field
     format!("\n\t// {comment}\n\t{field}\n")
 }
 
@@ -251,7 +251,7 @@ fn markdown_row(option: &ClientOption) -> String {
 
 fn root() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
-    // the crate by itself has no front ends
+    // the published crate contains no front ends
     root.join("bindings").is_dir().then(|| root.to_owned())
 }
 

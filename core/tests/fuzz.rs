@@ -1,5 +1,5 @@
-//! The fuzz targets of tests/fuzz/ on their seeds and on changes of these, without libFuzzer: the same numbers each time, on
-//! any compiler.
+//! The fuzz targets of tests/fuzz/ on their seeds and on mutations of these, without libFuzzer: deterministic, with any
+//! compiler.
 
 use std::fs;
 use std::path::Path;
@@ -143,7 +143,7 @@ fn cases(name: &str) -> Vec<Value> {
     std::mem::take(cases)
 }
 
-/// What fuzzing found to reach new code: a line of hex an input.
+/// Inputs that reached new code in fuzzing: one per line, in hex.
 fn kept(name: &str) -> Vec<Vec<u8>> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/fuzz/kept/{name}.hex"));
     let text = fs::read_to_string(file).expect("what was kept");
@@ -156,7 +156,7 @@ fn kept(name: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Runs the target on each seed and on what was kept under its name, then on `times` changes of the seeds.
+/// Runs the target on each seed and stored input, then on `times` mutations of the seeds.
 fn play(name: &str, seeds: &[Vec<u8>], words: &[&str], times: usize, target: impl Fn(&[u8])) {
     assert!(!seeds.is_empty());
     for seed in seeds.iter().chain(&kept(name)) {

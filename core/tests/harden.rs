@@ -1,4 +1,4 @@
-//! In a file of its own, because it changes the whole process.
+//! In a separate file, because it changes the whole process.
 #![cfg(all(feature = "https", target_os = "linux"))]
 
 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};

@@ -1,12 +1,12 @@
-//! The host's configuration of OpenSSL: without effect on the OpenSSL that is built in, respected by the system's.
+//! The host's OpenSSL configuration: ignored by the bundled OpenSSL, respected by the system's.
 #![cfg(feature = "psk")]
 
 use std::process::Command;
 
 use skip_client::{Client, Psk};
 
-/// With this, nothing of OpenSSL's default provider may be used, as on a host in FIPS mode whose FIPS provider is missing. A module that is
-/// named here would be loaded by the same mechanism.
+/// Disables OpenSSL's default provider, as on a host in FIPS mode without a FIPS provider. A module named here would be loaded by the same
+/// mechanism.
 const FIPS_WITHOUT_PROVIDER: &str = "\
     openssl_conf = init\n\
     [init]\n\
@@ -26,7 +26,7 @@ fn build() -> String {
     }
 }
 
-/// What building a client says in a process with this configuration.
+/// The output of building a client in a process with this configuration.
 fn build_with(configuration: &str) -> String {
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("openssl.cnf");

@@ -1,4 +1,4 @@
-//! What options change on the wire.
+//! The effect of options on the wire.
 
 #![cfg(feature = "https")]
 
@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use skip_client::{Client, ClientBuilder, Error, ErrorCode};
 
-/// A client's first bytes: what a hello offers, and where it came from.
+/// A client's first bytes: the hello, and the address that it came from.
 struct Hello {
     from: SocketAddr,
     bytes: Vec<u8>,
 }
 
-/// Answers each hello with a fatal `handshake_failure`, until the client gives up; returns all of them and the error.
+/// Answers each hello with a fatal `handshake_failure` until the client gives up; returns all hellos and the error.
 fn hellos(options: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Vec<Hello>, Error) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -126,7 +126,7 @@ fn with_forward_secrecy_no_hello_offers_plain_psk() {
     assert_eq!(contradiction.expect_err("both").field(), Some("legacy"));
 }
 
-/// The cipher suites of a `ClientHello`: behind the handshake's head, the version, the random and the session id.
+/// The cipher suites of a `ClientHello`: they follow the handshake header, version, random and session id.
 #[cfg(feature = "psk")]
 fn suites(hello: &[u8]) -> impl Iterator<Item = &[u8]> {
     let at = 4 + 2 + 32;

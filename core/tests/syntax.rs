@@ -1,9 +1,9 @@
-//! What is JSON and what is not: our reader and `serde_json` agree on the vectors and on every way to break them at one place.
+//! Our JSON reader and `serde_json` agree on the vectors and on every mutation of them at one position.
 
 use serde::de::IgnoredAny;
 use skip_client::{MessageKind, Rules, validate};
 
-/// What is put into a text at each place.
+/// The pieces that are inserted at each position.
 const PIECES: [&str; 14] = [
     "\"", "\\", "{", "}", "[", "]", ",", ":", "0", "-", ".", "\n", "\u{1}", "ä",
 ];
@@ -30,7 +30,7 @@ fn the_verdict_on_broken_texts_is_that_of_serde_json() {
         let document: serde_json::Value =
             serde_json::from_slice(&std::fs::read(path).expect("the vectors")).expect("JSON");
         for case in document["cases"].as_array().expect("cases") {
-            // longer ones only repeat; among them is the one of 128 levels, of which serde_json takes 127
+            // longer ones are redundant; one of them has 128 levels, of which serde_json accepts 127
             let Some(body) = case["body"].as_str().filter(|body| body.len() < 300) else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! The vectors, which every language of the project reads.
+//! The test vectors, which are shared by all languages of the project.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use skip_client::{
     SystemId, is_valid, matches_remote, parse_response, schema, validate,
 };
 
-/// The cases of one file. A file without cases, and a case with a word that is not known, is an error.
+/// The cases of one file. A file without cases, or a case with an unknown word, is an error.
 fn cases(file: &str, words: &[&str]) -> Vec<Value> {
     let path = format!(
         "{}/../tests/vectors/draft-cisco-skip-02/{file}.json",
@@ -132,7 +132,8 @@ fn messages_are_judged_as_the_vectors_say() {
     }
 }
 
-/// Where a schema cannot say what the rules say: what a JSON parser has already decided, and what needs two members or arithmetic.
+/// Rules that a schema cannot express: those that a JSON parser has already applied, and those that need two members or
+/// arithmetic.
 const BEYOND_SCHEMA: [&str; 6] = [
     "syntax",
     "duplicate_member",
@@ -164,7 +165,7 @@ fn the_schemas_give_the_same_verdict_where_they_can() {
                 } else {
                     "as_published"
                 };
-                // a length limit of the schema counts characters, ours bytes; the vectors of that kind are ASCII
+                // length limits in the schema count characters, ours bytes; the vectors for them are ASCII
                 assert_eq!(
                     Some(validator.is_valid(&message)),
                     case[word].as_bool(),

@@ -1,5 +1,4 @@
-//! Calls for asyncio: threads that never take the interpreter's lock make them, and the thread of a loop hands out the
-//! answers, as many at once as there are.
+//! Calls for asyncio: made by threads that never hold the GIL; the event loop's thread delivers the results in batches.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -28,11 +27,11 @@ use crate::errors::raise;
 use crate::messages::Capabilities;
 use crate::secrets::{Entropy, Key};
 
-/// How many calls of a client run at once, as many as it keeps connections; the others wait for their turn.
+/// The number of concurrent calls of a client, the size of its connection pool; the others are queued.
 const LIMIT: usize = 128;
-/// How many of those that began within the last [`YOUTH`].
+/// The maximum number of concurrent calls that started within the last [`YOUTH`].
 const YOUNG_AT_ONCE: usize = 8;
-/// What a call takes at the most whose Key Provider is near.
+/// The maximum duration of a call to a nearby Key Provider.
 const YOUTH: Duration = Duration::from_millis(1);
 
 enum Question {
@@ -48,15 +47,15 @@ enum Answer {
     Entropy(skip_client::Entropy),
 }
 
-/// What became of a call. A secret that nobody takes is wiped when it is dropped.
+/// The outcome of a call. An unclaimed secret is wiped on drop.
 enum Outcome {
     Answered(Result<Answer, Error>),
-    /// Cancelled before its turn came.
+    /// Cancelled while queued.
     NotAsked,
     Panicked,
 }
 
-/// A call that waits for its turn. The address of its future stands for it: that lives until the outcome was delivered.
+/// A queued call, identified by the address of its future, which lives until the outcome is delivered.
 struct Job {
     question: Question,
     timeout: Option<Duration>,
@@ -91,10 +90,10 @@ impl Job {
     }
 }
 
-/// The threads of a client, made when there is more to do than there are idle ones.
+/// The threads of a client, created when there are more jobs than idle threads.
 ///
-/// Of the calls that began within the last millisecond only a few run at once: with more of them threads and processors would
-/// be changed more often than anything is gained. A call that is older waits for the Key Provider, and does not count.
+/// Of the calls that started within the last millisecond, only a few run at once: more of them would cost more in context
+/// switches than they gain. An older call is waiting for the Key Provider and does not count.
 struct Crew {
     client: Arc<skip_client::Client>,
     /// A child process has none of its parent's threads.
@@ -104,12 +103,12 @@ struct Crew {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
-    /// Begun lately, the oldest first.
+    /// Recently started calls, oldest first.
     young: VecDeque<(Instant, ThreadId)>,
     idle: Vec<Thread>,
-    /// Waits until a young call is old, because there are jobs.
+    /// Waits until a young call is old, because jobs are queued.
     watcher: Option<Thread>,
-    /// Woken, or made, for a job and not there yet.
+    /// The number of threads woken or created for a job but not running yet.
     coming: usize,
     count: usize,
     ended: bool,
@@ -120,11 +119,11 @@ impl State {
         while self.young.front().is_some_and(|(begun, _)| now - *begun >= YOUTH) {
             self.young.pop_front();
         }
-        // what is left when the client is closed fails at once
+        // jobs that are left when the client is closed fail at once
         self.ended || self.young.len() + self.coming < YOUNG_AT_ONCE
     }
 
-    /// Whether nobody is there who would begin a job as soon as there is room.
+    /// Whether no thread would start a job as soon as there is capacity.
     fn needs_watcher(&self) -> bool {
         !self.jobs.is_empty() && self.watcher.is_none() && self.coming == 0
     }
@@ -139,7 +138,7 @@ impl Crew {
         let mut state = self.state();
         if state.ended {
             drop(state);
-            // the client is closed, and says so at once
+            // the client is closed, so this fails immediately
             job.run(&self.client);
             return Ok(());
         }
@@ -154,9 +153,9 @@ impl Crew {
         Ok(())
     }
 
-    /// Has one thread more look for a job, if there may be one more.
+    /// Wakes or creates another thread for a job, if the limits allow it.
     fn call_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
-        // the last one that became idle: its connection and its stack are still warm
+        // the most recently idle one: its connection and stack are still warm
         if let Some(idle) = state.idle.pop() {
             idle.unpark();
         } else if state.count < LIMIT {
@@ -177,7 +176,7 @@ impl Crew {
         Ok(())
     }
 
-    /// What the calling thread shall do; nothing when it shall end. `called`: this is its first look after a call.
+    /// The next job of the calling thread; `None` if it should end. `called`: whether it has just finished a call.
     fn next(self: &Arc<Self>, called: bool) -> Option<Job> {
         let me = thread::current();
         let mut state = self.state();
@@ -193,7 +192,7 @@ impl Crew {
             {
                 state.young.push_back((now, me.id()));
                 if state.needs_watcher() {
-                    // without one, whoever is ready first goes on
+                    // without one, the first available thread continues
                     let _ = self.call_thread(&mut state);
                 }
                 return Some(job);
@@ -214,7 +213,7 @@ impl Crew {
                 thread::park();
                 state = self.state();
                 if let Some(at) = state.idle.iter().position(|idle| idle.id() == me.id()) {
-                    // nobody called
+                    // not woken for a job
                     state.idle.remove(at);
                 } else {
                     state.coming = state.coming.saturating_sub(1);
@@ -223,7 +222,7 @@ impl Crew {
         }
     }
 
-    /// Has the threads end when nothing is left to do.
+    /// Ends the threads when no jobs are left.
     fn end(&self) {
         let mut state = self.state();
         state.ended = true;
@@ -236,10 +235,10 @@ impl Crew {
     }
 }
 
-/// The outcomes for one loop. It is locked for moments only, and never while something of Python's runs.
+/// The outcomes for one event loop. Locked only briefly, and never while Python code runs.
 struct Mailbox {
     letters: Mutex<Letters>,
-    /// The process that made it. A child has a copy, whose bell would ring at the parent's loop.
+    /// The process that created it. A child has a copy whose bell would wake the parent's loop.
     process: Process,
 }
 
@@ -256,11 +255,11 @@ impl Default for Mailbox {
 struct Letters {
     outcomes: Vec<(usize, Outcome)>,
     bell: Option<Arc<Bell>>,
-    /// No further call will be made.
+    /// No further calls will be made.
     retired: bool,
 }
 
-/// What wakes a loop.
+/// Wakes an event loop.
 enum Bell {
     #[cfg(unix)]
     Pipe(UnixStream),
@@ -274,7 +273,7 @@ impl Mailbox {
 
     fn put(&self, future: usize, outcome: Outcome) {
         let mut letters = self.letters();
-        // without a bell the loop has ended, and nobody waits any more
+        // without a bell the loop has ended, and no results are awaited
         let Some(bell) = letters.bell.clone() else { return };
         letters.outcomes.push((future, outcome));
         let rung = letters.outcomes.len() > 1;
@@ -286,7 +285,7 @@ impl Mailbox {
 
     fn ring(&self, bell: &Bell) {
         match bell {
-            // full, it wakes the loop anyway; broken, the loop has ended
+            // if full, it wakes the loop anyway; if broken, the loop has ended
             #[cfg(unix)]
             Bell::Pipe(pipe) => drop((&mut &*pipe).write(&[0])),
             Bell::Callable(call) => {
@@ -298,7 +297,7 @@ impl Mailbox {
         }
     }
 
-    /// Says that no further call will be made.
+    /// Records that no further calls will be made.
     fn retire(&self) {
         if !self.process.is_current() {
             return;
@@ -312,7 +311,7 @@ impl Mailbox {
         }
     }
 
-    /// Drops what came, and what will come: the loop has ended.
+    /// Drops all present and future outcomes: the loop has ended.
     fn shut(&self) {
         if !self.process.is_current() {
             return;
@@ -324,7 +323,7 @@ impl Mailbox {
     }
 }
 
-/// What the two ends at one loop share.
+/// The state shared by the outbox and inbox of one loop.
 #[derive(Default)]
 struct Desk {
     mailbox: Arc<Mailbox>,
@@ -350,7 +349,7 @@ impl Threads {
         }))
     }
 
-    /// The two ends at a loop, which makes futures by `create_future`.
+    /// Creates the outbox and inbox of a loop, which creates futures with `create_future`.
     #[cfg_attr(not(unix), allow(clippy::unnecessary_wraps))]
     fn at_loop(&self, create_future: Py<PyAny>) -> PyResult<(Calls, Inbox)> {
         let desk = Arc::new(Desk::default());
@@ -386,7 +385,7 @@ impl Drop for Threads {
     }
 }
 
-/// Where the coroutines of one loop leave their calls. When it goes, the inbox is told that no other call will come.
+/// Accepts calls from the coroutines of one loop. When it is dropped, the inbox learns that no other calls will follow.
 #[pyclass(frozen, module = "skip_client")]
 pub struct Calls {
     crew: Arc<Crew>,
@@ -431,7 +430,7 @@ impl Calls {
         self.submit(py, question, timeout)
     }
 
-    /// Ends the call that this future waits for, or wipes what came just before.
+    /// Cancels the call of this future, or wipes a result that has just arrived.
     fn cancel(&self, future: &Bound<'_, PyAny>) {
         let token = lock(&self.desk.waiting)
             .get(&future.as_ptr().addr())
@@ -439,7 +438,7 @@ impl Calls {
         if let Some(token) = token {
             token.cancel();
         } else if let Ok(result) = future.call_method0(intern!(future.py(), "result")) {
-            // tracebacks keep the future for longer than anybody can ask it
+            // tracebacks keep the future alive longer than its result is needed
             if let Ok(key) = result.cast::<Key>() {
                 key.get().wipe();
             } else if let Ok(entropy) = result.cast::<Entropy>() {
@@ -454,7 +453,7 @@ impl Calls {
 }
 
 impl Calls {
-    /// Hands the question to a thread; returns the future of the answer.
+    /// Queues a call; returns the future of its result.
     fn submit(&self, py: Python<'_>, question: Question, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         let timeout = call_timeout(py, timeout)?;
         let future = self.create_future.call0(py)?;
@@ -487,7 +486,7 @@ impl Drop for Calls {
     }
 }
 
-/// Where a loop gets the outcomes from. When it goes, so does what nobody waits for any more.
+/// Delivers outcomes to a loop. When it is dropped, so are all outcomes that are no longer awaited.
 #[pyclass(frozen, module = "skip_client")]
 pub struct Inbox {
     desk: Arc<Desk>,
@@ -497,7 +496,7 @@ pub struct Inbox {
 
 #[pymethods]
 impl Inbox {
-    /// What becomes readable when there is something to deliver.
+    /// A descriptor that becomes readable when there are outcomes to deliver.
     #[cfg(unix)]
     fn fileno(&self) -> RawFd {
         self.pipe.as_raw_fd()
@@ -510,16 +509,16 @@ impl Inbox {
         Err(pyo3::exceptions::PyNotImplementedError::new_err("no descriptor here"))
     }
 
-    /// Has this called, from any thread, when there is something to deliver.
+    /// Sets a callback that is called, from any thread, when there are outcomes to deliver.
     fn ring_by(&self, call: Py<PyAny>) {
         let bell = Arc::new(Bell::Callable(call));
         let old = self.desk.mailbox.letters().bell.replace(bell);
         drop(old);
     }
 
-    /// Settles the futures of what came; says whether that was all, for ever.
+    /// Completes the futures of all outcomes; returns whether these were the last ever.
     fn deliver(&self, py: Python<'_>) -> bool {
-        // first of all: what comes after it rings again
+        // first, so that later outcomes ring again
         #[cfg(unix)]
         while (&mut &self.pipe).read(&mut [0; 64]).is_ok_and(|n| n == 64) {}
         let mut letters = self.desk.mailbox.letters();
@@ -550,7 +549,7 @@ impl Drop for Inbox {
     }
 }
 
-/// Gives a future its outcome. What comes after its task was cancelled belongs to nobody, and is dropped.
+/// Completes a future. The outcome is dropped if its task was cancelled.
 fn settle(future: &Bound<'_, PyAny>, outcome: Outcome) -> PyResult<()> {
     let py = future.py();
     if future.call_method0(intern!(py, "done"))?.is_truthy()? {
@@ -562,7 +561,7 @@ fn settle(future: &Bound<'_, PyAny>, outcome: Outcome) -> PyResult<()> {
         Outcome::Answered(Ok(Answer::Capabilities(found))) => Py::new(py, Capabilities(found))?.into_any(),
         Outcome::Answered(Err(error)) => return set_exception(future, raise(py, &error)),
         Outcome::Panicked => return set_exception(future, PanicException::new_err("a call panicked")),
-        // its future is cancelled, or will be at once
+        // its future is cancelled, or is about to be
         Outcome::NotAsked => return Ok(()),
     };
     future.call_method1(intern!(py, "set_result"), (answer,)).map(drop)

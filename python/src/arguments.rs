@@ -9,7 +9,7 @@ use skip_client::{BitLength, Error};
 
 use crate::errors::{OrRaise, raise};
 
-/// Text that can be written as UTF-8; a `str` with lone surrogates is an invalid argument, not a `UnicodeEncodeError`.
+/// Text that can be encoded as UTF-8; a `str` with lone surrogates is an invalid argument, not a `UnicodeEncodeError`.
 pub fn text(field: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     let Ok(text) = value.cast::<PyString>() else {
         return Err(PyTypeError::new_err(format!("{field} must be a str")));
@@ -33,7 +33,7 @@ pub fn bits(field: &'static str, value: Option<&Bound<'_, PyAny>>) -> PyResult<O
     }
     let length = match value.extract::<u64>() {
         Ok(bits) => BitLength::new(bits),
-        // negative, or of more digits than anybody wants to read
+        // negative, or out of range
         Err(_) => value.extract::<i64>().unwrap_or(i64::MAX).to_string().parse(),
     };
     length

@@ -1,5 +1,5 @@
-//! Secrets handed to Python and to file descriptors without a copy. The unsafe code of the package: both are pointers and numbers of
-//! the caller.
+//! Passes secrets to Python and to file descriptors without a copy. Contains the package's unsafe code, because both involve raw
+//! pointers or descriptors.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
@@ -8,10 +8,10 @@ use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// Fills a read-only view of bytes that belong to `owner`; the view keeps it alive. After a wipe the view reads zeros.
+/// Fills a read-only view of bytes that belong to `owner`, which the view keeps alive. After a wipe the view reads zeros.
 ///
 /// # Safety
-/// `start` and `len` name memory that lives as long as `owner`; `view` is null or may be written.
+/// `start` and `len` describe memory that lives as long as `owner`; `view` is null or writable.
 pub unsafe fn fill(
     owner: Bound<'_, PyAny>,
     view: *mut ffi::Py_buffer,
@@ -23,7 +23,7 @@ pub unsafe fn fill(
         return Err(PyBufferError::new_err("a secret is read-only"));
     }
     let len = ffi::Py_ssize_t::try_from(len).map_err(|_| PyBufferError::new_err("too long"))?;
-    // SAFETY: promised by the caller; PyBuffer_FillInfo checks for null and takes its own reference to owner
+    // SAFETY: guaranteed by the caller; PyBuffer_FillInfo checks for null and takes its own reference to owner
     let filled =
         unsafe { ffi::PyBuffer_FillInfo(view, owner.as_ptr(), start.cast::<c_void>().cast_mut(), len, 1, flags) };
     if filled == 0 {
@@ -33,7 +33,7 @@ pub unsafe fn fill(
     }
 }
 
-/// Writes everything to a descriptor that stays open and belongs to the caller.
+/// Writes everything to a descriptor that belongs to the caller and stays open.
 #[cfg(unix)]
 pub fn write_to(file_descriptor: i32, bytes: &[u8]) -> std::io::Result<()> {
     use std::fs::File;
@@ -48,7 +48,7 @@ pub fn write_to(file_descriptor: i32, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all(bytes)
 }
 
-/// Python's descriptors on Windows are of a C library that is not ours.
+/// On Windows, Python's descriptors belong to a C library that we do not link.
 #[cfg(not(unix))]
 pub fn write_to(_file_descriptor: i32, _bytes: &[u8]) -> std::io::Result<()> {
     Err(std::io::Error::new(

@@ -1,4 +1,4 @@
-//! The client, and the token that ends its calls.
+//! The client and the cancel token.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::messages::{Capabilities, ConnectionInfo};
 use crate::psk::Psk;
 use crate::secrets::{Entropy, Key};
 
-/// Ends calls from another thread.
+/// Cancels calls from another thread.
 #[pyclass(frozen, module = "skip_client")]
 pub struct CancelToken(skip_client::CancelToken);
 
@@ -148,7 +148,8 @@ impl Client {
 }
 
 impl Client {
-    /// One call without the GIL. Python's own signal handlers run while it waits, and what they raise (Ctrl-C) ends it.
+    /// Makes a call without the GIL. Python's signal handlers run while it waits, and an exception from them (Ctrl-C)
+    /// cancels it.
     fn run<T: Send>(
         &self,
         py: Python<'_>,
@@ -182,12 +183,12 @@ impl Client {
     }
 }
 
-/// The arguments that say how to connect, as Python gives them.
+/// The connection arguments, as passed from Python.
 pub struct Connection<'a, 'py> {
     pub ca: Option<&'a Bound<'py, PyAny>>,
     pub cert: Option<&'a Bound<'py, PyAny>>,
     pub psk: Option<&'a Psk>,
-    /// Those of the core's table that are not credentials.
+    /// The options of the core's table other than credentials.
     pub options: Option<&'a Bound<'py, PyDict>>,
 }
 
@@ -226,7 +227,7 @@ impl Connection<'_, '_> {
         }
         for (name, value) in self.options.into_iter().flat_map(|options| options.iter()) {
             let name = text("name", &name)?;
-            // until 1.0, the opposite of `lenient` is taken as well
+            // accepted until 1.0: the opposite of `lenient`
             if name == "strict" {
                 builder = builder.lenient(!value.extract::<bool>()?);
                 continue;
@@ -243,7 +244,7 @@ impl Connection<'_, '_> {
     }
 }
 
-/// The value of an option as text; none for None, which is the default.
+/// The value of an option as text; `None` for Python's None, which is the default.
 fn setting(option: &ClientOption, value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     let wrong = |wanted| move |_| PyTypeError::new_err(format!("{} must be {wanted}", option.name));
     Ok(Some(match option.kind {
@@ -275,7 +276,7 @@ fn urls(url: &Bound<'_, PyAny>) -> PyResult<ClientBuilder> {
     skip_client::Client::of_urls(list).or_raise(url.py())
 }
 
-/// A keyId, as strict as the client.
+/// Parses a keyId by the client's rules.
 pub fn key_id(client: &skip_client::Client, key_id: &Bound<'_, PyAny>) -> PyResult<KeyId> {
     let id = text("key_id", key_id)?;
     let id = KeyId::parse(&id, client.rules());

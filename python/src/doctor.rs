@@ -13,7 +13,7 @@ use crate::client::Connection;
 use crate::errors::{Keywords, OrRaise};
 use crate::psk::Psk;
 
-/// One check and what became of it.
+/// A check and its result.
 #[pyclass(frozen, module = "skip_client", get_all)]
 #[derive(Clone)]
 pub struct Check {
@@ -58,7 +58,7 @@ impl Check {
     }
 }
 
-/// What an examination found.
+/// The results of an examination.
 #[pyclass(frozen, module = "skip_client")]
 pub struct Report(skip_client_doctor::Report);
 
@@ -206,8 +206,8 @@ pub fn doctor(
     raised.map_or(Ok(Report(report)), Err)
 }
 
-/// The options of the first end, and of the peer: the same, but for those that begin with `peer_`. Name and pin of a certificate
-/// mean something to the peer only where it has certificates too (`same`).
+/// The options of the first end and of the peer: the same, except for those that begin with `peer_`. A certificate's name and
+/// pin apply to the peer only if it uses certificates too (`same`).
 fn of_each_end<'py>(
     py: Python<'py>,
     options: Option<&Bound<'py, PyDict>>,

@@ -1,11 +1,11 @@
-//! Errors of the core as the exceptions of `skip_client.errors`.
+//! Converts errors of the core to the exceptions of `skip_client.errors`.
 
 use pyo3::prelude::*;
 use skip_client::Error;
 use skip_client::error::Spelling;
 use skip_client::options::{OPTIONS, OptionKind};
 
-/// Names as keyword arguments.
+/// Spells names as keyword arguments.
 pub struct Keywords;
 
 impl Spelling for Keywords {
@@ -49,7 +49,7 @@ pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
     }
 }
 
-/// Gives results of the core to Python.
+/// Converts results of the core for Python.
 pub trait OrRaise<T> {
     /// The value, or the exception.
     fn or_raise(self, py: Python<'_>) -> PyResult<T>;

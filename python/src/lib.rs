@@ -41,25 +41,25 @@ mod _core {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 }
 
-/// Runs the command line; the first argument is its name. Returns the exit status.
+/// Runs the command line; the first argument is the program's name. Returns the exit status.
 #[pyfunction]
 fn cli_main(py: Python<'_>, arguments: Vec<OsString>) -> i32 {
     py.detach(|| skip_client_cli::run(arguments))
 }
 
-/// Keeps the memory of this process to itself, as far as the system can; says how far.
+/// Protects the memory of this process, as far as the system can; returns how far.
 #[pyfunction]
 fn harden_process() -> &'static str {
     skip_client::process::harden_process().as_str()
 }
 
-/// Keeps the memory of this process out of swap; says whether the system allowed it.
+/// Keeps the memory of this process out of swap; returns whether the system allowed it.
 #[pyfunction]
 fn lock_memory() -> bool {
     skip_client::process::lock_memory()
 }
 
-/// The codes of all errors, in the order of the four sides.
+/// All error codes, ordered by side.
 #[pyfunction]
 fn error_codes() -> Vec<&'static str> {
     skip_client::ErrorCode::ALL.map(skip_client::ErrorCode::as_str).to_vec()
@@ -73,7 +73,7 @@ fn export_formats() -> Vec<&'static str> {
         .to_vec()
 }
 
-/// The TLS libraries inside this package, by name, with their versions.
+/// The TLS libraries in this package, by name, with their versions.
 #[pyfunction]
 fn tls_libraries() -> BTreeMap<&'static str, &'static str> {
     skip_client::process::tls_libraries()

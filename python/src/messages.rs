@@ -11,7 +11,7 @@ use skip_client::{MessageKind, Rules, SchemaStyle};
 use crate::arguments::text;
 use crate::errors::{OrRaise, raise};
 
-/// What a Key Provider offers (draft 4.1).
+/// The capabilities of a Key Provider (draft 4.1).
 #[pyclass(frozen, module = "skip_client")]
 pub struct Capabilities(pub Arc<skip_client::Capabilities>);
 
@@ -67,7 +67,7 @@ impl Capabilities {
     }
 }
 
-/// One thing that is wrong with a message.
+/// A problem with a message.
 #[pyclass(frozen, eq, hash, module = "skip_client", get_all)]
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
@@ -100,7 +100,7 @@ pub fn problems(list: &[skip_client::Problem]) -> Vec<Problem> {
         .collect()
 }
 
-/// How a connection was made.
+/// Information about a connection.
 #[pyclass(frozen, module = "skip_client", get_all)]
 pub struct ConnectionInfo {
     url: String,
@@ -137,13 +137,13 @@ impl ConnectionInfo {
     }
 }
 
-/// Gives the bytes of a message, without a copy where Python has them as bytes.
+/// Calls `judge` with the bytes of a message, without a copy if Python has them as bytes.
 fn with_bytes<T>(data: &Bound<'_, PyAny>, judge: impl FnOnce(&[u8]) -> T) -> PyResult<T> {
     if let Ok(text) = data.cast::<PyString>() {
         if let Ok(text) = text.to_str() {
             return Ok(judge(text.as_bytes()));
         }
-        // lone surrogates: bytes that are no UTF-8, and so an invalid message
+        // lone surrogates become invalid UTF-8, and so an invalid message
         let bytes = data.call_method1("encode", ("utf-8", "surrogatepass"))?;
         return Ok(judge(bytes.cast::<PyBytes>()?.as_bytes()));
     }
@@ -157,7 +157,7 @@ fn with_bytes<T>(data: &Bound<'_, PyAny>, judge: impl FnOnce(&[u8]) -> T) -> PyR
     Ok(judge(&bytes))
 }
 
-/// `strict`, the opposite of `lenient`, is taken as well until 1.0.
+/// `strict`, the opposite of `lenient`, is accepted until 1.0.
 fn rules(lenient: bool, strict: Option<bool>) -> Rules {
     Rules::of_lenient(strict.map_or(lenient, |strict| !strict))
 }

@@ -1,4 +1,4 @@
-//! Pre-shared keys of TLS.
+//! TLS pre-shared keys.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,6 @@
-//! Keys and random bytes: read by the buffer protocol without a copy, wiped on request and when collected. Once wiped, they raise.
-// for what PyO3 generates from `__getbuffer__` inside a macro
+//! Keys and random bytes: read through the buffer protocol without a copy, wiped on request and when collected. Once wiped, access
+//! raises an exception.
+// for the code that PyO3 generates from `__getbuffer__` inside a macro
 #![allow(unsafe_code, unsafe_op_in_unsafe_fn)]
 
 use std::ffi::c_int;
@@ -16,7 +17,7 @@ use crate::buffer;
 use crate::errors::OrRaise;
 use crate::messages::{Problem, problems};
 
-/// Defines a class that holds a secret: what all of them have in common, and the methods of this one.
+/// Defines a class that holds a secret: the common methods, and those of this class.
 macro_rules! secret_class {
     ($(#[$doc:meta])* $name:ident { $($methods:tt)* }) => {
         $(#[$doc])*
@@ -74,7 +75,7 @@ macro_rules! secret_class {
                 let Ok(other) = other.cast::<Self>() else {
                     return Ok(py.NotImplemented());
                 };
-                // one lock at a time, so that two threads cannot wait for each other
+                // one lock at a time, so that two threads cannot deadlock
                 let copy = {
                     let secret = other.get().lock();
                     secret.secret().try_expose().or_raise(py)?;
@@ -110,7 +111,7 @@ macro_rules! secret_class {
                     let bytes = secret.secret().try_expose().or_raise(slf.py())?;
                     (bytes.as_ptr(), bytes.len())
                 };
-                // SAFETY: the bytes stay at one place as long as the object that the view refers to
+                // SAFETY: the bytes do not move while the object that the view refers to is alive
                 unsafe { buffer::fill(slf.into_any(), view, flags, start, len) }
             }
         }
