@@ -379,7 +379,7 @@ def main() -> int:
             "|---|---|---|",
             *sizes,
             "",
-            f"Tried ({machine}):",
+            f"Tested ({machine}):",
             "",
             "| what | what ran |",
             "|---|---|",
