@@ -1,4 +1,4 @@
-//! Threads that end when they are told to.
+//! Threads that can be stopped.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};

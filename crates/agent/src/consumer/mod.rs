@@ -85,7 +85,7 @@ pub trait Consumer: Send {
 pub enum ClearText {
     /// The gateway drops them.
     Dropped,
-    /// They may leave unprotected, as far as the gateway can tell.
+    /// They may leave unprotected: nothing that the gateway reports prevents it.
     MayLeave,
     /// The agent cannot tell.
     Unknown,

@@ -21,7 +21,7 @@ use crate::threads::join_until;
 
 /// Unauthenticated connections from addresses that are not a peer's.
 const STRANGERS: usize = 16;
-/// Unauthenticated connections from one address.
+/// Unauthenticated connections from any one of these addresses.
 const STRANGERS_OF_ONE: usize = 4;
 /// Handshakes from a peer's address, which unauthenticated clients elsewhere cannot use up.
 const HANDSHAKES_OF_PEER: usize = 8;

@@ -57,7 +57,7 @@ fn messages_of_the_hand_off_are_read() {
     assert_eq!(lines.len(), 3);
 }
 
-/// The pages on individual gateways omit what they have in common.
+/// The pages on individual gateways omit the settings they share.
 #[test]
 fn tunnels_of_gateways_are_read() {
     const PAGES: [(&str, usize); 4] = [

@@ -208,7 +208,7 @@ impl Tunnel {
                 } else {
                     Stage::Responder(Failed)
                 };
-                // if this is not saved, the record still says "taking", which is never requested again
+                // if this is not saved, the record still says "taking", so the key is never requested again
                 return match self.save(rotation, "take") {
                     Ok(()) if again => later(code),
                     Ok(()) | Err(Stopped) => {
