@@ -176,7 +176,7 @@ impl Crew {
         Ok(())
     }
 
-    /// The next job of the calling thread; `None` if it should end. `called`: whether it has just finished a call.
+    /// The next job of the calling thread; `None` if it should end. `called`: whether it was just created or woken for one.
     fn next(self: &Arc<Self>, called: bool) -> Option<Job> {
         let me = thread::current();
         let mut state = self.state();

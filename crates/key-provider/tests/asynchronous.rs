@@ -1,4 +1,4 @@
-//! `AsyncClient`: what a dropped future leaves behind, wherever it was, and what many waiting calls cost.
+//! `AsyncClient`: the effects of dropping a future at any point, and the cost of many queued calls.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,20 +13,20 @@ use skip_client::{
 use skip_key_provider::{Fault, KeyProviderPair, PairOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Where a call can be when its future is dropped.
+/// The state of a call when its future is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Point {
-    /// It waits for its turn.
+    /// The call is queued.
     Queued,
     /// No byte of the request has left.
     Connecting,
-    /// The request has left, and no reply has come.
+    /// The request was sent, and no reply has arrived.
     Sent,
-    /// The reply is there, and has not been handed over.
+    /// The reply has arrived, but was not delivered.
     Replied,
 }
 
-/// A Key Provider that stops at a point, and says so.
+/// A Key Provider that pauses at a point and reports it.
 struct Model {
     stop: Mutex<Option<Point>>,
     reached: UnboundedSender<Point>,
@@ -52,7 +52,7 @@ impl Model {
         (AsyncClient::from(client).max_calls(1), model, points)
     }
 
-    /// Waits at a point until the call is cancelled, or until the test goes on.
+    /// Waits at a point until the call is cancelled or the test continues.
     fn pass(&self, point: Point, control: &Control<'_>) -> bool {
         if *self.stop.lock().expect("unlocked") != Some(point) {
             return true;
@@ -124,7 +124,7 @@ async fn a_dropped_future_ends_its_call_at_every_point_and_repeats_nothing() {
         }
         assert_eq!(model.requests.load(Ordering::SeqCst), sent, "{point:?}");
 
-        // the only turn is free again
+        // the only slot is free again
         *model.stop.lock().expect("unlocked") = None;
         kp.new_key(&bob).await.expect("a key");
         sent += 1;
@@ -132,7 +132,7 @@ async fn a_dropped_future_ends_its_call_at_every_point_and_repeats_nothing() {
     }
 }
 
-/// Polls a call until something else is done; the call must not be.
+/// Polls a call until another future completes; the call must not complete first.
 async fn until<'a, T>(
     mut call: Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>,
     other: impl Future,
@@ -164,7 +164,7 @@ fn pair(faults: Vec<Fault>) -> KeyProviderPair {
     .expect("a pair")
 }
 
-/// Real connections, dropped at any time: a key is asked for at most once by each call, and later calls work.
+/// Real connections, dropped at any time: each call requests a key at most once, and later calls work.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn futures_dropped_at_any_time_break_nothing() {
     const CALLS: u64 = 150;

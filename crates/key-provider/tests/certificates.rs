@@ -1,4 +1,4 @@
-//! Certificates that are refused: one text for each cause, in both TLS stacks, and hints that help.
+//! Refused certificates: one text for each cause, in both TLS stacks, and helpful hints.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -18,7 +18,7 @@ use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, Sub
 use openssl::x509::{X509, X509Extension, X509NameBuilder};
 use skip_client::{Advice, Client, ClientBuilder, ErrorCode, TlsVersion};
 
-/// How a certificate differs from one that is fine.
+/// How a certificate differs from a valid one.
 #[derive(Clone)]
 struct Spec {
     name: &'static str,
@@ -27,13 +27,13 @@ struct Spec {
     digest: MessageDigest,
     /// Days from now.
     valid: (i64, i64),
-    /// Names of the subjectAltName: those of addresses begin with a digit or a colon.
+    /// Names of the subjectAltName: addresses begin with a digit or a colon.
     names: &'static [&'static str],
     purpose: Option<&'static str>,
     ca: bool,
     /// How many CAs may follow.
     path_length: Option<u32>,
-    /// Whether it may sign certificates as far as its key usage says.
+    /// Whether its key usage allows signing certificates.
     signs: bool,
     permitted: Option<&'static str>,
     unknown_extension: bool,
@@ -178,7 +178,7 @@ fn pin(one: &Issued) -> String {
     format!("sha256/{}", Base64::encode_string(&sha256(&key)))
 }
 
-/// What a server wants of its clients.
+/// What a server requires of its clients.
 #[derive(Clone)]
 struct Wants {
     version: SslVersion,
@@ -226,7 +226,7 @@ fn serve(chain: &[&Issued], wants: Option<Wants>) -> String {
     url
 }
 
-/// Message and hint of the error, or nothing when it connects.
+/// The error's message and hint, or nothing if it connects.
 fn said(url: &str, trust: impl Fn(ClientBuilder) -> ClientBuilder) -> Option<(String, String)> {
     let built = trust(Client::builder(url).expect("a URL")).build();
     let error = built.and_then(|client| client.capabilities()).err()?;
@@ -260,7 +260,7 @@ fn each_cause_for_which_a_certificate_is_refused_has_its_own_text() {
         vec![issue(&leaf(), Some(&second)), second, first]
     };
 
-    // the chain, what is said, and whether rustls looks at it at all
+    // the chain, the message, and whether rustls checks it at all
     let cases: Vec<(&str, Vec<Issued>, &str, bool)> = vec![
         (
             "address as a DNS name",
@@ -382,12 +382,12 @@ fn each_cause_for_which_a_certificate_is_refused_has_its_own_text() {
         for legacy in [false, true] {
             let url = serve(&chain, None);
             let Some((message, hint)) = said(&url, |it| it.ca_pem(roots.clone()).legacy(legacy)) else {
-                // rustls does not look at the key usage of CAs
+                // rustls does not check the key usage of CAs
                 assert!(!legacy && !seen_by_rustls, "{case} {legacy}: accepted");
                 continue;
             };
             assert!(message.contains(expected), "{case} {legacy}: {message}");
-            // a hint names what helps
+            // the hint names the remedy
             assert!(
                 !hint.contains("server_name") || *case == "another name",
                 "{case}: {hint}"
@@ -421,7 +421,7 @@ fn our_own_certificate_is_checked_before_anything_is_sent() {
         ("X.509 version 1", own(|it| it.version = 1), None),
         ("does not belong to the private key", good, Some(key(&other))),
     ];
-    // nobody listens there
+    // nothing listens there
     let build = |cert: Vec<u8>, key: Vec<u8>, legacy: bool| {
         let client = Client::builder("https://127.0.0.1:9")
             .expect("a URL")
@@ -510,7 +510,7 @@ fn a_connection_that_ends_in_the_handshake_may_be_tried_again() {
     let root = issue(&ca("Lab CA"), None);
     thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
-            // what was read is not answered, as by a Key Provider that is being stopped
+            // the request is not answered, as by a Key Provider that is shutting down
             let mut client = client;
             let _ = client.read(&mut [0; 4096]);
         }

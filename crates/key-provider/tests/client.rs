@@ -21,14 +21,14 @@ fn ca(pair: &KeyProviderPair) -> Vec<u8> {
     std::fs::read(pair.ca()).expect("ca.pem")
 }
 
-/// The two TLS stacks: one behaviour.
+/// The two TLS stacks, which must behave the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mode {
     Certificates,
     Psk,
 }
 
-/// Each of these tests once in each mode.
+/// Runs each of these tests in each mode.
 macro_rules! in_both_modes {
     ($($name:ident),* $(,)?) => {
         mod certificates {
@@ -65,7 +65,7 @@ fn url(mode: Mode, side: &Endpoint) -> &str {
     }
 }
 
-/// Adds what proves both sides.
+/// Adds the credentials for both sides.
 fn trusting(mode: Mode, pair: &KeyProviderPair, builder: ClientBuilder) -> ClientBuilder {
     match mode {
         Mode::Certificates => builder.ca_pem(ca(pair)),
@@ -109,7 +109,7 @@ fn both_ends_get_the_same_key_and_only_once(mode: Mode) {
                 (ErrorCode::Rejected, Advice::NewKey, Some(400))
             );
         } else {
-            // the responder does not know the size, so it takes none that no consumer can use
+            // the responder does not know the size, so it rejects sizes that no consumer can use
             let error = bob.key_by_id(key.key_id(), &id("Alice")).expect_err("an odd size");
             assert_eq!(error.code(), ErrorCode::SizeMismatch);
         }
@@ -161,7 +161,7 @@ fn each_fault_has_its_code_and_shows_no_key(mode: Mode) {
         let pair = pair(|o| o.faults = vec![fault]);
         let alice = alice(mode, &pair);
         alice.capabilities().expect("a connection");
-        // a short time only where its end is the fault: the machine may be busy
+        // a short timeout only where it is the fault: the machine may be busy
         let ends_by_time = expected(fault).0 == C::TimedOut;
         let error = alice
             .call()
@@ -457,7 +457,7 @@ fn a_record_that_was_changed_on_the_way_is_a_lost_reply(mode: Mode) {
             if changing.load(Ordering::SeqCst) {
                 buffer[n - 1] ^= 1;
             }
-            // the client hangs up on what was changed
+            // the client hangs up on modified data
             let _ = client.write_all(&buffer[..n]);
         }
         let _ = client.shutdown(std::net::Shutdown::Both);
@@ -505,7 +505,7 @@ fn a_hundred_at_once_lose_nothing_and_get_nothing_twice(mode: Mode) {
     assert_eq!(ids.lock().expect("lock").len(), CALLERS * EACH);
 }
 
-/// What came up with this key: version, suite and the number of warnings; or what the error says.
+/// The result of connecting with this key: version, suite and the number of warnings, or the error.
 fn negotiated(pair: &KeyProviderPair, psk: Psk, versions: TlsVersion) -> Result<(String, String, usize), String> {
     let kp = Client::builder(&pair.alice().psk_url).expect("a URL");
     let kp = kp.psk(psk).tls(versions).build().expect("a client");

@@ -1,5 +1,5 @@
-//! Somebody on the path who has no key cuts connections, forges alerts and changes hellos: nothing gets weaker for it, now without a
-//! warning or later at all.
+//! Someone on the path without the key cuts connections, forges alerts and modifies hellos: no connection is weakened now without a
+//! warning, or later at all.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -17,7 +17,7 @@ const DHE: &str = "TLS_DHE_PSK_WITH_AES_256_GCM_SHA384";
 const PLAIN: &str = "TLS_PSK_WITH_AES_256_GCM_SHA384";
 const PLAIN_FIRST: &str = "PSK-AES256-GCM-SHA384:DHE-PSK-AES256-GCM-SHA384";
 
-/// A kind of Key Provider, and what an undisturbed client negotiates there.
+/// A kind of Key Provider, and what a client negotiates with it without interference.
 struct Kind {
     quirks: &'static str,
     suites: Option<&'static str>,
@@ -72,11 +72,11 @@ const KINDS: [Kind; 8] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
     Pass,
-    /// Resets it when the hello has come.
+    /// Resets it when the hello has arrived.
     Reset,
-    /// Closes it when the hello has come.
+    /// Closes it when the hello has arrived.
     Close,
-    /// Lets the hello through and resets the connection at the first bytes of the answer.
+    /// Forwards the hello and resets the connection at the first bytes of the response.
     ResetAnswer,
     /// Changes a byte of the hello's random number.
     Tamper,
@@ -97,7 +97,7 @@ const ACTS: [Act; 10] = [
     Act::Alert(86),
 ];
 
-/// Somebody between the client and a Key Provider.
+/// Someone between the client and a Key Provider.
 struct Adversary {
     address: SocketAddr,
     acts: Arc<Mutex<Vec<Act>>>,
@@ -129,7 +129,7 @@ impl Adversary {
                 let mut queue = queue.lock().expect("lock");
                 let act = if queue.is_empty() { Act::Pass } else { queue.remove(0) };
                 thread::spawn(move || {
-                    // a connection that ends before the act is over is an act as well
+                    // a connection that ends before the act is over counts as well
                     let _ = play(act, client, provider);
                 });
             }
@@ -137,12 +137,12 @@ impl Adversary {
         this
     }
 
-    /// What is done to the connections from now on; those behind the last act pass.
+    /// Sets the acts for the next connections; later ones are forwarded.
     fn will(&self, acts: &[Act]) {
         *self.acts.lock().expect("lock") = acts.to_vec();
     }
 
-    /// How many connections there were since this was asked last.
+    /// The number of connections since the last call.
     fn connections(&self) -> usize {
         self.connections.swap(0, Ordering::SeqCst)
     }
@@ -217,7 +217,7 @@ fn psk(pair: &KeyProviderPair) -> Psk {
     Psk::from_file_content(&std::fs::read(pair.psk()).expect("psk.txt"), None).expect("one key")
 }
 
-/// Each act on the first, the first two, ... hellos, and some mixtures.
+/// Each act on the first hello, the first two, ... and some combinations.
 fn attacks() -> Vec<Vec<Act>> {
     let mut random = fastrand::Rng::with_seed(7);
     let repeated = (1..=4).flat_map(|hellos| ACTS.map(|act| vec![act; hellos]));
@@ -225,7 +225,7 @@ fn attacks() -> Vec<Vec<Act>> {
     repeated.chain(mixed).collect()
 }
 
-/// Connects, and says how it went; every connection is a new one.
+/// Opens a new connection and returns the result.
 fn connect(client: &Client) -> Result<ConnectionInfo, ErrorCode> {
     client.refresh_capabilities().map_err(|error| error.code())?;
     Ok(client.connection().expect("connected"))
@@ -295,7 +295,7 @@ fn an_honest_key_provider_gets_the_strongest_mode_that_it_has() {
         ("classic-psk", None, Auto, Ok((SHA256, &["SHA-256"]))),
         ("psk-no-dh", None, Auto, Ok((SHA256, &["SHA-256"]))),
         ("psk-no-dh", None, Tls13, Ok((SHA256, &["SHA-256"]))),
-        // asked for, so no fallback
+        // requested, so not a fallback
         ("psk-no-dh", None, Tls12, Ok((PLAIN, &["forward secrecy"]))),
         ("classic-psk", None, Tls12, Ok((DHE, &[]))),
         ("", None, Tls12, Ok((DHE, &[]))),
@@ -317,7 +317,7 @@ fn an_honest_key_provider_gets_the_strongest_mode_that_it_has() {
         let client = client(pair.alice().psk_address, |builder| {
             builder.psk(psk(&pair)).tls(versions)
         });
-        // the second one knows what the first one learned
+        // the second one uses what the first one learned
         for _ in 0..2 {
             match (connect(&client), expected) {
                 (Ok(info), Ok((suite, warnings))) => {
@@ -343,7 +343,7 @@ fn what_a_key_provider_refused_is_remembered_unless_the_connection_was_cut() {
         assert_eq!(connect(&client).expect("connects").cipher_suite, SHA256);
         assert_eq!(adversary.connections(), hellos);
     }
-    // a Key Provider that was updated gets the stronger hello as soon as it refuses the weaker one
+    // after an update, a Key Provider gets the stronger hello as soon as it refuses the weaker one
     pair.set_quirks(&[Quirk::ConnectionClose]);
     for hellos in [2, 1] {
         assert_eq!(connect(&client).expect("connects").cipher_suite, SHA384);

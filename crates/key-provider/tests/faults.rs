@@ -16,7 +16,7 @@ fn with(fault: Fault) -> KeyProviderPair {
     })
 }
 
-/// The answers for a fresh key and for entropy; the capabilities are fine.
+/// The replies for a fresh key and for entropy; the capabilities are fine.
 fn replies(fault: Fault) -> [Reply; 2] {
     let pair = with(fault);
     let mut alice = Connection::open(&pair, pair.alice());

@@ -53,7 +53,7 @@ fn a_key_is_the_same_at_both_ends_in_every_size() {
 fn each_side_gets_a_key_once() {
     let pair = start(PairOptions::default());
     let (key_id, _) = new_key(&pair);
-    // the issuer gave it when it made it
+    // the issuer delivered it at creation
     assert_eq!(
         get(&pair, pair.alice(), &format!("/key/{key_id}?remoteSystemID=Bob")).status,
         400

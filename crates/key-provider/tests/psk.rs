@@ -28,17 +28,17 @@ enum Hello<'a> {
     Tls12(&'a str),
     /// TLS 1.3 with a key bound to this hash
     Tls13(Hash),
-    /// everything, as a client does that does not know its server
+    /// everything, like a client that does not know its server
     Both,
 }
 
-/// Identity and key as `psk.txt` has them. No `Debug`: a test never prints a key.
+/// Identity and key as in `psk.txt`. No `Debug`: a test never prints a key.
 struct Entry {
     identity: String,
     key: Vec<u8>,
 }
 
-/// The keys of a pair, read from its file by other code than the pair's own.
+/// The keys of a pair, read from its file by independent code.
 fn entries(pair: &KeyProviderPair) -> Vec<Entry> {
     let text = fs::read_to_string(pair.psk()).expect("psk.txt");
     let entry = |line: &str| {
@@ -65,7 +65,7 @@ fn context(hello: Hello<'_>) -> SslContextBuilder {
     context
 }
 
-/// A handshake; the error is OpenSSL's text, which has the alert.
+/// Performs a handshake; the error is OpenSSL's text, which contains the alert.
 fn handshake(to: SocketAddr, context: &SslContext) -> Result<SslStream<TcpStream>, String> {
     let tcp = TcpStream::connect(to).expect("connects");
     tcp.set_read_timeout(Some(Duration::from_secs(20))).expect("timeout");
@@ -104,7 +104,7 @@ fn negotiated(stream: &SslStream<TcpStream>) -> (&'static str, &'static str) {
     (ssl.version_str(), ssl.current_cipher().expect("a suite").name())
 }
 
-/// The body of the answer to the last request of a connection, and whether the end was announced.
+/// The body of the reply to the last request of a connection, and whether the end was announced.
 fn get(stream: &mut SslStream<TcpStream>, target: &str) -> (serde_json::Value, bool) {
     write!(
         stream,
@@ -112,7 +112,7 @@ fn get(stream: &mut SslStream<TcpStream>, target: &str) -> (serde_json::Value, b
     )
     .expect("written");
     let mut reply = Vec::new();
-    // without the closing message OpenSSL calls the end an error; what came before it is there
+    // without close_notify, OpenSSL reports the end as an error; the data before it is there
     let _ = stream.read_to_end(&mut reply);
     let reply = String::from_utf8(reply).expect("text");
     let (head, body) = reply.split_once("\r\n\r\n").expect("an answer");
@@ -171,7 +171,7 @@ fn tls_1_3_is_preferred_with_the_suite_of_the_draft() {
         assert_eq!(negotiated_group(stream.ssl()).as_deref(), Some(group));
         assert_eq!(get(&mut stream, "/capabilities").0["localSystemID"], "Alice");
     }
-    // a key of another hash, and no certificate to fall back to
+    // a key with another hash, and no certificate to fall back to
     assert!(open(&pair, Hello::Tls13(Hash::Sha256)).is_err());
 }
 

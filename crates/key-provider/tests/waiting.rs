@@ -1,4 +1,4 @@
-//! What many waiting calls of `AsyncClient` cost: alone in its process, because it counts threads.
+//! The cost of many queued calls of `AsyncClient`: in a separate process, because it counts threads.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;
@@ -52,7 +52,7 @@ fn a_thousand_waiting_calls_take_as_many_threads_as_may_run() {
         for call in calls {
             assert!(call.await.expect_err("aborted").is_cancelled());
         }
-        // each turn comes back as soon as its call has ended
+        // each slot is released as soon as its call has ended
         pair.set_faults(&[]);
         kp.new_key(&"Bob".parse().expect("an id")).await.expect("a key");
     });
@@ -60,6 +60,6 @@ fn a_thousand_waiting_calls_take_as_many_threads_as_may_run() {
         "{CALLS} waiting calls: {more_threads} threads and {more_memory} KiB more; ended in {:?}",
         began.elapsed()
     );
-    // those of the pair's own runtime are there as well
+    // includes those of the pair's own runtime
     assert!(more_threads <= 128 + 16, "{more_threads}");
 }

@@ -1,5 +1,6 @@
-//! In front of a Key Provider, with its certificate and its key: passes requests on, and does to replies what a broken or hostile Key
-//! Provider can: interim replies before them, other replies and parts of records behind them, `close_notify` in the same segment.
+//! A reverse proxy for a Key Provider, with its certificate and key: forwards requests, and manipulates replies as a broken or
+//! hostile Key Provider could: interim replies before them, other replies and partial records after them, `close_notify` in the same
+//! segment.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -15,7 +16,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, Server
 
 use crate::proxy::Random;
 
-/// What may be done to a reply, and the names in the tally.
+/// The manipulations of a reply, by their names in the tally.
 pub const TRICKS: [&str; 6] = [
     "none",
     "interim",
@@ -37,13 +38,13 @@ struct Shared {
     to: SocketAddr,
     random: Mutex<Random>,
     done: Mutex<[usize; TRICKS.len()]>,
-    /// The connections of clients, which end with the front.
+    /// The connections of clients, which are closed with the front.
     open: Mutex<Vec<Weak<TcpStream>>>,
     stopped: AtomicBool,
 }
 
 impl Front {
-    /// With the certificate and key of this name in the folder of the pair.
+    /// Starts with the certificate and key of this name in the pair's folder.
     pub fn start(folder: &Path, name: &str, to: SocketAddr, seed: u64) -> Self {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
@@ -89,7 +90,7 @@ impl Front {
                 open.retain(|other| other.strong_count() > 0);
                 open.push(Arc::downgrade(&tcp));
                 drop(open);
-                // however it ends, the client has to bear it
+                // however it ends, the client has to cope
                 connections.push(thread::spawn(move || drop(serve(&tcp, &shared))));
             }
             for tcp in theirs.open.lock().expect("lock").iter().filter_map(Weak::upgrade) {
@@ -106,7 +107,7 @@ impl Front {
         }
     }
 
-    /// By the order of `TRICKS`: how often each was done.
+    /// How often each trick was applied, in the order of `TRICKS`.
     pub fn done(&self) -> [usize; TRICKS.len()] {
         *self.shared.done.lock().expect("lock")
     }
@@ -171,7 +172,7 @@ fn serve(mut tcp: &TcpStream, shared: &Shared) -> io::Result<()> {
     }
 }
 
-/// The same reply with a key that nobody else has: its digits are changed, in the body only.
+/// The same reply with a different key: only the digits in the body are changed.
 fn planted(reply: &[u8]) -> Vec<u8> {
     let body = reply.windows(4).position(|w| w == b"\r\n\r\n").map_or(0, |at| at + 4);
     let other = |byte: &u8| match byte {
@@ -194,7 +195,7 @@ fn records(tls: &mut ServerConnection) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// One head, and as much body as its Content-Length says.
+/// Reads one head and a body of its Content-Length.
 fn message(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];

@@ -1,5 +1,5 @@
-//! Pairs of encryptors that follow every advice, through proxies that break connections: at the end of each exchange
-//! both have the same key, or both know that they have none; no key comes twice; nothing is left behind.
+//! Pairs of encryptors that follow all advice, through proxies that break connections: after each exchange both have
+//! the same key, or both know that they have none; no key is delivered twice; nothing is leaked.
 //!
 //! `make chaos SEED=7 N=50000`; without these, a short run.
 
@@ -21,7 +21,7 @@ use front::{Front, TRICKS};
 use proxy::{FAULTS, Proxy, Random};
 
 const WORKERS: u64 = 8;
-/// How often the Key Providers start anew in a run.
+/// How often the Key Providers restart in a run.
 const RESTARTS: u64 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,7 +53,7 @@ fn both_ends_have_the_same_key_or_know_that_they_have_none() {
     }
 }
 
-/// What the process holds; zeros where there is no /proc.
+/// The process's resources; zeros if there is no /proc.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Held {
     threads: usize,
@@ -134,7 +134,7 @@ fn run(mode: Mode, seed: u64, exchanges: u64) {
         "a key came twice, or was not counted"
     );
     assert!(all.equal > 0 && all.equal + all.told.values().sum::<usize>() == all.exchanges());
-    // what a run of any length may need besides: the Key Providers remember the keyIds that they gave
+    // allowance for a run of any length: the Key Providers remember the keyIds that they delivered
     assert!(end.resident_kib < warm.resident_kib + 64 * 1024, "memory grows");
 }
 
@@ -142,16 +142,16 @@ fn run(mode: Mode, seed: u64, exchanges: u64) {
 struct Tally {
     /// Both ends have the same key.
     equal: usize,
-    /// An end was told, by a code with the advice `no`, that there is no key: it tells the other.
+    /// An end learned from a code with the advice `no` that there is no key, and tells the other.
     told: BTreeMap<&'static str, usize>,
-    /// Keys of Key Providers that started anew before the responder asked: all refused, as they must be.
+    /// Keys of Key Providers that restarted before the responder asked: all must be refused.
     gone: usize,
-    /// How often which advice was followed.
+    /// How often each advice was followed.
     advice: BTreeMap<&'static str, usize>,
     connections: BTreeMap<&'static str, usize>,
-    /// What was done to replies.
+    /// The manipulations of replies.
     replies: BTreeMap<&'static str, usize>,
-    /// Processes that were forked, and how many of them have a key at both ends.
+    /// Forked processes, and how many of them have a key at both ends.
     forks: usize,
     in_children: usize,
 }
@@ -183,7 +183,7 @@ impl Tally {
     }
 }
 
-/// A pair of encryptors with proxies of their own, so that what happens to them follows from the seed.
+/// A pair of encryptors with their own proxies, so that everything is determined by the seed.
 struct Worker {
     mode: Mode,
     random: Random,
@@ -191,7 +191,7 @@ struct Worker {
     proxies: [Proxy; 2],
     fronts: Option<[Front; 2]>,
     ids: [SystemId; 2],
-    /// A key that the initiator has, and the responder has not asked for.
+    /// A key that the initiator has and the responder has not requested.
     pending: Option<Key>,
     delivered: HashSet<KeyId>,
     /// The keyId that was delivered last.
@@ -199,7 +199,7 @@ struct Worker {
     tally: Tally,
 }
 
-/// Where the proxies of one worker lead: to the Key Providers, or with certificates to what stands in front of them.
+/// The targets of one worker's proxies: the Key Providers, or with certificates the fronts.
 fn targets(mode: Mode, fronts: &Option<[Front; 2]>, pair: &KeyProviderPair) -> [SocketAddr; 2] {
     match (mode, fronts) {
         (Mode::Psk, _) | (_, None) => [pair.alice(), pair.bob()].map(|side| side.psk_address),
@@ -233,7 +233,7 @@ impl Worker {
         }
     }
 
-    /// So many exchanges, and one key for which the responder is not to ask yet.
+    /// Makes `exchanges` exchanges, and gets one key that the responder does not request yet.
     fn work(&mut self, exchanges: u64) {
         for _ in 0..exchanges {
             #[cfg(unix)]
@@ -248,7 +248,7 @@ impl Worker {
         self.pending = self.new_key().ok();
     }
 
-    /// The Key Providers know the pre-shared key still, and no other key.
+    /// After a restart, the Key Providers know only the pre-shared key.
     fn after_restart(&mut self, pair: &KeyProviderPair, psk: &Psk) {
         self.note_tricks();
         self.fronts = fronts(self.mode, pair, &mut self.random);
@@ -256,7 +256,7 @@ impl Worker {
             proxy.set_target(to);
         }
         if self.mode != Mode::Psk {
-            // the development pair makes a new CA at each start
+            // the development pair creates a new CA at each start
             self.clients = clients(self.mode, pair, psk, &self.proxies);
         }
         if let Some(key) = self.pending.take() {
@@ -273,7 +273,7 @@ impl Worker {
         }
     }
 
-    /// An exchange of a child process, which has copies of the clients; its key, unless there is none.
+    /// An exchange in a child process, which has copies of the clients; returns its key, if there is one.
     #[cfg(unix)]
     fn in_child(&mut self) {
         let child = child::fork(|| {
@@ -313,7 +313,7 @@ impl Worker {
         panic!("advice was followed 100 times, and led nowhere");
     }
 
-    /// Until there is a key, or the advice is `no`.
+    /// Retries until there is a key, or the advice is `no`.
     fn new_key(&mut self) -> Result<Key, Error> {
         loop {
             match self.call(0, |call, ids| call.new_key(&ids[1])) {
@@ -323,7 +323,7 @@ impl Worker {
         }
     }
 
-    /// Until there is a key, or the advice is another one than to ask for the same.
+    /// Retries until there is a key, or the advice is not to repeat the request.
     fn key_by_id(&mut self, key: &Key) -> Result<Key, Error> {
         loop {
             match self.call(1, |call, ids| call.key_by_id(key.key_id(), &ids[0])) {
@@ -333,7 +333,7 @@ impl Worker {
         }
     }
 
-    /// One call, and in one of 200 a caller who loses patience.
+    /// Makes one call; one in 200 is cancelled.
     fn call(
         &mut self,
         side: usize,
@@ -360,7 +360,7 @@ impl Worker {
 }
 
 fn clients(mode: Mode, pair: &KeyProviderPair, psk: &Psk, proxies: &[Proxy; 2]) -> [Client; 2] {
-    // one of the two has a first Key Provider that is down
+    // one of the two has an unreachable Key Provider first
     let urls = proxies.each_ref().map(|proxy| format!("https://{}", proxy.address));
     let builders: [ClientBuilder; 2] = [
         Client::builder(&urls[0]).expect("a URL"),

@@ -1,5 +1,5 @@
-//! A proxy that does to connections what networks and attackers do: resets (also of the first flight), ends, stalls, dripping, flipped
-//! bytes, latency, connects out of order.
+//! A proxy that disrupts connections as networks and attackers do: resets (also of the first flight), early ends, stalls, dripping,
+//! flipped bytes, latency, reordered connects.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-/// The same numbers for the same seed (`SplitMix64`).
+/// A deterministic random generator (`SplitMix64`).
 pub struct Random(pub u64);
 
 impl Random {
@@ -23,11 +23,11 @@ impl Random {
     }
 }
 
-/// How much a connection carries in one direction before it ends in any case: without a limit the luckiest ones would
-/// carry nearly all.
+/// The maximum number of bytes a connection carries in one direction: without a limit, a few lucky connections would carry nearly
+/// everything.
 const LIFE: usize = 30_000;
 
-/// What may happen to a connection, and the names in the tally.
+/// The faults of a connection, by their names in the tally.
 pub const FAULTS: [&str; 8] = [
     "none",
     "reset",
@@ -42,11 +42,11 @@ pub const FAULTS: [&str; 8] = [
 #[derive(Clone, Copy)]
 struct Plan {
     fault: &'static str,
-    /// Whether it happens on the way to the Key Provider.
+    /// Whether it happens in the direction of the Key Provider.
     up: bool,
-    /// After how many bytes of that way.
+    /// After how many bytes in that direction.
     at: usize,
-    /// How long the connection waits before it goes on, so that later ones overtake it.
+    /// How long the connection is delayed, so that later ones overtake it.
     hold: Duration,
 }
 
@@ -63,7 +63,7 @@ impl Plan {
             _ => 7,
         }];
         let up = random.below(3) == 0 || fault == "reset-hello";
-        // half of them in the handshake or soon after it
+        // half of them during the handshake or soon after it
         let reach = if random.below(2) == 0 { 3000 } else { 20_000 };
         let at = random.below(if up { reach / 2 } else { reach });
         // within the first flight of the client
@@ -81,7 +81,7 @@ pub struct Proxy {
 
 struct Shared {
     to: Mutex<SocketAddr>,
-    /// By the order of `FAULTS`: how often each was planned.
+    /// How often each fault was planned, in the order of `FAULTS`.
     planned: Mutex<[usize; FAULTS.len()]>,
     stopped: AtomicBool,
 }
@@ -104,7 +104,7 @@ impl Proxy {
         }
     }
 
-    /// Where new connections go.
+    /// Sets the target of new connections.
     pub fn set_target(&self, to: SocketAddr) {
         *self.shared.to.lock().expect("lock") = to;
     }
@@ -145,7 +145,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, random: &mut Random) {
 fn carry(client: TcpStream, to: SocketAddr, plan: Plan) {
     thread::sleep(plan.hold);
     let Ok(provider) = TcpStream::connect(to) else {
-        // a Key Provider that is just starting anew
+        // the Key Provider is restarting
         return;
     };
     let _ = (client.set_nodelay(true), provider.set_nodelay(true));
@@ -158,7 +158,7 @@ fn carry(client: TcpStream, to: SocketAddr, plan: Plan) {
     let _ = up.join();
 }
 
-/// Carries one direction until it ends, or until what is planned for it happens; then both directions end.
+/// Forwards one direction until it ends or its fault occurs; then both directions end.
 fn pump(mut from: &TcpStream, mut to: &TcpStream, client: &TcpStream, plan: Option<Plan>) {
     let mut buffer = [0; 4096];
     let mut carried = 0;
@@ -170,7 +170,7 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, client: &TcpStream, plan: Opti
         match due.map(|plan| plan.fault) {
             Some("reset" | "reset-hello") => {
                 let _ = to.write_all(&data[..keep]);
-                // closing sends a reset now; the other direction is woken without a goodbye
+                // closing sends a reset now; the other direction is woken without a clean close
                 let _ = SockRef::from(client).set_linger(Some(Duration::ZERO));
                 let _ = client.shutdown(Shutdown::Read);
                 let _ = if std::ptr::eq(from, client) { to } else { from }.shutdown(Shutdown::Both);
@@ -182,13 +182,13 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, client: &TcpStream, plan: Opti
             }
             Some("stall") => {
                 let _ = to.write_all(&data[..keep]);
-                // whatever comes now is swallowed, until somebody has had enough
+                // discards all further data until the peer closes
                 while matches!(from.read(&mut buffer), Ok(1..)) {}
                 break;
             }
             Some("corrupt") if keep < n => data[keep] ^= 0x20,
             Some("drip") => {
-                // longer than any call has patience for
+                // longer than the timeout of any call
                 for byte in data {
                     if to.write_all(std::slice::from_ref(byte)).is_err() {
                         break;

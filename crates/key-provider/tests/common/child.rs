@@ -11,13 +11,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A child process, and what it wrote.
+/// A child process and its output.
 pub struct Child {
     pid: libc::pid_t,
     said: UnixStream,
 }
 
-/// Runs this in a child; what it returns comes to the parent.
+/// Runs a closure in a child; its result is sent to the parent.
 pub fn fork(run: impl FnOnce() -> String) -> Child {
     let (parent, child) = UnixStream::pair().expect("a pipe");
     // SAFETY: the child runs Rust code until `_exit`; that this works after a fork is what is tested
@@ -30,7 +30,7 @@ pub fn fork(run: impl FnOnce() -> String) -> Child {
             Ok(said) => i32::from((&child).write_all(said.as_bytes()).is_err()),
             Err(_) => 1,
         };
-        // SAFETY: ends the child without what the parent's test runner does at its end
+        // SAFETY: ends the child without the exit handlers of the parent's test runner
         unsafe { libc::_exit(code) };
     }
     Child { pid, said: parent }
@@ -42,12 +42,12 @@ impl Child {
         let until = Instant::now() + Duration::from_secs(60);
         let mut status = 0;
         loop {
-            // SAFETY: a child of this process, and a place for its status
+            // SAFETY: a child of this process, and space for its status
             if unsafe { libc::waitpid(self.pid, &raw mut status, libc::WNOHANG) } == self.pid {
                 break;
             }
             if Instant::now() > until {
-                // SAFETY: the child was not waited for yet, so this is its number
+                // SAFETY: the child has not been waited for, so the pid is still its own
                 unsafe { libc::kill(self.pid, libc::SIGKILL) };
                 panic!("the child hangs");
             }
@@ -60,7 +60,7 @@ impl Child {
     }
 }
 
-/// The other end of a descriptor that is a socket.
+/// The peer address of a descriptor, if it is a socket.
 pub fn peer_of(fd: i32) -> Option<SocketAddr> {
     // SAFETY: only looked at, and left open
     let socket = ManuallyDrop::new(unsafe { TcpStream::from_raw_fd(fd) });

@@ -1,5 +1,5 @@
-//! A raw HTTPS client that shows what goes over the wire: the status line, every header, the body bytes, and how it
-//! ended.
+//! A raw HTTPS client that exposes everything on the wire: the status line, all headers, the body bytes, and how the
+//! connection ended.
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
@@ -17,23 +17,23 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use skip_key_provider::{Endpoint, KeyProviderPair, PairOptions};
 
-/// How long a test waits for an answer before it fails.
+/// How long a test waits for a reply before it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What came back. Its `Debug` shows no body, for that may have a key.
+/// A reply. Its `Debug` does not show the body, which may contain a key.
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-/// What came of a body that was cut; its `Debug` shows nothing of it.
+/// The received part of a truncated body; not shown by `Debug`.
 pub struct Part(pub Vec<u8>);
 
 /// How a connection ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
-    /// with the closing message of TLS
+    /// with a TLS close_notify
     Notified,
     /// TCP closed or reset without it
     Cut,
@@ -153,7 +153,7 @@ impl Connection {
         self.reply().expect("an answer")
     }
 
-    /// Reads an answer; `Err` with what was there of the body when it is cut.
+    /// Reads a reply; `Err` with the received part of the body if it is truncated.
     pub fn reply(&mut self) -> Result<Reply, Part> {
         let end = loop {
             if let Some(at) = self.unread.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -203,7 +203,7 @@ impl Connection {
         }
     }
 
-    /// The bytes that come until the read timeout.
+    /// The number of bytes that arrive before the read timeout.
     pub fn wait(&mut self) -> usize {
         let mut chunk = [0; 4096];
         let mut all = 0;

@@ -1,4 +1,4 @@
-//! Processes that fork while they have a client: no connection, no key and no random number is shared between parent and child.
+//! Processes that fork while they have a client: parent and child share no connection, key or random number.
 #![cfg(unix)]
 
 #[path = "../common/child.rs"]
@@ -54,7 +54,7 @@ fn id(name: &str) -> SystemId {
     name.parse().expect("an id")
 }
 
-/// Gets a key at one end and at the other; returns its keyId.
+/// Gets a key at both ends; returns its keyId.
 fn exchange(alice: &Client, bob: &Client) -> String {
     let key = alice.new_key(&id("Bob")).expect("a key");
     let same = bob.key_by_id(key.key_id(), &id("Alice")).expect("the same key");
@@ -62,7 +62,7 @@ fn exchange(alice: &Client, bob: &Client) -> String {
     key.key_id().as_str().to_owned()
 }
 
-/// Carries connections, and remembers what the client's side did on each.
+/// Forwards connections, and records what the client sent on each.
 struct Recorder {
     address: SocketAddr,
     connections: Arc<Mutex<Vec<Recorded>>>,
@@ -153,7 +153,7 @@ fn a_child_leaves_the_connections_of_its_parent_alone() {
         let before = recorder.connections();
         assert_eq!(before.len(), 1);
 
-        // one that makes calls, in itself and in a child of its own; one that only ends
+        // one that makes calls, in itself and in a child of its own; one that just exits
         let calls = fork(|| {
             let alice = alice.take().expect("a client");
             let first = exchange(&alice, &bob);
@@ -199,7 +199,7 @@ fn no_random_number_comes_twice() {
         let pair = start();
         let recorder = Recorder::start(address(stack, pair.alice()));
         let bob = id("Bob");
-        // the generators have been used
+        // the random generators have been used
         client(stack, &pair, recorder.address).new_key(&bob).expect("a key");
         let fresh = client(stack, &pair, recorder.address);
         for _ in 0..4 {
@@ -213,7 +213,7 @@ fn no_random_number_comes_twice() {
         let hellos: HashSet<Vec<u8>> = recorder
             .connections()
             .iter()
-            // after the headers of record and message and the version: 32 random bytes (RFC 8446, 4.1.2)
+            // after the record header, handshake header and version: 32 random bytes (RFC 8446, 4.1.2)
             .map(|connection| connection.up[11..43].to_vec())
             .collect();
         assert_eq!(hellos.len(), 6, "{stack:?}");

@@ -1,5 +1,5 @@
-//! A Key Provider that means harm, and somebody on the path without any key: no reply is taken for another request's, and every call ends
-//! when its time is up, when it is cancelled, and when the client is closed. With each TLS stack.
+//! A hostile Key Provider, and someone on the path without a key: no reply is taken for that of another request, and every call ends when
+//! it times out, is cancelled or the client is closed. With each TLS stack.
 
 mod path;
 mod provider;
@@ -17,7 +17,7 @@ use socket2::{Domain, Socket, Type};
 use path::Path;
 use provider::{Behind, Provider, Reply};
 
-/// The two libraries with certificates; pre-shared keys go by OpenSSL too.
+/// The two libraries, with certificates; pre-shared keys use OpenSSL too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Stack {
     Rustls,
@@ -66,7 +66,7 @@ fn replies() -> impl Strategy<Value = Reply> {
         2 => prop::collection::vec((100..200_u16).prop_filter("101 is final", |status| *status != 101), 1..10),
     ];
     let status = prop_oneof![8 => Just(200), 1 => Just(101), 1 => 0..100_u16];
-    // what a client may read at a time, and around it
+    // around the size of a client's read buffer
     let length = prop_oneof![Just(0), Just(4096), Just(8192), 4000..4200_usize, 100..9000_usize];
     let behind = prop_oneof![
         3 => Just(Behind::Nothing),
@@ -131,7 +131,7 @@ proptest! {
     }
 }
 
-/// How a call is ended that would last.
+/// How a long call is ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum By {
     Time,
@@ -140,7 +140,7 @@ enum By {
     Caller,
 }
 
-/// A call that would last for many seconds, or for ever, ends as it should, and says why.
+/// A call that would take many seconds, or forever, ends as it should, with the right error.
 fn ends(by: By, builder: ClientBuilder, place: &str) {
     let builder = match by {
         By::Time => builder
@@ -178,7 +178,7 @@ const WAYS: [By; 4] = [By::Time, By::Token, By::Close, By::Caller];
 
 #[test]
 fn a_call_ends_while_tcp_connects() {
-    // nobody accepts, and there is no room for one more
+    // nothing accepts, and the backlog is full
     let full = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
         .expect("a port");
@@ -214,7 +214,7 @@ fn a_call_ends_whoever_drips() {
                         for by in WAYS {
                             let provider;
                             let path = if fast > 300 {
-                                // the reply comes slowly: more of it than the time is enough for
+                                // the reply arrives slowly: too much of it for the timeout
                                 provider = Provider::start(pair().dir(), &rustls::version::TLS13, 1);
                                 provider.will(Reply {
                                     length: 9000,
@@ -239,7 +239,7 @@ fn a_call_ends_although_key_updates_or_tickets_do_not() {
         for stack in [Stack::Rustls, Stack::OpenSsl] {
             scope.spawn(move || {
                 for by in WAYS {
-                    // rustls takes 32 of them and no more
+                    // rustls accepts at most 32 of them
                     if stack == Stack::OpenSsl {
                         let provider = Provider::start(pair().dir(), &rustls::version::TLS13, 2);
                         provider.will(Reply {

@@ -1,4 +1,4 @@
-//! Somebody on the path who has no keys, and passes bytes on when they like.
+//! Someone on the path without keys, who forwards bytes at will.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Passes everything to the Key Provider at once, and what comes from it slowly.
+/// Forwards everything to the Key Provider at once, and its replies slowly.
 pub struct Path {
     pub address: SocketAddr,
     shared: Arc<Shared>,
@@ -16,9 +16,9 @@ pub struct Path {
 
 struct Shared {
     to: SocketAddr,
-    /// So much of a connection comes at once.
+    /// How many bytes of a connection are forwarded immediately.
     fast: usize,
-    /// Then so much at a time, every 10 ms; nothing more if it is zero.
+    /// How many bytes follow every 10 ms; none if it is zero.
     piece: usize,
     stopped: AtomicBool,
 }
@@ -95,7 +95,7 @@ fn carry(client: &TcpStream, shared: &Shared) {
                 continue;
             }
             if shared.piece == 0 {
-                // until the client has gone
+                // until the client closes
                 while matches!(from.read(&mut buffer), Ok(1..)) {}
                 break;
             }

@@ -1,5 +1,5 @@
-//! A Key Provider that decides about every record: interim replies, replies that nobody asked for, parts of records, `close_notify`, key
-//! updates without end.
+//! A Key Provider that controls every record: interim replies, unsolicited replies, partial records, `close_notify`, endless key
+//! updates.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, Read, Write};
@@ -13,32 +13,32 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 
-/// What comes in the same segment as the end of a reply.
+/// What follows a reply in the same segment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Behind {
     Nothing,
     /// Another reply, in the same record.
     Reply,
-    /// Another reply in a record of its own.
+    /// Another reply in a separate record.
     Record,
-    /// So much of such a record; the rest comes with the next request on this connection.
+    /// This many bytes of such a record; the rest follows with the next request on this connection.
     PartOfRecord(usize),
     CloseNotify,
 }
 
-/// What a request is answered with.
+/// The reply to a request.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub interim: Vec<u16>,
     pub status: u16,
-    /// The length of head and body, when that is more than they need.
+    /// The length of head and body, if longer than necessary.
     pub length: usize,
     pub behind: Behind,
-    /// Whether the beginning of the reply comes in a segment of its own.
+    /// Whether the start of the reply is sent in a separate segment.
     pub cut: bool,
     /// Instead of the length of the body.
     pub content_length: Option<String>,
-    /// Key updates instead of a reply, until the client has had enough.
+    /// Key updates instead of a reply, until the client gives up.
     pub endless: bool,
 }
 
@@ -59,10 +59,10 @@ impl Default for Reply {
 #[derive(Default)]
 struct Book {
     script: VecDeque<Reply>,
-    /// The keyId for each path that was asked.
+    /// The keyId for each requested path.
     made: HashMap<String, String>,
     connections: usize,
-    /// Connections on which something was left behind.
+    /// Connections with leftover data.
     spoilt: HashSet<usize>,
     /// What should not have happened.
     faults: Vec<String>,
@@ -76,7 +76,7 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// With the certificate of a development Key Provider, from its folder.
+    /// Starts with the certificate of a development Key Provider, from its folder.
     pub fn start(folder: &std::path::Path, version: &'static SupportedProtocolVersion, tickets: usize) -> Self {
         let certificates = CertificateDer::pem_file_iter(folder.join("alice.pem"))
             .and_then(Iterator::collect)
@@ -101,7 +101,7 @@ impl Provider {
                     break;
                 }
                 let (config, book) = (Arc::clone(&config), Arc::clone(&theirs));
-                // how a connection ends is for the client to say
+                // the client determines how a connection ends
                 connections.push(thread::spawn(move || drop(serve(tcp, config, &book))));
             }
             for connection in connections {
@@ -143,7 +143,7 @@ impl Drop for Provider {
 
 fn serve(mut tcp: TcpStream, config: Arc<ServerConfig>, book: &Mutex<Book>) -> io::Result<()> {
     tcp.set_nodelay(true)?;
-    // a client that waits for what never comes ends before this
+    // a client that waits in vain ends before this
     tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
     let number = {
@@ -210,7 +210,7 @@ fn serve(mut tcp: TcpStream, config: Arc<ServerConfig>, book: &Mutex<Book>) -> i
     }
 }
 
-/// A key message of at least so many bytes, head and body.
+/// A key message of at least this many bytes, head and body.
 fn message(id: &str, status: u16, length: usize, content_length: Option<&str>) -> String {
     let body = format!(r#"{{"keyId":"{id}","key":"5a{id}c3"}}"#);
     let said = content_length.map_or_else(|| body.len().to_string(), str::to_owned);
@@ -224,7 +224,7 @@ fn message(id: &str, status: u16, length: usize, content_length: Option<&str>) -
     head(pad) + &body
 }
 
-/// What TLS has to say, as bytes.
+/// The pending TLS records, as bytes.
 fn records(tls: &mut ServerConnection) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while tls.wants_write() {
