@@ -42,15 +42,15 @@
 #endif
 
 /**
- * What went wrong. Codes keep their numbers; later versions may add some.
+ * Error codes. Their numbers are stable; later versions may add some.
  */
 typedef enum {
     /**
-     * No error: what skip_error_code says of NULL.
+     * No error: the code of NULL.
      */
     SKIP_CODE_NONE = 0,
     /**
-     * An argument breaks a rule; nothing was sent.
+     * An argument is invalid; nothing was sent.
      */
     SKIP_CODE_INVALID_ARGUMENT = 1,
     /**
@@ -62,11 +62,11 @@ typedef enum {
      */
     SKIP_CODE_NOT_SUPPORTED = 3,
     /**
-     * No connection: name, address, route, port or proxy.
+     * No connection could be made: name, address, route, port or proxy.
      */
     SKIP_CODE_CONNECT_FAILED = 4,
     /**
-     * A TCP connection came up, TLS did not.
+     * TCP connected, but the TLS handshake failed.
      */
     SKIP_CODE_TLS_FAILED = 5,
     /**
@@ -74,7 +74,7 @@ typedef enum {
      */
     SKIP_CODE_TIMED_OUT = 6,
     /**
-     * The connection was lost after the request, or a part of it, had gone out; also: cancelled.
+     * The connection was lost after all or part of the request had been sent, or the call was cancelled.
      */
     SKIP_CODE_CONNECTION_LOST = 7,
     /**
@@ -94,35 +94,35 @@ typedef enum {
      */
     SKIP_CODE_METHOD_NOT_ALLOWED = 11,
     /**
-     * The Key Provider is busy, or has no entropy now (429, 503).
+     * The Key Provider is busy, or currently has no entropy (429, 503).
      */
     SKIP_CODE_BUSY = 12,
     /**
-     * The Key Provider failed inside (5xx).
+     * The Key Provider failed internally (5xx).
      */
     SKIP_CODE_PROVIDER_FAILED = 13,
     /**
-     * A status that SKIP has no meaning for.
+     * A status without a meaning in SKIP.
      */
     SKIP_CODE_UNEXPECTED_STATUS = 14,
     /**
-     * The reply is not what the draft describes.
+     * The reply does not conform to the draft.
      */
     SKIP_CODE_MALFORMED_RESPONSE = 15,
     /**
-     * The reply is larger than any SKIP message may be.
+     * The reply is larger than any SKIP message can be.
      */
     SKIP_CODE_RESPONSE_TOO_LARGE = 16,
     /**
-     * The reply names another keyId than the one asked for.
+     * The reply has a different keyId from the one requested.
      */
     SKIP_CODE_KEY_ID_MISMATCH = 17,
     /**
-     * The key, or the random string, has another length than the one asked for.
+     * The key or random string has a different length from the one requested.
      */
     SKIP_CODE_SIZE_MISMATCH = 18,
     /**
-     * The key is all zeros, all ones, or can be read off its keyId.
+     * The key is all zeros, all ones, or can be read from its keyId.
      */
     SKIP_CODE_WEAK_KEY = 19,
     /**
@@ -132,52 +132,52 @@ typedef enum {
 } skip_code;
 
 /**
- * Whose side failed.
+ * The side at fault.
  */
 typedef enum {
     /**
-     * The caller's: an argument, or a request that this Key Provider cannot serve.
+     * The caller: an invalid argument, or a request that this Key Provider does not support.
      */
     SKIP_SIDE_YOU = 1,
     /**
-     * Between the caller and the Key Provider.
+     * The network between the caller and the Key Provider.
      */
     SKIP_SIDE_NETWORK = 2,
     /**
-     * The Key Provider answered, and refused.
+     * The Key Provider refused the request.
      */
     SKIP_SIDE_PROVIDER_REFUSED = 3,
     /**
-     * The Key Provider answered with something that is wrong.
+     * The Key Provider's reply is invalid.
      */
     SKIP_SIDE_PROVIDER_ANSWER = 4,
 } skip_side;
 
 /**
- * What to ask next so that both encryptors end with the same key.
+ * What to request next so that both encryptors end up with the same key.
  */
 typedef enum {
     /**
-     * Asking again will not help until something was changed.
+     * Retrying will not help until something is changed.
      */
     SKIP_ADVICE_NO = 0,
     /**
-     * Nothing was used up: the same request may be made again.
+     * No key was consumed: the same request can be retried.
      */
     SKIP_ADVICE_SAME_REQUEST = 1,
     /**
-     * The key of this request may be gone: the initiator asks for a new key and passes its keyId on.
+     * The key of this request may be lost: the initiator should request a new key and pass its keyId on.
      */
     SKIP_ADVICE_NEW_KEY = 2,
 } skip_advice;
 
 /**
- * Ends calls from another thread.
+ * Cancels calls from another thread.
  */
 typedef struct skip_cancel_token skip_cancel_token;
 
 /**
- * What a Key Provider offers.
+ * The capabilities of a Key Provider.
  */
 typedef struct skip_capabilities skip_capabilities;
 
@@ -187,32 +187,32 @@ typedef struct skip_capabilities skip_capabilities;
 typedef struct skip_client skip_client;
 
 /**
- * How a connection was made.
+ * Information about a connection.
  */
 typedef struct skip_connection skip_connection;
 
 /**
- * Random bytes; wiped when they are freed.
+ * Random bytes; wiped when freed.
  */
 typedef struct skip_entropy skip_entropy;
 
 /**
- * A failure.
+ * An error.
  */
 typedef struct skip_error skip_error;
 
 /**
- * A key and its keyId; the key is wiped when it is freed.
+ * A key and its keyId; wiped when freed.
  */
 typedef struct skip_key skip_key;
 
 /**
- * Options of a client; see docs/fetch-a-key-from-c.md for the table.
+ * Client options; see docs/fetch-a-key-from-c.md for the table.
  */
 typedef struct skip_options skip_options;
 
 /**
- * What is wrong with a message.
+ * The problems of a message.
  */
 typedef struct skip_problems skip_problems;
 
@@ -226,7 +226,7 @@ extern "C" {
 const char *skip_version(size_t *length);
 
 /**
- * Makes a client of the Key Provider at `url`, `https://host[:port][/path]`. Nothing is connected yet. `options` may be
+ * Creates a client of the Key Provider at `url`, `https://host[:port][/path]`. Does not connect yet. `options` may be
  * NULL, and may be freed or changed afterwards.
  */
 SKIP_CHECK_RESULT
@@ -236,8 +236,8 @@ skip_error *skip_client_new(const char *url,
                             skip_client **client);
 
 /**
- * What the Key Provider offers (draft 4.1): fetched once, then remembered; `refresh` fetches it again. `cancel` may be
- * NULL, here and in all calls.
+ * The Key Provider's capabilities (draft 4.1): fetched once, then cached; `refresh` fetches them again. `cancel` may
+ * be NULL, here and in all calls.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_client_capabilities(const skip_client *client,
@@ -246,8 +246,8 @@ skip_error *skip_client_capabilities(const skip_client *client,
                                      skip_capabilities **capabilities);
 
 /**
- * Requests a fresh key of `size` bits, shared with the Key Provider `remote` (draft 4.2); 0 for the size that the Key
- * Provider makes by default, else a multiple of 8 from 8 to 65536.
+ * Requests a fresh key of `size` bits, shared with the Key Provider `remote` (draft 4.2): 0 for the Key Provider's
+ * default size, otherwise a multiple of 8 from 8 to 65536.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_client_new_key(const skip_client *client,
@@ -258,7 +258,7 @@ skip_error *skip_client_new_key(const skip_client *client,
                                 skip_key **key);
 
 /**
- * Requests the key that the initiator got from the Key Provider `remote` under `key_id` (draft 4.2). A Key Provider
+ * Requests the key that the initiator got from the Key Provider `remote` with `key_id` (draft 4.2). A Key Provider
  * gives it once.
  */
 SKIP_CHECK_RESULT
@@ -271,8 +271,8 @@ skip_error *skip_client_key_by_id(const skip_client *client,
                                   skip_key **key);
 
 /**
- * Requests random bytes with at least `bits` bits of entropy (draft 4.3); 0 for the Key Provider's default, else a
- * multiple of 8 from 8 to 65536.
+ * Requests random bytes with at least `bits` bits of entropy (draft 4.3): 0 for the Key Provider's default, otherwise
+ * a multiple of 8 from 8 to 65536.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_client_entropy(const skip_client *client,
@@ -281,34 +281,34 @@ skip_error *skip_client_entropy(const skip_client *client,
                                 skip_entropy **entropy);
 
 /**
- * How the last connection was made; the result is NULL before the first one.
+ * Information about the last connection; the result is NULL before the first one.
  */
 skip_connection *skip_client_connection(const skip_client *client);
 
 /**
- * Closes the idle connections and ends the running calls, from any thread; later calls fail with
+ * Closes the idle connections and cancels the running calls, from any thread; later calls fail with
  * SKIP_CODE_INVALID_ARGUMENT.
  */
 void skip_client_close(const skip_client *client);
 
 /**
- * Closes and frees a client. Keys that it gave out stay.
+ * Closes and frees a client. Its keys remain valid.
  */
 void skip_client_free(skip_client *client);
 
 /**
- * Makes a token for calls that another thread may want to end.
+ * Creates a token with which another thread can cancel calls.
  */
 skip_cancel_token *skip_cancel_token_new(void);
 
 /**
- * Ends every call that was given this token, running or later, from any thread. Such a call fails with
- * SKIP_CODE_CONNECTION_LOST and the advice that fits what it had sent.
+ * Cancels every call that uses this token, now or later, from any thread. Such a call fails with
+ * SKIP_CODE_CONNECTION_LOST, and advice that depends on what was already sent.
  */
 void skip_cancel(const skip_cancel_token *token);
 
 /**
- * Frees a token. The calls that were given it must have returned.
+ * Frees a token. All calls that use it must have returned.
  */
 void skip_cancel_token_free(skip_cancel_token *token);
 
@@ -338,19 +338,19 @@ const char *skip_connection_cipher_suite(const skip_connection *connection, size
 const char *skip_connection_group(const skip_connection *connection, size_t *length);
 
 /**
- * How many warnings there are about what is weaker than Table 1 of the draft wants.
+ * The number of warnings about deviations from Table 1 of the draft.
  */
 size_t skip_connection_warning_count(const skip_connection *connection);
 
 /**
- * One of the warnings, from 0 on; NULL beyond the last one.
+ * A warning, counted from 0; NULL after the last one.
  */
 const char *skip_connection_warning(const skip_connection *connection,
                                     size_t index,
                                     size_t *length);
 
 /**
- * Frees what skip_client_connection made.
+ * Frees a skip_connection.
  */
 void skip_connection_free(skip_connection *connection);
 
@@ -365,17 +365,17 @@ skip_code skip_error_code(const skip_error *error);
 const char *skip_error_code_name(const skip_error *error, size_t *length);
 
 /**
- * Whose side failed.
+ * The side at fault.
  */
 skip_side skip_error_side(const skip_error *error);
 
 /**
- * What to ask next.
+ * What to request next.
  */
 skip_advice skip_error_advice(const skip_error *error);
 
 /**
- * The HTTP status; 0 when the Key Provider did not answer.
+ * The HTTP status; 0 if the Key Provider did not reply.
  */
 uint16_t skip_error_status(const skip_error *error);
 
@@ -390,8 +390,8 @@ const char *skip_error_message(const skip_error *error, size_t *length);
 const char *skip_error_hint(const skip_error *error, size_t *length);
 
 /**
- * What the Key Provider wrote beside its status: printable text of at most 512 bytes, with what could be a key
- * redacted; NULL if there is none. It is not ours: show it to a person, do not log it.
+ * The body of an error reply: printable text of at most 512 bytes, with anything that could be a key redacted; NULL if
+ * there is none. It is not our text: show it to a person, do not log it.
  */
 const char *skip_error_provider_text(const skip_error *error,
                                      size_t *length);
@@ -402,8 +402,8 @@ const char *skip_error_provider_text(const skip_error *error,
 void skip_error_free(skip_error *error);
 
 /**
- * Writes the payload USE_PPK with a localSystemID, or empty as RFC 8784 has it when that is NULL. `next_payload` is the
- * type of the payload behind it, 0 for none. Buffer and length are as in skip_key_copy.
+ * Encodes a USE_PPK payload with a localSystemID, or an empty one as in RFC 8784 if it is NULL. `next_payload` is the
+ * type of the payload that follows, 0 for none. Buffer and length are as in skip_key_copy.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_ikev2_encode_use_ppk(const char *local_system_id,
@@ -414,7 +414,7 @@ skip_error *skip_ikev2_encode_use_ppk(const char *local_system_id,
                                       size_t *length);
 
 /**
- * Reads the localSystemID of one whole payload USE_PPK; a length of 0 when it has none. No NUL follows.
+ * Decodes the localSystemID of one complete USE_PPK payload; the length is 0 if it has none. Not NUL-terminated.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_ikev2_decode_use_ppk(const uint8_t *payload,
@@ -424,8 +424,8 @@ skip_error *skip_ikev2_decode_use_ppk(const uint8_t *payload,
                                       size_t *length);
 
 /**
- * Writes the payload PPK_IDENTITY with a keyId: as its text, which every known implementation takes, or with
- * `as_octets` as the octets that its hexadecimal digits stand for.
+ * Encodes a PPK_IDENTITY payload with a keyId: as its text, which every known implementation accepts, or with
+ * `as_octets` as the octets encoded by its hexadecimal digits.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_ikev2_encode_ppk_identity(const char *key_id,
@@ -437,8 +437,8 @@ skip_error *skip_ikev2_encode_ppk_identity(const char *key_id,
                                            size_t *length);
 
 /**
- * Reads the keyId of one whole payload PPK_IDENTITY; with `as_octets` its octets become lower-case hexadecimal. No NUL
- * follows.
+ * Decodes the keyId of one complete PPK_IDENTITY payload; with `as_octets` its octets are converted to lower-case
+ * hexadecimal. Not NUL-terminated.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_ikev2_decode_ppk_identity(const uint8_t *payload,
@@ -449,24 +449,24 @@ skip_error *skip_ikev2_decode_ppk_identity(const uint8_t *payload,
                                            size_t *length);
 
 /**
- * The id of the Key Provider itself (draft 4.1.1); empty when a lenient reading found none.
+ * The Key Provider's own id (draft 4.1.1); empty if it is missing and the client is lenient.
  */
 const char *skip_capabilities_local_system_id(const skip_capabilities *capabilities,
                                               size_t *length);
 
 /**
- * How the Key Provider makes and synchronises keys, in its own words.
+ * How the Key Provider generates and synchronises keys, as free text.
  */
 const char *skip_capabilities_algorithm(const skip_capabilities *capabilities, size_t *length);
 
 /**
- * How many remoteSystemIDs there are.
+ * The number of remoteSystemIDs.
  */
 size_t skip_capabilities_remote_system_id_count(const skip_capabilities *capabilities);
 
 /**
- * One of the ids, or patterns of ids, of the Key Providers that share keys with this one (draft 4.1.2), from 0 on; NULL
- * beyond the last one.
+ * One of the ids, or id patterns, of the Key Providers that share keys with this one (draft 4.1.2), counted from 0; NULL
+ * after the last one.
  */
 const char *skip_capabilities_remote_system_id(const skip_capabilities *capabilities,
                                                size_t index,
@@ -480,17 +480,17 @@ bool skip_capabilities_matches_remote(const skip_capabilities *capabilities,
                                       size_t id_length);
 
 /**
- * Whether the Key Provider gives keys.
+ * Whether the Key Provider offers keys.
  */
 bool skip_capabilities_supports_key(const skip_capabilities *capabilities);
 
 /**
- * Whether the Key Provider gives random bytes.
+ * Whether the Key Provider offers random bytes.
  */
 bool skip_capabilities_supports_entropy(const skip_capabilities *capabilities);
 
 /**
- * What is odd in the message though it is valid; belongs to the capabilities.
+ * Warnings about the message, which is valid; owned by the capabilities.
  */
 const skip_problems *skip_capabilities_warnings(const skip_capabilities *capabilities);
 
@@ -500,8 +500,8 @@ const skip_problems *skip_capabilities_warnings(const skip_capabilities *capabil
 void skip_capabilities_free(skip_capabilities *capabilities);
 
 /**
- * Lists what is wrong with a message of a kind ("capabilities", "key" or "entropy"). `lenient` accepts known deviations
- * of real Key Providers. The message is valid when no problem has the severity "error".
+ * Lists the problems of a message of a kind ("capabilities", "key" or "entropy"). `lenient` accepts known deviations of
+ * real Key Providers. The message is valid if no problem has the severity "error".
  */
 SKIP_CHECK_RESULT
 skip_error *skip_validate(const char *kind,
@@ -512,7 +512,7 @@ skip_error *skip_validate(const char *kind,
                           skip_problems **problems);
 
 /**
- * Stores in `valid` whether a message has no problem but warnings; see skip_validate.
+ * Stores in `valid` whether a message has no problems other than warnings; see skip_validate.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_is_valid(const char *kind,
@@ -523,25 +523,25 @@ skip_error *skip_is_valid(const char *kind,
                           bool *valid);
 
 /**
- * How many problems there are.
+ * The number of problems.
  */
 size_t skip_problems_count(const skip_problems *problems);
 
 /**
- * Where: a JSON Pointer (RFC 6901), empty for the whole message. As all texts of problems: counted from 0, NULL beyond the
- * last one.
+ * The location: a JSON Pointer (RFC 6901), empty for the whole message. Like all texts of problems, counted from 0, and
+ * NULL after the last one.
  */
 const char *skip_problems_path(const skip_problems *problems,
                                size_t index,
                                size_t *length);
 
 /**
- * What, as a stable name, for example "not_hex".
+ * The stable code, for example "not_hex".
  */
 const char *skip_problems_code(const skip_problems *problems, size_t index, size_t *length);
 
 /**
- * What, for people. It never shows a value of the message.
+ * A message for people. It never contains a value from the message.
  */
 const char *skip_problems_message(const skip_problems *problems, size_t index, size_t *length);
 
@@ -551,12 +551,12 @@ const char *skip_problems_message(const skip_problems *problems, size_t index, s
 const char *skip_problems_severity(const skip_problems *problems, size_t index, size_t *length);
 
 /**
- * The section of the draft that it is about.
+ * The relevant section of the draft.
  */
 const char *skip_problems_section(const skip_problems *problems, size_t index, size_t *length);
 
 /**
- * Frees what skip_validate made; not for warnings, which belong to another handle.
+ * Frees the result of skip_validate; not for warnings, which are owned by another handle.
  */
 void skip_problems_free(skip_problems *problems);
 
@@ -566,8 +566,8 @@ void skip_problems_free(skip_problems *problems);
 bool skip_matches_remote(const char *entry, size_t entry_length, const char *id, size_t id_length);
 
 /**
- * Copies the JSON Schema of a kind of message: "strict" (2020-12) or "as-published" (draft-04, of the draft). Buffer and
- * length are as in skip_key_copy; no NUL follows.
+ * Copies the JSON Schema of a kind of message: "strict" (2020-12) or "as-published" (draft-04, as in the draft). Buffer
+ * and length are as in skip_key_copy; not NUL-terminated.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_schema(const char *kind,
@@ -579,14 +579,14 @@ skip_error *skip_schema(const char *kind,
                         size_t *length);
 
 /**
- * Makes an empty set of options.
+ * Creates an empty set of options.
  */
 skip_options *skip_options_new(void);
 
 /**
- * Sets an option by its name, for example "timeout" to "2.5" (seconds), "lenient" to "true", "ca" to certificates in
- * PEM form or to "system", "psk" to "identity:hex". The name "url" adds a further Key Provider, which is asked when those
- * before it cannot be reached.
+ * Sets an option by name, for example "timeout" to "2.5" (seconds), "lenient" to "true", "ca" to certificates in PEM form
+ * or to "system", "psk" to "identity:hex". The name "url" adds another Key Provider, which is used if those before it
+ * cannot be reached.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_options_set(skip_options *options,
@@ -616,22 +616,22 @@ skip_error *skip_options_set_psk(skip_options *options,
                                  size_t key_length);
 
 /**
- * Wipes and frees options; clients that were made with them stay.
+ * Wipes and frees options; clients created with them remain valid.
  */
 void skip_options_free(skip_options *options);
 
 /**
- * The name of an option, in the order of the table from 0 on; NULL beyond the last one.
+ * The name of an option, in the order of the table from 0; NULL after the last one.
  */
 const char *skip_option_name(size_t index, size_t *length);
 
 /**
- * What an option is for, in one sentence; NULL beyond the last one.
+ * The purpose of an option, in one sentence; NULL after the last one.
  */
 const char *skip_option_help(size_t index, size_t *length);
 
 /**
- * The keyId, in the spelling of the Key Provider for a fresh key, and of the caller for a key asked for by its keyId.
+ * The keyId, as spelled by the Key Provider for a fresh key, and by the caller for a key requested by keyId.
  */
 const char *skip_key_id(const skip_key *key,
                         size_t *length);
@@ -642,14 +642,14 @@ const char *skip_key_id(const skip_key *key,
 uint32_t skip_key_bits(const skip_key *key);
 
 /**
- * Eight hexadecimal digits that are equal at both ends when the keys are. For people to compare, not for programs.
+ * Eight hexadecimal digits that match at both ends if the keys do. Intended for people, not for programs.
  */
 const char *skip_key_fingerprint(const skip_key *key,
                                  size_t *length);
 
 /**
- * Copies the key's bytes into `buffer`; `length` is their number. With a buffer of NULL only the length is stored; in
- * one that is too small nothing is written, and that is an error.
+ * Copies the key's bytes to `buffer` and stores their number in `length`. If the buffer is NULL, only the length is
+ * stored; if it is too small, nothing is written and an error is returned.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_key_copy(const skip_key *key,
@@ -658,8 +658,8 @@ skip_error *skip_key_copy(const skip_key *key,
                           size_t *length);
 
 /**
- * Copies the key in the form that a consumer wants: "hex", "base64", "raw", "strongswan", "libreswan", "vyos",
- * "wireguard", "wpa" or "cisco". Buffer and length are as in skip_key_copy; no NUL follows.
+ * Copies the key in an export format: "hex", "base64", "raw", "strongswan", "libreswan", "vyos", "wireguard", "wpa" or
+ * "cisco". Buffer and length are as in skip_key_copy; not NUL-terminated.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_key_export(const skip_key *key,
@@ -670,12 +670,12 @@ skip_error *skip_key_export(const skip_key *key,
                             size_t *length);
 
 /**
- * Whether two keys have equal bytes, in constant time; keyIds are not compared.
+ * Whether two keys have the same bytes, in constant time; keyIds are not compared.
  */
 bool skip_key_equal(const skip_key *one, const skip_key *other);
 
 /**
- * What is odd in the reply though it is valid; belongs to the key.
+ * Warnings about the reply, which is valid; owned by the key.
  */
 const skip_problems *skip_key_warnings(const skip_key *key);
 
@@ -685,7 +685,7 @@ const skip_problems *skip_key_warnings(const skip_key *key);
 void skip_key_free(skip_key *key);
 
 /**
- * How many bits of entropy the Key Provider says there are (minentropy), at least as many as were asked for.
+ * The entropy in bits that the Key Provider claims (minentropy), at least as much as was requested.
  */
 uint32_t skip_entropy_bits(const skip_entropy *entropy);
 
@@ -699,7 +699,7 @@ skip_error *skip_entropy_copy(const skip_entropy *entropy,
                               size_t *length);
 
 /**
- * What is odd in the reply though it is valid; belongs to the entropy.
+ * Warnings about the reply, which is valid; owned by the entropy.
  */
 const skip_problems *skip_entropy_warnings(const skip_entropy *entropy);
 

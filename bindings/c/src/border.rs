@@ -1,4 +1,4 @@
-//! What all functions share: strings and buffers in and out, handles, and panics that stop here.
+//! Shared by all functions: strings and buffers, handles, and catching panics.
 
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use skip_client::{Error, Result};
 
 use crate::SkipError;
 
-/// Given as the length of a string that ends with a NUL; cbindgen.toml has it for C.
+/// Passed as the length of a NUL-terminated string; cbindgen.toml has it for C.
 pub(crate) const SKIP_NUL_TERMINATED: usize = usize::MAX;
 
 /// The version of the library, for example "0.1.0".
@@ -21,13 +21,13 @@ pub unsafe extern "C" fn skip_version(length: *mut usize) -> *const c_char {
     VERSION.as_ptr().cast()
 }
 
-/// Runs the body of a function that can fail. A panic is an error like others: it must not unwind into C.
+/// Runs the body of a fallible function. A panic becomes an error: it must not unwind into C.
 pub(crate) fn fallible(body: impl FnOnce() -> Result<()>) -> *mut SkipError {
     let failed = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => return ptr::null_mut(),
         Ok(Err(error)) => SkipError::from(&error),
         Err(panic) => {
-            // dropping what was thrown can panic as well
+            // dropping the payload can panic as well
             std::mem::forget(panic);
             SkipError::internal()
         }
@@ -35,7 +35,7 @@ pub(crate) fn fallible(body: impl FnOnce() -> Result<()>) -> *mut SkipError {
     Box::into_raw(Box::new(failed))
 }
 
-/// Runs the body of a function that has no way to report a failure.
+/// Runs the body of an infallible function; a panic returns `otherwise`.
 pub(crate) fn infallible<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         std::mem::forget(panic);
@@ -43,19 +43,19 @@ pub(crate) fn infallible<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Runs the body of a function that makes a handle, which is NULL unless it succeeds.
+/// Runs the body of a function that creates a handle; the handle is NULL if it fails.
 ///
 /// # Safety
-/// `out` is NULL or has room for a pointer.
+/// `out` is NULL or points to space for a pointer.
 pub(crate) unsafe fn making<T>(out: *mut *mut T, body: impl FnOnce() -> Result<T>) -> *mut SkipError {
-    // SAFETY: as this function's
+    // SAFETY: guaranteed by the caller of this function
     unsafe { store(out, ptr::null_mut()) };
     fallible(|| {
         if out.is_null() {
             return Err(null("the result's address"));
         }
         let made = Box::into_raw(Box::new(body()?));
-        // SAFETY: as this function's, and it is not NULL
+        // SAFETY: guaranteed by the caller of this function
         unsafe { out.write(made) };
         Ok(())
     })
@@ -64,29 +64,29 @@ pub(crate) unsafe fn making<T>(out: *mut *mut T, body: impl FnOnce() -> Result<T
 /// Frees a handle.
 ///
 /// # Safety
-/// `handle` is NULL or was made by [`making`], and nobody uses it any more.
+/// `handle` is NULL or was created by [`making`], and is no longer used.
 pub(crate) unsafe fn free<T>(handle: *mut T) {
     if !handle.is_null() {
-        // SAFETY: as this function's
+        // SAFETY: guaranteed by the caller of this function
         infallible((), || drop(unsafe { Box::from_raw(handle) }));
     }
 }
 
-/// The object behind a handle that must be there.
+/// The object of a required handle.
 ///
 /// # Safety
 /// `handle` is NULL or a live handle of this type.
 pub(crate) unsafe fn object<'a, T>(name: &str, handle: *const T) -> Result<&'a T> {
-    // SAFETY: as this function's
+    // SAFETY: guaranteed by the caller of this function
     unsafe { handle.as_ref() }.ok_or_else(|| null(name))
 }
 
-/// The text of a string that must be there.
+/// The text of a required string.
 ///
 /// # Safety
-/// `data` is NULL or has `length` bytes, or a NUL where the length says so.
+/// `data` is NULL or points to `length` bytes, or to a NUL-terminated string if `length` says so.
 pub(crate) unsafe fn text<'a>(name: &str, data: *const c_char, length: usize) -> Result<&'a str> {
-    // SAFETY: as this function's
+    // SAFETY: guaranteed by the caller of this function
     let bytes = unsafe { bytes(name, data, length) }?;
     str::from_utf8(bytes).map_err(|_| Error::invalid_argument(name, "is not UTF-8", "strings are UTF-8 without a BOM"))
 }
@@ -99,11 +99,11 @@ pub(crate) unsafe fn optional_text<'a>(name: &str, data: *const c_char, length: 
     if data.is_null() {
         return Ok(None);
     }
-    // SAFETY: as this function's
+    // SAFETY: guaranteed by the caller of this function
     unsafe { text(name, data, length) }.map(Some)
 }
 
-/// Bytes; NULL is fine when there are none.
+/// Bytes; `data` may be NULL if the length is 0.
 ///
 /// # Safety
 /// As [`text`].
@@ -111,14 +111,14 @@ pub(crate) unsafe fn bytes<'a>(name: &str, data: *const c_char, length: usize) -
     match (data.is_null(), length) {
         (true, 0) => Ok(&[]),
         (true, _) => Err(null(name)),
-        // SAFETY: the caller says that a NUL ends it
+        // SAFETY: the caller guarantees that it is NUL-terminated
         (false, SKIP_NUL_TERMINATED) => Ok(unsafe { CStr::from_ptr(data) }.to_bytes()),
-        // SAFETY: the caller says that there are as many bytes
+        // SAFETY: the caller guarantees the length
         (false, _) => Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) }),
     }
 }
 
-/// A buffer of the caller, and where the caller learns how long the content is.
+/// A buffer of the caller, and where to store the length of the content.
 #[derive(Clone, Copy)]
 pub(crate) struct Room {
     pub buffer: *mut u8,
@@ -127,12 +127,13 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Copies `content` there. Without a buffer only the length is stored, so that the caller can make one.
+    /// Copies `content` to the buffer. Without a buffer, only stores the length, so that the caller can allocate one.
     ///
     /// # Safety
-    /// `buffer` is NULL or has `capacity` bytes of the caller's; `length` is NULL or has room for a length.
+    /// `buffer` is NULL or points to `capacity` bytes owned by the caller; `length` is NULL or points to space for a
+    /// length.
     pub unsafe fn fill(self, content: &[u8]) -> Result<()> {
-        // SAFETY: as this function's
+        // SAFETY: guaranteed by the caller of this function
         unsafe { store(self.length, content.len()) };
         if self.buffer.is_null() {
             return Ok(());
@@ -145,24 +146,24 @@ impl Room {
                 "pass NULL first to learn the length",
             ));
         }
-        // SAFETY: as this function's, and it is large enough; a buffer of the caller does not overlap with ours
+        // SAFETY: guaranteed by the caller of this function
         clear_after_copy(|| unsafe { ptr::copy_nonoverlapping(content.as_ptr(), self.buffer, content.len()) });
         Ok(())
     }
 }
 
-/// Stores a result where the caller wants one.
+/// Stores a result if the caller wants it.
 ///
 /// # Safety
-/// `place` is NULL or has room for it.
+/// `place` is NULL or points to space for it.
 pub(crate) unsafe fn store<T>(place: *mut T, value: T) {
     if !place.is_null() {
-        // SAFETY: as this function's
+        // SAFETY: guaranteed by the caller of this function
         unsafe { place.write(value) };
     }
 }
 
-/// A text that C borrows, with a NUL behind it. It may contain NULs itself: the length counts.
+/// A NUL-terminated text that C borrows. It may contain NULs; the length is authoritative.
 pub(crate) struct Text(Box<str>);
 
 impl Text {
@@ -175,12 +176,12 @@ impl Text {
     }
 }
 
-/// Lends a text, or NULL where there is none.
+/// Lends a text, or NULL if there is none.
 ///
 /// # Safety
-/// `length` is NULL or has room for a length.
+/// `length` is NULL or points to space for a length.
 pub(crate) unsafe fn lend(text: Option<&Text>, length: *mut usize) -> *const c_char {
-    // SAFETY: as this function's
+    // SAFETY: guaranteed by the caller of this function
     unsafe { store(length, text.map_or(0, |text| text.as_str().len())) };
     text.map_or(ptr::null(), |text| text.0.as_ptr().cast())
 }
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn a_panic_is_an_error() {
         let error = fallible(|| panic!("marker"));
-        // SAFETY: it was just made
+        // SAFETY: just created
         unsafe {
             assert!(matches!(skip_error_code(error), SkipCode::Internal));
             skip_error_free(error);
@@ -209,7 +210,7 @@ mod tests {
     fn a_text_ends_with_a_nul_and_may_contain_others() {
         let text = Text::new("a\0b");
         let mut length = 0;
-        // SAFETY: the length has room
+        // SAFETY: `length` points to space for a length
         let lent = unsafe { lend(Some(&text), &raw mut length) };
         // SAFETY: a NUL follows the text
         let bytes = unsafe { std::slice::from_raw_parts(lent.cast::<u8>(), length + 1) };

@@ -1,4 +1,4 @@
-//! The client, its calls, and the token that ends them.
+//! The client, its calls, and the cancel token.
 
 use std::ffi::c_char;
 
@@ -10,16 +10,16 @@ use crate::{SkipCapabilities, SkipEntropy, SkipError, SkipKey, SkipOptions, opti
 /// A client of one Key Provider, or of several in order of preference.
 pub struct SkipClient(Client);
 
-/// Ends calls from another thread.
+/// Cancels calls from another thread.
 pub struct SkipCancelToken(CancelToken);
 
-/// How a connection was made.
+/// Information about a connection.
 pub struct SkipConnection {
     texts: [Option<Text>; 5],
     warnings: Vec<Text>,
 }
 
-/// Makes a client of the Key Provider at `url`, `https://host[:port][/path]`. Nothing is connected yet. `options` may be
+/// Creates a client of the Key Provider at `url`, `https://host[:port][/path]`. Does not connect yet. `options` may be
 /// NULL, and may be freed or changed afterwards.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -37,8 +37,8 @@ pub unsafe extern "C" fn skip_client_new(
     }
 }
 
-/// What the Key Provider offers (draft 4.1): fetched once, then remembered; `refresh` fetches it again. `cancel` may be
-/// NULL, here and in all calls.
+/// The Key Provider's capabilities (draft 4.1): fetched once, then cached; `refresh` fetches them again. `cancel` may
+/// be NULL, here and in all calls.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_client_capabilities(
@@ -61,8 +61,8 @@ pub unsafe extern "C" fn skip_client_capabilities(
     }
 }
 
-/// Requests a fresh key of `size` bits, shared with the Key Provider `remote` (draft 4.2); 0 for the size that the Key
-/// Provider makes by default, else a multiple of 8 from 8 to 65536.
+/// Requests a fresh key of `size` bits, shared with the Key Provider `remote` (draft 4.2): 0 for the Key Provider's
+/// default size, otherwise a multiple of 8 from 8 to 65536.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_client_new_key(
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn skip_client_new_key(
     }
 }
 
-/// Requests the key that the initiator got from the Key Provider `remote` under `key_id` (draft 4.2). A Key Provider
+/// Requests the key that the initiator got from the Key Provider `remote` with `key_id` (draft 4.2). A Key Provider
 /// gives it once.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -110,8 +110,8 @@ pub unsafe extern "C" fn skip_client_key_by_id(
     }
 }
 
-/// Requests random bytes with at least `bits` bits of entropy (draft 4.3); 0 for the Key Provider's default, else a
-/// multiple of 8 from 8 to 65536.
+/// Requests random bytes with at least `bits` bits of entropy (draft 4.3): 0 for the Key Provider's default, otherwise
+/// a multiple of 8 from 8 to 65536.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_client_entropy(
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn skip_client_entropy(
     }
 }
 
-/// How the last connection was made; the result is NULL before the first one.
+/// Information about the last connection; the result is NULL before the first one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_client_connection(client: *const SkipClient) -> *mut SkipConnection {
     // SAFETY: NULL or a live handle
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn skip_client_connection(client: *const SkipClient) -> *m
     })
 }
 
-/// Closes the idle connections and ends the running calls, from any thread; later calls fail with
+/// Closes the idle connections and cancels the running calls, from any thread; later calls fail with
 /// SKIP_CODE_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_client_close(client: *const SkipClient) {
@@ -151,21 +151,21 @@ pub unsafe extern "C" fn skip_client_close(client: *const SkipClient) {
     }
 }
 
-/// Closes and frees a client. Keys that it gave out stay.
+/// Closes and frees a client. Its keys remain valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_client_free(client: *mut SkipClient) {
-    // SAFETY: NULL or a handle that nobody uses any more
+    // SAFETY: NULL or a handle that is no longer used
     unsafe { free(client) }
 }
 
-/// Makes a token for calls that another thread may want to end.
+/// Creates a token with which another thread can cancel calls.
 #[unsafe(no_mangle)]
 pub extern "C" fn skip_cancel_token_new() -> *mut SkipCancelToken {
     Box::into_raw(Box::new(SkipCancelToken(CancelToken::new())))
 }
 
-/// Ends every call that was given this token, running or later, from any thread. Such a call fails with
-/// SKIP_CODE_CONNECTION_LOST and the advice that fits what it had sent.
+/// Cancels every call that uses this token, now or later, from any thread. Such a call fails with
+/// SKIP_CODE_CONNECTION_LOST, and advice that depends on what was already sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_cancel(token: *const SkipCancelToken) {
     // SAFETY: NULL or a live handle
@@ -174,10 +174,10 @@ pub unsafe extern "C" fn skip_cancel(token: *const SkipCancelToken) {
     }
 }
 
-/// Frees a token. The calls that were given it must have returned.
+/// Frees a token. All calls that use it must have returned.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_cancel_token_free(token: *mut SkipCancelToken) {
-    // SAFETY: NULL or a handle that nobody uses any more
+    // SAFETY: NULL or a handle that is no longer used
     unsafe { free(token) }
 }
 
@@ -225,14 +225,14 @@ pub unsafe extern "C" fn skip_connection_group(connection: *const SkipConnection
     unsafe { SkipConnection::lend(connection, 4, length) }
 }
 
-/// How many warnings there are about what is weaker than Table 1 of the draft wants.
+/// The number of warnings about deviations from Table 1 of the draft.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_connection_warning_count(connection: *const SkipConnection) -> usize {
     // SAFETY: NULL or a live handle
     unsafe { connection.as_ref() }.map_or(0, |connection| connection.warnings.len())
 }
 
-/// One of the warnings, from 0 on; NULL beyond the last one.
+/// A warning, counted from 0; NULL after the last one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_connection_warning(
     connection: *const SkipConnection,
@@ -250,16 +250,16 @@ pub unsafe extern "C" fn skip_connection_warning(
     }
 }
 
-/// Frees what skip_client_connection made.
+/// Frees a skip_connection.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_connection_free(connection: *mut SkipConnection) {
-    // SAFETY: NULL or a handle that nobody uses any more
+    // SAFETY: NULL or a handle that is no longer used
     unsafe { free(connection) }
 }
 
 impl SkipConnection {
     unsafe fn lend(connection: *const Self, index: usize, length: *mut usize) -> *const c_char {
-        // SAFETY: as the callers say
+        // SAFETY: guaranteed by the callers
         unsafe {
             lend(
                 connection
@@ -283,7 +283,7 @@ impl From<ConnectionInfo> for SkipConnection {
 }
 
 unsafe fn call<'a>(client: *const SkipClient, cancel: *const SkipCancelToken) -> Result<Call<'a>> {
-    // SAFETY: live handles, as the callers say, and for as long as their call takes
+    // SAFETY: the callers guarantee live handles for the duration of the call
     let (client, cancel) = unsafe { (object("client", client)?, cancel.as_ref()) };
     let call = client.0.call();
     Ok(match cancel {
@@ -292,7 +292,7 @@ unsafe fn call<'a>(client: *const SkipClient, cancel: *const SkipCancelToken) ->
     })
 }
 
-/// A number of bits; 0 leaves it to the Key Provider.
+/// A number of bits; 0 for the Key Provider's default.
 fn bits(bits: u32) -> Result<Option<BitLength>> {
     (bits != 0).then(|| BitLength::new(bits.into())).transpose()
 }

@@ -6,25 +6,25 @@ use skip_client::{Advice, Error, ErrorCode, Side};
 
 use crate::border::{Text, free, lend};
 
-/// What went wrong. Codes keep their numbers; later versions may add some.
+/// Error codes. Their numbers are stable; later versions may add some.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipCode {
-    /// No error: what skip_error_code says of NULL.
+    /// No error: the code of NULL.
     None = 0,
-    /// An argument breaks a rule; nothing was sent.
+    /// An argument is invalid; nothing was sent.
     InvalidArgument = 1,
     /// The Key Provider shares no keys with the remote; no key was requested.
     UnknownRemote = 2,
     /// The Key Provider does not offer this method; nothing was requested.
     NotSupported = 3,
-    /// No connection: name, address, route, port or proxy.
+    /// No connection could be made: name, address, route, port or proxy.
     ConnectFailed = 4,
-    /// A TCP connection came up, TLS did not.
+    /// TCP connected, but the TLS handshake failed.
     TlsFailed = 5,
     /// A deadline passed.
     TimedOut = 6,
-    /// The connection was lost after the request, or a part of it, had gone out; also: cancelled.
+    /// The connection was lost after all or part of the request had been sent, or the call was cancelled.
     ConnectionLost = 7,
     /// The Key Provider refused the request (400, 409, 410, 422 and other 4xx).
     Rejected = 8,
@@ -34,53 +34,53 @@ pub enum SkipCode {
     NotFound = 10,
     /// The Key Provider refused the method GET (405).
     MethodNotAllowed = 11,
-    /// The Key Provider is busy, or has no entropy now (429, 503).
+    /// The Key Provider is busy, or currently has no entropy (429, 503).
     Busy = 12,
-    /// The Key Provider failed inside (5xx).
+    /// The Key Provider failed internally (5xx).
     ProviderFailed = 13,
-    /// A status that SKIP has no meaning for.
+    /// A status without a meaning in SKIP.
     UnexpectedStatus = 14,
-    /// The reply is not what the draft describes.
+    /// The reply does not conform to the draft.
     MalformedResponse = 15,
-    /// The reply is larger than any SKIP message may be.
+    /// The reply is larger than any SKIP message can be.
     ResponseTooLarge = 16,
-    /// The reply names another keyId than the one asked for.
+    /// The reply has a different keyId from the one requested.
     KeyIdMismatch = 17,
-    /// The key, or the random string, has another length than the one asked for.
+    /// The key or random string has a different length from the one requested.
     SizeMismatch = 18,
-    /// The key is all zeros, all ones, or can be read off its keyId.
+    /// The key is all zeros, all ones, or can be read from its keyId.
     WeakKey = 19,
     /// A bug of this library was caught. Please report it.
     Internal = 255,
 }
 
-/// Whose side failed.
+/// The side at fault.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipSide {
-    /// The caller's: an argument, or a request that this Key Provider cannot serve.
+    /// The caller: an invalid argument, or a request that this Key Provider does not support.
     You = 1,
-    /// Between the caller and the Key Provider.
+    /// The network between the caller and the Key Provider.
     Network = 2,
-    /// The Key Provider answered, and refused.
+    /// The Key Provider refused the request.
     ProviderRefused = 3,
-    /// The Key Provider answered with something that is wrong.
+    /// The Key Provider's reply is invalid.
     ProviderAnswer = 4,
 }
 
-/// What to ask next so that both encryptors end with the same key.
+/// What to request next so that both encryptors end up with the same key.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipAdvice {
-    /// Asking again will not help until something was changed.
+    /// Retrying will not help until something is changed.
     No = 0,
-    /// Nothing was used up: the same request may be made again.
+    /// No key was consumed: the same request can be retried.
     SameRequest = 1,
-    /// The key of this request may be gone: the initiator asks for a new key and passes its keyId on.
+    /// The key of this request may be lost: the initiator should request a new key and pass its keyId on.
     NewKey = 2,
 }
 
-/// A failure.
+/// An error.
 pub struct SkipError {
     code: SkipCode,
     side: SkipSide,
@@ -106,21 +106,21 @@ pub unsafe extern "C" fn skip_error_code_name(error: *const SkipError, length: *
     unsafe { lend(error.as_ref().map(|error| &error.code_name), length) }
 }
 
-/// Whose side failed.
+/// The side at fault.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_error_side(error: *const SkipError) -> SkipSide {
     // SAFETY: NULL or a live handle
     unsafe { error.as_ref() }.map_or(SkipSide::You, |error| error.side)
 }
 
-/// What to ask next.
+/// What to request next.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_error_advice(error: *const SkipError) -> SkipAdvice {
     // SAFETY: NULL or a live handle
     unsafe { error.as_ref() }.map_or(SkipAdvice::No, |error| error.advice)
 }
 
-/// The HTTP status; 0 when the Key Provider did not answer.
+/// The HTTP status; 0 if the Key Provider did not reply.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_error_status(error: *const SkipError) -> u16 {
     // SAFETY: NULL or a live handle
@@ -141,8 +141,8 @@ pub unsafe extern "C" fn skip_error_hint(error: *const SkipError, length: *mut u
     unsafe { lend(error.as_ref().map(|error| &error.hint), length) }
 }
 
-/// What the Key Provider wrote beside its status: printable text of at most 512 bytes, with what could be a key
-/// redacted; NULL if there is none. It is not ours: show it to a person, do not log it.
+/// The body of an error reply: printable text of at most 512 bytes, with anything that could be a key redacted; NULL if
+/// there is none. It is not our text: show it to a person, do not log it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_error_provider_text(error: *const SkipError, length: *mut usize) -> *const c_char {
     // SAFETY: NULL or a live handle; NULL or room for a length
@@ -152,12 +152,12 @@ pub unsafe extern "C" fn skip_error_provider_text(error: *const SkipError, lengt
 /// Frees an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_error_free(error: *mut SkipError) {
-    // SAFETY: NULL or a handle that nobody uses any more
+    // SAFETY: NULL or a handle that is no longer used
     unsafe { free(error) }
 }
 
 impl SkipError {
-    /// For a panic that was caught. A request may have been under way.
+    /// For a caught panic. A request may have been in progress.
     pub(crate) fn internal() -> Self {
         Self {
             code: SkipCode::Internal,
@@ -217,7 +217,7 @@ fn code(code: ErrorCode) -> SkipCode {
         ErrorCode::KeyIdMismatch => SkipCode::KeyIdMismatch,
         ErrorCode::SizeMismatch => SkipCode::SizeMismatch,
         ErrorCode::WeakKey => SkipCode::WeakKey,
-        // the test below fails before anybody sees this
+        // the test below ensures that this is never reached
         _ => SkipCode::Internal,
     }
 }

@@ -8,8 +8,8 @@ use skip_client::{KeyId, SystemId};
 use crate::SkipError;
 use crate::border::{Room, bytes, fallible, optional_text, text};
 
-/// Writes the payload USE_PPK with a localSystemID, or empty as RFC 8784 has it when that is NULL. `next_payload` is the
-/// type of the payload behind it, 0 for none. Buffer and length are as in skip_key_copy.
+/// Encodes a USE_PPK payload with a localSystemID, or an empty one as in RFC 8784 if it is NULL. `next_payload` is the
+/// type of the payload that follows, 0 for none. Buffer and length are as in skip_key_copy.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_ikev2_encode_use_ppk(
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn skip_ikev2_encode_use_ppk(
     }
 }
 
-/// Reads the localSystemID of one whole payload USE_PPK; a length of 0 when it has none. No NUL follows.
+/// Decodes the localSystemID of one complete USE_PPK payload; the length is 0 if it has none. Not NUL-terminated.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_ikev2_decode_use_ppk(
@@ -59,8 +59,8 @@ pub unsafe extern "C" fn skip_ikev2_decode_use_ppk(
     }
 }
 
-/// Writes the payload PPK_IDENTITY with a keyId: as its text, which every known implementation takes, or with
-/// `as_octets` as the octets that its hexadecimal digits stand for.
+/// Encodes a PPK_IDENTITY payload with a keyId: as its text, which every known implementation accepts, or with
+/// `as_octets` as the octets encoded by its hexadecimal digits.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_ikev2_encode_ppk_identity(
@@ -91,8 +91,8 @@ pub unsafe extern "C" fn skip_ikev2_encode_ppk_identity(
     }
 }
 
-/// Reads the keyId of one whole payload PPK_IDENTITY; with `as_octets` its octets become lower-case hexadecimal. No NUL
-/// follows.
+/// Decodes the keyId of one complete PPK_IDENTITY payload; with `as_octets` its octets are converted to lower-case
+/// hexadecimal. Not NUL-terminated.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_ikev2_decode_ppk_identity(

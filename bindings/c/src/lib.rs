@@ -1,9 +1,9 @@
 //! The C interface of skip-client: conversions of types and errors, and no rule of the protocol.
 //!
-//! Every public function here is a function of `include/skip_client.h`, under the same name; its comment is the
-//! reference that C programmers read. `border.rs` has what all of them share.
+//! Every public function here is declared in `include/skip_client.h` under the same name; its comment is the reference
+//! for C programmers. `border.rs` has the shared code.
 //!
-//! Unsafe: C hands over addresses. What a caller promises about them is written once, at the top of the header.
+//! Unsafe because C passes pointers. The caller's obligations are stated once, at the top of the header.
 #![allow(unsafe_code)]
 #![allow(clippy::missing_safety_doc, reason = "the header has one contract for all functions")]
 #![allow(clippy::doc_markdown, reason = "the comments are those of the header")]

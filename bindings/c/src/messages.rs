@@ -9,7 +9,7 @@ use skip_client::{Capabilities, Error, MessageKind, Problem, Result, Rules, Sche
 use crate::SkipError;
 use crate::border::{Room, Text, bytes, fallible, free, infallible, lend, making, store, text};
 
-/// What a Key Provider offers.
+/// The capabilities of a Key Provider.
 pub struct SkipCapabilities {
     capabilities: Arc<Capabilities>,
     local_system_id: Text,
@@ -18,13 +18,13 @@ pub struct SkipCapabilities {
     warnings: SkipProblems,
 }
 
-/// What is wrong with a message.
+/// The problems of a message.
 pub struct SkipProblems(Vec<Texts>);
 
 /// Path, code, message, severity and section of a problem.
 type Texts = [Text; 5];
 
-/// The id of the Key Provider itself (draft 4.1.1); empty when a lenient reading found none.
+/// The Key Provider's own id (draft 4.1.1); empty if it is missing and the client is lenient.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_capabilities_local_system_id(
     capabilities: *const SkipCapabilities,
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn skip_capabilities_local_system_id(
     unsafe { lend(capabilities.as_ref().map(|it| &it.local_system_id), length) }
 }
 
-/// How the Key Provider makes and synchronises keys, in its own words.
+/// How the Key Provider generates and synchronises keys, as free text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_capabilities_algorithm(
     capabilities: *const SkipCapabilities,
@@ -44,15 +44,15 @@ pub unsafe extern "C" fn skip_capabilities_algorithm(
     unsafe { lend(capabilities.as_ref().map(|it| &it.algorithm), length) }
 }
 
-/// How many remoteSystemIDs there are.
+/// The number of remoteSystemIDs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_capabilities_remote_system_id_count(capabilities: *const SkipCapabilities) -> usize {
     // SAFETY: NULL or a live handle
     unsafe { capabilities.as_ref() }.map_or(0, |it| it.remote_system_ids.len())
 }
 
-/// One of the ids, or patterns of ids, of the Key Providers that share keys with this one (draft 4.1.2), from 0 on; NULL
-/// beyond the last one.
+/// One of the ids, or id patterns, of the Key Providers that share keys with this one (draft 4.1.2), counted from 0; NULL
+/// after the last one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_capabilities_remote_system_id(
     capabilities: *const SkipCapabilities,
@@ -83,21 +83,21 @@ pub unsafe extern "C" fn skip_capabilities_matches_remote(
     )
 }
 
-/// Whether the Key Provider gives keys.
+/// Whether the Key Provider offers keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_capabilities_supports_key(capabilities: *const SkipCapabilities) -> bool {
     // SAFETY: NULL or a live handle
     unsafe { capabilities.as_ref() }.is_some_and(|it| it.capabilities.supports_key())
 }
 
-/// Whether the Key Provider gives random bytes.
+/// Whether the Key Provider offers random bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_capabilities_supports_entropy(capabilities: *const SkipCapabilities) -> bool {
     // SAFETY: NULL or a live handle
     unsafe { capabilities.as_ref() }.is_some_and(|it| it.capabilities.supports_entropy())
 }
 
-/// What is odd in the message though it is valid; belongs to the capabilities.
+/// Warnings about the message, which is valid; owned by the capabilities.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_capabilities_warnings(capabilities: *const SkipCapabilities) -> *const SkipProblems {
     // SAFETY: NULL or a live handle
@@ -107,12 +107,12 @@ pub unsafe extern "C" fn skip_capabilities_warnings(capabilities: *const SkipCap
 /// Frees capabilities.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_capabilities_free(capabilities: *mut SkipCapabilities) {
-    // SAFETY: NULL or a handle that nobody uses any more
+    // SAFETY: NULL or a handle that is no longer used
     unsafe { free(capabilities) }
 }
 
-/// Lists what is wrong with a message of a kind ("capabilities", "key" or "entropy"). `lenient` accepts known deviations
-/// of real Key Providers. The message is valid when no problem has the severity "error".
+/// Lists the problems of a message of a kind ("capabilities", "key" or "entropy"). `lenient` accepts known deviations of
+/// real Key Providers. The message is valid if no problem has the severity "error".
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_validate(
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn skip_validate(
     }
 }
 
-/// Stores in `valid` whether a message has no problem but warnings; see skip_validate.
+/// Stores in `valid` whether a message has no problems other than warnings; see skip_validate.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_is_valid(
@@ -158,15 +158,15 @@ pub unsafe extern "C" fn skip_is_valid(
     }
 }
 
-/// How many problems there are.
+/// The number of problems.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_problems_count(problems: *const SkipProblems) -> usize {
     // SAFETY: NULL or a live handle
     unsafe { problems.as_ref() }.map_or(0, |problems| problems.0.len())
 }
 
-/// Where: a JSON Pointer (RFC 6901), empty for the whole message. As all texts of problems: counted from 0, NULL beyond the
-/// last one.
+/// The location: a JSON Pointer (RFC 6901), empty for the whole message. Like all texts of problems, counted from 0, and
+/// NULL after the last one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_problems_path(
     problems: *const SkipProblems,
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn skip_problems_path(
     unsafe { SkipProblems::lend(problems, index, 0, length) }
 }
 
-/// What, as a stable name, for example "not_hex".
+/// The stable code, for example "not_hex".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_problems_code(
     problems: *const SkipProblems,
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn skip_problems_code(
     unsafe { SkipProblems::lend(problems, index, 1, length) }
 }
 
-/// What, for people. It never shows a value of the message.
+/// A message for people. It never contains a value from the message.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_problems_message(
     problems: *const SkipProblems,
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn skip_problems_severity(
     unsafe { SkipProblems::lend(problems, index, 3, length) }
 }
 
-/// The section of the draft that it is about.
+/// The relevant section of the draft.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_problems_section(
     problems: *const SkipProblems,
@@ -221,10 +221,10 @@ pub unsafe extern "C" fn skip_problems_section(
     unsafe { SkipProblems::lend(problems, index, 4, length) }
 }
 
-/// Frees what skip_validate made; not for warnings, which belong to another handle.
+/// Frees the result of skip_validate; not for warnings, which are owned by another handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_problems_free(problems: *mut SkipProblems) {
-    // SAFETY: NULL or a handle that nobody uses any more
+    // SAFETY: NULL or a handle that is no longer used
     unsafe { free(problems) }
 }
 
@@ -244,8 +244,8 @@ pub unsafe extern "C" fn skip_matches_remote(
     )
 }
 
-/// Copies the JSON Schema of a kind of message: "strict" (2020-12) or "as-published" (draft-04, of the draft). Buffer and
-/// length are as in skip_key_copy; no NUL follows.
+/// Copies the JSON Schema of a kind of message: "strict" (2020-12) or "as-published" (draft-04, as in the draft). Buffer
+/// and length are as in skip_key_copy; not NUL-terminated.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_schema(
@@ -279,13 +279,13 @@ pub unsafe extern "C" fn skip_schema(
 }
 
 unsafe fn kind(kind: *const c_char, length: usize) -> Result<MessageKind> {
-    // SAFETY: a string, as the callers say
+    // SAFETY: the callers guarantee a string
     unsafe { text("kind", kind, length) }?.parse()
 }
 
 impl SkipProblems {
     unsafe fn lend(problems: *const Self, index: usize, member: usize, length: *mut usize) -> *const c_char {
-        // SAFETY: as the callers say
+        // SAFETY: guaranteed by the callers
         unsafe {
             let texts = problems.as_ref().and_then(|problems| problems.0.get(index));
             lend(texts.map(|texts| &texts[member]), length)

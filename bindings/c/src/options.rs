@@ -1,4 +1,4 @@
-//! Options of a client, by the names of the core's table.
+//! Client options, by the names of the core's table.
 
 use std::ffi::c_char;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::SkipError;
 use crate::border::{Text, bytes, fallible, free, lend, null, text};
 
-/// Options of a client; see docs/fetch-a-key-from-c.md for the table.
+/// Client options; see docs/fetch-a-key-from-c.md for the table.
 #[derive(Default)]
 pub struct SkipOptions {
     urls: Vec<String>,
@@ -18,15 +18,15 @@ pub struct SkipOptions {
     psk: Option<Psk>,
 }
 
-/// Makes an empty set of options.
+/// Creates an empty set of options.
 #[unsafe(no_mangle)]
 pub extern "C" fn skip_options_new() -> *mut SkipOptions {
     Box::into_raw(Box::default())
 }
 
-/// Sets an option by its name, for example "timeout" to "2.5" (seconds), "lenient" to "true", "ca" to certificates in
-/// PEM form or to "system", "psk" to "identity:hex". The name "url" adds a further Key Provider, which is asked when those
-/// before it cannot be reached.
+/// Sets an option by name, for example "timeout" to "2.5" (seconds), "lenient" to "true", "ca" to certificates in PEM form
+/// or to "system", "psk" to "identity:hex". The name "url" adds another Key Provider, which is used if those before it
+/// cannot be reached.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_options_set(
@@ -87,21 +87,21 @@ pub unsafe extern "C" fn skip_options_set_psk(
     }
 }
 
-/// Wipes and frees options; clients that were made with them stay.
+/// Wipes and frees options; clients created with them remain valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_options_free(options: *mut SkipOptions) {
-    // SAFETY: NULL or a handle that nobody uses any more
+    // SAFETY: NULL or a handle that is no longer used
     unsafe { free(options) }
 }
 
-/// The name of an option, in the order of the table from 0 on; NULL beyond the last one.
+/// The name of an option, in the order of the table from 0; NULL after the last one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_option_name(index: usize, length: *mut usize) -> *const c_char {
     // SAFETY: NULL or room for a length
     unsafe { lend(table().get(index).map(|[name, _]| name), length) }
 }
 
-/// What an option is for, in one sentence; NULL beyond the last one.
+/// The purpose of an option, in one sentence; NULL after the last one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_option_help(index: usize, length: *mut usize) -> *const c_char {
     // SAFETY: NULL or room for a length
@@ -119,7 +119,7 @@ fn table() -> &'static [[Text; 2]] {
 }
 
 impl SkipOptions {
-    /// Keeps a value that the core accepts; whether all of them go together is known when the client is made.
+    /// Stores a value that the core accepts; whether they can be combined is checked when the client is created.
     fn set(&mut self, name: &str, value: Zeroizing<String>) -> Result<()> {
         let any = Client::builder("https://localhost")?;
         if name == "url" {
@@ -149,11 +149,11 @@ pub(crate) fn build(url: &str, options: Option<&SkipOptions>) -> Result<Client> 
     builder.build()
 }
 
-/// A file's text. It is read into a buffer of its size, because growing would leave copies behind.
+/// A file's text, read into a buffer of its size, because growing would leave copies behind.
 fn content(name: &str, path: &str) -> Result<Zeroizing<String>> {
     use std::io::Read as _;
     let unreadable = |error: std::io::Error| {
-        // the path is not shown: it may be a secret that was given in its place
+        // the path is not shown: it may be a secret passed by mistake
         Error::invalid_argument(
             name,
             format_args!("the file cannot be read: {}", error.kind()),

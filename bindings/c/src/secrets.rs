@@ -1,4 +1,4 @@
-//! Keys and random bytes: they leave only into a buffer that the caller owns and wipes.
+//! Keys and random bytes, which are only copied to buffers that the caller owns and wipes.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -9,7 +9,7 @@ use crate::SkipError;
 use crate::border::{Room, Text, fallible, free, lend, object, text};
 use crate::messages::SkipProblems;
 
-/// A key and its keyId; the key is wiped when it is freed.
+/// A key and its keyId; wiped when freed.
 pub struct SkipKey {
     key: Key,
     id: Text,
@@ -17,13 +17,13 @@ pub struct SkipKey {
     warnings: SkipProblems,
 }
 
-/// Random bytes; wiped when they are freed.
+/// Random bytes; wiped when freed.
 pub struct SkipEntropy {
     entropy: Entropy,
     warnings: SkipProblems,
 }
 
-/// The keyId, in the spelling of the Key Provider for a fresh key, and of the caller for a key asked for by its keyId.
+/// The keyId, as spelled by the Key Provider for a fresh key, and by the caller for a key requested by keyId.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_key_id(key: *const SkipKey, length: *mut usize) -> *const c_char {
     // SAFETY: NULL or a live handle; NULL or room for a length
@@ -37,15 +37,15 @@ pub unsafe extern "C" fn skip_key_bits(key: *const SkipKey) -> u32 {
     unsafe { key.as_ref() }.map_or(0, |key| key.key.bits())
 }
 
-/// Eight hexadecimal digits that are equal at both ends when the keys are. For people to compare, not for programs.
+/// Eight hexadecimal digits that match at both ends if the keys do. Intended for people, not for programs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_key_fingerprint(key: *const SkipKey, length: *mut usize) -> *const c_char {
     // SAFETY: NULL or a live handle; NULL or room for a length
     unsafe { lend(key.as_ref().map(|key| &key.fingerprint), length) }
 }
 
-/// Copies the key's bytes into `buffer`; `length` is their number. With a buffer of NULL only the length is stored; in
-/// one that is too small nothing is written, and that is an error.
+/// Copies the key's bytes to `buffer` and stores their number in `length`. If the buffer is NULL, only the length is
+/// stored; if it is too small, nothing is written and an error is returned.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_key_copy(
@@ -63,8 +63,8 @@ pub unsafe extern "C" fn skip_key_copy(
     unsafe { fallible(|| room.fill(object("key", key)?.key.secret().expose())) }
 }
 
-/// Copies the key in the form that a consumer wants: "hex", "base64", "raw", "strongswan", "libreswan", "vyos",
-/// "wireguard", "wpa" or "cisco". Buffer and length are as in skip_key_copy; no NUL follows.
+/// Copies the key in an export format: "hex", "base64", "raw", "strongswan", "libreswan", "vyos", "wireguard", "wpa" or
+/// "cisco". Buffer and length are as in skip_key_copy; not NUL-terminated.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_key_export(
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn skip_key_export(
     }
 }
 
-/// Whether two keys have equal bytes, in constant time; keyIds are not compared.
+/// Whether two keys have the same bytes, in constant time; keyIds are not compared.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_key_equal(one: *const SkipKey, other: *const SkipKey) -> bool {
     // SAFETY: NULL or live handles
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn skip_key_equal(one: *const SkipKey, other: *const SkipK
     }
 }
 
-/// What is odd in the reply though it is valid; belongs to the key.
+/// Warnings about the reply, which is valid; owned by the key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_key_warnings(key: *const SkipKey) -> *const SkipProblems {
     // SAFETY: NULL or a live handle
@@ -109,11 +109,11 @@ pub unsafe extern "C" fn skip_key_warnings(key: *const SkipKey) -> *const SkipPr
 /// Wipes and frees a key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_key_free(key: *mut SkipKey) {
-    // SAFETY: NULL or a handle that nobody uses any more
+    // SAFETY: NULL or a handle that is no longer used
     unsafe { free(key) }
 }
 
-/// How many bits of entropy the Key Provider says there are (minentropy), at least as many as were asked for.
+/// The entropy in bits that the Key Provider claims (minentropy), at least as much as was requested.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_entropy_bits(entropy: *const SkipEntropy) -> u32 {
     // SAFETY: NULL or a live handle
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn skip_entropy_copy(
     unsafe { fallible(|| room.fill(object("entropy", entropy)?.entropy.secret().expose())) }
 }
 
-/// What is odd in the reply though it is valid; belongs to the entropy.
+/// Warnings about the reply, which is valid; owned by the entropy.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_entropy_warnings(entropy: *const SkipEntropy) -> *const SkipProblems {
     // SAFETY: NULL or a live handle
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn skip_entropy_warnings(entropy: *const SkipEntropy) -> *
 /// Wipes and frees random bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_entropy_free(entropy: *mut SkipEntropy) {
-    // SAFETY: NULL or a handle that nobody uses any more
+    // SAFETY: NULL or a handle that is no longer used
     unsafe { free(entropy) }
 }
 
