@@ -40,7 +40,7 @@ pub fn file(field: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>> {
         .map_err(|error| Error::unreadable_file(field, path, &error))
 }
 
-/// The error for a `content` that is not the PEM that was wanted: names the form that it has instead, and how to convert it.
+/// The error for `content` that is not the expected PEM: names its actual form, and how to convert it.
 pub(crate) fn wrong_form(field: &'static str, content: &[u8], rule: &'static str) -> Error {
     let has = |words: &[u8]| content.windows(words.len()).any(|part| part == words);
     let is_encrypted = has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED");
@@ -66,7 +66,7 @@ pub(crate) fn wrong_form(field: &'static str, content: &[u8], rule: &'static str
     Error::other_form(field, form, command)
 }
 
-/// What is in the SEQUENCE that binary content begins with.
+/// The content of the SEQUENCE that binary content starts with.
 fn sequence(content: &[u8]) -> Option<&[u8]> {
     match content {
         _ if content.is_ascii() => None,

@@ -19,7 +19,7 @@ pub(crate) fn redact(text: &str) -> String {
     let mut shown = 0;
     let mut hide = |row: &Row| {
         if row.weight >= RUN || row.escapes >= ESCAPES {
-            // runs are ASCII, so it is between characters; the panic of an index would be a tenth of the WebAssembly
+            // runs are ASCII, so this is a character boundary; the panic of an index would make up a tenth of the WebAssembly
             out.push_str(text.get(shown..row.start).unwrap_or_default());
             out.push_str(HIDDEN);
             shown = row.end;

@@ -42,13 +42,13 @@ pub fn bits(field: &'static str, value: Option<&Bound<'_, PyAny>>) -> PyResult<O
         .map(Some)
 }
 
-/// PEM as it is, or what the core reads: a path, or a `str` that begins with `-----BEGIN`.
+/// PEM itself, or what the core reads: a path, or a `str` that begins with `-----BEGIN`.
 pub enum Pem {
     Bytes(Vec<u8>),
     File(PathBuf),
 }
 
-/// PEM as bytes or `str`, or the path of a file that holds it.
+/// PEM as bytes or `str`, or the path of a file that contains it.
 pub fn pem(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Pem> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(Pem::Bytes(bytes.as_bytes().to_vec()));

@@ -73,11 +73,11 @@ impl ClientBuilder {
         self
     }
 
-    /// The same in a file: it is read when the client is built, and again before a call when it has changed.
+    /// The same from a file, which is read when the client is built, and again before a call if it has changed.
     ///
-    /// A changed file that cannot be used (half written, or a certificate whose key is still the old one) is a warning in
-    /// [`ConnectionInfo::warnings`](crate::ConnectionInfo::warnings); until it can be, the earlier credentials stay in use. PEM text in the
-    /// place of a path is taken as it is; a pipe is read once.
+    /// A changed file that cannot be used (half written, or a certificate with the old key) causes a warning in
+    /// [`ConnectionInfo::warnings`](crate::ConnectionInfo::warnings); until it can be used, the previous credentials remain in effect. PEM
+    /// text instead of a path is accepted; a pipe is read once.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.options.files.ca.push(path.into());
         self
@@ -98,18 +98,18 @@ impl ClientBuilder {
         self
     }
 
-    /// The same in two files, read as in [`ClientBuilder::ca_file`].
+    /// The same from two files, read as in [`ClientBuilder::ca_file`].
     pub fn client_cert_files(self, cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.cert_file(cert).key_file(key)
     }
 
-    /// The client certificate alone, for callers that have its key in another form.
+    /// Sets only the client certificate, for callers that have its key in another form.
     pub fn cert_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.options.files.cert = Some(path.into());
         self
     }
 
-    /// The private key alone, for callers that have its certificate in another form.
+    /// Sets only the private key, for callers that have its certificate in another form.
     pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.options.files.key = Some(path.into());
         self

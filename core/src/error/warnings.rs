@@ -4,7 +4,7 @@
 pub(crate) const RSA_CERTIFICATE: &str =
     "the cipher suite is not in Table 1 of the draft: the Key Provider has an RSA certificate";
 
-/// Files with credentials have changed, and the old content stays in use.
+/// Credentials files have changed, and the previous content remains in use.
 pub(crate) fn credentials_not_renewed(error: &super::Error) -> String {
     format!("the changed credentials cannot be used, so the earlier ones still are: {error}")
 }

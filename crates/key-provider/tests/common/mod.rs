@@ -33,7 +33,7 @@ pub struct Part(pub Vec<u8>);
 /// How a connection ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
-    /// with a TLS close_notify
+    /// with a TLS `close_notify`
     Notified,
     /// TCP closed or reset without it
     Cut,
