@@ -12,7 +12,7 @@
 const COPY: usize = 1 << 10;
 /// The stack that one exchange over an open connection may use, in bytes: TLS, HTTP and JSON.
 #[cfg(feature = "https")]
-const CALL: usize = 8 << 10;
+const CALL: usize = 16 << 10;
 /// What one that fails may use: errors are made of texts in deep calls, and take their time anyway.
 #[cfg(feature = "https")]
 const FAILED_CALL: usize = 32 << 10;
