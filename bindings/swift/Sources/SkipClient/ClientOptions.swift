@@ -64,7 +64,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         checkRemote: Bool = true,
         waitWhenBusy: TimeInterval = 0,
         legacy: Bool = false
-        // options:parameters end
+            // options:parameters end
     ) {
         self.caPEM = caPEM
         self.systemCA = systemCA

@@ -42,7 +42,8 @@ public final class Client: Sendable, CustomStringConvertible {
     ///
     /// - Throws: ``SkipError`` of the network's and the provider's sides, `CancellationError`.
     public func capabilities(refresh: Bool = false, timeout: TimeInterval? = nil) async throws -> Capabilities {
-        try await waiting { [core] in Capabilities(try core.capabilities(refresh: refresh, call: CoreCall(timeout, $0))) }
+        try await waiting { [core] in Capabilities(try core.capabilities(refresh: refresh, call: CoreCall(timeout, $0)))
+        }
     }
 
     /// A fresh key of `size` bits, a multiple of 8 from 8 to 65536, shared with the KP `remote` (draft 4.2). Without a
