@@ -48,6 +48,14 @@ impl Error {
         Self::invalid_argument("secret", "was wiped", Remedy::ReadBeforeWiping)
     }
 
+    pub(crate) fn utf_16(field: &str) -> Self {
+        Self::invalid_argument(
+            field,
+            "is UTF-16, as some editors on Windows write it",
+            Remedy::SaveAsUtf8,
+        )
+    }
+
     pub(crate) fn psk(rule: &'static str, remedy: Remedy) -> Self {
         Self::invalid_argument("psk", format_args!("the key {rule}"), remedy)
     }
@@ -192,14 +200,6 @@ impl Error {
                 Remedy::CheckFile,
             ),
         }
-    }
-
-    pub(crate) fn utf_16(field: &str) -> Self {
-        Self::invalid_argument(
-            field,
-            "is UTF-16, as some editors on Windows write it",
-            Remedy::SaveAsUtf8,
-        )
     }
 
     pub(crate) fn bad_pem(field: &'static str, rule: &'static str) -> Self {
