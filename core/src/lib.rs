@@ -62,7 +62,7 @@
 //!
 //! # Exporting a key
 //!
-//! [`Key::export`] writes a key in the formats of strongSwan, WireGuard and others; [`ikev2`] has the payloads that carry a keyId
+//! [`Key::export`] writes a key in the formats of strongSwan, `WireGuard` and others; [`ikev2`] has the payloads that carry a keyId
 //! between `IKEv2` peers. A key is wiped on drop and never shown by `Debug`.
 //!
 //! # Features

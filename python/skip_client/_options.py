@@ -25,11 +25,11 @@ OPTIONS = {
     ),
     "timeout": (
         "seconds",
-        "Time for the whole call",
+        "Time for the whole call, in seconds",
     ),
     "connect_timeout": (
         "seconds",
-        "Time for resolving the name, TCP and TLS of one Key Provider together",
+        "Time for resolving the name, TCP and TLS of one Key Provider together, in seconds",
     ),
     "proxy": (
         "text",
@@ -49,7 +49,7 @@ OPTIONS = {
     ),
     "wait_when_busy": (
         "seconds",
-        "Total time to wait for a Key Provider that is busy (429, 503), asking again",
+        "Total time to wait for a Key Provider that is busy (429, 503), asking again, in seconds",
     ),
     "legacy": (
         "on",

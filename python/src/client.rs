@@ -225,7 +225,7 @@ impl Connection<'_, '_> {
         if let Some(psk) = self.psk {
             builder = builder.psk(psk.0.clone());
         }
-        for (name, value) in self.options.into_iter().flat_map(|options| options.iter()) {
+        for (name, value) in self.options.into_iter().flat_map(PyDictMethods::iter) {
             let name = text("name", &name)?;
             // accepted until 1.0: the opposite of `lenient`
             if name == "strict" {

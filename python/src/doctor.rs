@@ -215,16 +215,15 @@ fn of_each_end<'py>(
 ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>)> {
     let (here, there) = (PyDict::new(py), PyDict::new(py));
     let mut of_peer = Vec::new();
-    for (name, value) in options.into_iter().flat_map(|options| options.iter()) {
+    for (name, value) in options.into_iter().flat_map(PyDictMethods::iter) {
         let name = text("name", &name)?;
-        match name.strip_prefix("peer_") {
-            Some(name) => of_peer.push((name.to_owned(), value)),
-            None => {
-                here.set_item(&name, &value)?;
-                if same || !matches!(name.as_str(), "server_name" | "pin") {
-                    there.set_item(&name, &value)?;
-                }
-            }
+        if let Some(name) = name.strip_prefix("peer_") {
+            of_peer.push((name.to_owned(), value));
+            continue;
+        }
+        here.set_item(&name, &value)?;
+        if same || !matches!(name.as_str(), "server_name" | "pin") {
+            there.set_item(&name, &value)?;
         }
     }
     for (name, value) in of_peer {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "probe")]
 use crate::error::Error;
 use crate::error::Result;
 use crate::https::Https;

@@ -234,6 +234,7 @@ mod tests {
     use super::{Advice, Error, Remedy, Spelling};
 
     /// Every error that the core can return, once.
+    #[allow(clippy::too_many_lines)] // a line for each
     fn all() -> Vec<Error> {
         let all = vec![
             Error::system_id("must not be empty"),

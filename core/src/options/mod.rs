@@ -1,7 +1,7 @@
 //! The client options, in one table. Every front end takes names, types, defaults and help from it, or has a test that compares it
 //! with the table: the command line, the agent's TOML, Python's keywords, Kotlin, Swift, C, Go and the pytest plugin.
 //!
-//! To add an option, add a row here and use the new field of [`Options`] where it takes effect.
+//! To add an option, add a row here and use the new field of `Options` where it takes effect.
 
 #[cfg(feature = "https")]
 mod files;

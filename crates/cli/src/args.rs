@@ -126,8 +126,7 @@ pub(crate) struct NewKey {
 
 #[derive(Debug, Args)]
 pub(crate) struct Key {
-    /// The Key Provider, https://HOST[:PORT][/PATH], and the keyId, exactly as the initiator received it. The keyId alone goes to
-    /// the Key Provider of SKIP_URL
+    /// Base URL of the Key Provider, and the keyId exactly as the initiator received it; the URL may be left out where `SKIP_URL` is set
     // one argument of two values, so that options may stand between them
     #[arg(value_names = ["URL", "KEYID"], required = true, num_args = 1..=2)]
     pub target: Vec<String>,

@@ -36,7 +36,7 @@ fn waustin14_psk() -> PairOptions {
     }
 }
 
-/// waustin14/SKIP-Server with `use_psk: false`: FastAPI on uvicorn, TLS 1.3 only, and no client certificate.
+/// waustin14/SKIP-Server with `use_psk: false`: `FastAPI` on uvicorn, TLS 1.3 only, and no client certificate.
 fn waustin14_certificates() -> PairOptions {
     PairOptions {
         quirks: [

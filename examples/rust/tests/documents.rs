@@ -70,7 +70,8 @@ fn the_tables_are_complete() {
     assert_eq!(rows(SWITCHES), Quirk::ALL.len() + Fault::ALL.len());
 }
 
-const BEGIN: &str = "<!-- from core/src/error/explain.rs: UPDATE_DOCS=1 cargo test -p skip-client-examples writes it -->\n";
+const BEGIN: &str =
+    "<!-- from core/src/error/explain.rs: UPDATE_DOCS=1 cargo test -p skip-client-examples writes it -->\n";
 
 /// The sections of docs/errors.md about the codes, as the core explains them.
 fn sections() -> String {

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 fn main() -> Result<(), Box<dyn Error>> {
     let (flags, arguments): (Vec<String>, _) = std::env::args().partition(|argument| argument == "--tokio");
     let mut client = Some(if flags.is_empty() {
-        Kp::Blocking(client(&arguments)?)
+        Kp::Blocking(Box::new(client(&arguments)?))
     } else {
         Kp::Tokio(
             client(&arguments)?.into(),
@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 enum Kp {
-    Blocking(Client),
+    Blocking(Box<Client>),
     Tokio(AsyncClient, Runtime),
 }
 

@@ -25,9 +25,9 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var forwardSecrecy: Bool
     /// Offer post-quantum key exchange (X25519MLKEM768), which makes the `ClientHello` more than 1200 bytes larger.
     public var postQuantum: Bool
-    /// Time for the whole call.
+    /// Time for the whole call, in seconds.
     public var timeout: TimeInterval
-    /// Time for resolving the name, TCP and TLS of one Key Provider together.
+    /// Time for resolving the name, TCP and TLS of one Key Provider together, in seconds.
     public var connectTimeout: TimeInterval
     /// URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored.
     public var proxy: String?
@@ -37,7 +37,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var lenient: Bool
     /// Refuse locally what the capabilities exclude, such as a remote that they do not list.
     public var checkRemote: Bool
-    /// Total time to wait for a Key Provider that is busy (429, 503), asking again.
+    /// Total time to wait for a Key Provider that is busy (429, 503), asking again, in seconds.
     public var waitWhenBusy: TimeInterval
     /// Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today.
     public var legacy: Bool

@@ -200,7 +200,7 @@ struct Worker {
 }
 
 /// The targets of one worker's proxies: the Key Providers, or with certificates the fronts.
-fn targets(mode: Mode, fronts: &Option<[Front; 2]>, pair: &KeyProviderPair) -> [SocketAddr; 2] {
+fn targets(mode: Mode, fronts: Option<&[Front; 2]>, pair: &KeyProviderPair) -> [SocketAddr; 2] {
     match (mode, fronts) {
         (Mode::Psk, _) | (_, None) => [pair.alice(), pair.bob()].map(|side| side.psk_address),
         (_, Some(fronts)) => fronts.each_ref().map(|front| front.address),
@@ -218,7 +218,7 @@ impl Worker {
     fn new(mode: Mode, pair: &KeyProviderPair, psk: &Psk, seed: u64) -> Self {
         let mut random = Random(seed);
         let fronts = fronts(mode, pair, &mut random);
-        let proxies = targets(mode, &fronts, pair).map(|to| Proxy::start(to, random.below(u64::MAX)));
+        let proxies = targets(mode, fronts.as_ref(), pair).map(|to| Proxy::start(to, random.below(u64::MAX)));
         Self {
             mode,
             clients: clients(mode, pair, psk, &proxies),
@@ -252,7 +252,7 @@ impl Worker {
     fn after_restart(&mut self, pair: &KeyProviderPair, psk: &Psk) {
         self.note_tricks();
         self.fronts = fronts(self.mode, pair, &mut self.random);
-        for (proxy, to) in self.proxies.iter().zip(targets(self.mode, &self.fronts, pair)) {
+        for (proxy, to) in self.proxies.iter().zip(targets(self.mode, self.fronts.as_ref(), pair)) {
             proxy.set_target(to);
         }
         if self.mode != Mode::Psk {

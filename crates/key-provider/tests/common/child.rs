@@ -39,7 +39,7 @@ pub fn fork(run: impl FnOnce() -> String) -> Child {
 impl Child {
     /// Waits for it, and kills one that hangs.
     pub fn wait(mut self) -> String {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         let mut status = 0;
         loop {
             // SAFETY: a child of this process, and space for its status

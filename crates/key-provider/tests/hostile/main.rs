@@ -147,8 +147,8 @@ fn ends(by: By, builder: ClientBuilder, place: &str) {
             .timeout(Duration::from_millis(400))
             .connect_timeout(Duration::from_millis(400)),
         _ => builder
-            .timeout(Duration::from_secs(60))
-            .connect_timeout(Duration::from_secs(60)),
+            .timeout(Duration::from_mins(1))
+            .connect_timeout(Duration::from_mins(1)),
     };
     let client = builder.build().expect("a client");
     let token = CancelToken::new();

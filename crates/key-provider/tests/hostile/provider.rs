@@ -2,6 +2,7 @@
 //! updates.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -177,7 +178,7 @@ fn serve(mut tcp: TcpStream, config: Arc<ServerConfig>, book: &Mutex<Book>) -> i
         let mut out = std::mem::take(&mut owed);
         let mut text = String::new();
         for status in &reply.interim {
-            text += &format!("HTTP/1.1 {status:03} interim\r\nLink: x\r\n\r\n");
+            let _ = write!(text, "HTTP/1.1 {status:03} interim\r\nLink: x\r\n\r\n");
         }
         text += &message(&id, reply.status, reply.length, reply.content_length.as_deref());
         if reply.behind == Behind::Reply {
