@@ -68,14 +68,6 @@ impl Error {
         )
     }
 
-    pub(crate) fn utf_16(field: &str) -> Self {
-        Self::invalid_argument(
-            field,
-            "is UTF-16, as some editors on Windows write it",
-            Remedy::SaveAsUtf8,
-        )
-    }
-
     pub(crate) fn psk_file(rule: &'static str, remedy: Remedy) -> Self {
         Self::invalid_argument("psk", format_args!("the file {rule}"), remedy)
     }
