@@ -68,7 +68,7 @@ test("it has what it needs, no dependencies, and little of anything", () => {
   const size = ["index.js", "main.js", "schemas.js", "core-bytes.js"]
     .map((name) => gzipSync(readFileSync(join(root, "dist", name)), { level: 9 }).length)
     .reduce((sum, one) => sum + one);
-  assert.ok(size < 46_500, `the default import has ${size} bytes of gzip`);
+  assert.ok(size < 47_500, `the default import has ${size} bytes of gzip`);
 });
 
 test("import, and require without a warning", () => {
