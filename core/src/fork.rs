@@ -1,11 +1,12 @@
-//! Detects forks without a system call.
+//! Detects forks without a system call, and postpones them while TLS libraries are working.
 //!
 //! A child process has a copy of its parent's memory but none of its threads: a mutex locked by another thread stays locked forever, and
 //! a TLS connection would reuse the parent's nonces. State that must not be shared therefore records the [`Process`] that created it, or
-//! is kept in a [`PerProcess`].
+//! is kept in a [`PerProcess`]. The locks inside OpenSSL and AWS-LC cannot be replaced: [`hold_off`] keeps forks away while they may be
+//! held.
 //!
-//! The `unsafe` code here maps a page that the kernel clears in every child, and traverses an append-only list. A lock around the list
-//! could itself be inherited in the locked state.
+//! The `unsafe` code here maps a page that the kernel clears in every child, registers fork handlers, and traverses an append-only list.
+//! A lock around the list could itself be inherited in the locked state.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -110,6 +111,119 @@ mod number {
         } else {
             u64::from(std::process::id())
         }
+    }
+}
+
+pub use gate::{hold_off, let_through};
+
+#[cfg(all(unix, not(miri)))]
+mod gate {
+    use std::cell::Cell;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    /// Whether the handlers are registered.
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    /// Whether a thread is forking. A flag that is polled, because a lock would be inherited along with its list of waiting threads.
+    static FORKING: AtomicBool = AtomicBool::new(false);
+    /// The number of threads that hold forks off.
+    static BUSY: AtomicUsize = AtomicUsize::new(0);
+
+    thread_local! {
+        /// Whether this thread is one of them.
+        static HOLDS_OFF: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Runs an operation of a TLS library; forks by other threads wait until it ends. It must not block, except in [`let_through`],
+    /// nor call code of our users: that might wait for a lock of the thread that forks.
+    pub fn hold_off<T>(operation: impl FnOnce() -> T) -> T {
+        let _state = State::change(true);
+        operation()
+    }
+
+    /// Runs an operation that may block within [`hold_off`], when the TLS library holds no lock: it is waiting for the network.
+    pub fn let_through<T>(operation: impl FnOnce() -> T) -> T {
+        let _state = State::change(false);
+        operation()
+    }
+
+    /// Restores the previous state on drop, so also in a panic.
+    struct State {
+        before: bool,
+    }
+
+    impl State {
+        fn change(hold_off: bool) -> Self {
+            let before = HOLDS_OFF.replace(hold_off);
+            step(before, hold_off);
+            Self { before }
+        }
+    }
+
+    impl Drop for State {
+        fn drop(&mut self) {
+            step(HOLDS_OFF.replace(self.before), self.before);
+        }
+    }
+
+    fn step(before: bool, after: bool) {
+        match (before, after) {
+            (false, true) => enter(),
+            (true, false) => drop(BUSY.fetch_sub(1, Ordering::SeqCst)),
+            _ => {}
+        }
+    }
+
+    fn enter() {
+        if !REGISTERED.swap(true, Ordering::SeqCst) {
+            // SAFETY: the handlers have the right signature, use only atomic numbers, and live as long as this library: the system
+            // forgets them when it is unloaded. Without memory for them, forks are as safe as OpenSSL makes them.
+            unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
+        }
+        loop {
+            BUSY.fetch_add(1, Ordering::SeqCst);
+            if !FORKING.load(Ordering::SeqCst) {
+                return;
+            }
+            BUSY.fetch_sub(1, Ordering::SeqCst);
+            pause();
+        }
+    }
+
+    extern "C" fn before_fork() {
+        while FORKING.swap(true, Ordering::SeqCst) {
+            pause();
+        }
+        // a thread that forks while it holds forks off does not wait for itself
+        let own = usize::from(HOLDS_OFF.get());
+        while BUSY.load(Ordering::SeqCst) > own {
+            pause();
+        }
+    }
+
+    /// In the parent and in the child.
+    extern "C" fn after_fork() {
+        FORKING.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits for the length of a few TLS operations.
+    fn pause() {
+        thread::sleep(Duration::from_micros(20));
+    }
+}
+
+/// Without forks there is nothing to hold off.
+#[cfg(not(all(unix, not(miri))))]
+mod gate {
+    /// Runs the operation.
+    pub fn hold_off<T>(operation: impl FnOnce() -> T) -> T {
+        operation()
+    }
+
+    /// Runs the operation.
+    pub fn let_through<T>(operation: impl FnOnce() -> T) -> T {
+        operation()
     }
 }
 

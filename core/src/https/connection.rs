@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::fork::Process;
+use crate::fork::{Process, hold_off, let_through};
 use crate::transport::{ConnectionInfo, Control, Ended, Socket};
 
 /// Anything that reads and writes over a [`Wire`].
@@ -124,7 +124,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.tls.wire().begin_goodbye() {
-            self.tls.close();
+            hold_off(|| self.tls.close());
         }
     }
 }
@@ -137,7 +137,7 @@ pub(super) fn wait<S: OnWire + ?Sized, T>(
 ) -> Result<T, Stop> {
     loop {
         stream.wire().arm(control);
-        match operation(stream) {
+        match hold_off(|| operation(stream)) {
             Ok(done) => return Ok(done),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => control.check().map_err(Stop::Ended)?,
             Err(_) if stream.wire().socket.is_ended() => return Err(Stop::Ended(Ended::Cancelled)),
@@ -251,7 +251,7 @@ impl OnWire for Wire {
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.begin()?;
-        let n = (&self.socket.tcp).read(buffer).map_err(interrupted)?;
+        let n = let_through(|| (&self.socket.tcp).read(buffer)).map_err(interrupted)?;
         self.records.pass(&buffer[..n]);
         Ok(n)
     }
@@ -260,7 +260,7 @@ impl Read for Wire {
 impl Write for Wire {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         self.begin()?;
-        let done = (&self.socket.tcp).write(data);
+        let done = let_through(|| (&self.socket.tcp).write(data));
         self.wrote(done)
     }
 
@@ -271,7 +271,7 @@ impl Write for Wire {
         use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
         self.begin()?;
         let mut nothing = SendAncillaryBuffer::default();
-        let done = sendmsg(&self.socket.tcp, data, &mut nothing, SendFlags::NOSIGNAL);
+        let done = let_through(|| sendmsg(&self.socket.tcp, data, &mut nothing, SendFlags::NOSIGNAL));
         self.wrote(done.map_err(io::Error::from))
     }
 

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use crate::credentials::wrong_form;
 use crate::error::{Error, Result};
-use crate::fork::PerProcess;
+use crate::fork::{PerProcess, hold_off};
 use crate::options::{ClientCert, Options, TlsVersion};
 use crate::request::Request;
 use crate::transport::{ConnectionInfo, Control, Response, Socket, Transport, TransportError, Watch};
@@ -184,13 +184,15 @@ impl Https {
 }
 
 fn tls_stack(options: &Options, url: &Url) -> Result<Arc<dyn TlsStack>> {
-    #[cfg(feature = "psk")]
-    if let Some(psk) = &options.psk {
-        return Ok(Arc::new(openssl::WithPsk::new(psk, options, url)?));
-    } else if options.legacy {
-        return Ok(Arc::new(openssl::Legacy::new(options, url)?));
-    }
-    Ok(Arc::new(rustls::Rustls::new(options, url)?))
+    hold_off(|| {
+        #[cfg(feature = "psk")]
+        if let Some(psk) = &options.psk {
+            return Ok(Arc::new(openssl::WithPsk::new(psk, options, url)?) as Arc<dyn TlsStack>);
+        } else if options.legacy {
+            return Ok(Arc::new(openssl::Legacy::new(options, url)?));
+        }
+        Ok(Arc::new(rustls::Rustls::new(options, url)?))
+    })
 }
 
 /// Opens TCP connections to one Key Provider, for handshake attempts.

@@ -9,6 +9,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, InconsistentKeys, NamedGroup, PeerIncompatible};
 
 use crate::error::{Error, Result, warnings};
+use crate::fork::hold_off;
 use crate::transport::{ConnectionInfo, WipedBuffer};
 
 use super::client_certificate::{self, Resolver, Shown};
@@ -75,7 +76,7 @@ impl TlsStack for Rustls {
     fn open(&self, dialer: &mut Dialer<'_>) -> Result<Open> {
         self.shown.check_dates()?;
         let (wire, _watch) = dialer.dial()?;
-        let session = ClientConnection::new(Arc::clone(&self.config), self.server_name.clone())
+        let session = hold_off(|| ClientConnection::new(Arc::clone(&self.config), self.server_name.clone()))
             .map_err(|e| explain(&e, self.versions))?;
         let mut stream = Stream {
             session,

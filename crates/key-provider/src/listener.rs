@@ -1,6 +1,6 @@
 //! Connections: accept, TLS, HTTP. Generic over the TLS stack: each is an [`Acceptor`].
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::switches::{Fault, Quirk, Snapshot, Switches};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use skip_client::fork::hold_off;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -38,7 +39,9 @@ pub(crate) async fn serve<A: Acceptor>(listener: TcpListener, acceptor: A, provi
     loop {
         match listener.accept().await {
             Ok((tcp, _)) => {
-                tokio::spawn(connection(tcp, acceptor.clone(), Arc::clone(&provider)));
+                let mut connection = Box::pin(connection(tcp, acceptor.clone(), Arc::clone(&provider)));
+                // a client in a child of this process would inherit the locks of the TLS library
+                tokio::spawn(poll_fn(move |context| hold_off(|| connection.as_mut().poll(context))));
             }
             // out of descriptors, or the client went away: both are temporary
             Err(_) => sleep(Duration::from_millis(10)).await,

@@ -11,6 +11,7 @@ use openssl::x509::{X509, X509StoreContextRef, X509VerifyResult};
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::error::{Error, Result};
+use crate::fork::hold_off;
 use crate::https::certificate::{self, Verdict};
 use crate::https::client_certificate::{self, Shown};
 use crate::https::dial::not_connected;
@@ -139,7 +140,7 @@ impl TlsStack for Legacy {
         self.shown.check_dates()?;
         let (wire, _watch) = dialer.dial()?;
         let presented = Presented::default();
-        let ssl = self.ssl(&presented).map_err(setup_failed)?;
+        let ssl = hold_off(|| self.ssl(&presented)).map_err(setup_failed)?;
         let mut stream = Stream::connect(ssl, wire, dialer.control).map_err(|(why, stream)| match why {
             Why::Ended(ended) => not_connected(ended, "the TLS handshake"),
             why => self.explain(&why, stream.as_ref().map(openssl::ssl::SslStream::ssl), &presented),

@@ -9,6 +9,7 @@ use rustls::pki_types::ServerName;
 use skip_tls_psk::{Hash, offer};
 
 use crate::error::{Error, ErrorCode, Result, warnings};
+use crate::fork::hold_off;
 use crate::https::connection::Wire;
 use crate::https::dial::not_connected;
 use crate::https::url::Url;
@@ -123,7 +124,7 @@ impl WithPsk {
         wire: Wire,
         control: &Control<'_>,
     ) -> std::result::Result<(Stream, ConnectionInfo), Refused> {
-        let ssl = self.ssl(attempt).map_err(setup_failed)?;
+        let ssl = hold_off(|| self.ssl(attempt)).map_err(setup_failed)?;
         let stream = match Stream::connect(ssl, wire, control) {
             Ok(stream) => stream,
             Err((Why::Ended(ended), _)) => return Err(not_connected(ended, "the TLS handshake").into()),

@@ -634,18 +634,18 @@ fileprivate struct FfiConverterData: FfiConverterRustBuffer {
 
 
 /**
- * Ends calls from another thread.
+ * Cancels calls from another thread.
  */
 protocol CoreCancelProtocol: AnyObject, Sendable {
 
     /**
-     * Ends every call that was given this token, running or later.
+     * Cancels every call that uses this token, now or later.
      */
     func cancel()
 
 }
 /**
- * Ends calls from another thread.
+ * Cancels calls from another thread.
  */
 final class CoreCancel: CoreCancelProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -687,7 +687,7 @@ final class CoreCancel: CoreCancelProtocol, @unchecked Sendable {
         return try! rustCall { uniffi_skip_client_ffi_fn_clone_corecancel(self.handle, $0) }
     }
     /**
-     * A token that was not used yet.
+     * Creates a token that is not cancelled.
      */
 convenience init() {
     let handle =
@@ -712,7 +712,7 @@ convenience init() {
 
 
     /**
-     * Ends every call that was given this token, running or later.
+     * Cancels every call that uses this token, now or later.
      */
 func cancel()  {try! rustCall() {
         uniffiCallStatus in
@@ -778,12 +778,12 @@ func FfiConverterTypeCoreCancel_lower(_ value: CoreCancel) -> UInt64 {
 protocol CoreClientProtocol: AnyObject, Sendable {
 
     /**
-     * What the Key Provider offers.
+     * The Key Provider's capabilities.
      */
     func capabilities(refresh: Bool, call: CoreCall) throws  -> CoreCapabilities
 
     /**
-     * How the last connection was made.
+     * Information about the last connection.
      */
     func connection()  -> CoreConnection?
 
@@ -793,7 +793,7 @@ protocol CoreClientProtocol: AnyObject, Sendable {
     func entropy(bits: Int64?, call: CoreCall) throws  -> CoreEntropyAnswer
 
     /**
-     * The key for a keyId.
+     * The key with a keyId.
      */
     func keyById(keyId: String, remote: String, call: CoreCall) throws  -> CoreKeyAnswer
 
@@ -803,7 +803,7 @@ protocol CoreClientProtocol: AnyObject, Sendable {
     func newKey(remote: String, size: Int64?, call: CoreCall) throws  -> CoreKeyAnswer
 
     /**
-     * Ends the running calls and every later one. The name `close` is taken by the languages.
+     * Cancels the running calls and all later ones. The languages use the name `close` themselves.
      */
     func shutDown()
 
@@ -851,7 +851,7 @@ final class CoreClient: CoreClientProtocol, @unchecked Sendable {
         return try! rustCall { uniffi_skip_client_ffi_fn_clone_coreclient(self.handle, $0) }
     }
     /**
-     * A client, with errors in the names of a language; nothing is connected yet.
+     * Creates a client, with a language's names in errors. Does not connect yet.
      */
 convenience init(urls: [String], options: CoreOptions, language: CoreLanguage)throws  {
     let handle =
@@ -879,7 +879,7 @@ convenience init(urls: [String], options: CoreOptions, language: CoreLanguage)th
 
 
     /**
-     * What the Key Provider offers.
+     * The Key Provider's capabilities.
      */
 func capabilities(refresh: Bool, call: CoreCall)throws  -> CoreCapabilities  {
     return try  FfiConverterTypeCoreCapabilities_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
@@ -893,7 +893,7 @@ func capabilities(refresh: Bool, call: CoreCall)throws  -> CoreCapabilities  {
 }
 
     /**
-     * How the last connection was made.
+     * Information about the last connection.
      */
 func connection() -> CoreConnection?  {
     return try!  FfiConverterOptionTypeCoreConnection.lift(try! rustCall() {
@@ -919,7 +919,7 @@ func entropy(bits: Int64?, call: CoreCall)throws  -> CoreEntropyAnswer  {
 }
 
     /**
-     * The key for a keyId.
+     * The key with a keyId.
      */
 func keyById(keyId: String, remote: String, call: CoreCall)throws  -> CoreKeyAnswer  {
     return try  FfiConverterTypeCoreKeyAnswer_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
@@ -949,7 +949,7 @@ func newKey(remote: String, size: Int64?, call: CoreCall)throws  -> CoreKeyAnswe
 }
 
     /**
-     * Ends the running calls and every later one. The name `close` is taken by the languages.
+     * Cancels the running calls and all later ones. The languages use the name `close` themselves.
      */
 func shutDown()  {try! rustCall() {
         uniffiCallStatus in
@@ -1010,7 +1010,7 @@ func FfiConverterTypeCoreClient_lower(_ value: CoreClient) -> UInt64 {
 
 
 /**
- * Random bytes; wiped when the last reference to them goes.
+ * Random bytes; wiped when the last reference is dropped.
  */
 protocol CoreEntropyProtocol: AnyObject, Sendable {
 
@@ -1021,7 +1021,7 @@ protocol CoreEntropyProtocol: AnyObject, Sendable {
 
 }
 /**
- * Random bytes; wiped when the last reference to them goes.
+ * Random bytes; wiped when the last reference is dropped.
  */
 final class CoreEntropy: CoreEntropyProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -1141,7 +1141,7 @@ func FfiConverterTypeCoreEntropy_lower(_ value: CoreEntropy) -> UInt64 {
 
 
 /**
- * A key; wiped when the last reference to it goes.
+ * A key; wiped when the last reference is dropped.
  */
 protocol CoreKeyProtocol: AnyObject, Sendable {
 
@@ -1151,19 +1151,19 @@ protocol CoreKeyProtocol: AnyObject, Sendable {
     func equalsKey(other: CoreKey)  -> Bool
 
     /**
-     * The same for a form that a consumer wants.
+     * The same for an export format.
      */
     func exportTo(format: String, address: UInt64, capacity: UInt32) throws  -> UInt32
 
     /**
-     * Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing
-     * is copied when there is less room.
+     * Copies the key to `address`, where the caller has space for `capacity` bytes; returns its length in bytes. If
+     * there is less space, nothing is copied.
      */
     func writeTo(address: UInt64, capacity: UInt32)  -> UInt32
 
 }
 /**
- * A key; wiped when the last reference to it goes.
+ * A key; wiped when the last reference is dropped.
  */
 final class CoreKey: CoreKeyProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -1232,7 +1232,7 @@ func equalsKey(other: CoreKey) -> Bool  {
 }
 
     /**
-     * The same for a form that a consumer wants.
+     * The same for an export format.
      */
 func exportTo(format: String, address: UInt64, capacity: UInt32)throws  -> UInt32  {
     return try  FfiConverterUInt32.lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
@@ -1247,8 +1247,8 @@ func exportTo(format: String, address: UInt64, capacity: UInt32)throws  -> UInt3
 }
 
     /**
-     * Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing
-     * is copied when there is less room.
+     * Copies the key to `address`, where the caller has space for `capacity` bytes; returns its length in bytes. If
+     * there is less space, nothing is copied.
      */
 func writeTo(address: UInt64, capacity: UInt32) -> UInt32  {
     return try!  FfiConverterUInt32.lift(try! rustCall() {
@@ -1312,7 +1312,7 @@ func FfiConverterTypeCoreKey_lower(_ value: CoreKey) -> UInt64 {
 
 
 /**
- * A pre-shared key of TLS; wiped when the last reference to it goes.
+ * A TLS pre-shared key; wiped when the last reference is dropped.
  */
 protocol CorePskProtocol: AnyObject, Sendable {
 
@@ -1323,7 +1323,7 @@ protocol CorePskProtocol: AnyObject, Sendable {
 
 }
 /**
- * A pre-shared key of TLS; wiped when the last reference to it goes.
+ * A TLS pre-shared key; wiped when the last reference is dropped.
  */
 final class CorePsk: CorePskProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -1504,11 +1504,11 @@ func FfiConverterTypeCorePsk_lower(_ value: CorePsk) -> UInt64 {
 
 
 /**
- * What can be chosen for a single call.
+ * The options of a single call.
  */
 struct CoreCall {
     /**
-     * Seconds instead of the client's timeout.
+     * The timeout in seconds, instead of the client's.
      */
     let timeout: String?
     let cancel: CoreCancel?
@@ -1517,7 +1517,7 @@ struct CoreCall {
     // declare one manually.
     init(
         /**
-         * Seconds instead of the client's timeout.
+         * The timeout in seconds, instead of the client's.
          */timeout: String?, cancel: CoreCancel?) {
         self.timeout = timeout
         self.cancel = cancel
@@ -1567,7 +1567,7 @@ func FfiConverterTypeCoreCall_lower(_ value: CoreCall) -> RustBuffer {
 
 
 /**
- * What a Key Provider offers.
+ * The capabilities of a Key Provider.
  */
 struct CoreCapabilities: Equatable, Hashable {
     let localSystemId: String
@@ -1640,7 +1640,7 @@ func FfiConverterTypeCoreCapabilities_lower(_ value: CoreCapabilities) -> RustBu
 
 
 /**
- * How a connection was made.
+ * Information about a connection.
  */
 struct CoreConnection: Equatable, Hashable {
     let url: String
@@ -1713,7 +1713,7 @@ func FfiConverterTypeCoreConnection_lower(_ value: CoreConnection) -> RustBuffer
 
 
 /**
- * Random bytes and what may be known of them, in one answer.
+ * Random bytes and their properties, in one result.
  */
 struct CoreEntropyAnswer {
     let handle: CoreEntropy
@@ -1778,7 +1778,7 @@ func FfiConverterTypeCoreEntropyAnswer_lower(_ value: CoreEntropyAnswer) -> Rust
 
 
 /**
- * A key and what may be known of it, in one answer.
+ * A key and its properties, in one result.
  */
 struct CoreKeyAnswer {
     let handle: CoreKey
@@ -1847,7 +1847,7 @@ func FfiConverterTypeCoreKeyAnswer_lower(_ value: CoreKeyAnswer) -> RustBuffer {
 
 
 /**
- * Everything that can be chosen for a client.
+ * The options of a client.
  */
 struct CoreOptions {
     let caPem: Data?
@@ -1926,7 +1926,7 @@ func FfiConverterTypeCoreOptions_lower(_ value: CoreOptions) -> RustBuffer {
 
 
 /**
- * One thing that is wrong with a message; `text` is its message.
+ * A problem with a message; `text` is its message.
  */
 struct CoreProblem: Equatable, Hashable {
     let path: String
@@ -1995,7 +1995,7 @@ func FfiConverterTypeCoreProblem_lower(_ value: CoreProblem) -> RustBuffer {
 
 
 /**
- * A failure. Fields are as in `skip_client::Error`; `message` would clash with Kotlin's.
+ * An error. The fields are as in `skip_client::Error`; `message` would clash with Kotlin's.
  */
 
 enum CoreError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
@@ -2003,7 +2003,7 @@ enum CoreError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
 
 
     /**
-     * The only case: the code says which.
+     * The only variant; see the code.
      */
     case Failed(
         /**
@@ -2016,13 +2016,13 @@ enum CoreError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
          * What to do.
          */hint: String,
         /**
-         * What to ask next.
+         * What to request next.
          */advice: String,
         /**
          * The HTTP status.
          */status: UInt16?,
         /**
-         * What the Key Provider wrote.
+         * The body of the Key Provider's error reply.
          */providerText: String?
     )
 
@@ -2104,7 +2104,7 @@ func FfiConverterTypeCoreError_lower(_ value: CoreError) -> RustBuffer {
 
 
 /**
- * The language whose names errors have.
+ * The language whose names are used in errors.
  */
 
 enum CoreLanguage: Equatable, Hashable {
@@ -2421,7 +2421,7 @@ fileprivate struct FfiConverterDictionaryStringString: FfiConverterRustBuffer {
     }
 }
 /**
- * How many bytes the native library has in use now, for tests that look for leaks.
+ * The number of bytes in use by the native library, for leak tests.
  */
 func liveBytes() -> UInt64  {
     return try!  FfiConverterUInt64.lift(try! rustCall() {
@@ -2431,7 +2431,7 @@ func liveBytes() -> UInt64  {
 })
 }
 /**
- * The codes of all errors, in the order of the four sides.
+ * All error codes, ordered by side.
  */
 func errorCodes() -> [String]  {
     return try!  FfiConverterSequenceString.lift(try! rustCall() {
@@ -2441,7 +2441,7 @@ func errorCodes() -> [String]  {
 })
 }
 /**
- * An error for an argument that the language itself could not hand over.
+ * An error for an argument that the language itself could not pass.
  */
 func invalidArgument(field: String, rule: String, hint: String)throws   {try rustCallWithError(FfiConverterTypeCoreError_lift) {
         uniffiCallStatus in
@@ -2453,7 +2453,7 @@ func invalidArgument(field: String, rule: String, hint: String)throws   {try rus
 }
 }
 /**
- * The keyId of a payload `PPK_IDENTITY`.
+ * The keyId of a `PPK_IDENTITY` payload.
  */
 func decodePpkIdentity(payload: Data, asOctets: Bool)throws  -> String  {
     return try  FfiConverterString.lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
@@ -2465,7 +2465,7 @@ func decodePpkIdentity(payload: Data, asOctets: Bool)throws  -> String  {
 })
 }
 /**
- * The localSystemID of a payload `USE_PPK`.
+ * The localSystemID of a `USE_PPK` payload.
  */
 func decodeUsePpk(payload: Data)throws  -> String?  {
     return try  FfiConverterOptionString.lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
@@ -2476,7 +2476,7 @@ func decodeUsePpk(payload: Data)throws  -> String?  {
 })
 }
 /**
- * The payload `PPK_IDENTITY` for a keyId: as text, or as the octets of its digits.
+ * A `PPK_IDENTITY` payload for a keyId: as text, or as the octets of its digits.
  */
 func encodePpkIdentity(keyId: String, asOctets: Bool, nextPayload: UInt8)throws  -> Data  {
     return try  FfiConverterData.lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
@@ -2489,7 +2489,7 @@ func encodePpkIdentity(keyId: String, asOctets: Bool, nextPayload: UInt8)throws 
 })
 }
 /**
- * The payload `USE_PPK`.
+ * A `USE_PPK` payload.
  */
 func encodeUsePpk(localSystemId: String?, nextPayload: UInt8)throws  -> Data  {
     return try  FfiConverterData.lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
@@ -2501,7 +2501,7 @@ func encodeUsePpk(localSystemId: String?, nextPayload: UInt8)throws  -> Data  {
 })
 }
 /**
- * Whether a message has no problem but warnings.
+ * Whether a message has no problems other than warnings.
  */
 func isValidMessage(kind: String, message: Data, strict: Bool)throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
@@ -2538,7 +2538,7 @@ func messageSchema(kind: String, style: String)throws  -> String  {
 })
 }
 /**
- * Everything that is wrong with a message.
+ * All problems of a message.
  */
 func validateMessage(kind: String, message: Data, strict: Bool)throws  -> [CoreProblem]  {
     return try  FfiConverterSequenceTypeCoreProblem.lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
@@ -2551,7 +2551,7 @@ func validateMessage(kind: String, message: Data, strict: Bool)throws  -> [CoreP
 })
 }
 /**
- * The names of the forms of a key.
+ * The names of the export formats.
  */
 func exportFormats() -> [String]  {
     return try!  FfiConverterSequenceString.lift(try! rustCall() {
@@ -2576,28 +2576,28 @@ private let initializationResult: InitializationResult = {
     if bindings_contract_version != scaffolding_contract_version {
         return InitializationResult.contractVersionMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_live_bytes() != 30075) {
+    if (uniffi_skip_client_ffi_checksum_func_live_bytes() != 43756) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_error_codes() != 17731) {
+    if (uniffi_skip_client_ffi_checksum_func_error_codes() != 40139) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_invalid_argument() != 19216) {
+    if (uniffi_skip_client_ffi_checksum_func_invalid_argument() != 62687) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_decode_ppk_identity() != 48234) {
+    if (uniffi_skip_client_ffi_checksum_func_decode_ppk_identity() != 9577) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_decode_use_ppk() != 45655) {
+    if (uniffi_skip_client_ffi_checksum_func_decode_use_ppk() != 29670) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_encode_ppk_identity() != 49027) {
+    if (uniffi_skip_client_ffi_checksum_func_encode_ppk_identity() != 27722) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_encode_use_ppk() != 37863) {
+    if (uniffi_skip_client_ffi_checksum_func_encode_use_ppk() != 52750) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_is_valid_message() != 10376) {
+    if (uniffi_skip_client_ffi_checksum_func_is_valid_message() != 39098) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_func_list_matches_remote() != 29605) {
@@ -2606,31 +2606,31 @@ private let initializationResult: InitializationResult = {
     if (uniffi_skip_client_ffi_checksum_func_message_schema() != 62368) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_validate_message() != 18872) {
+    if (uniffi_skip_client_ffi_checksum_func_validate_message() != 1961) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_export_formats() != 41815) {
+    if (uniffi_skip_client_ffi_checksum_func_export_formats() != 60269) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_corecancel_cancel() != 52289) {
+    if (uniffi_skip_client_ffi_checksum_method_corecancel_cancel() != 21239) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_coreclient_capabilities() != 23066) {
+    if (uniffi_skip_client_ffi_checksum_method_coreclient_capabilities() != 60255) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_coreclient_connection() != 28927) {
+    if (uniffi_skip_client_ffi_checksum_method_coreclient_connection() != 17898) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_method_coreclient_entropy() != 61726) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_coreclient_key_by_id() != 15646) {
+    if (uniffi_skip_client_ffi_checksum_method_coreclient_key_by_id() != 50733) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_method_coreclient_new_key() != 9762) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_coreclient_shut_down() != 20382) {
+    if (uniffi_skip_client_ffi_checksum_method_coreclient_shut_down() != 31793) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_method_corepsk_identity() != 1433) {
@@ -2642,16 +2642,16 @@ private let initializationResult: InitializationResult = {
     if (uniffi_skip_client_ffi_checksum_method_corekey_equals_key() != 62526) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_corekey_export_to() != 52279) {
+    if (uniffi_skip_client_ffi_checksum_method_corekey_export_to() != 63984) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_corekey_write_to() != 50522) {
+    if (uniffi_skip_client_ffi_checksum_method_corekey_write_to() != 58019) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_constructor_corecancel_new() != 50886) {
+    if (uniffi_skip_client_ffi_checksum_constructor_corecancel_new() != 22832) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_constructor_coreclient_new() != 54138) {
+    if (uniffi_skip_client_ffi_checksum_constructor_coreclient_new() != 60980) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_constructor_corepsk_from_base64() != 51298) {

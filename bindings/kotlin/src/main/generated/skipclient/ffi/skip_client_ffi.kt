@@ -958,28 +958,28 @@ private fun uniffiCheckContractApiVersion(lib: IntegrityCheckingUniffiLib) {
 }
 @Suppress("UNUSED_PARAMETER")
 private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
-    if ((lib.uniffi_skip_client_ffi_checksum_func_live_bytes() and 0xFFFF) != 30075) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_live_bytes() and 0xFFFF) != 43756) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_error_codes() and 0xFFFF) != 17731) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_error_codes() and 0xFFFF) != 40139) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_invalid_argument() and 0xFFFF) != 19216) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_invalid_argument() and 0xFFFF) != 62687) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_decode_ppk_identity() and 0xFFFF) != 48234) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_decode_ppk_identity() and 0xFFFF) != 9577) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_decode_use_ppk() and 0xFFFF) != 45655) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_decode_use_ppk() and 0xFFFF) != 29670) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_encode_ppk_identity() and 0xFFFF) != 49027) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_encode_ppk_identity() and 0xFFFF) != 27722) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_encode_use_ppk() and 0xFFFF) != 37863) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_encode_use_ppk() and 0xFFFF) != 52750) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_is_valid_message() and 0xFFFF) != 10376) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_is_valid_message() and 0xFFFF) != 39098) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_func_list_matches_remote() and 0xFFFF) != 29605) {
@@ -988,31 +988,31 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_skip_client_ffi_checksum_func_message_schema() and 0xFFFF) != 62368) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_validate_message() and 0xFFFF) != 18872) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_validate_message() and 0xFFFF) != 1961) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_export_formats() and 0xFFFF) != 41815) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_export_formats() and 0xFFFF) != 60269) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_corecancel_cancel() and 0xFFFF) != 52289) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_corecancel_cancel() and 0xFFFF) != 21239) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_capabilities() and 0xFFFF) != 23066) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_capabilities() and 0xFFFF) != 60255) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_connection() and 0xFFFF) != 28927) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_connection() and 0xFFFF) != 17898) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_entropy() and 0xFFFF) != 61726) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_key_by_id() and 0xFFFF) != 15646) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_key_by_id() and 0xFFFF) != 50733) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_new_key() and 0xFFFF) != 9762) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_shut_down() and 0xFFFF) != 20382) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_shut_down() and 0xFFFF) != 31793) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_method_corepsk_identity() and 0xFFFF) != 1433) {
@@ -1024,16 +1024,16 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_skip_client_ffi_checksum_method_corekey_equals_key() and 0xFFFF) != 62526) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_corekey_export_to() and 0xFFFF) != 52279) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_corekey_export_to() and 0xFFFF) != 63984) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_corekey_write_to() and 0xFFFF) != 50522) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_corekey_write_to() and 0xFFFF) != 58019) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_constructor_corecancel_new() and 0xFFFF) != 50886) {
+    if ((lib.uniffi_skip_client_ffi_checksum_constructor_corecancel_new() and 0xFFFF) != 22832) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_constructor_coreclient_new() and 0xFFFF) != 54138) {
+    if ((lib.uniffi_skip_client_ffi_checksum_constructor_coreclient_new() and 0xFFFF) != 60980) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_constructor_corepsk_from_base64() and 0xFFFF) != 51298) {
@@ -1527,12 +1527,12 @@ internal object FfiConverterByteArray: FfiConverterRustBuffer<ByteArray> {
 
 
 /**
- * Ends calls from another thread.
+ * Cancels calls from another thread.
  */
 internal interface CoreCancelInterface {
 
     /**
-     * Ends every call that was given this token, running or later.
+     * Cancels every call that uses this token, now or later.
      */
     fun `cancel`()
 
@@ -1540,7 +1540,7 @@ internal interface CoreCancelInterface {
 }
 
 /**
- * Ends calls from another thread.
+ * Cancels calls from another thread.
  */
 internal open class CoreCancel: Disposable, AutoCloseable, CoreCancelInterface
 {
@@ -1567,7 +1567,7 @@ internal open class CoreCancel: Disposable, AutoCloseable, CoreCancelInterface
         this.cleanable = null
     }
     /**
-     * A token that was not used yet.
+     * Creates a token that is not cancelled.
      */
     constructor() :
         this(UniffiWithHandle,
@@ -1656,7 +1656,7 @@ internal open class CoreCancel: Disposable, AutoCloseable, CoreCancelInterface
 
 
     /**
-     * Ends every call that was given this token, running or later.
+     * Cancels every call that uses this token, now or later.
      */override fun `cancel`()
         =
     callWithHandle {
@@ -1809,12 +1809,12 @@ internal object FfiConverterTypeCoreCancel: FfiConverter<CoreCancel, Long> {
 internal interface CoreClientInterface {
 
     /**
-     * What the Key Provider offers.
+     * The Key Provider's capabilities.
      */
     fun `capabilities`(`refresh`: kotlin.Boolean, `call`: CoreCall): CoreCapabilities
 
     /**
-     * How the last connection was made.
+     * Information about the last connection.
      */
     fun `connection`(): CoreConnection?
 
@@ -1824,7 +1824,7 @@ internal interface CoreClientInterface {
     fun `entropy`(`bits`: kotlin.Long?, `call`: CoreCall): CoreEntropyAnswer
 
     /**
-     * The key for a keyId.
+     * The key with a keyId.
      */
     fun `keyById`(`keyId`: kotlin.String, `remote`: kotlin.String, `call`: CoreCall): CoreKeyAnswer
 
@@ -1834,7 +1834,7 @@ internal interface CoreClientInterface {
     fun `newKey`(`remote`: kotlin.String, `size`: kotlin.Long?, `call`: CoreCall): CoreKeyAnswer
 
     /**
-     * Ends the running calls and every later one. The name `close` is taken by the languages.
+     * Cancels the running calls and all later ones. The languages use the name `close` themselves.
      */
     fun `shutDown`()
 
@@ -1869,7 +1869,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
         this.cleanable = null
     }
     /**
-     * A client, with errors in the names of a language; nothing is connected yet.
+     * Creates a client, with a language's names in errors. Does not connect yet.
      */
     constructor(`urls`: List<kotlin.String>, `options`: CoreOptions, `language`: CoreLanguage) :
         this(UniffiWithHandle,
@@ -1961,7 +1961,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
 
 
     /**
-     * What the Key Provider offers.
+     * The Key Provider's capabilities.
      */
     @Throws(CoreException::class)override fun `capabilities`(`refresh`: kotlin.Boolean, `call`: CoreCall): CoreCapabilities {
             return FfiConverterTypeCoreCapabilities.lift(
@@ -1980,7 +1980,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
 
 
     /**
-     * How the last connection was made.
+     * Information about the last connection.
      */override fun `connection`(): CoreConnection? {
             return FfiConverterOptionalTypeCoreConnection.lift(
     callWithHandle {
@@ -2015,7 +2015,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
 
 
     /**
-     * The key for a keyId.
+     * The key with a keyId.
      */
     @Throws(CoreException::class)override fun `keyById`(`keyId`: kotlin.String, `remote`: kotlin.String, `call`: CoreCall): CoreKeyAnswer {
             return FfiConverterTypeCoreKeyAnswer.lift(
@@ -2055,7 +2055,7 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
 
 
     /**
-     * Ends the running calls and every later one. The name `close` is taken by the languages.
+     * Cancels the running calls and all later ones. The languages use the name `close` themselves.
      */override fun `shutDown`()
         =
     callWithHandle {
@@ -2203,7 +2203,7 @@ internal object FfiConverterTypeCoreClient: FfiConverter<CoreClient, Long> {
 
 
 /**
- * Random bytes; wiped when the last reference to them goes.
+ * Random bytes; wiped when the last reference is dropped.
  */
 internal interface CoreEntropyInterface {
 
@@ -2216,7 +2216,7 @@ internal interface CoreEntropyInterface {
 }
 
 /**
- * Random bytes; wiped when the last reference to them goes.
+ * Random bytes; wiped when the last reference is dropped.
  */
 internal open class CoreEntropy: Disposable, AutoCloseable, CoreEntropyInterface
 {
@@ -2472,7 +2472,7 @@ internal object FfiConverterTypeCoreEntropy: FfiConverter<CoreEntropy, Long> {
 
 
 /**
- * A key; wiped when the last reference to it goes.
+ * A key; wiped when the last reference is dropped.
  */
 internal interface CoreKeyInterface {
 
@@ -2482,13 +2482,13 @@ internal interface CoreKeyInterface {
     fun `equalsKey`(`other`: CoreKey): kotlin.Boolean
 
     /**
-     * The same for a form that a consumer wants.
+     * The same for an export format.
      */
     fun `exportTo`(`format`: kotlin.String, `address`: kotlin.ULong, `capacity`: kotlin.UInt): kotlin.UInt
 
     /**
-     * Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing
-     * is copied when there is less room.
+     * Copies the key to `address`, where the caller has space for `capacity` bytes; returns its length in bytes. If
+     * there is less space, nothing is copied.
      */
     fun `writeTo`(`address`: kotlin.ULong, `capacity`: kotlin.UInt): kotlin.UInt
 
@@ -2496,7 +2496,7 @@ internal interface CoreKeyInterface {
 }
 
 /**
- * A key; wiped when the last reference to it goes.
+ * A key; wiped when the last reference is dropped.
  */
 internal open class CoreKey: Disposable, AutoCloseable, CoreKeyInterface
 {
@@ -2618,7 +2618,7 @@ internal open class CoreKey: Disposable, AutoCloseable, CoreKeyInterface
 
 
     /**
-     * The same for a form that a consumer wants.
+     * The same for an export format.
      */
     @Throws(CoreException::class)override fun `exportTo`(`format`: kotlin.String, `address`: kotlin.ULong, `capacity`: kotlin.UInt): kotlin.UInt {
             return FfiConverterUInt.lift(
@@ -2638,8 +2638,8 @@ internal open class CoreKey: Disposable, AutoCloseable, CoreKeyInterface
 
 
     /**
-     * Copies the key to `address`, where the caller has room for `capacity` bytes; gives its length in bytes. Nothing
-     * is copied when there is less room.
+     * Copies the key to `address`, where the caller has space for `capacity` bytes; returns its length in bytes. If
+     * there is less space, nothing is copied.
      */override fun `writeTo`(`address`: kotlin.ULong, `capacity`: kotlin.UInt): kotlin.UInt {
             return FfiConverterUInt.lift(
     callWithHandle {
@@ -2790,7 +2790,7 @@ internal object FfiConverterTypeCoreKey: FfiConverter<CoreKey, Long> {
 
 
 /**
- * A pre-shared key of TLS; wiped when the last reference to it goes.
+ * A TLS pre-shared key; wiped when the last reference is dropped.
  */
 internal interface CorePskInterface {
 
@@ -2803,7 +2803,7 @@ internal interface CorePskInterface {
 }
 
 /**
- * A pre-shared key of TLS; wiped when the last reference to it goes.
+ * A TLS pre-shared key; wiped when the last reference is dropped.
  */
 internal open class CorePsk: Disposable, AutoCloseable, CorePskInterface
 {
@@ -3046,11 +3046,11 @@ internal object FfiConverterTypeCorePsk: FfiConverter<CorePsk, Long> {
 
 
 /**
- * What can be chosen for a single call.
+ * The options of a single call.
  */
 internal data class CoreCall (
     /**
-     * Seconds instead of the client's timeout.
+     * The timeout in seconds, instead of the client's.
      */
     val `timeout`: kotlin.String?
     ,
@@ -3099,7 +3099,7 @@ internal object FfiConverterTypeCoreCall: FfiConverterRustBuffer<CoreCall> {
 
 
 /**
- * What a Key Provider offers.
+ * The capabilities of a Key Provider.
  */
 internal data class CoreCapabilities (
     val `localSystemId`: kotlin.String
@@ -3160,7 +3160,7 @@ internal object FfiConverterTypeCoreCapabilities: FfiConverterRustBuffer<CoreCap
 
 
 /**
- * How a connection was made.
+ * Information about a connection.
  */
 internal data class CoreConnection (
     val `url`: kotlin.String
@@ -3221,7 +3221,7 @@ internal object FfiConverterTypeCoreConnection: FfiConverterRustBuffer<CoreConne
 
 
 /**
- * Random bytes and what may be known of them, in one answer.
+ * Random bytes and their public properties, in one result.
  */
 internal data class CoreEntropyAnswer (
     val `handle`: CoreEntropy
@@ -3283,7 +3283,7 @@ internal object FfiConverterTypeCoreEntropyAnswer: FfiConverterRustBuffer<CoreEn
 
 
 /**
- * A key and what may be known of it, in one answer.
+ * A key and its public properties, in one result.
  */
 internal data class CoreKeyAnswer (
     val `handle`: CoreKey
@@ -3351,7 +3351,7 @@ internal object FfiConverterTypeCoreKeyAnswer: FfiConverterRustBuffer<CoreKeyAns
 
 
 /**
- * Everything that can be chosen for a client.
+ * The options of a client.
  */
 internal data class CoreOptions (
     val `caPem`: kotlin.ByteArray?
@@ -3428,7 +3428,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
 
 
 /**
- * One thing that is wrong with a message; `text` is its message.
+ * A problem with a message; `text` is its message.
  */
 internal data class CoreProblem (
     val `path`: kotlin.String
@@ -3486,12 +3486,12 @@ internal object FfiConverterTypeCoreProblem: FfiConverterRustBuffer<CoreProblem>
 
 
 /**
- * A failure. Fields are as in `skip_client::Error`; `message` would clash with Kotlin's.
+ * An error. The fields are as in `skip_client::Error`; `message` would clash with Kotlin's.
  */
 internal sealed class CoreException: kotlin.Exception() {
 
     /**
-     * The only case: the code says which.
+     * The only variant; see the code.
      */
     class Failed(
 
@@ -3511,7 +3511,7 @@ internal sealed class CoreException: kotlin.Exception() {
         val `hint`: kotlin.String,
 
         /**
-         * What to ask next.
+         * What to request next.
          */
         val `advice`: kotlin.String,
 
@@ -3521,7 +3521,7 @@ internal sealed class CoreException: kotlin.Exception() {
         val `status`: kotlin.UShort?,
 
         /**
-         * What the Key Provider wrote.
+         * The body of the Key Provider's error reply.
          */
         val `providerText`: kotlin.String?
         ) : CoreException() {
@@ -3595,7 +3595,7 @@ internal object FfiConverterTypeCoreError : FfiConverterRustBuffer<CoreException
 
 
 /**
- * The language whose names errors have.
+ * The language whose names are used in errors.
  */
 
 internal enum class CoreLanguage {
@@ -3956,7 +3956,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
     }
 }
         /**
-         * How many bytes the native library has in use now, for tests that look for leaks.
+         * The number of bytes in use by the native library, for leak tests.
          */ internal fun `liveBytes`(): kotlin.ULong {
             return FfiConverterULong.lift(
     uniffiRustCall() { _status ->
@@ -3969,7 +3969,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
 
         /**
-         * The codes of all errors, in the order of the four sides.
+         * All error codes, ordered by side.
          */ internal fun `errorCodes`(): List<kotlin.String> {
             return FfiConverterSequenceString.lift(
     uniffiRustCall() { _status ->
@@ -3982,7 +3982,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
 
         /**
-         * An error for an argument that the language itself could not hand over.
+         * An error for an argument that the language itself could not pass.
          */
     @Throws(CoreException::class) internal fun `invalidArgument`(`field`: kotlin.String, `rule`: kotlin.String, `hint`: kotlin.String)
         =
@@ -3998,7 +3998,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
 
         /**
-         * The keyId of a payload `PPK_IDENTITY`.
+         * The keyId of a `PPK_IDENTITY` payload.
          */
     @Throws(CoreException::class) internal fun `decodePpkIdentity`(`payload`: kotlin.ByteArray, `asOctets`: kotlin.Boolean): kotlin.String {
             return FfiConverterString.lift(
@@ -4014,7 +4014,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
 
         /**
-         * The localSystemID of a payload `USE_PPK`.
+         * The localSystemID of a `USE_PPK` payload.
          */
     @Throws(CoreException::class) internal fun `decodeUsePpk`(`payload`: kotlin.ByteArray): kotlin.String? {
             return FfiConverterOptionalString.lift(
@@ -4029,7 +4029,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
 
         /**
-         * The payload `PPK_IDENTITY` for a keyId: as text, or as the octets of its digits.
+         * A `PPK_IDENTITY` payload for a keyId: as text, or as the octets of its digits.
          */
     @Throws(CoreException::class) internal fun `encodePpkIdentity`(`keyId`: kotlin.String, `asOctets`: kotlin.Boolean, `nextPayload`: kotlin.UByte): kotlin.ByteArray {
             return FfiConverterByteArray.lift(
@@ -4046,7 +4046,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
 
         /**
-         * The payload `USE_PPK`.
+         * A `USE_PPK` payload.
          */
     @Throws(CoreException::class) internal fun `encodeUsePpk`(`localSystemId`: kotlin.String?, `nextPayload`: kotlin.UByte): kotlin.ByteArray {
             return FfiConverterByteArray.lift(
@@ -4062,7 +4062,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
 
         /**
-         * Whether a message has no problem but warnings.
+         * Whether a message has no problems other than warnings.
          */
     @Throws(CoreException::class) internal fun `isValidMessage`(`kind`: kotlin.String, `message`: kotlin.ByteArray, `strict`: kotlin.Boolean): kotlin.Boolean {
             return FfiConverterBoolean.lift(
@@ -4110,7 +4110,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
 
         /**
-         * Everything that is wrong with a message.
+         * All problems of a message.
          */
     @Throws(CoreException::class) internal fun `validateMessage`(`kind`: kotlin.String, `message`: kotlin.ByteArray, `strict`: kotlin.Boolean): List<CoreProblem> {
             return FfiConverterSequenceTypeCoreProblem.lift(
@@ -4127,7 +4127,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
 
         /**
-         * The names of the forms of a key.
+         * The names of the export formats.
          */ internal fun `exportFormats`(): List<kotlin.String> {
             return FfiConverterSequenceString.lift(
     uniffiRustCall() { _status ->
