@@ -121,12 +121,20 @@ pub(crate) unsafe fn bytes<'a>(name: &str, data: *const c_char, length: usize) -
 /// A buffer of the caller, and where to store the length of the content.
 #[derive(Clone, Copy)]
 pub(crate) struct Room {
-    pub buffer: *mut u8,
-    pub capacity: usize,
-    pub length: *mut usize,
+    buffer: *mut u8,
+    capacity: usize,
+    length: *mut usize,
 }
 
 impl Room {
+    pub const fn new(buffer: *mut u8, capacity: usize, length: *mut usize) -> Self {
+        Self {
+            buffer,
+            capacity,
+            length,
+        }
+    }
+
     /// Copies `content` to the buffer. Without a buffer, only stores the length, so that the caller can allocate one.
     ///
     /// # Safety

@@ -20,11 +20,7 @@ pub unsafe extern "C" fn skip_ikev2_encode_use_ppk(
     capacity: usize,
     length: *mut usize,
 ) -> *mut SkipError {
-    let room = Room {
-        buffer,
-        capacity,
-        length,
-    };
+    let room = Room::new(buffer, capacity, length);
     // SAFETY: NULL or a string; the caller's buffer; NULL or room for a length
     unsafe {
         fallible(|| {
@@ -45,11 +41,7 @@ pub unsafe extern "C" fn skip_ikev2_decode_use_ppk(
     capacity: usize,
     length: *mut usize,
 ) -> *mut SkipError {
-    let room = Room {
-        buffer,
-        capacity,
-        length,
-    };
+    let room = Room::new(buffer, capacity, length);
     // SAFETY: bytes; the caller's buffer; NULL or room for a length
     unsafe {
         fallible(|| {
@@ -72,11 +64,7 @@ pub unsafe extern "C" fn skip_ikev2_encode_ppk_identity(
     capacity: usize,
     length: *mut usize,
 ) -> *mut SkipError {
-    let room = Room {
-        buffer,
-        capacity,
-        length,
-    };
+    let room = Room::new(buffer, capacity, length);
     // SAFETY: a string; the caller's buffer; NULL or room for a length
     unsafe {
         fallible(|| {
@@ -103,11 +91,7 @@ pub unsafe extern "C" fn skip_ikev2_decode_ppk_identity(
     capacity: usize,
     length: *mut usize,
 ) -> *mut SkipError {
-    let room = Room {
-        buffer,
-        capacity,
-        length,
-    };
+    let room = Room::new(buffer, capacity, length);
     // SAFETY: bytes; the caller's buffer; NULL or room for a length
     unsafe {
         fallible(|| {

@@ -257,11 +257,7 @@ pub unsafe extern "C" fn skip_schema(
     capacity: usize,
     length: *mut usize,
 ) -> *mut SkipError {
-    let room = Room {
-        buffer,
-        capacity,
-        length,
-    };
+    let room = Room::new(buffer, capacity, length);
     // SAFETY: strings; the caller's buffer; NULL or room for a length
     unsafe {
         fallible(|| {

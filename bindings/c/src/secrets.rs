@@ -54,11 +54,7 @@ pub unsafe extern "C" fn skip_key_copy(
     capacity: usize,
     length: *mut usize,
 ) -> *mut SkipError {
-    let room = Room {
-        buffer,
-        capacity,
-        length,
-    };
+    let room = Room::new(buffer, capacity, length);
     // SAFETY: NULL or a live handle; the caller's buffer; NULL or room for a length
     unsafe { fallible(|| room.fill(object("key", key)?.key.secret().expose())) }
 }
@@ -75,11 +71,7 @@ pub unsafe extern "C" fn skip_key_export(
     capacity: usize,
     length: *mut usize,
 ) -> *mut SkipError {
-    let room = Room {
-        buffer,
-        capacity,
-        length,
-    };
+    let room = Room::new(buffer, capacity, length);
     // SAFETY: NULL or a live handle; a string; the caller's buffer; NULL or room for a length
     unsafe {
         fallible(|| {
@@ -129,11 +121,7 @@ pub unsafe extern "C" fn skip_entropy_copy(
     capacity: usize,
     length: *mut usize,
 ) -> *mut SkipError {
-    let room = Room {
-        buffer,
-        capacity,
-        length,
-    };
+    let room = Room::new(buffer, capacity, length);
     // SAFETY: NULL or a live handle; the caller's buffer; NULL or room for a length
     unsafe { fallible(|| room.fill(object("entropy", entropy)?.entropy.secret().expose())) }
 }

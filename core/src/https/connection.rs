@@ -28,10 +28,12 @@ pub(super) trait TlsStream: OnWire + Send {
     /// Sends `close_notify`; the socket closes on drop.
     fn close(&mut self);
     /// Whether the peer sent `close_notify` before its end was read.
+    #[cfg_attr(not(feature = "probe"), allow(dead_code))]
     fn closed_cleanly(&mut self) -> bool {
         false
     }
     /// The peer's certificate chain, its own certificate first, in DER.
+    #[cfg_attr(not(feature = "probe"), allow(dead_code))]
     fn certificates(&self) -> Vec<Vec<u8>> {
         Vec::new()
     }
@@ -105,10 +107,12 @@ impl Connection {
         }
     }
 
+    #[cfg(feature = "probe")]
     pub fn closed_cleanly(&mut self) -> bool {
         self.tls.closed_cleanly()
     }
 
+    #[cfg(feature = "probe")]
     pub fn certificates(&self) -> Vec<Vec<u8>> {
         self.tls.certificates()
     }

@@ -29,6 +29,7 @@ pub(super) struct Target {
 }
 
 /// A reply, and whether the connection can be reused.
+#[cfg_attr(not(feature = "probe"), allow(dead_code))]
 pub(super) struct Exchanged {
     pub response: Response,
     pub reusable: bool,

@@ -184,10 +184,10 @@ impl Https {
 }
 
 fn tls_stack(options: &Options, url: &Url) -> Result<Arc<dyn TlsStack>> {
-    hold_off(|| {
+    hold_off(|| -> Result<Arc<dyn TlsStack>> {
         #[cfg(feature = "psk")]
         if let Some(psk) = &options.psk {
-            return Ok(Arc::new(openssl::WithPsk::new(psk, options, url)?) as Arc<dyn TlsStack>);
+            return Ok(Arc::new(openssl::WithPsk::new(psk, options, url)?));
         } else if options.legacy {
             return Ok(Arc::new(openssl::Legacy::new(options, url)?));
         }

@@ -360,26 +360,10 @@ fn duration(text: &str) -> Option<Duration> {
 pub(crate) fn similar(name: &str, known: &[&str]) -> String {
     let near = known
         .iter()
-        .map(|one| (distance(name, one), one))
+        .map(|one| (strsim::levenshtein(name, one), one))
         .min()
         .filter(|(distance, one)| *distance <= 1 + one.len() / 4);
     near.map_or_else(String::new, |(_, one)| format!("did you mean {one}?"))
-}
-
-/// The edit distance: how many letters must be changed, added or removed.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let changed = corner + usize::from(x != *y);
-            corner = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {
@@ -400,7 +384,7 @@ pub(crate) fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{distance, duration, similar};
+    use super::{duration, similar};
     use std::time::Duration;
 
     #[test]
@@ -426,8 +410,6 @@ mod tests {
 
     #[test]
     fn near_names_are_suggested() {
-        assert_eq!(distance("intervall", "interval"), 1);
-        assert_eq!(distance("", "ab"), 2);
         assert_eq!(
             similar("key_provider", &["key-provider", "peer"]),
             "did you mean key-provider?"

@@ -142,7 +142,7 @@ fn key_bytes(key: &Key, format: KeyFormat, show: bool) -> Result<SecretBytes> {
                 key.fingerprint()
             );
             if show {
-                let hex = secret_text::hex(key.secret())?;
+                let hex = key.secret().hex()?;
                 Ok(secret_text::joined(&[head.as_bytes(), b"key          ", &hex, b"\n"]))
             } else {
                 Ok(head.into_bytes().into())
@@ -167,7 +167,7 @@ fn entropy_bytes(entropy: &Entropy, format: BytesFormat, show: bool) -> Result<S
         BytesFormat::Text => {
             let head = format!("bits       {}\n", entropy.bits());
             if show {
-                let hex = secret_text::hex(secret)?;
+                let hex = secret.hex()?;
                 Ok(secret_text::joined(&[head.as_bytes(), b"randomStr  ", &hex, b"\n"]))
             } else {
                 let rest = format!(
@@ -179,7 +179,7 @@ fn entropy_bytes(entropy: &Entropy, format: BytesFormat, show: bool) -> Result<S
         }
         BytesFormat::Json => secret_text::entropy_json(entropy.bits(), secret),
         BytesFormat::Raw => Ok(secret_text::joined(&[secret.expose()])),
-        BytesFormat::Hex => Ok(secret_text::line(&secret_text::hex(secret)?)),
+        BytesFormat::Hex => Ok(secret_text::line(&secret.hex()?)),
         BytesFormat::Base64 => Ok(secret_text::line(&secret_text::base64(secret)?)),
     }
 }

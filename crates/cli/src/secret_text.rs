@@ -7,13 +7,6 @@ use zeroize::Zeroizing;
 /// Text that holds a secret.
 pub(crate) type SecretBytes = Zeroizing<Vec<u8>>;
 
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(secret: &Secret) -> Result<SecretBytes> {
-    let mut out = Zeroizing::new(vec![0; secret.len() * 2]);
-    base16ct::lower::encode(secret.expose(), &mut out).map_err(|_| too_long())?;
-    Ok(out)
-}
-
 /// Base64 with padding.
 pub(crate) fn base64(secret: &Secret) -> Result<SecretBytes> {
     let mut out = Zeroizing::new(vec![0; secret.len().div_ceil(3) * 4]);
@@ -43,13 +36,13 @@ pub(crate) fn line(bytes: &[u8]) -> SecretBytes {
 pub(crate) fn key_json(key_id: &str, bits: u32, secret: &Secret) -> Result<SecretBytes> {
     let id = serde_json::Value::from(key_id).to_string();
     let head = format!("{{\"keyId\":{id},\"bits\":{bits},\"key\":\"");
-    Ok(joined(&[head.as_bytes(), &hex(secret)?, b"\"}\n"]))
+    Ok(joined(&[head.as_bytes(), &secret.hex()?, b"\"}\n"]))
 }
 
 /// The object `{"bits", "randomStr"}` on a line.
 pub(crate) fn entropy_json(bits: u32, secret: &Secret) -> Result<SecretBytes> {
     let head = format!("{{\"bits\":{bits},\"randomStr\":\"");
-    Ok(joined(&[head.as_bytes(), &hex(secret)?, b"\"}\n"]))
+    Ok(joined(&[head.as_bytes(), &secret.hex()?, b"\"}\n"]))
 }
 
 /// The encoders only fail if the buffer has the wrong length.
@@ -59,7 +52,7 @@ fn too_long() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{base64, entropy_json, hex, key_json, line};
+    use super::{base64, entropy_json, key_json, line};
     use skip_client::Secret;
 
     #[test]
@@ -68,10 +61,8 @@ mod tests {
             let secret = Secret::copy_of(&(0..length).collect::<Vec<u8>>());
             let text = base64(&secret).expect("fits");
             assert_eq!(text.len(), usize::from(length).div_ceil(3) * 4);
-            assert_eq!(hex(&secret).expect("fits").len(), usize::from(length) * 2);
         }
         let secret = Secret::copy_of(&[0xfb, 0xff, 0x00, 0x1a]);
-        assert_eq!(*hex(&secret).expect("fits"), b"fbff001a");
         assert_eq!(*base64(&secret).expect("fits"), b"+/8AGg==");
     }
 
