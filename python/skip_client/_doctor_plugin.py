@@ -1,4 +1,4 @@
-"""`pytest --skip-doctor-url URL`: a test for each check of `skip_client.doctor`, for the CI of Key Providers."""
+"""`pytest --key-provider-url URL`: a test for each check of `skip_client.doctor`, for the CI of Key Providers."""
 
 import warnings
 from pathlib import Path
@@ -11,7 +11,7 @@ from ._options import OPTIONS as CLIENT_OPTIONS
 if TYPE_CHECKING:
     from ._core import Report
 
-# option of pytest after --skip-doctor-, what it is; those of CLIENT_OPTIONS follow
+# option of pytest after --key-provider-: help; those of CLIENT_OPTIONS follow
 OPTIONS = {
     "url": "Examine this Key Provider: a test for each check (it uses up keys)",
     "peer": "The Key Provider at the other end",
@@ -31,7 +31,7 @@ OPTIONS = {
 }
 
 
-class SkipDoctorWarning(UserWarning):
+class DoctorWarning(UserWarning):
     """Something that is no requirement is not met."""
 
 
@@ -43,19 +43,19 @@ def add_options(parser: pytest.Parser) -> None:
     """The options of the examination."""
     group = parser.getgroup("skip-client doctor")
     for name, text in OPTIONS.items():
-        group.addoption(f"--skip-doctor-{name}", metavar=name.upper(), help=text)
+        group.addoption(f"--key-provider-{name}", metavar=name.upper(), help=text)
     for option, (kind, text) in CLIENT_OPTIONS.items():
         name = option.replace("_", "-")
         if kind == "on":
-            group.addoption(f"--skip-doctor-{name}", dest=_dest(option), action="store_true", default=None, help=text)
+            group.addoption(f"--key-provider-{name}", dest=_dest(option), action="store_true", default=None, help=text)
         elif kind == "off":
             text = f"Do not {text[0].lower()}{text[1:]}"
             group.addoption(
-                f"--skip-doctor-no-{name}", dest=_dest(option), action="store_false", default=None, help=text
+                f"--key-provider-no-{name}", dest=_dest(option), action="store_false", default=None, help=text
             )
         else:
             convert = float if kind == "seconds" else str
-            group.addoption(f"--skip-doctor-{name}", dest=_dest(option), type=convert, metavar=name.upper(), help=text)
+            group.addoption(f"--key-provider-{name}", dest=_dest(option), type=convert, metavar=name.upper(), help=text)
 
 
 def items(session: pytest.Session) -> list[pytest.Item]:
@@ -64,10 +64,10 @@ def items(session: pytest.Session) -> list[pytest.Item]:
         return []
     from ._core import doctor_checks
 
-    profile = _option(session.config, "profile") or "draft"
+    profile: Any = _option(session.config, "profile") or "draft"
     names = doctor_checks(profile, _option(session.config, "peer") is not None)
     examination = Examination(session.config)
-    made = [Check.from_parent(session, name=f"skip-doctor[{name}]") for name in names]
+    made = [Check.from_parent(session, name=f"key-provider[{name}]") for name in names]
     for item, name in zip(made, names, strict=True):
         item.check, item.examination = name, examination
     return list(made)
@@ -132,7 +132,7 @@ class Check(pytest.Item):
         if check.result == "fail":
             raise DoctorFailure(text)
         if check.result == "warn":
-            warnings.warn(text, SkipDoctorWarning, stacklevel=1)
+            warnings.warn(text, DoctorWarning, stacklevel=1)
         elif check.result == "skip":
             pytest.skip(check.message)
 
@@ -148,9 +148,9 @@ class Check(pytest.Item):
 
 
 def _dest(option: str) -> str:
-    return f"skip_doctor_{option}"
+    return f"key_provider_{option}"
 
 
 def _option(config: pytest.Config, name: str) -> str | None:
-    value = config.getoption(f"--skip-doctor-{name}", default=None)
+    value = config.getoption(f"--key-provider-{name}", default=None)
     return None if value is None else str(value)

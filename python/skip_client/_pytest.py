@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `skip_key_providers`, and `--skip-doctor-url`."""
+"""The pytest plugin: the fixture `skip_key_providers`, and `--key-provider-url`."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

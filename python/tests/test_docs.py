@@ -259,7 +259,8 @@ class Console:
 
     def pytest(self, words: list[str], _printed: list[str]) -> None:
         """The package's plugin examines the pair; warnings are allowed."""
-        status, text = self.output([sys.executable, "-m", *words, "-p", "no:cacheprovider", "--skip-doctor-timeout=60"])
+        patient = ["-p", "no:cacheprovider", "--key-provider-timeout=60"]
+        status, text = self.output([sys.executable, "-m", *words, *patient])
         assert status == 0 and re.search(r"\d+ passed", text), text
 
     def swanctl(self, words: list[str], _printed: list[str]) -> None:
