@@ -44,10 +44,12 @@ check-rust:
 	@scripts/need cargo cc libssl wasm32-unknown-unknown
 	scripts/check-rust
 
-check-python: $(INSTALLED)
+check-python: $(INSTALLED) python/tests/pyright/node_modules/installed
 	$(BIN)/ruff check $(PYTHON_CODE)
 	$(BIN)/ruff format --check $(PYTHON_CODE)
-	$(BIN)/mypy --strict --config-file python/pyproject.toml python/skip_client
+	$(BIN)/mypy --strict --config-file python/pyproject.toml python/skip_client python/tests/user_code.py
+	python/tests/pyright/node_modules/.bin/pyright --project python/tests/pyright
+	PATH="$(CURDIR)/$(BIN):$$PATH" python/tests/pyright/node_modules/.bin/pyright --ignoreexternal --verifytypes skip_client
 	$(BIN)/stubtest --mypy-config-file python/pyproject.toml --allowlist python/stubtest-allowlist.txt skip_client
 
 check-node: node/dist/packed
@@ -157,6 +159,11 @@ $(INSTALLED): $(VENV)/tools $(WHEEL_SOURCES)
 
 $(VENV)/docs: $(VENV)/tools scripts/requirements-docs.txt
 	$(BIN)/python -m pip install --quiet --requirement scripts/requirements-docs.txt
+	@touch $@
+
+python/tests/pyright/node_modules/installed: python/tests/pyright/package.json python/tests/pyright/package-lock.json
+	@scripts/need node
+	cd python/tests/pyright && npm ci --silent
 	@touch $@
 
 docs/site/node_modules/installed: docs/site/package.json docs/site/package-lock.json

@@ -16,7 +16,7 @@ struct Part {
 
 const PARTS: [Part; 11] = [
     Part {
-        file: "python/skip_client/_core.pyi",
+        file: "python/skip_client/types.py",
         name: "types",
         line: python_type,
     },

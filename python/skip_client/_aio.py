@@ -1,6 +1,7 @@
 """The client for asyncio: blocking calls on threads of its own, aborted when their task is cancelled."""
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -9,7 +10,7 @@ from ._core import Calls, Capabilities, Client, ConnectionInfo, Entropy, Key, Ps
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from ._core import _ClientOptions, _Pem
+    from .types import ClientOptions, Pem
 
 T = TypeVar("T")
 
@@ -19,12 +20,12 @@ class AsyncClient:
 
     def __init__(
         self,
-        url: str | list[str] | tuple[str, ...],
+        url: str | Sequence[str],
         *,
-        ca: "_Pem | None" = None,
-        cert: "tuple[_Pem, _Pem] | None" = None,
+        ca: "Pem | None" = None,
+        cert: "tuple[Pem, Pem] | None" = None,
         psk: Psk | None = None,
-        **options: "Unpack[_ClientOptions]",
+        **options: "Unpack[ClientOptions]",
     ) -> None:
         """Makes the client; nothing is connected yet. Raises InvalidArgument."""
         self._client = Client(url, ca=ca, cert=cert, psk=psk, **options)

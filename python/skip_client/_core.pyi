@@ -1,9 +1,22 @@
 """The compiled half of the package."""
 
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any, Literal, NoReturn, Self, TypedDict, Unpack, final
+from typing import Any, Literal, NoReturn, Self, Unpack, final, overload
+
+from .types import (
+    ClientOptions,
+    DoctorProfile,
+    ErrorCode,
+    ExportFormat,
+    Message,
+    MessageKind,
+    Pem,
+    SchemaStyle,
+    TextFormat,
+    TlsVersion,
+)
 
 __all__ = [
     "Calls",
@@ -37,8 +50,6 @@ __all__ = [
 ]
 
 __version__: str
-
-_Pem = str | PathLike[str] | bytes
 
 @final
 class CancelToken:
@@ -143,12 +154,15 @@ class Key:
         """What is odd in the reply though it is valid."""
     def hex(self) -> str:
         """The key in hexadecimal, lower case."""
-    def export(self, format: str) -> Any:
+    @overload
+    def export(self, format: Literal["raw"]) -> bytes: ...
+    @overload
+    def export(self, format: TextFormat) -> str:
         """The key as some consumer wants it: str, for `raw` bytes. See `export_formats()`.
 
         Raises InvalidArgument for another format, and when that consumer cannot take this length or this keyId.
         """
-    def export_to(self, file_descriptor: int, format: str = "raw") -> None:
+    def export_to(self, file_descriptor: int, format: ExportFormat = "raw") -> None:
         """Writes the exported key to a file descriptor, without a copy in Python (OSError on Windows).
 
         Raises InvalidArgument, OSError.
@@ -223,38 +237,6 @@ class Psk:
     def identity(self) -> str:
         """The identity, which TLS sends in the clear."""
 
-class _ClientOptions(TypedDict, total=False):
-    # options:types begin (core/tests/front_ends.rs writes it)
-    server_name: str | None
-    """The name that the Key Provider's certificate must have, instead of the URL's host."""
-    pin: str | None
-    """The Key Provider's public key must be this one: `sha256/BASE64`, the SHA-256 of its `SubjectPublicKeyInfo`."""
-    tls: Literal["auto", "1.2", "1.3"]
-    """Versions of TLS to offer: auto (1.3 and 1.2), 1.2 or 1.3."""
-    forward_secrecy: bool
-    """Refuse cipher suites without forward secrecy."""
-    post_quantum: bool
-    """Offer post-quantum key exchange (X25519MLKEM768), which makes the `ClientHello` more than 1200 bytes larger."""
-    timeout: float
-    """Time for the whole call, in seconds."""
-    connect_timeout: float
-    """Time for resolving the name, TCP and TLS of one Key Provider together, in seconds."""
-    proxy: str | None
-    """URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored."""
-    source_address: str | None
-    """Local IP address to connect from."""
-    lenient: bool
-    """Accept some known deviations of real Key Providers from the draft."""
-    check_remote: bool
-    """Refuse locally what the capabilities exclude, such as a remote that they do not list."""
-    wait_when_busy: float
-    """Total time to wait for a Key Provider that is busy (429, 503), asking again, in seconds."""
-    legacy: bool
-    """Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today."""
-    # options:types end
-    strict: bool
-    """The opposite of `lenient`, until 1.0."""
-
 @final
 class Client:
     """A client of one Key Provider, or of several in order of preference. One client serves many threads at once.
@@ -266,12 +248,12 @@ class Client:
 
     def __new__(
         cls,
-        url: str | list[str] | tuple[str, ...],
+        url: str | Sequence[str],
         *,
-        ca: _Pem | None = None,
-        cert: tuple[_Pem, _Pem] | None = None,
+        ca: Pem | None = None,
+        cert: tuple[Pem, Pem] | None = None,
         psk: Psk | None = None,
-        **options: Unpack[_ClientOptions],
+        **options: Unpack[ClientOptions],
     ) -> Self: ...
     def capabilities(
         self, *, refresh: bool = False, timeout: float | None = None, cancel: CancelToken | None = None
@@ -397,7 +379,7 @@ class Report:
     def checks(self) -> list[Check]:
         """All checks, in the order of the report."""
     @property
-    def profile(self) -> str:
+    def profile(self) -> DoctorProfile:
         """For whom the Key Provider was examined."""
     @property
     def remote(self) -> str | None:
@@ -474,20 +456,20 @@ def doctor(
     *,
     peer: str | None = None,
     remote: str | None = None,
-    profile: str = "draft",
+    profile: DoctorProfile = "draft",
     budget: int = 200,
-    only: list[str] | None = None,
-    ca: _Pem | None = None,
-    cert: tuple[_Pem, _Pem] | None = None,
+    only: Sequence[str] | None = None,
+    ca: Pem | None = None,
+    cert: tuple[Pem, Pem] | None = None,
     psk: Psk | None = None,
-    peer_ca: _Pem | None = None,
-    peer_cert: tuple[_Pem, _Pem] | None = None,
+    peer_ca: Pem | None = None,
+    peer_cert: tuple[Pem, Pem] | None = None,
     peer_psk: Psk | None = None,
     peer_server_name: str | None = None,
     peer_pin: str | None = None,
-    peer_tls: str = "auto",
+    peer_tls: TlsVersion = "auto",
     peer_proxy: str | None = None,
-    **options: Unpack[_ClientOptions],
+    **options: Unpack[ClientOptions],
 ) -> Report:
     """Examines a Key Provider, better with its peer: does it follow the draft, and if not, where?
 
@@ -498,12 +480,10 @@ def doctor(
     arguments only.
     """
 
-def doctor_checks(profile: str, has_peer: bool) -> list[str]:
+def doctor_checks(profile: DoctorProfile, has_peer: bool) -> list[str]:
     """The names of the checks that `doctor` makes. Raises InvalidArgument for another profile."""
 
-def validate(
-    kind: str, data: str | bytes | bytearray | memoryview, *, lenient: bool = False, strict: bool | None = None
-) -> list[Problem]:
+def validate(kind: MessageKind, data: Message, *, lenient: bool = False, strict: bool | None = None) -> list[Problem]:
     """Lists everything that is wrong with a message (capabilities, key or entropy); a valid one has warnings at most.
 
     `lenient` accepts known deviations of real Key Providers; `strict` is its opposite, until 1.0.
@@ -511,21 +491,19 @@ def validate(
     Raises InvalidArgument for another kind.
     """
 
-def is_valid(
-    kind: str, data: str | bytes | bytearray | memoryview, *, lenient: bool = False, strict: bool | None = None
-) -> bool:
+def is_valid(kind: MessageKind, data: Message, *, lenient: bool = False, strict: bool | None = None) -> bool:
     """Whether a message has no problem of severity `error`. Raises InvalidArgument for another kind."""
 
-def matches_remote(remote_system_ids: list[str] | tuple[str, ...], id: str) -> bool:
+def matches_remote(remote_system_ids: Sequence[str], id: str) -> bool:
     """Whether an entry of the list is `id` itself, or a pattern of Table 5 of the draft that matches it."""
 
-def schema_text(kind: str, style: str) -> str:
+def schema_text(kind: MessageKind, style: SchemaStyle) -> str:
     """The JSON Schema of a message, as JSON. Raises InvalidArgument."""
 
-def error_codes() -> list[str]:
+def error_codes() -> list[ErrorCode]:
     """The codes of all errors."""
 
-def export_formats() -> list[str]:
+def export_formats() -> list[ExportFormat]:
     """The formats of Key.export."""
 
 def harden_process() -> Literal["full", "core_dumps_off", "nothing"]:

@@ -6,12 +6,12 @@ from ._core import schema_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Any
+
+    from .types import MessageKind, SchemaStyle
 
 
-def schema(
-    kind: Literal["capabilities", "key", "entropy"], style: Literal["strict", "as-published"] = "strict"
-) -> dict[str, Any]:
+def schema(kind: MessageKind, style: SchemaStyle = "strict") -> dict[str, Any]:
     """The JSON Schema of a message: `strict` (2020-12) or `as-published` (draft-04, as in the draft's figures).
 
     Raises InvalidArgument for another kind or style.

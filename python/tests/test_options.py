@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -47,7 +46,7 @@ def test_the_pytest_plugin_has_every_option() -> None:
     ).stdout
     for name, (kind, _) in OPTIONS.items():
         no = "no-" if kind == "off" else ""
-        assert f"--skip-doctor-{no}{name.replace('_', '-')}" in shown, name
+        assert f"--key-provider-{no}{name.replace('_', '-')}" in shown, name
 
 
 def test_errors_speak_python() -> None:
@@ -82,12 +81,3 @@ def test_a_call_may_have_a_timeout_of_its_own() -> None:
         assert kp.new_key("Bob", timeout=5.0).bits == 256
         with pytest.raises(InvalidArgument, match=r"^timeout: "):
             kp.new_key("Bob", timeout=0.0)
-
-
-def test_types_catch_a_misspelled_option(tmp_path: Path) -> None:
-    """As mypy sees the installed package."""
-    mypy = pytest.importorskip("mypy.api")
-    code = tmp_path / "misspelled.py"
-    code.write_text("from skip_client import AsyncClient\nAsyncClient('https://kp', timeuot=5)\n")
-    shown, _, status = mypy.run(["--no-incremental", "--cache-dir", str(tmp_path), str(code)])
-    assert status == 1 and 'Unexpected keyword argument "timeuot"' in shown, shown
