@@ -44,9 +44,10 @@ function messagesOf(text) {
   return filled;
 }
 
-function check() {
+/** Runs an action, or says why the library cannot work here. */
+function attempt(action) {
   try {
-    judge();
+    action();
   } catch (error) {
     if (!(error instanceof SkipError)) throw error;
     // a server's Content-Security-Policy without WebAssembly, or a browser without it
@@ -56,7 +57,7 @@ function check() {
   }
 }
 
-function judge() {
+function check() {
   const text = $("message").value;
   const messages = messagesOf(text);
   const rules = $("rules").value;
@@ -159,7 +160,7 @@ function select(start, end) {
   area.scrollTop = line * Number.parseFloat(getComputedStyle(area).lineHeight) - area.clientHeight / 2;
 }
 
-function matches() {
+function match() {
   const lines = (id) =>
     $(id)
       .value.split("\n")
@@ -185,7 +186,7 @@ function take() {
     .filter(({ text }) => guessKind(text) === "capabilities" && validate("capabilities", text).valid)
     .flatMap(({ text }) => JSON.parse(text).remoteSystemID);
   if (lists.length > 0) $("patterns").value = lists.join("\n");
-  matches();
+  match();
   if (lists.length === 0) $("match-summary").textContent = "The message above is no valid capabilities message.";
 }
 
@@ -201,11 +202,11 @@ async function read(file) {
 
 function set(text) {
   $("message").value = text;
-  check();
+  attempt(check);
 }
 
-for (const id of ["message", "kind", "rules"]) $(id).addEventListener("input", check);
-for (const id of ["patterns", "ids"]) $(id).addEventListener("input", matches);
+for (const id of ["message", "kind", "rules"]) $(id).addEventListener("input", () => attempt(check));
+for (const id of ["patterns", "ids"]) $(id).addEventListener("input", () => attempt(match));
 for (const button of document.querySelectorAll("[data-example]")) {
   button.addEventListener("click", () => set(EXAMPLES[button.dataset.example]));
 }
@@ -213,7 +214,7 @@ $("clear").addEventListener("click", () => {
   $("file").value = "";
   set("");
 });
-$("take").addEventListener("click", take);
+$("take").addEventListener("click", () => attempt(take));
 $("file").addEventListener("change", ({ target }) => read(target.files[0]));
 for (const type of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(type, (event) => {
@@ -222,5 +223,5 @@ for (const type of ["dragover", "dragleave", "drop"]) {
     if (type === "drop") read(event.dataTransfer.files[0]);
   });
 }
-check();
-matches();
+attempt(check);
+attempt(match);

@@ -172,7 +172,7 @@ for (const colorScheme of ["light", "dark"]) {
   }
 }
 
-test("under a policy without WebAssembly it says what is wrong", needsBrowser, async () => {
+test("under a policy without WebAssembly it says what is wrong", needsBrowser, async (t) => {
   const folder = new URL("../../dist/validator-page/", import.meta.url);
   const types = { html: "text/html", js: "text/javascript", css: "text/css" };
   const server = createServer(({ url }, reply) => {
@@ -181,6 +181,7 @@ test("under a policy without WebAssembly it says what is wrong", needsBrowser, a
     reply.setHeader("content-type", types[name.split(".").at(-1)]).end(readFileSync(new URL(name, folder)));
   });
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  t.after(() => server.close());
   const page = await browser.newPage();
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
@@ -188,5 +189,4 @@ test("under a policy without WebAssembly it says what is wrong", needsBrowser, a
   assert.match(await verdict(page), /cannot check messages here: WebAssembly .*'wasm-unsafe-eval'/s);
   assert.deepEqual(errors, []);
   await page.close();
-  server.close();
 });
