@@ -1,7 +1,7 @@
 """The compiled half of the package."""
 
 from asyncio import Future
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from os import PathLike
 from typing import Any, Literal, NoReturn, Self, Unpack, final, overload
 
@@ -64,8 +64,17 @@ class CancelToken:
 
 @final
 class Capabilities:
-    """What a Key Provider offers (draft 4.1, Table 4)."""
+    """What a Key Provider offers (draft 4.1, Table 4). The constructor is for your tests."""
 
+    def __new__(
+        cls,
+        local_system_id: str,
+        remote_system_ids: Sequence[str],
+        algorithm: str = "",
+        supports_key: bool = True,
+        supports_entropy: bool = True,
+        warnings: Sequence[Problem] = ...,
+    ) -> Self: ...
     @property
     def local_system_id(self) -> str:
         """The id of the Key Provider itself; empty when a lenient reading found none."""
@@ -90,8 +99,11 @@ class Capabilities:
 
 @final
 class Problem:
-    """One thing that is wrong with a message; it never shows a value of the message."""
+    """One thing that is wrong with a message; it never shows a value of it. The constructor is for your tests."""
 
+    def __new__(
+        cls, path: str, code: str, message: str, severity: Literal["error", "warning"] = "error", section: str = ""
+    ) -> Self: ...
     @property
     def path(self) -> str:
         """Where, as a JSON Pointer; empty for the whole document."""
@@ -112,8 +124,17 @@ class Problem:
 
 @final
 class ConnectionInfo:
-    """How a connection to a Key Provider was made."""
+    """How a connection to a Key Provider was made. The constructor is for your tests."""
 
+    def __new__(
+        cls,
+        url: str,
+        address: str,
+        tls_version: str,
+        cipher_suite: str,
+        group: str | None = None,
+        warnings: Sequence[str] = ...,
+    ) -> Self: ...
     @property
     def url(self) -> str:
         """The Key Provider's URL."""
@@ -132,6 +153,7 @@ class ConnectionInfo:
     @property
     def warnings(self) -> list[str]:
         """What is not as Table 1 of the draft wants it."""
+    def __eq__(self, other: object, /) -> bool: ...
 
 @final
 class Key:
@@ -215,7 +237,7 @@ class Psk:
 
     `identity`: 1 to 128 bytes of UTF-8. The key, 1 to 256 bytes (32 random ones are a good key), in exactly one form:
     `hex` digits, the `text` itself, `base64` with padding, or `raw` bytes. Raises InvalidArgument, which never shows
-    the key. Not comparable, not picklable, and its repr shows the identity only.
+    the key. It cannot be compared, copied or pickled, and its repr shows the identity only.
     """
 
     def __new__(
@@ -237,14 +259,8 @@ class Psk:
     def identity(self) -> str:
         """The identity, which TLS sends in the clear."""
 
-@final
 class Client:
-    """A client of one Key Provider, or of several in order of preference. One client serves many threads at once.
-
-    `url`: `https://host[:port][/path]`, or a list of such URLs. `ca`: the CA's certificates as a path or as PEM
-    bytes, or `"system"`. `cert`: certificate and private key of the client, as paths or PEM bytes. `psk`: a pre-shared
-    key, instead of certificates. All other options: see docs/options.md; times are in seconds. Raises InvalidArgument.
-    """
+    """What `skip_client.Client` is made of."""
 
     def __new__(
         cls,
@@ -289,6 +305,9 @@ class Client:
     @property
     def connection(self) -> ConnectionInfo | None:
         """How the last connection was made; None before the first one."""
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
     def close(self) -> None:
         """Ends the running calls and closes every connection; later calls raise InvalidArgument."""
     def __enter__(self) -> Self: ...
@@ -313,7 +332,7 @@ class Calls:
     def new_key(self, remote: str, size: int | None, timeout: float | None = None) -> Future[Key]: ...
     def key_by_id(self, key_id: str, remote: str, timeout: float | None = None) -> Future[Key]: ...
     def entropy(self, bits: int | None, timeout: float | None = None) -> Future[Entropy]: ...
-    def cancel(self, future: Future[Any]) -> None:
+    def cancel(self, future: Awaitable[Any]) -> None:
         """Ends the call that this future waits for, or wipes what came just before."""
 
 @final

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use skip_client::options::{ClientOption, OPTIONS, OptionKind, parse_seconds};
 use skip_client::{Call, ClientBuilder, Error, KeyId, SystemId};
 
@@ -15,6 +15,7 @@ use crate::errors::OrRaise;
 use crate::messages::{Capabilities, ConnectionInfo};
 use crate::psk::Psk;
 use crate::secrets::{Entropy, Key};
+use crate::values::{quoted, quoted_text};
 
 /// Cancels calls from another thread.
 #[pyclass(frozen, module = "skip_client")]
@@ -38,7 +39,7 @@ impl CancelToken {
 }
 
 /// A client of one Key Provider, or of several in order of preference.
-#[pyclass(frozen, module = "skip_client")]
+#[pyclass(frozen, subclass, module = "skip_client")]
 pub struct Client(pub Arc<skip_client::Client>);
 
 #[pymethods]
@@ -75,7 +76,7 @@ impl Client {
                 call.capabilities()
             }
         })
-        .map(Capabilities)
+        .map(|found| Capabilities::from(&*found))
     }
 
     #[pyo3(signature = (remote, size=None, *, timeout=None, cancel=None))]
@@ -129,6 +130,11 @@ impl Client {
         self.0.connection().map(ConnectionInfo::from)
     }
 
+    #[getter]
+    fn closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.0.close());
     }
@@ -142,8 +148,19 @@ impl Client {
         self.close(py);
     }
 
-    fn __repr__(&self) -> String {
-        format!("{:?}", self.0)
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let shown = match self.0.urls().as_slice() {
+            [url] => quoted_text(py, url)?,
+            urls => quoted(PyList::new(py, urls)?.as_any())?,
+        };
+        Ok(format!("Client({shown})"))
+    }
+
+    #[allow(clippy::unused_self)]
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err(
+            "Client objects cannot be copied or pickled: make another from the same arguments",
+        ))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::arguments::text;
 use crate::client::Connection;
 use crate::errors::{Keywords, OrRaise};
 use crate::psk::Psk;
+use crate::values::{self, quoted_text};
 
 /// A check and its result.
 #[pyclass(frozen, module = "skip_client", get_all)]
@@ -50,11 +51,8 @@ impl From<&skip_client_doctor::Check> for Check {
 
 #[pymethods]
 impl Check {
-    fn __repr__(&self) -> String {
-        format!(
-            "Check(id={:?}, result={:?}, message={:?})",
-            self.id, self.result, self.message
-        )
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        values::repr(slf.as_any(), &["id", "result", "message"])
     }
 }
 
@@ -120,8 +118,9 @@ impl Report {
         skip_client_doctor::text(&self.0)
     }
 
-    fn __repr__(&self) -> String {
-        format!("Report(url={:?}, verdict={:?})", self.0.url, self.verdict())
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let url = quoted_text(py, &self.0.url)?;
+        Ok(format!("Report(url={url}, verdict='{}')", self.verdict()))
     }
 }
 

@@ -10,6 +10,7 @@ mod messages;
 mod provider_pair;
 mod psk;
 mod secrets;
+mod values;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

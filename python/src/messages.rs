@@ -1,7 +1,5 @@
 //! Messages without secrets: capabilities, problems, connections, and validation.
 
-use std::sync::Arc;
-
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -10,65 +8,81 @@ use skip_client::{MessageKind, Rules, SchemaStyle};
 
 use crate::arguments::text;
 use crate::errors::{OrRaise, raise};
+use crate::values::{self, Reduced};
 
 /// The capabilities of a Key Provider (draft 4.1).
-#[pyclass(frozen, module = "skip_client")]
-pub struct Capabilities(pub Arc<skip_client::Capabilities>);
+#[pyclass(frozen, eq, module = "skip_client", get_all)]
+#[derive(PartialEq, Eq)]
+pub struct Capabilities {
+    local_system_id: String,
+    remote_system_ids: Vec<String>,
+    algorithm: String,
+    supports_key: bool,
+    supports_entropy: bool,
+    warnings: Vec<Problem>,
+}
 
-#[pymethods]
-impl Capabilities {
-    #[getter]
-    fn local_system_id(&self) -> &str {
-        self.0.local_system_id()
-    }
-
-    #[getter]
-    fn remote_system_ids(&self) -> Vec<String> {
-        self.0.remote_system_ids().to_vec()
-    }
-
-    #[getter]
-    fn algorithm(&self) -> &str {
-        self.0.algorithm()
-    }
-
-    #[getter]
-    fn supports_key(&self) -> bool {
-        self.0.supports_key()
-    }
-
-    #[getter]
-    fn supports_entropy(&self) -> bool {
-        self.0.supports_entropy()
-    }
-
-    #[getter]
-    fn warnings(&self) -> Vec<Problem> {
-        problems(self.0.warnings())
-    }
-
-    fn matches_remote(&self, id: &Bound<'_, PyAny>) -> PyResult<bool> {
-        Ok(self.0.matches_remote(&text("id", id)?))
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "Capabilities(local_system_id={:?}, remote_system_ids={:?}, algorithm={:?}, supports_key={}, supports_entropy={})",
-            self.0.local_system_id(),
-            self.0.remote_system_ids(),
-            self.0.algorithm(),
-            if self.0.supports_key() { "True" } else { "False" },
-            if self.0.supports_entropy() { "True" } else { "False" },
-        )
-    }
-
-    fn __eq__(&self, other: &Self) -> bool {
-        self.0 == other.0
+impl From<&skip_client::Capabilities> for Capabilities {
+    fn from(found: &skip_client::Capabilities) -> Self {
+        Self {
+            local_system_id: found.local_system_id().to_owned(),
+            remote_system_ids: found.remote_system_ids().to_vec(),
+            algorithm: found.algorithm().to_owned(),
+            supports_key: found.supports_key(),
+            supports_entropy: found.supports_entropy(),
+            warnings: problems(found.warnings()),
+        }
     }
 }
 
+#[pymethods]
+impl Capabilities {
+    #[new]
+    #[pyo3(signature = (
+        local_system_id, remote_system_ids, algorithm="", supports_key=true, supports_entropy=true, warnings=Vec::new()
+    ))]
+    fn new(
+        local_system_id: String,
+        remote_system_ids: Vec<String>,
+        algorithm: &str,
+        supports_key: bool,
+        supports_entropy: bool,
+        warnings: Vec<Problem>,
+    ) -> Self {
+        Self {
+            local_system_id,
+            remote_system_ids,
+            algorithm: algorithm.to_owned(),
+            supports_key,
+            supports_entropy,
+            warnings,
+        }
+    }
+
+    fn matches_remote(&self, id: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(skip_client::matches_remote(&self.remote_system_ids, &text("id", id)?))
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        values::repr(slf.as_any(), &CAPABILITIES)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        values::reduce(slf.as_any(), &CAPABILITIES)
+    }
+}
+
+const CAPABILITIES: [&str; 6] = [
+    "local_system_id",
+    "remote_system_ids",
+    "algorithm",
+    "supports_key",
+    "supports_entropy",
+    "warnings",
+];
+
 /// A problem with a message.
-#[pyclass(frozen, eq, hash, module = "skip_client", get_all)]
+#[pyclass(frozen, eq, hash, module = "skip_client", get_all, from_py_object)]
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     path: String,
@@ -80,13 +94,28 @@ pub struct Problem {
 
 #[pymethods]
 impl Problem {
-    fn __repr__(&self) -> String {
-        format!(
-            "Problem(path={:?}, code={:?}, message={:?}, severity={:?}, section={:?})",
-            self.path, self.code, self.message, self.severity, self.section
-        )
+    #[new]
+    #[pyo3(signature = (path, code, message, severity="error", section=""))]
+    fn new(path: String, code: String, message: String, severity: &str, section: &str) -> Self {
+        Self {
+            path,
+            code,
+            message,
+            severity: severity.to_owned(),
+            section: section.to_owned(),
+        }
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        values::repr(slf.as_any(), &PROBLEM)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        values::reduce(slf.as_any(), &PROBLEM)
     }
 }
+
+const PROBLEM: [&str; 5] = ["path", "code", "message", "severity", "section"];
 
 pub fn problems(list: &[skip_client::Problem]) -> Vec<Problem> {
     list.iter()
@@ -101,7 +130,8 @@ pub fn problems(list: &[skip_client::Problem]) -> Vec<Problem> {
 }
 
 /// Information about a connection.
-#[pyclass(frozen, module = "skip_client", get_all)]
+#[pyclass(frozen, eq, module = "skip_client", get_all)]
+#[derive(PartialEq, Eq)]
 pub struct ConnectionInfo {
     url: String,
     address: String,
@@ -126,16 +156,36 @@ impl From<skip_client::ConnectionInfo> for ConnectionInfo {
 
 #[pymethods]
 impl ConnectionInfo {
-    fn __repr__(&self) -> String {
-        format!(
-            "ConnectionInfo(url={:?}, tls_version={:?}, cipher_suite={:?}, group={:?})",
-            self.url,
-            self.tls_version,
-            self.cipher_suite,
-            self.group.as_deref().unwrap_or("None")
-        )
+    #[new]
+    #[pyo3(signature = (url, address, tls_version, cipher_suite, group=None, warnings=Vec::new()))]
+    fn new(
+        url: String,
+        address: String,
+        tls_version: String,
+        cipher_suite: String,
+        group: Option<String>,
+        warnings: Vec<String>,
+    ) -> Self {
+        Self {
+            url,
+            address,
+            tls_version,
+            cipher_suite,
+            group,
+            warnings,
+        }
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        values::repr(slf.as_any(), &CONNECTION)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        values::reduce(slf.as_any(), &CONNECTION)
     }
 }
+
+const CONNECTION: [&str; 6] = ["url", "address", "tls_version", "cipher_suite", "group", "warnings"];
 
 /// Calls `judge` with the bytes of a message, without a copy if Python has them as bytes.
 fn with_bytes<T>(data: &Bound<'_, PyAny>, judge: impl FnOnce(&[u8]) -> T) -> PyResult<T> {

@@ -11,6 +11,7 @@ use skip_key_provider::{Fault, PairOptions, Quirk, SideOptions};
 
 use crate::errors::{OrRaise, raise};
 use crate::psk::Psk;
+use crate::values;
 
 /// One of the two Key Providers.
 #[pyclass(frozen, module = "skip_client.testing", get_all)]
@@ -23,8 +24,8 @@ pub struct Endpoint {
 
 #[pymethods]
 impl Endpoint {
-    fn __repr__(&self) -> String {
-        format!("Endpoint(id={:?}, url={:?})", self.id, self.url)
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        values::repr(slf.as_any(), &["id", "url", "psk_url"])
     }
 }
 

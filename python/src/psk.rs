@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::arguments::text;
 use crate::errors::OrRaise;
+use crate::secrets::no_copies;
+use crate::values::quoted_text;
 
 /// An identity and its key.
 #[pyclass(frozen, module = "skip_client")]
@@ -71,7 +73,12 @@ impl Psk {
         self.0.identity()
     }
 
-    fn __repr__(&self) -> String {
-        format!("Psk({:?})", self.0.identity())
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("Psk({}, [redacted])", quoted_text(py, self.0.identity())?))
+    }
+
+    #[allow(clippy::unused_self)]
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(no_copies("Psk"))
     }
 }

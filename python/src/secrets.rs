@@ -16,6 +16,14 @@ use skip_client::residue::clear_after_copy;
 use crate::buffer;
 use crate::errors::OrRaise;
 use crate::messages::{Problem, problems};
+use crate::values::quoted_text;
+
+/// The error for `copy` and `pickle`.
+pub fn no_copies(class: &str) -> PyErr {
+    PyTypeError::new_err(format!(
+        "{class} objects cannot be copied or pickled: nothing would wipe the copy"
+    ))
+}
 
 /// Defines a class that holds a secret: the common methods, and those of this class.
 macro_rules! secret_class {
@@ -100,7 +108,7 @@ macro_rules! secret_class {
 
             #[allow(clippy::unused_self)]
             fn __reduce__(&self) -> PyResult<()> {
-                Err(PyTypeError::new_err(concat!("an object of class ", stringify!($name), " cannot be copied or pickled")))
+                Err(no_copies(stringify!($name)))
             }
 
             /// # Safety
@@ -148,9 +156,9 @@ secret_class! {
             Ok(())
         }
 
-        fn __repr__(&self) -> String {
-            let key = self.lock();
-            format!("Key(key_id={:?}, bits={}, [redacted])", key.key_id().as_str(), key.bits())
+        fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+            let (key_id, bits) = (self.key_id(), self.bits());
+            Ok(format!("Key(key_id={}, bits={bits}, [redacted])", quoted_text(py, &key_id)?))
         }
     }
 }

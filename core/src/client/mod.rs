@@ -126,6 +126,18 @@ impl Client {
         self.providers.iter().find_map(|p| p.transport.connection())
     }
 
+    /// The URLs of the Key Providers, in order of preference.
+    #[must_use]
+    pub fn urls(&self) -> Vec<&str> {
+        self.providers.iter().map(|p| p.transport.url()).collect()
+    }
+
+    /// Whether it was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
     /// The rules for replies and keyIds.
     #[must_use]
     pub fn rules(&self) -> Rules {
@@ -158,7 +170,8 @@ impl Drop for Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let urls: Vec<_> = self.providers.iter().map(|p| p.transport.url()).collect();
-        f.debug_struct("Client").field("urls", &urls).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("urls", &self.urls())
+            .finish_non_exhaustive()
     }
 }

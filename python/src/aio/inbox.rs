@@ -92,7 +92,7 @@ fn settle(future: &Bound<'_, PyAny>, outcome: Outcome) -> PyResult<()> {
     let answer = match outcome {
         Outcome::Answered(Ok(Answer::Key(key))) => Py::new(py, Key::from(key))?.into_any(),
         Outcome::Answered(Ok(Answer::Entropy(entropy))) => Py::new(py, Entropy::from(entropy))?.into_any(),
-        Outcome::Answered(Ok(Answer::Capabilities(found))) => Py::new(py, Capabilities(found))?.into_any(),
+        Outcome::Answered(Ok(Answer::Capabilities(found))) => Py::new(py, Capabilities::from(&*found))?.into_any(),
         Outcome::Answered(Err(error)) => return set_exception(future, raise(py, &error)),
         Outcome::Panicked => return set_exception(future, PanicException::new_err("a call panicked")),
         // its future is cancelled, or is about to be
