@@ -154,6 +154,7 @@ here](../errors.md).
 
 ::: skip_client
     options:
+      inherited_members: true
       show_root_heading: false
       show_root_toc_entry: false
 

@@ -4,11 +4,11 @@ The initiator asks its Key Provider for a fresh key and passes the keyId on; the
 the key of that keyId. Lengths are in bits everywhere.
 """
 
+from ._client import Client
 from ._core import (
     CancelToken,
     Capabilities,
     Check,
-    Client,
     ConnectionInfo,
     Entropy,
     Key,

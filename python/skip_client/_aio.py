@@ -1,22 +1,27 @@
-"""The client for asyncio: blocking calls on threads of its own, aborted when their task is cancelled."""
+"""The client for asyncio and trio: blocking calls on threads, ended when their task is cancelled."""
 
 import asyncio
-from collections.abc import Sequence
+import sys
+from collections.abc import Awaitable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from ._client import warn_of_unclosed
 from ._core import Calls, Capabilities, Client, ConnectionInfo, Entropy, Key, Psk, Threads
 
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from ._trio import CallsInTrio
     from .types import ClientOptions, Pem
 
 T = TypeVar("T")
 
 
 class AsyncClient:
-    """The same client for asyncio: see Client for the arguments, and for what is raised."""
+    """The same client for asyncio and trio: see Client for the arguments, and for what is raised."""
+
+    _ended = True
 
     def __init__(
         self,
@@ -31,6 +36,7 @@ class AsyncClient:
         self._client = Client(url, ca=ca, cert=cert, psk=psk, **options)
         self._threads = Threads(self._client)
         self._at_loop: dict[asyncio.AbstractEventLoop, Calls] = {}
+        self._in_trio: CallsInTrio | None = None
         self._ended = False
 
     async def capabilities(self, *, refresh: bool = False, timeout: float | None = None) -> Capabilities:
@@ -79,8 +85,27 @@ class AsyncClient:
         """Closes the client."""
         self.close()
 
-    def _calls(self) -> Calls:
-        loop = asyncio.get_running_loop()
+    def __repr__(self) -> str:
+        """As that of Client."""
+        return f"Async{self._client!r}"
+
+    def __del__(self) -> None:
+        """Warns of connections that nobody closed, and closes them."""
+        if self._ended:
+            return
+        try:
+            warn_of_unclosed(self._client, self)
+        finally:  # warnings can be errors
+            self.close()
+
+    def _calls(self) -> "Calls | CallsInTrio":
+        # first: a loop of asyncio may be trio's host
+        if "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_task():
+            return self._in_trio or self._begin_in_trio()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError("AsyncClient runs in asyncio and in trio; elsewhere use Client, in a thread") from None
         return self._at_loop.get(loop) or self._begin(loop)
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> Calls:
@@ -100,8 +125,14 @@ class AsyncClient:
             self._at_loop = {**others, loop: calls}
         return calls
 
+    def _begin_in_trio(self) -> "CallsInTrio":
+        from ._trio import CallsInTrio
 
-async def _outcome(calls: Calls, future: asyncio.Future[T]) -> T:
+        self._in_trio = CallsInTrio(self._client)
+        return self._in_trio
+
+
+async def _outcome(calls: "Calls | CallsInTrio", future: Awaitable[T]) -> T:
     try:
         return await future
     except asyncio.CancelledError:

@@ -7,6 +7,7 @@ their own in a temporary folder.
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
+from warnings import warn
 
 from ._core import Endpoint, Psk
 from ._core import KeyProviderPair as _Pair
@@ -22,6 +23,8 @@ class KeyProviderPair:
     go with them, by OpenSSL's names. `key_lifetime` is in seconds.
     Raises InvalidArgument for an unknown name, OSError when a port cannot be had.
     """
+
+    _pair: _Pair | None = None
 
     def __init__(
         self,
@@ -39,7 +42,7 @@ class KeyProviderPair:
     ) -> None:
         """Starts both."""
         given = list(psks)
-        self._pair: _Pair | None = _Pair(
+        pair = _Pair(
             list(quirks),
             list(faults),
             alice_id=alice_id,
@@ -51,7 +54,6 @@ class KeyProviderPair:
             psk_ciphers=psk_ciphers,
             key_lifetime=key_lifetime,
         )
-        pair = self._pair
         self.alice: Endpoint = pair.alice
         self.bob: Endpoint = pair.bob
         self.ca: str = pair.ca
@@ -59,6 +61,7 @@ class KeyProviderPair:
         self.client_key: str = pair.client_key
         self.psk_file: str = pair.psk_file
         self.psk: Psk = given[0] if given else Psk.from_file(pair.psk_file)
+        self._pair = pair
 
     def set_quirks(self, quirks: Iterable[str]) -> None:
         """From now on these quirks, and no others, at both Key Providers."""
@@ -83,6 +86,19 @@ class KeyProviderPair:
     ) -> None:
         """Stops both."""
         self.close()
+
+    def __repr__(self) -> str:
+        """Where both ends are."""
+        return f"KeyProviderPair(alice={self.alice!r}, bob={self.bob!r})" if self._pair else "KeyProviderPair(closed)"
+
+    def __del__(self) -> None:
+        """Warns of servers that nobody stopped, and stops them."""
+        if self._pair is None:
+            return
+        try:
+            warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+        finally:  # warnings can be errors
+            self.close()
 
     def _running(self) -> _Pair:
         if self._pair is None:

@@ -191,7 +191,7 @@ def test_clients_come_and_go_at_one_loop() -> None:
     """A client's loop registrations are removed with it, closed or not, so that descriptors can be reused."""
 
     async def run() -> None:
-        with KeyProviderPair() as pair:
+        with KeyProviderPair() as pair, pytest.warns(ResourceWarning, match="^unclosed AsyncClient"):
             for at in range(20):
                 alice = AsyncClient(pair.alice.url, ca=pair.ca)
                 await alice.new_key("Bob")
@@ -253,6 +253,7 @@ def test_an_error_keeps_no_client() -> None:
                 code = error.code
             assert code == "timed_out"
             known = weakref.ref(alice)
+            alice.close()
             del alice
             await asyncio.sleep(0)  # until then asyncio itself holds the future
             assert known() is None, "only a search for cycles would find it"
