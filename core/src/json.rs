@@ -5,13 +5,13 @@
 //! members unknown to SKIP; and truncated documents are distinguished from malformed ones.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::BinaryHeap;
 
 use crate::redact::{HIDDEN, redact_name};
 
 /// The maximum nesting depth.
 const DEPTH_LIMIT: usize = 128;
-/// Up to this many names of an object are compared one by one; beyond that a set is used, to keep the time linear.
+/// Up to this many names of an object are compared one by one; beyond that they are sorted, which takes less time.
 const FEW: usize = 8;
 /// At most this many duplicate members are recorded; the paths of all duplicates in a hostile document could exhaust memory.
 const MAX_DOUBLED: usize = 100;
@@ -66,7 +66,7 @@ impl<'a> Text<'a> {
     }
 
     /// The UTF-16 code units, which can represent lone surrogates.
-    fn units(self) -> Vec<u16> {
+    pub fn units(self) -> Vec<u16> {
         let mut units = Vec::with_capacity(self.raw.len());
         let mut chars = self.raw.chars();
         let mut buffer = [0; 2];
@@ -135,7 +135,7 @@ impl<'p, 'a> Place<'p, 'a> {
         pointer.push('/');
         match self.step {
             Step::Member(name) if name.raw.len() > MAX_SHOWN_NAME => pointer.push_str(HIDDEN),
-            Step::Member(name) => pointer.push_str(&pointer_step(&name.unescape())),
+            Step::Member(name) => push_step(&mut pointer, &name.unescape()),
             Step::Item(index) => pointer.push_str(&index.to_string()),
         }
         pointer
@@ -288,13 +288,25 @@ impl<'a> Reader<'a> {
             self.space();
             match self.peek() {
                 Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok(());
-                }
+                Some(b'}') => break,
                 _ => return Err(self.wrong("a comma or a closing brace is missing here")),
             }
             self.space();
+        }
+        self.at += 1;
+        if !names.more.is_empty() {
+            self.remember_repeated(&names.more, place);
+        }
+        Ok(())
+    }
+
+    /// Of names that were not compared when they were read.
+    fn remember_repeated(&mut self, names: &[Text<'a>], place: Option<&Place<'_, 'a>>) {
+        let units = names.iter().map(|name| name.units()).zip(0..);
+        for (name, repeated) in names.iter().zip(repeated(names.len(), units)) {
+            if repeated {
+                self.remember_doubled(&Place::new(Step::Member(*name), place));
+            }
         }
     }
 
@@ -420,9 +432,15 @@ fn plain_run(bytes: &[u8]) -> usize {
     words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-/// A member's name as a step of a JSON Pointer.
-fn pointer_step(name: &str) -> String {
-    redact_name(name).replace('~', "~0").replace('/', "~1")
+/// Adds a member's name as a step of a JSON Pointer.
+fn push_step(pointer: &mut String, name: &str) {
+    for c in redact_name(name).chars() {
+        match c {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            _ => pointer.push(c),
+        }
+    }
 }
 
 /// The names seen so far in one object.
@@ -430,26 +448,35 @@ fn pointer_step(name: &str) -> String {
 struct Names<'a> {
     few: [Option<Text<'a>>; FEW],
     count: usize,
-    many: Option<HashSet<Vec<u16>>>,
+    more: Vec<Text<'a>>,
 }
 
 impl<'a> Names<'a> {
-    /// Returns `false` if the name was already present.
+    /// Returns `false` if the name is known to be present already; once there are many, the rest is only collected.
     fn insert(&mut self, name: Text<'a>) -> bool {
-        if self.many.is_none() && self.count < FEW {
-            if self.few[..self.count].iter().flatten().any(|n| n.is_same_as(name)) {
-                return false;
-            }
+        if self.few[..self.count].iter().flatten().any(|n| n.is_same_as(name)) {
+            return false;
+        }
+        if self.count < FEW {
             self.few[self.count] = Some(name);
             self.count += 1;
-            return true;
+        } else {
+            self.more.push(name);
         }
-        let few = &self.few;
-        let many = self
-            .many
-            .get_or_insert_with(|| few.iter().flatten().map(|n| n.units()).collect());
-        many.insert(name.units())
+        true
     }
+}
+
+/// For each index below `count`, whether an item with that index equals one with a smaller index.
+///
+/// Sorted by a heap: a hash table is 3 KB of WebAssembly, and there its hash is not keyed, so that some texts make it slow.
+pub(crate) fn repeated(count: usize, items: impl Iterator<Item = (Vec<u16>, usize)>) -> Vec<bool> {
+    let mut repeated = vec![false; count];
+    let sorted = items.collect::<BinaryHeap<_>>().into_sorted_vec();
+    for [one, next] in sorted.array_windows() {
+        repeated[next.1] = one.0 == next.0;
+    }
+    repeated
 }
 
 /// Line and column (both starting at 1, the column in characters) of a byte offset in a text.
@@ -544,10 +571,10 @@ mod tests {
             Ok(vec!["/[redacted]".to_owned()])
         );
         let many: Vec<String> = (0..100).map(|n| format!("\"{n}\":0")).collect();
-        assert_eq!(
-            read(&format!("{{{},\"7\":1}}", many.join(","))),
-            Ok(vec!["/7".to_owned()])
-        );
+        for doubled in ["7", "50"] {
+            let text = format!("{{{},\"{doubled}\":1,\"{doubled}\":2}}", many.join(","));
+            assert_eq!(read(&text), Ok(vec![format!("/{doubled}")]));
+        }
     }
 
     #[test]

@@ -110,6 +110,7 @@ pub mod process {
     pub use crate::harden::{Hardening, harden_process, lock_memory};
     pub use crate::tls_library::{TlsLibrary, tls_libraries};
 }
+#[cfg(feature = "https")]
 mod psk;
 mod redact;
 mod request;
@@ -143,6 +144,7 @@ pub use key::Key;
 pub use key_id::KeyId;
 #[cfg(feature = "https")]
 pub use options::TlsVersion;
+#[cfg(feature = "https")]
 pub use psk::Psk;
 pub use request::{Request, RequestKind, TypedRequest};
 pub use response::{Answer, Headers, parse_response};

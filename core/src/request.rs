@@ -1,9 +1,5 @@
 //! The six requests of Table 2.
 
-use std::fmt::Write as _;
-
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
 use crate::bits::BitLength;
 use crate::capabilities::Capabilities;
 use crate::entropy::Entropy;
@@ -14,9 +10,6 @@ use crate::residue::clear_after_copy;
 use crate::response::{self, Headers, Reply};
 use crate::system_id::SystemId;
 use crate::validate::Rules;
-
-/// Everything but the unreserved characters of RFC 3986 is percent-encoded, including the space (`%20`, never `+`).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One request to a Key Provider, without any I/O: a GET of [`Request::target`], whose reply is parsed by
 /// [`parse_response`](crate::parse_response).
@@ -65,7 +58,8 @@ impl Request {
     /// # Errors
     /// `invalid_argument` if `remote` is a pattern: a pattern does not identify a single KP.
     pub fn new_key(remote: &SystemId, size: Option<BitLength>) -> Result<Self> {
-        let mut target = format!("/key?remoteSystemID={}", encode_remote(remote)?);
+        let mut target = String::from("/key");
+        push_remote(&mut target, remote)?;
         push_bits(&mut target, "&size=", size);
         Ok(Self {
             kind: RequestKind::NewKey,
@@ -80,7 +74,9 @@ impl Request {
     /// # Errors
     /// `invalid_argument` if `remote` is a pattern: a pattern does not identify a single KP.
     pub fn key_by_id(key_id: &KeyId, remote: &SystemId) -> Result<Self> {
-        let target = format!("/key/{key_id}?remoteSystemID={}", encode_remote(remote)?);
+        let mut target = String::from("/key/");
+        target.push_str(key_id.as_str());
+        push_remote(&mut target, remote)?;
         Ok(Self {
             kind: RequestKind::KeyById,
             target,
@@ -206,16 +202,28 @@ impl<T> TypedRequest<T> {
     }
 }
 
-fn encode_remote(remote: &SystemId) -> Result<impl std::fmt::Display + '_> {
+/// Everything but the unreserved characters of RFC 3986 is percent-encoded, including the space (`%20`, never `+`).
+fn push_remote(target: &mut String, remote: &SystemId) -> Result<()> {
     if remote.is_pattern() {
         return Err(Error::remote_is_pattern());
     }
-    Ok(utf8_percent_encode(remote.as_str(), RESERVED))
+    target.push_str("?remoteSystemID=");
+    for byte in remote.as_str().bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            target.push(char::from(byte));
+            continue;
+        }
+        target.push('%');
+        for digit in [byte >> 4, byte & 0xF] {
+            target.push(char::from(digit + if digit < 10 { b'0' } else { b'A' - 10 }));
+        }
+    }
+    Ok(())
 }
 
 fn push_bits(target: &mut String, name: &str, bits: Option<BitLength>) {
     if let Some(bits) = bits {
-        // writing to a String cannot fail
-        let _ = write!(target, "{name}{bits}");
+        target.push_str(name);
+        target.push_str(&bits.to_string());
     }
 }

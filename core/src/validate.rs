@@ -1,13 +1,12 @@
 //! Validation of messages: every problem, with its path, its code and the section of the draft.
 
-use std::collections::HashSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
 use crate::capabilities::Capabilities;
 use crate::error::Error;
 use crate::hex;
-use crate::json::{Reader, Text, Value, line_and_column};
+use crate::json::{Reader, Text, Value, line_and_column, repeated};
 use crate::key_id;
 use crate::system_id::{SystemId, is_ambiguous, is_pattern, rule_broken_by};
 
@@ -338,11 +337,11 @@ impl Check {
     }
 
     fn error(&mut self, path: &str, code: &'static str, section: &'static str, message: impl Display) {
-        self.add(path, code, section, Severity::Error, message);
+        self.add(path, code, section, Severity::Error, &message);
     }
 
     fn warning(&mut self, path: &str, code: &'static str, section: &'static str, message: impl Display) {
-        self.add(path, code, section, Severity::Warning, message);
+        self.add(path, code, section, Severity::Warning, &message);
     }
 
     fn add(
@@ -351,7 +350,7 @@ impl Check {
         code: &'static str,
         section: &'static str,
         severity: Severity,
-        message: impl Display,
+        message: &dyn Display,
     ) {
         if self.problems.len() >= MAX_PROBLEMS {
             self.add_to_the_rest(severity);
@@ -578,7 +577,7 @@ impl Check {
                 return None;
             }
         };
-        if digits.contains(['.', 'e', 'E']) {
+        if digits.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) {
             self.error(
                 path,
                 "not_integer",
@@ -678,8 +677,12 @@ impl Check {
         if items.is_empty() {
             self.error(path, "empty", "4.1.2", "must name at least one key provider");
         }
+        let texts = items.iter().zip(0..).filter_map(|(item, index)| match item {
+            Value::String(text) => Some((text.units(), index)),
+            _ => None,
+        });
+        let repeated = repeated(items.len(), texts);
         let mut ids = Vec::with_capacity(items.len());
-        let mut seen = HashSet::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             let path = format!("{path}/{index}");
             let Some(text) = self.string(&path, Some(item)) else {
@@ -700,8 +703,7 @@ impl Check {
             if Some(id.as_str()) == local {
                 self.warning(&path, "own_id", "4.1.2", "is the key provider's own id");
             }
-            // the same type of set as in json.rs: a second one adds a few KB of WebAssembly
-            if !seen.insert(id.encode_utf16().collect::<Vec<_>>()) {
+            if repeated[index] {
                 self.warning(&path, "repeated", "4.1.2", "is in the list already");
             }
             ids.push(id);

@@ -1,6 +1,6 @@
 import { invalidArgument, SkipError } from "./errors.js";
 import { bytesOf, flag, knownOptions, place, string } from "./internal/input.js";
-import { buffer, core, run, USUAL } from "./internal/wasm.js";
+import { checked, core, run, taken, USUAL } from "./internal/wasm.js";
 import { Entropy, Key } from "./secrets.js";
 import type { Problem } from "./validate.js";
 
@@ -99,8 +99,8 @@ export function parseResponse<const Options extends RequestOptions>(
   if (!Number.isInteger(status) || status < 0 || status > 65_535) {
     throw invalidArgument("status", "must be an HTTP status", "for example 200");
   }
-  const [kind, texts, lenient] = call;
-  texts.push(header(headers, "content-type"), header(headers, "content-encoding"));
+  const [kind] = call;
+  const [type, encoding] = [header(headers, "content-type"), header(headers, "content-encoding")];
   const size = typeof body === "string" ? body.length : bytesOf(body)?.length;
   if (size === undefined) {
     throw invalidArgument("body", "must be text or bytes", "pass the body as it was received; await it first");
@@ -108,11 +108,10 @@ export function parseResponse<const Options extends RequestOptions>(
   if (size > USUAL) throw tooLarge(status);
   return run(() => {
     const [reserved, length] = place(body);
-    const answer = JSON.parse(core.parse_reply(kind, texts, lenient, status, reserved, length));
+    const answer = JSON.parse(checked(core.parse_reply(...call, type, encoding, status, reserved, length)));
     if (kind === 0) return answer;
     const { bytes: secret, ...parts } = answer;
-    const bytes = buffer().slice(0, secret);
-    core.wipe(USUAL, secret);
+    const bytes = taken(secret);
     return kind === 3 ? new Entropy(bytes, parts) : new Key(bytes, parts);
   });
 }
@@ -129,7 +128,7 @@ function tooLarge(status: number): SkipError {
 
 function targetOf(options: RequestOptions): string {
   const call = argumentsOf(options, fieldsOf(options));
-  return run(() => core.request_target(...call));
+  return run(() => checked(core.request_target(...call)));
 }
 
 function fieldsOf(request: RequestOptions): readonly string[] {
@@ -142,15 +141,15 @@ function fieldsOf(request: RequestOptions): readonly string[] {
   );
 }
 
-/** The texts are remote, keyId and digits of the bits, empty where there is none. */
-type Call = [kind: number, texts: string[], lenient: boolean];
+/** Texts that a request does not have are empty. */
+type Call = [kind: number, remote: string, keyId: string, bits: string, lenient: boolean];
 
 /** A request as the core takes it. The core judges the values; this only looks at types and names. */
 function argumentsOf(options: RequestOptions, names: readonly string[]): Call {
   const given: Record<string, unknown> = knownOptions(options as unknown as Record<string, unknown>, names);
   const text = (name: string): string => (names.includes(name) ? string(name, given[name]) : "");
   const bits = digits("size", given.size) || digits("bits", given.bits);
-  return [KINDS.indexOf(options.kind), [text("remote"), text("keyId"), bits], flag("lenient", given.lenient)];
+  return [KINDS.indexOf(options.kind), text("remote"), text("keyId"), bits, flag("lenient", given.lenient)];
 }
 
 /** The core reads, and judges, the digits. */

@@ -1,6 +1,6 @@
 import { invalidArgument } from "./errors.js";
 import { bytesOf, flag, knownOptions, placeBytes, string } from "./internal/input.js";
-import { buffer, core, run, USUAL } from "./internal/wasm.js";
+import { checked, core, run, taken } from "./internal/wasm.js";
 
 /** What a `USE_PPK` says. */
 export interface UsePpk {
@@ -28,7 +28,9 @@ export const ikev2 = {
     options: { localSystemId?: string | null | undefined; nextPayload?: number | undefined } = {},
   ): Uint8Array {
     const { localSystemId: id, nextPayload } = knownOptions(options, ["localSystemId", "nextPayload"]);
-    return encoded(() => core.encode_use_ppk(id == null ? [] : [string("localSystemId", id)], next(nextPayload)));
+    const named = id != null;
+    const name = named ? string("localSystemId", id) : "";
+    return encoded(() => core.encode_use_ppk(named, name, next(nextPayload)));
   },
 
   /** Reads one `USE_PPK`. */
@@ -53,7 +55,7 @@ export const ikev2 = {
       "nextPayload",
     ]);
     const flags = [flag("octets", octets), flag("lenient", lenient)] as const;
-    return encoded(() => core.encode_ppk_identity([string("keyId", keyId)], ...flags, next(nextPayload)));
+    return encoded(() => core.encode_ppk_identity(string("keyId", keyId), ...flags, next(nextPayload)));
   },
 
   /** Reads one `PPK_IDENTITY`. */
@@ -67,17 +69,12 @@ export const ikev2 = {
   },
 } as const;
 
-function encoded(call: () => number): Uint8Array {
-  return run(() => {
-    const length = call();
-    const payload = buffer().slice(0, length);
-    core.wipe(USUAL, length);
-    return payload;
-  });
+function encoded(call: () => string): Uint8Array {
+  return run(() => taken(Number(checked(call()))));
 }
 
 function decoded(usePpk: boolean, payload: unknown): Record<string, string> & { identity: number[] } {
-  return JSON.parse(run(() => core.decode_payload(usePpk, ...placeBytes(octets(payload)))));
+  return JSON.parse(run(() => checked(core.decode_payload(usePpk, ...placeBytes(octets(payload))))));
 }
 
 function octets(payload: unknown): Uint8Array {

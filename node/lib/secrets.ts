@@ -2,7 +2,7 @@
 import { invalidArgument } from "./errors.js";
 import type { ExportFormat } from "./generated/codes.js";
 import { string } from "./internal/input.js";
-import { buffer, core, run, USUAL } from "./internal/wasm.js";
+import { buffer, checked, core, run, taken } from "./internal/wasm.js";
 import type { Problem } from "./validate.js";
 
 /**
@@ -100,10 +100,7 @@ export class Key extends Secret {
     const key = this.bytes;
     return run(() => {
       buffer().set(key);
-      const length = core.export_key([this.keyId, string("format", format)], key.length);
-      const exported = buffer().slice(0, length);
-      core.wipe(USUAL, length);
-      return exported;
+      return taken(Number(checked(core.export_key(this.keyId, string("format", format), key.length))));
     });
   }
 }

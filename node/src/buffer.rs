@@ -63,7 +63,8 @@ pub fn read<T>(reserved: usize, length: usize, read: impl FnOnce(&[u8]) -> T) ->
     })
 }
 
-/// Leaves a secret at the start of the buffer, where JavaScript reads and wipes it.
-pub fn leave(secret: &[u8]) {
+/// Leaves a secret at the start of the buffer, where JavaScript reads and wipes it; returns its length in digits.
+pub fn leave(secret: &[u8]) -> String {
     BUFFER.with_borrow_mut(|buffer| buffer.usual[..secret.len()].copy_from_slice(secret));
+    secret.len().to_string()
 }

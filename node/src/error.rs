@@ -2,14 +2,19 @@
 
 use std::fmt::Write as _;
 
-use skip_client::Error;
-use wasm_bindgen::prelude::*;
+use skip_client::{Error, Result};
 
 use crate::json::{member, string};
 
-/// What is thrown: the parts of the error as JSON text.
-pub fn thrown(error: &Error) -> JsValue {
-    let mut out = String::from("{");
+/// A result as text, or the parts of the error as JSON text behind an exclamation mark, with which no result begins.
+///
+/// A `Result` would be thrown by wasm-bindgen, but its table of references to JavaScript's values is 1 KB of the package.
+pub fn text(result: Result<String>) -> String {
+    result.unwrap_or_else(|error| thrown(&error))
+}
+
+fn thrown(error: &Error) -> String {
+    let mut out = String::from("!{");
     member(&mut out, "code", error.code().as_str());
     member(&mut out, "message", error.message());
     member(&mut out, "hint", error.hint());
@@ -23,17 +28,5 @@ pub fn thrown(error: &Error) -> JsValue {
         string(&mut out, text);
     }
     out.push('}');
-    JsValue::from_str(&out)
-}
-
-/// Gives results of the core to JavaScript.
-pub trait OrThrow<T> {
-    /// The value, or what is thrown.
-    fn or_throw(self) -> Result<T, JsValue>;
-}
-
-impl<T> OrThrow<T> for Result<T, Error> {
-    fn or_throw(self) -> Result<T, JsValue> {
-        self.map_err(|error| thrown(&error))
-    }
+    out
 }

@@ -11,79 +11,75 @@ use skip_client::{
 use wasm_bindgen::prelude::*;
 
 use crate::buffer;
-use crate::error::OrThrow;
+use crate::error::text;
 use crate::json::{array, member, problems, string};
 
-/// Path and query of a request. `kind` counts the methods in the order of `RequestKind`; `arguments` are remote, keyId and digits of
-/// the bits, empty where there is none.
+/// Path and query of a request. `kind` counts the methods in the order of `RequestKind`; texts that it does not take are ignored, and
+/// no `bits` are an empty text.
 ///
 /// # Errors
 /// `invalid_argument`.
 #[wasm_bindgen]
-pub fn request_target(kind: u32, arguments: Vec<String>, lenient: bool) -> Result<String, JsValue> {
-    let request = request(kind, &arguments, lenient).or_throw()?;
-    Ok(request.target().to_owned())
+pub fn request_target(kind: u32, remote: &str, key_id: &str, bits: &str, lenient: bool) -> String {
+    text(request(kind, remote, key_id, bits, lenient).map(|request| request.target().to_owned()))
 }
 
-/// Reads the reply in the buffer. `arguments` are those of the request, Content-Type and Content-Encoding. The result is JSON text; a
-/// secret is left in the buffer, and its length is in `bytes`.
+/// Reads the reply in the buffer. The first five arguments are those of [`request_target`]; headers that are missing are empty. The
+/// result is JSON text; a secret is left in the buffer, and its length is in `bytes`.
 ///
 /// # Errors
 /// `invalid_argument`, what the status stands for, or what is wrong with the reply.
 #[wasm_bindgen]
+#[allow(clippy::too_many_arguments)] // an object of wasm-bindgen would be larger than all that it holds
 pub fn parse_reply(
     kind: u32,
-    arguments: Vec<String>,
+    remote: &str,
+    id: &str,
+    bits: &str,
     lenient: bool,
+    content_type: &str,
+    content_encoding: &str,
     status: u16,
     reserved: usize,
     length: usize,
-) -> Result<String, JsValue> {
-    let header = |at: usize| arguments.get(at).filter(|value| !value.is_empty()).cloned();
+) -> String {
+    let header = |value: &str| (!value.is_empty()).then(|| value.to_owned());
     let headers = Headers {
-        content_type: header(3),
-        content_encoding: header(4),
+        content_type: header(content_type),
+        content_encoding: header(content_encoding),
         retry_after: None,
     };
-    buffer::read(reserved, length, |body| {
-        let request = request(kind, &arguments, lenient)?;
+    let answer = buffer::read(reserved, length, |body| {
+        let request = request(kind, remote, id, bits, lenient)?;
         parse_response(&request, status, &headers, body, Rules::of_lenient(lenient))
-    })
-    .map(|answer| answer_json(&answer))
-    .or_throw()
+    });
+    text(answer.map(|answer| answer_json(&answer)))
 }
 
-/// Writes the key in the buffer in the form of a consumer, leaves that in the buffer instead, and returns its length. `arguments` are
-/// the keyId and the format.
+/// Writes the key in the buffer in the form of a consumer, leaves that in the buffer instead, and returns its length.
 ///
 /// # Errors
 /// `invalid_argument` when the consumer does not take this key or keyId.
 #[wasm_bindgen]
-pub fn export_key(arguments: Vec<String>, length: usize) -> Result<usize, JsValue> {
+pub fn export_key(id: &str, format: &str, length: usize) -> String {
     let key = buffer::read(0, length, Secret::copy_of);
-    let exported = KeyId::parse(argument(&arguments, 0), Rules::Lenient)
-        .and_then(|id| Key::new(id, key).export(argument(&arguments, 1).parse::<ExportFormat>()?))
-        .or_throw()?;
-    buffer::leave(&exported);
-    Ok(exported.len())
+    let exported =
+        KeyId::parse(id, Rules::Lenient).and_then(|id| Key::new(id, key).export(format.parse::<ExportFormat>()?));
+    text(exported.map(|exported| buffer::leave(&exported)))
 }
 
-fn request(kind: u32, arguments: &[String], lenient: bool) -> skip_client::Result<Request> {
-    let remote = || SystemId::new(argument(arguments, 0));
-    let bits = || match argument(arguments, 2) {
+fn request(kind: u32, remote: &str, id: &str, bits: &str, lenient: bool) -> skip_client::Result<Request> {
+    let remote = || SystemId::new(remote);
+    let bits = || match bits {
         "" => Ok(None),
         digits => digits.parse::<BitLength>().map(Some),
     };
     match kind {
         0 => Ok(Request::capabilities()),
         1 => Request::new_key(&remote()?, bits()?),
-        2 => Request::key_by_id(&key_id(argument(arguments, 1), lenient)?, &remote()?),
+        2 => Request::key_by_id(&key_id(id, lenient)?, &remote()?),
         _ => Ok(Request::entropy(bits()?)),
     }
-}
-
-fn argument(arguments: &[String], at: usize) -> &str {
-    arguments.get(at).map_or("", String::as_str)
 }
 
 /// A keyId by the strict rules or the lenient ones.
@@ -124,8 +120,8 @@ fn answer_json(answer: &Answer) -> String {
 }
 
 fn secret_json(out: &mut String, bits: u32, secret: &Secret) {
-    buffer::leave(secret.expose());
+    let bytes = buffer::leave(secret.expose());
     let comma = if out.ends_with('{') { "" } else { "," };
     // writing to a String cannot fail
-    let _ = write!(out, "{comma}\"bits\":{bits},\"bytes\":{}", secret.len());
+    let _ = write!(out, "{comma}\"bits\":{bits},\"bytes\":{bytes}");
 }

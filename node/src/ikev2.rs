@@ -5,38 +5,34 @@ use skip_client::ikev2::{PpkIdentity, UsePpk};
 use wasm_bindgen::prelude::*;
 
 use crate::buffer;
-use crate::error::OrThrow;
+use crate::error::text;
 use crate::exchange::key_id;
 use crate::json::{array, member};
 
-/// Leaves a `USE_PPK` in the buffer, and returns its length. `ids` is the localSystemID, or empty.
+/// Leaves a `USE_PPK` in the buffer, and returns its length. Unless `named`, it has no localSystemID.
 ///
 /// # Errors
 /// `invalid_argument`.
 #[wasm_bindgen]
-pub fn encode_use_ppk(ids: Vec<String>, next_payload: u8) -> Result<usize, JsValue> {
-    let local_system_id = ids.first().map(|id| SystemId::new(id)).transpose().or_throw()?;
-    Ok(left(&UsePpk { local_system_id }.encode(next_payload)))
+pub fn encode_use_ppk(named: bool, local_system_id: &str, next_payload: u8) -> String {
+    let id = named.then(|| SystemId::new(local_system_id)).transpose();
+    text(id.map(|local_system_id| buffer::leave(&UsePpk { local_system_id }.encode(next_payload))))
 }
 
-/// Leaves a `PPK_IDENTITY` in the buffer, and returns its length. `ids` is the keyId.
+/// Leaves a `PPK_IDENTITY` in the buffer, and returns its length.
 ///
 /// # Errors
 /// `invalid_argument`.
 #[wasm_bindgen]
-pub fn encode_ppk_identity(ids: Vec<String>, octets: bool, lenient: bool, next_payload: u8) -> Result<usize, JsValue> {
-    let id = key_id(ids.first().map_or("", String::as_str), lenient).or_throw()?;
-    let payload = if octets {
-        PpkIdentity::octets(&id).or_throw()?
-    } else {
-        PpkIdentity::text(&id)
-    };
-    Ok(left(&payload.encode(next_payload)))
-}
-
-fn left(payload: &[u8]) -> usize {
-    buffer::leave(payload);
-    payload.len()
+pub fn encode_ppk_identity(id: &str, octets: bool, lenient: bool, next_payload: u8) -> String {
+    let payload = key_id(id, lenient).and_then(|id| {
+        if octets {
+            PpkIdentity::octets(&id)
+        } else {
+            Ok(PpkIdentity::text(&id))
+        }
+    });
+    text(payload.map(|payload| buffer::leave(&payload.encode(next_payload))))
 }
 
 /// Reads the payload in the buffer, a `USE_PPK` or a `PPK_IDENTITY`: what it has, as JSON text.
@@ -44,14 +40,15 @@ fn left(payload: &[u8]) -> usize {
 /// # Errors
 /// `invalid_argument`.
 #[wasm_bindgen]
-pub fn decode_payload(use_ppk: bool, reserved: usize, length: usize) -> Result<String, JsValue> {
-    let mut out = String::from("{");
-    buffer::read(reserved, length, |payload| {
+pub fn decode_payload(use_ppk: bool, reserved: usize, length: usize) -> String {
+    text(buffer::read(reserved, length, |payload| {
+        let mut out = String::from("{");
         if use_ppk {
             if let Some(id) = UsePpk::decode(payload)?.local_system_id {
                 member(&mut out, "localSystemId", id.as_str());
             }
-            return Ok(());
+            out.push('}');
+            return Ok(out);
         }
         let payload = PpkIdentity::decode(payload)?;
         if let Ok(id) = payload.key_id() {
@@ -67,9 +64,7 @@ pub fn decode_payload(use_ppk: bool, reserved: usize, length: usize) -> Result<S
         array(&mut out, payload.identity(), |out, octet| {
             out.push_str(&octet.to_string());
         });
-        Ok(())
-    })
-    .or_throw()?;
-    out.push('}');
-    Ok(out)
+        out.push('}');
+        Ok(out)
+    }))
 }

@@ -122,12 +122,9 @@ pub fn guess(reserved: usize, length: usize) -> usize {
     number.unwrap_or(MessageKind::ALL.len())
 }
 
-/// Whether an id, the first of the list, is among the others or matches a pattern there.
+/// Whether an entry of a `remoteSystemID` list is this id, or a pattern that matches it.
 #[wasm_bindgen]
 #[must_use]
-pub fn matches_remote(ids: Vec<String>) -> bool {
-    let [id, remote_system_ids @ ..] = ids.as_slice() else {
-        return false;
-    };
-    skip_client::matches_remote(remote_system_ids, id)
+pub fn matches_remote(entry: &str, id: &str) -> bool {
+    skip_client::matches_remote([entry], id)
 }

@@ -48,30 +48,6 @@ impl Error {
         Self::invalid_argument("secret", "was wiped", Remedy::ReadBeforeWiping)
     }
 
-    pub(crate) fn utf_16(field: &str) -> Self {
-        Self::invalid_argument(
-            field,
-            "is UTF-16, as some editors on Windows write it",
-            Remedy::SaveAsUtf8,
-        )
-    }
-
-    pub(crate) fn psk(rule: &'static str, remedy: Remedy) -> Self {
-        Self::invalid_argument("psk", format_args!("the key {rule}"), remedy)
-    }
-
-    pub(crate) fn psk_identity() -> Self {
-        Self::invalid_argument(
-            "psk",
-            "the identity must have 1 to 128 bytes of UTF-8, without line feeds or other control characters",
-            Remedy::IdentityAsProviderKnowsIt,
-        )
-    }
-
-    pub(crate) fn psk_file(rule: &'static str, remedy: Remedy) -> Self {
-        Self::invalid_argument("psk", format_args!("the file {rule}"), remedy)
-    }
-
     pub(crate) fn bit_length(bits: &str) -> Self {
         let bits = given(bits);
         Self::invalid_argument(
@@ -110,6 +86,30 @@ impl Error {
 /// Arguments of a client.
 #[cfg(feature = "https")]
 impl Error {
+    pub(crate) fn utf_16(field: &str) -> Self {
+        Self::invalid_argument(
+            field,
+            "is UTF-16, as some editors on Windows write it",
+            Remedy::SaveAsUtf8,
+        )
+    }
+
+    pub(crate) fn psk(rule: &'static str, remedy: Remedy) -> Self {
+        Self::invalid_argument("psk", format_args!("the key {rule}"), remedy)
+    }
+
+    pub(crate) fn psk_identity() -> Self {
+        Self::invalid_argument(
+            "psk",
+            "the identity must have 1 to 128 bytes of UTF-8, without line feeds or other control characters",
+            Remedy::IdentityAsProviderKnowsIt,
+        )
+    }
+
+    pub(crate) fn psk_file(rule: &'static str, remedy: Remedy) -> Self {
+        Self::invalid_argument("psk", format_args!("the file {rule}"), remedy)
+    }
+
     pub(crate) fn url(rule: &'static str) -> Self {
         Self::invalid_argument("url", rule, Remedy::Example("https://kp-alice:8443"))
     }

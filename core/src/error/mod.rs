@@ -241,9 +241,6 @@ mod tests {
             Error::remote_is_pattern(),
             Error::key_id(false),
             Error::key_id(true),
-            Error::psk("must have 1 to 256 bytes", Remedy::RandomPsk),
-            Error::psk_identity(),
-            Error::psk_file("is empty", Remedy::PskFileForm),
             Error::bit_length("250"),
             Error::bit_length("-8"),
             Error::not_bits(),
@@ -275,6 +272,9 @@ mod tests {
         ];
         #[cfg(feature = "https")]
         let all = all.into_iter().chain([
+            Error::psk("must have 1 to 256 bytes", Remedy::RandomPsk),
+            Error::psk_identity(),
+            Error::psk_file("is empty", Remedy::PskFileForm),
             Error::unknown_remote(),
             Error::not_supported("keys"),
             Error::url("must begin with https://, because SKIP runs over TLS only"),

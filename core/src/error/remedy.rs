@@ -147,16 +147,6 @@ impl Remedy {
             Self::Set { when, option, value } => return format!("{when}: {}", setting(option, value)).into(),
             Self::OneRemote => "give the id of the one Key Provider at the other end, as its capabilities spell it",
             Self::KeyIdAsReceived => "pass the keyId on exactly as the initiator received it",
-            Self::IdentityAsProviderKnowsIt => "give the identity exactly as the Key Provider knows it",
-            Self::NameFormOfPsk => "say which form the key has: hexadecimal, text or base64",
-            Self::RandomPsk => "32 random bytes are a good key",
-            Self::CheckFile => "check the path and its permissions",
-            Self::PathOrPem => "give the path of a file, or PEM that begins with -----BEGIN",
-            Self::SaveAsUtf8 => "save it as UTF-8",
-            Self::PskFileForm => {
-                "the file should have a line identity:hex for each identity, or one line with the key in hexadecimal"
-            }
-            Self::ChooseIdentity => "give the identity of your key as well",
             Self::LengthInBits => "lengths are in bits: 32 bytes are 256",
             Self::KeyOfThatSize => "ask for a key of that size, in bits",
             Self::OtherFormatOrKey => "use another format, or ask for a new key",
@@ -213,7 +203,7 @@ impl Remedy {
         Cow::Borrowed(text)
     }
 
-    /// The remedies of options, connections and TLS.
+    /// The remedies of options, pre-shared keys, connections and TLS.
     #[cfg(feature = "https")]
     #[allow(clippy::too_many_lines)] // a row for each
     fn text_of_clients(&self, spelling: &dyn Spelling) -> Cow<'static, str> {
@@ -224,6 +214,16 @@ impl Remedy {
                 let names = crate::options::OPTIONS.map(|option| name(option.name));
                 return format!("use one of {}", names.join(", ")).into();
             }
+            Self::IdentityAsProviderKnowsIt => "give the identity exactly as the Key Provider knows it",
+            Self::NameFormOfPsk => "say which form the key has: hexadecimal, text or base64",
+            Self::RandomPsk => "32 random bytes are a good key",
+            Self::CheckFile => "check the path and its permissions",
+            Self::PathOrPem => "give the path of a file, or PEM that begins with -----BEGIN",
+            Self::SaveAsUtf8 => "save it as UTF-8",
+            Self::PskFileForm => {
+                "the file should have a line identity:hex for each identity, or one line with the key in hexadecimal"
+            }
+            Self::ChooseIdentity => "give the identity of your key as well",
             Self::Convert(command) => return format!("convert it: {command}").into(),
             Self::PemForm => "PEM is text with a line -----BEGIN ...-----",
             Self::KeyOfFirstCertificate => "give the private key of the first certificate in the file",

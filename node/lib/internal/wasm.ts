@@ -13,21 +13,33 @@ let memory: WebAssembly.Memory | undefined;
 let usual = new Uint8Array(0);
 
 /**
- * Calls the core. What it throws on purpose is the parts of an error as JSON text. Anything else, such as a trap or a
- * stack overflow, may have left it in any state: its memory is wiped and the next call starts it again.
+ * Calls the core. What is thrown there, such as a trap or a stack overflow, may have left it in any state: its memory is wiped
+ * and the next call starts it again.
  */
 export function run<T>(call: () => T): T {
   try {
     memory ??= start();
     return call();
   } catch (thrown) {
-    if (typeof thrown === "string") throw new SkipError(JSON.parse(thrown));
     if (!(thrown instanceof SkipError)) {
       if (memory) new Uint8Array(memory.buffer).fill(0);
       memory = undefined;
     }
     throw thrown;
   }
+}
+
+/** A result of the core, which begins with an exclamation mark when it is the parts of an error. */
+export function checked(result: string): string {
+  if (result.startsWith("!")) throw new SkipError(JSON.parse(result.slice(1)));
+  return result;
+}
+
+/** What the core left in the buffer: so many bytes. The buffer is wiped. */
+export function taken(bytes: number): Uint8Array<ArrayBuffer> {
+  const copy = buffer().slice(0, bytes);
+  core.wipe(USUAL, bytes);
+  return copy;
 }
 
 function start(): WebAssembly.Memory {
