@@ -24,10 +24,12 @@ type Options struct {
 	CA []byte `option:"ca"`
 	// SystemCA trusts the system's store, too.
 	SystemCA bool `option:"ca=system"`
-	// Cert is the client certificate with its chain, in PEM form, for Key Providers that want one.
+	// Cert is the client certificate with its chain, in PEM form, or PKCS#12 with both it and its private key.
 	Cert []byte `option:"cert"`
 	// Key is the private key of the client certificate, in PEM form. New copies it; wiping this one is the caller's part.
 	Key []byte `option:"key"`
+	// KeyPassword is the password of an encrypted Key (PKCS#8), or of a Cert that is PKCS#12.
+	KeyPassword []byte `option:"key_password"`
 	// PSK is the pre-shared key that proves both sides instead of certificates.
 	PSK *PSK `option:"psk"`
 

@@ -17,6 +17,7 @@ pub struct CoreOptions {
     ca_system: bool,
     client_cert_pem: Option<Vec<u8>>,
     client_key_pem: Option<Vec<u8>>,
+    key_password: Option<String>,
     psk: Option<Arc<CorePsk>>,
     /// The other options of the core's table, by name, as text.
     settings: HashMap<String, String>,
@@ -191,6 +192,9 @@ fn builder(urls: &[String], options: CoreOptions) -> skip_client::Result<ClientB
         // the core rejects one without the other
         let [cert, key] = [options.client_cert_pem, options.client_key_pem].map(Option::unwrap_or_default);
         builder = builder.client_cert_pem(cert, key);
+    }
+    if let Some(password) = options.key_password {
+        builder = builder.key_password(password);
     }
     if let Some(psk) = options.psk {
         builder = builder.psk(psk.0.clone());

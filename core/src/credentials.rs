@@ -40,6 +40,29 @@ pub fn file(field: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>> {
         .map_err(|error| Error::unreadable_file(field, path, &error))
 }
 
+/// Returns the password in the first line of the file named by the option `field`.
+///
+/// # Errors
+/// `invalid_argument` if it cannot be read or the line is empty.
+pub(crate) fn password(field: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let content = std::fs::read(path).map(Zeroizing::new);
+    let content = content.map_err(|error| Error::password_file_unreadable(field, &error))?;
+    let text = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&content);
+    let line = text
+        .split(|byte| matches!(byte, b'\n' | b'\r'))
+        .next()
+        .unwrap_or_default();
+    if line.is_empty() {
+        return Err(Error::password_file_empty(field));
+    }
+    Ok(Zeroizing::new(line.to_vec()))
+}
+
+/// Whether `content` is PKCS#12, which begins with version 3 (RFC 7292, 4).
+pub(crate) fn is_pkcs12(content: &[u8]) -> bool {
+    matches!(sequence(content), Some([2, 1, 3, ..]))
+}
+
 /// The error for `content` that is not the expected PEM: names its actual form, and how to convert it.
 pub(crate) fn wrong_form(field: &'static str, content: &[u8], rule: &'static str) -> Error {
     let has = |words: &[u8]| content.windows(words.len()).any(|part| part == words);
@@ -49,16 +72,15 @@ pub(crate) fn wrong_form(field: &'static str, content: &[u8], rule: &'static str
             "is an encrypted private key, and must be decrypted first",
             "openssl pkey -in FILE -out key.pem",
         ),
-        // PKCS#12 begins with version 3 (RFC 7292, 4)
-        ("key", Some([2, 1, 3, ..])) => (
+        ("key", _) if is_pkcs12(content) => (
             "is PKCS#12, not PEM",
             "openssl pkcs12 -in FILE -nocerts -noenc -out key.pem",
         ),
-        ("ca", Some([2, 1, 3, ..])) => (
+        ("ca", _) if is_pkcs12(content) => (
             "is PKCS#12, not PEM",
             "openssl pkcs12 -in FILE -nokeys -cacerts -out ca.pem",
         ),
-        (_, Some([2, 1, 3, ..])) => ("is PKCS#12, not PEM", "openssl pkcs12 -in FILE -nokeys -out cert.pem"),
+        _ if is_pkcs12(content) => ("is PKCS#12, not PEM", "openssl pkcs12 -in FILE -nokeys -out cert.pem"),
         ("key", Some(_)) => ("is DER, not PEM", "openssl pkey -inform DER -in FILE -out key.pem"),
         (_, Some(_)) => ("is DER, not PEM", "openssl x509 -inform DER -in FILE -out cert.pem"),
         (_, None) => return Error::bad_pem(field, rule),

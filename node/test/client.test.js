@@ -387,10 +387,10 @@ test("the options are those of the core's table", () => {
   );
   assert.ok(table.length > 10);
   for (const name of table) assert.ok(offered.includes(spelled(name)), `the client lacks the option ${spelled(name)}`);
-  // an AbortSignal is how calls are cancelled here; a password is a credential, which each language has in types of its own
+  // an AbortSignal is how calls are cancelled here
   const ours = offered.filter((name) => !table.some((option) => spelled(option) === name));
   assert.deepEqual(
-    ours.filter((name) => !["signal", "keyPassword"].includes(name)),
+    ours.filter((name) => name !== "signal"),
     [],
   );
 });
@@ -403,6 +403,27 @@ test("a legacy suite is taken where it is asked for, and seen by its warning", a
   assert.equal(legacy.connection.cipherSuite, "TLS_RSA_WITH_AES_256_CBC_SHA256");
   assert.match(legacy.connection.warnings[0], /forward secrecy/);
   assert.throws(() => client(url, { legacy: true, forwardSecrecy: true }), misuse);
+  await stop();
+});
+
+test("an encrypted key is opened with its password, and PKCS#12 is named with the command that converts it", async () => {
+  const [cert, key] = [join(folder, "client.pem"), join(folder, "client.key")];
+  const [sealed, both] = [join(folder, "sealed.key"), join(folder, "client.p12")];
+  for (const command of [
+    ["pkcs8", "-topk8", "-in", key, "-out", sealed],
+    ["pkcs12", "-export", "-in", cert, "-inkey", key, "-out", both],
+  ]) {
+    assert.equal(spawnSync("openssl", [...command, "-passout", "pass:marker"]).status, 0);
+  }
+  const { url, stop } = await server((socket) => socket.end(GOOD), { requestCert: true, ca: readFileSync(kp.ca) });
+  assert.equal((await client(url, { cert, key: sealed, keyPassword: "marker" }).newKey("Bob")).hex(), KEY);
+  for (const [options, message] of [
+    [{ cert, key: sealed }, /^keyPassword: is missing: the private key is encrypted/],
+    [{ cert, key: sealed, keyPassword: "hunter2" }, /^keyPassword: does not open the private key/],
+    [{ cert: both, key: both, keyPassword: "marker" }, /^cert: is PKCS#12/],
+  ]) {
+    assert.throws(() => client(url, options), { ...misuse, message });
+  }
   await stop();
 });
 

@@ -28,7 +28,7 @@ class AsyncClient:
         url: str | Sequence[str],
         *,
         ca: "Pem | None" = None,
-        cert: "tuple[Pem, Pem] | None" = None,
+        cert: "tuple[Pem, Pem] | Pem | None" = None,
         psk: Psk | None = None,
         **options: "Unpack[ClientOptions]",
     ) -> None:

@@ -10,8 +10,9 @@ class Client(_core.Client):
     """A client of one Key Provider, or of several in order of preference. One client serves many threads at once.
 
     `url`: `https://host[:port][/path]`, or a list of such URLs. `ca`: the CA's certificates as a path or as PEM
-    bytes, or `"system"`. `cert`: certificate and private key of the client, as paths or PEM bytes. `psk`: a pre-shared
-    key, instead of certificates. All other options: see docs/options.md; times are in seconds. Raises InvalidArgument.
+    bytes, or `"system"`. `cert`: certificate and private key of the client, as paths or PEM bytes, or one PKCS#12.
+    `psk`: a pre-shared key, instead of certificates. All other options: see docs/options.md; times are in seconds.
+    Raises InvalidArgument.
 
     Close it, or use it in `with`: a ResourceWarning says where one that has connected is collected unclosed.
     """

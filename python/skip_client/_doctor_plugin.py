@@ -19,13 +19,15 @@ OPTIONS = {
     "profile": "draft, ios-xe, ios-xr or nx-os",
     "budget": "How many keys may be used up",
     "ca": "Certificates (PEM) of the CAs to trust, or system",
-    "cert": "Client certificate (PEM)",
+    "cert": "Client certificate (PEM), or PKCS#12 with its key",
     "key": "Private key of the client certificate (PEM)",
+    "key-password-file": "A file with the password of the private key in its first line",
     "psk-file": "Pre-shared key instead of certificates: a file with a line identity:hex",
     "psk-identity": "Identity of the pre-shared key",
     "peer-ca": "As ca, for the peer",
     "peer-cert": "As cert, for the peer",
     "peer-key": "As key, for the peer",
+    "peer-key-password-file": "As key-password-file, for the peer",
     "peer-psk-file": "As psk-file, for the peer",
     "peer-psk-identity": "As psk-identity, for the peer",
 }
@@ -104,7 +106,10 @@ class Examination:
             if end and (ca := given("peer-ca")):
                 more["peer_ca"] = ca
             if cert := given(f"{end}cert"):
-                more[f"{name}cert"] = (cert, given(f"{end}key"))
+                key = given(f"{end}key")
+                more[f"{name}cert"] = (cert, key) if key else cert
+            if password_file := given(f"{end}key-password-file"):
+                more[f"{name}key_password"] = Path(password_file)
             if psk_file := given(f"{end}psk-file"):
                 more[f"{name}psk"] = Psk.from_file(Path(psk_file), given(f"{end}psk-identity"))
         url = given("url")

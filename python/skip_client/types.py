@@ -87,5 +87,7 @@ class ClientOptions(TypedDict, total=False):
     legacy: bool
     """Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today."""
     # options:types end
+    key_password: str | bytes | PathLike[str] | None
+    """Password of an encrypted private key (PKCS#8), or of PKCS#12; a `pathlib.Path` is a file with it."""
     strict: bool
     """The opposite of `lenient`, until 1.0."""

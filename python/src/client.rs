@@ -1,12 +1,13 @@
 //! The client and the cancel token.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use skip_client::options::{ClientOption, OPTIONS, OptionKind, parse_seconds};
 use skip_client::{Call, ClientBuilder, Error, KeyId, SystemId};
 
@@ -225,17 +226,22 @@ impl Connection<'_, '_> {
             };
         }
         if let Some(cert) = self.cert {
-            let (cert, key): (Bound<'_, PyAny>, Bound<'_, PyAny>) = cert
-                .extract()
-                .map_err(|_| PyTypeError::new_err("cert must be a pair: certificate and private key"))?;
+            // PKCS#12 includes the key
+            let (cert, key) = match cert.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() {
+                Ok((cert, key)) => (cert, Some(key)),
+                Err(_) => (cert.clone(), None),
+            };
             let (mut cert_pem, mut key_pem) = (Vec::new(), Vec::new());
-            match pem("cert", &cert)? {
+            let wrong =
+                |_| PyTypeError::new_err("cert must be a pair: certificate and private key; or PKCS#12 with both");
+            match pem("cert", &cert).map_err(wrong)? {
                 Pem::Bytes(pem) => cert_pem = pem,
                 Pem::File(path) => builder = builder.cert_file(path),
             }
-            match pem("key", &key)? {
-                Pem::Bytes(pem) => key_pem = pem,
-                Pem::File(path) => builder = builder.key_file(path),
+            match key.map(|key| pem("key", &key)).transpose()? {
+                Some(Pem::Bytes(pem)) => key_pem = pem,
+                Some(Pem::File(path)) => builder = builder.key_file(path),
+                None => {}
             }
             builder = builder.client_cert_pem(cert_pem, key_pem);
         }
@@ -249,6 +255,10 @@ impl Connection<'_, '_> {
                 builder = builder.lenient(!value.extract::<bool>()?);
                 continue;
             }
+            if name == "key_password" {
+                builder = key_password(builder, &value)?;
+                continue;
+            }
             let option = OPTIONS
                 .iter()
                 .find(|option| option.name == name && !option.kind.is_credential())
@@ -259,6 +269,23 @@ impl Connection<'_, '_> {
         }
         Ok(builder)
     }
+}
+
+/// A password as `str` or `bytes`, or a path object of a file that has it.
+fn key_password(builder: ClientBuilder, value: &Bound<'_, PyAny>) -> PyResult<ClientBuilder> {
+    Ok(if value.is_none() {
+        builder
+    } else if let Ok(bytes) = value.cast::<PyBytes>() {
+        builder.key_password(bytes.as_bytes())
+    } else if value.is_instance_of::<PyString>() {
+        builder.key_password(text("key_password", value)?)
+    } else if let Ok(path) = value.extract::<PathBuf>() {
+        builder.key_password_file(path)
+    } else {
+        return Err(PyTypeError::new_err(
+            "key_password must be a str, bytes, or a pathlib.Path",
+        ));
+    })
 }
 
 /// The value of an option as text; `None` for Python's None, which is the default.

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -221,6 +222,47 @@ def test_bad_options_are_invalid_arguments(arguments: dict[str, Any]) -> None:
         Client(url, **options)
     assert isinstance(caught.value, ValueError)
     assert caught.value.hint
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Iterator[tuple[KeyProviderPair, Path, Path]]:
+    """Key Providers that want a client certificate, and its key with a password: in PKCS#8, and in PKCS#12."""
+    with KeyProviderPair(require_client_cert=True) as pair:
+        password, key, both = tmp_path / "password", tmp_path / "client.key", tmp_path / "client.p12"
+        password.write_text("marker\n")
+        out = ["-passout", f"file:{password}", "-out"]
+        subprocess.run(["openssl", "pkcs8", "-topk8", "-in", pair.client_key, *out, key], check=True)
+        inputs = ["-in", pair.client_cert, "-inkey", pair.client_key]
+        subprocess.run(["openssl", "pkcs12", "-export", *inputs, *out, both], check=True)
+        yield pair, key, both
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+@pytest.mark.parametrize("password", ["marker", b"marker", "file"])
+def test_a_password_opens_the_key(
+    sealed: tuple[KeyProviderPair, Path, Path], password: str | bytes, as_bytes: bool
+) -> None:
+    pair, key, both = sealed
+    given = key.with_name("password") if password == "file" else password
+    certs = [
+        (pair.client_cert, key.read_bytes() if as_bytes else key),
+        both.read_bytes() if as_bytes else both,
+    ]
+    for cert in certs:
+        with Client(pair.alice.url, ca=pair.ca, cert=cert, key_password=given) as client:
+            assert client.capabilities().local_system_id == "Alice"
+
+
+def test_a_password_that_is_wrong_or_missing_is_named(sealed: tuple[KeyProviderPair, Path, Path]) -> None:
+    pair, key, both = sealed
+    for cert, what in (((pair.client_cert, key), "private key"), (both, "PKCS#12 file")):
+        with pytest.raises(InvalidArgument, match=f"^key_password: is missing: the {what} is encrypted"):
+            Client(pair.alice.url, ca=pair.ca, cert=cert)
+        with pytest.raises(InvalidArgument, match=f"^key_password: does not open the {what}") as caught:
+            Client(pair.alice.url, ca=pair.ca, cert=cert, key_password="hunter2")
+        assert "hunter2" not in str(caught.value)
+    with pytest.raises(TypeError, match="key_password"):
+        Client(pair.alice.url, ca=pair.ca, cert=both, key_password=7)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

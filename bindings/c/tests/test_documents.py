@@ -48,4 +48,4 @@ def test_the_options_are_those_of_the_table(compiled: Callable[[Path, Way], Path
     page = (ROOT / "docs/options.md").read_text(encoding="utf-8")
     # the credentials have a form of their own in each language
     others = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
-    assert len(others) > 10 and names == ["ca", "cert", "key", "psk", *others]
+    assert len(others) > 10 and names == ["ca", "cert", "key", "key_password", "psk", *others]

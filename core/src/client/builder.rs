@@ -104,7 +104,7 @@ impl ClientBuilder {
         self.cert_file(cert).key_file(key)
     }
 
-    /// Sets only the client certificate, for callers that have its key in another form.
+    /// Sets only the client certificate, for callers that have its key in another form, or PKCS#12, which includes the key.
     pub fn cert_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.options.files.cert = Some(path.into());
         self
@@ -113,6 +113,22 @@ impl ClientBuilder {
     /// Sets only the private key, for callers that have its certificate in another form.
     pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.options.files.key = Some(path.into());
+        self
+    }
+
+    /// Sets the password of a private key in encrypted PKCS#8 (PBES2: PBKDF2 or scrypt with AES, and older schemes that OpenSSL knows), or
+    /// of a PKCS#12 file, which is then the client certificate without a separate key. Requires the feature `psk`.
+    ///
+    /// The password is 1 to 1023 bytes long, in UTF-8; it is ignored if nothing is encrypted. A wrong password is reported when the client
+    /// is built.
+    pub fn key_password(mut self, password: impl Into<Vec<u8>>) -> Self {
+        self.options.key_password = Some(Zeroizing::new(password.into()));
+        self
+    }
+
+    /// The same from the first line of a file, read as in [`ClientBuilder::ca_file`].
+    pub fn key_password_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.files.key_password = Some(path.into());
         self
     }
 

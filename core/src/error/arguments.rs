@@ -210,6 +210,86 @@ impl Error {
         Self::invalid_argument(field, form, Remedy::Convert(command))
     }
 
+    /// The path is not shown: it may be the password itself.
+    pub(crate) fn password_file_unreadable(field: &'static str, error: &io::Error) -> Self {
+        Self::invalid_argument(
+            field,
+            format_args!("the file cannot be read: {}", error.kind()),
+            "give the path of a file with the password in its first line",
+        )
+    }
+
+    pub(crate) fn password_file_empty(field: &'static str) -> Self {
+        Self::invalid_argument(
+            field,
+            "the file has no password in its first line",
+            "give a file with the password and nothing else",
+        )
+    }
+
+    #[cfg(feature = "psk")]
+    pub(crate) fn key_password_missing(of: &'static str) -> Self {
+        Self::invalid_argument(
+            "key_password",
+            format_args!("is missing: the {of} is encrypted"),
+            "give the password that it was encrypted with",
+        )
+    }
+
+    #[cfg(feature = "psk")]
+    pub(crate) fn key_password_wrong(of: &'static str) -> Self {
+        Self::invalid_argument(
+            "key_password",
+            format_args!("does not open the {of}"),
+            "check the password: letter case, and spaces or line feeds around it",
+        )
+    }
+
+    #[cfg(feature = "psk")]
+    pub(crate) fn key_password_form() -> Self {
+        Self::invalid_argument(
+            "key_password",
+            "must have 1 to 1023 bytes, without NUL",
+            "give the password that the private key was encrypted with",
+        )
+    }
+
+    #[cfg(feature = "psk")]
+    pub(crate) fn unknown_encryption() -> Self {
+        Self::other_form(
+            "key",
+            "is encrypted in a way that OpenSSL does not support here",
+            "openssl pkey -in FILE -aes256 -out key.pem",
+        )
+    }
+
+    #[cfg(feature = "psk")]
+    pub(crate) fn unknown_pkcs12_encryption() -> Self {
+        Self::other_form(
+            "cert",
+            "is PKCS#12 with an encryption that is no longer safe, such as RC2",
+            "openssl pkcs12 -legacy -in FILE -noenc -out client.pem; give that file as both the certificate and its key",
+        )
+    }
+
+    #[cfg(feature = "psk")]
+    pub(crate) fn pkcs12_unreadable() -> Self {
+        Self::invalid_argument(
+            "cert",
+            "is PKCS#12 that cannot be read",
+            "check it with openssl pkcs12 -in FILE -info -noout",
+        )
+    }
+
+    #[cfg(feature = "psk")]
+    pub(crate) fn pkcs12_without(lacking: &'static str) -> Self {
+        Self::invalid_argument(
+            "cert",
+            format_args!("is PKCS#12 without a {lacking}"),
+            "export it again together with its private key",
+        )
+    }
+
     pub(crate) fn client_cert_does_not_fit() -> Self {
         Self::invalid_argument(
             "cert",

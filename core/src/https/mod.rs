@@ -42,6 +42,8 @@ use http1::{Target, exchange};
 use renewal::{Renewal, Setup};
 use url::{Host, Proxy, Url};
 
+#[cfg(feature = "psk")]
+pub(crate) use self::openssl::open_with_password;
 #[cfg(fuzzing)]
 pub use fuzzing::reply as fuzz_reply;
 #[cfg(feature = "probe")]

@@ -8,6 +8,8 @@ use crate::credentials::wrong_form;
 use crate::error::{Error, Result};
 
 const KINDS: [&str; 3] = ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"];
+#[cfg(feature = "psk")]
+const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 
 /// Parses the first private key of a PEM text and lends it to `take`; its bytes are wiped afterwards.
 ///
@@ -15,7 +17,7 @@ const KINDS: [&str; 3] = ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"];
 /// `invalid_argument` if there is none, and any error of `take`.
 pub fn read<T>(pem: &[u8], take: impl FnOnce(&PrivateKeyDer<'static>) -> Result<T>) -> Result<T> {
     let wrong_form = || wrong_form("key", pem, Error::PRIVATE_KEY);
-    let (kind, digits) = section(pem).ok_or_else(wrong_form)?;
+    let (kind, digits) = section(pem, &KINDS).ok_or_else(wrong_form)?;
     let mut der = Zeroizing::new(vec![0; digits.len() / 4 * 3]);
     let length = Base64::decode(&*digits, &mut der).map_err(|_| wrong_form())?.len();
     der.truncate(length);
@@ -30,13 +32,21 @@ pub fn read<T>(pem: &[u8], take: impl FnOnce(&PrivateKeyDer<'static>) -> Result<
     taken
 }
 
-/// The kind of the first private key section, and its base64 without line breaks. A section with headers is encrypted and cannot be
+/// The encrypted PKCS#8 of a PEM text that has no plain private key.
+#[cfg(feature = "psk")]
+pub(super) fn encrypted(pem: &[u8]) -> Option<Vec<u8>> {
+    let (kind, digits) = section(pem, &[KINDS.as_slice(), &[ENCRYPTED]].concat())?;
+    let digits = std::str::from_utf8(&digits).ok()?;
+    (kind == ENCRYPTED).then(|| Base64::decode_vec(digits).ok()).flatten()
+}
+
+/// The kind of the first section of these kinds, and its base64 without line breaks. A section with headers is encrypted and cannot be
 /// used.
-fn section(pem: &[u8]) -> Option<(&'static str, Zeroizing<Vec<u8>>)> {
+fn section(pem: &[u8], kinds: &[&'static str]) -> Option<(&'static str, Zeroizing<Vec<u8>>)> {
     let mut lines = pem.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
     let kind = lines
         .by_ref()
-        .find_map(|line| KINDS.into_iter().find(|kind| is_boundary(line, "BEGIN", kind)))?;
+        .find_map(|line| kinds.iter().copied().find(|kind| is_boundary(line, "BEGIN", kind)))?;
     // allocated in full: growing would leave copies behind
     let mut digits = Zeroizing::new(Vec::with_capacity(pem.len()));
     for line in lines {

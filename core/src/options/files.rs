@@ -18,6 +18,7 @@ pub(crate) struct Files {
     pub ca: Vec<PathBuf>,
     pub cert: Option<PathBuf>,
     pub key: Option<PathBuf>,
+    pub key_password: Option<PathBuf>,
     /// The file, and the identity that selects a line.
     pub psk: Option<(PathBuf, Option<String>)>,
 }
@@ -58,7 +59,8 @@ impl Files {
 
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         let psk = self.psk.iter().map(|(path, _)| path);
-        self.ca.iter().chain(&self.cert).chain(&self.key).chain(psk)
+        let cert = self.cert.iter().chain(&self.key).chain(&self.key_password);
+        self.ca.iter().chain(cert).chain(psk)
     }
 }
 
@@ -69,10 +71,15 @@ impl Options {
         self.read_files(|path| !path.is_file())
     }
 
-    /// The same options with the contents of the files.
+    /// The same options with the contents of the files, and with the password applied.
     pub fn with_files(&self) -> Result<Self> {
         let mut options = self.clone();
         options.read_files(|_| true)?;
+        #[cfg(feature = "psk")]
+        if let Some(client) = &mut options.client_cert {
+            let password = options.key_password.as_ref().map(|password| password.as_slice());
+            crate::https::open_with_password(client, password)?;
+        }
         Ok(options)
     }
 
@@ -86,6 +93,9 @@ impl Options {
         }
         if let Some(path) = self.files.key.take_if(|path| is_wanted(path)) {
             self.client_cert.get_or_insert_default().key_pem = pem("key", &path)?;
+        }
+        if let Some(path) = self.files.key_password.take_if(|path| is_wanted(path)) {
+            self.key_password = Some(credentials::password("key_password", &path)?);
         }
         if let Some((path, identity)) = self.files.psk.take_if(|(path, _)| is_wanted(path)) {
             let content: Zeroizing<Vec<u8>> = credentials::file("psk_file", &path)?;

@@ -14,6 +14,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 #[cfg(feature = "https")]
+use zeroize::Zeroizing;
+
+#[cfg(feature = "https")]
 use crate::error::{Error, Result};
 #[cfg(feature = "https")]
 use crate::psk::Psk;
@@ -80,10 +83,12 @@ pub enum OptionKind {
     PrivateKey,
     /// The identity and the key of a [`Psk`]; as text `identity:hex`.
     PreSharedKey,
+    /// A password in UTF-8.
+    Password,
 }
 
 /// The options for credentials. Each language has its own types for them, so their code is written by hand.
-const CREDENTIALS: [ClientOption; 4] = [
+const CREDENTIALS: [ClientOption; 5] = [
     ClientOption::new(
         "ca",
         OptionKind::TrustedCertificates,
@@ -92,7 +97,7 @@ const CREDENTIALS: [ClientOption; 4] = [
     ClientOption::new(
         "cert",
         OptionKind::Certificate,
-        "Client certificate with its chain (PEM)",
+        "Client certificate with its chain (PEM), or PKCS#12 with both it and its private key",
     ),
     ClientOption {
         secret: true,
@@ -100,6 +105,14 @@ const CREDENTIALS: [ClientOption; 4] = [
             "key",
             OptionKind::PrivateKey,
             "Private key of the client certificate (PEM)",
+        )
+    },
+    ClientOption {
+        secret: true,
+        ..ClientOption::new(
+            "key_password",
+            OptionKind::Password,
+            "Password of an encrypted private key (PKCS#8), or of PKCS#12",
         )
     },
     ClientOption {
@@ -131,6 +144,7 @@ macro_rules! options {
             pub ca_pem: Vec<Vec<u8>>,
             pub ca_system: bool,
             pub client_cert: Option<ClientCert>,
+            pub key_password: Option<Zeroizing<Vec<u8>>>,
             pub psk: Option<Psk>,
             pub files: files::Files,
             $(pub $name: $type,)+
@@ -143,6 +157,7 @@ macro_rules! options {
                     ca_pem: Vec::new(),
                     ca_system: false,
                     client_cert: None,
+                    key_password: None,
                     psk: None,
                     files: files::Files::default(),
                     $($name: <$type as Setting>::default_of($kind),)+
@@ -270,7 +285,7 @@ impl OptionKind {
     pub const fn is_credential(self) -> bool {
         matches!(
             self,
-            Self::TrustedCertificates | Self::Certificate | Self::PrivateKey | Self::PreSharedKey
+            Self::TrustedCertificates | Self::Certificate | Self::PrivateKey | Self::PreSharedKey | Self::Password
         )
     }
 }

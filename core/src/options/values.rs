@@ -69,6 +69,7 @@ impl Options {
             "ca" => self.ca_pem.push(pem()),
             "cert" => self.client_cert.get_or_insert_default().cert_pem = pem(),
             "key" => self.client_cert.get_or_insert_default().key_pem = Zeroizing::new(pem()),
+            "key_password" => self.key_password = Some(Zeroizing::new(pem())),
             "psk" => self.psk = Some(Psk::from_file_content(value.as_bytes(), None)?),
             _ => return self.set_row(name, value),
         }
@@ -84,6 +85,8 @@ impl Options {
             #[cfg(not(feature = "psk"))]
             _ if self.psk.is_some() => Err(Error::needs_openssl("psk")),
             #[cfg(not(feature = "psk"))]
+            _ if self.key_password.is_some() => Err(Error::needs_openssl("key_password")),
+            #[cfg(not(feature = "psk"))]
             _ if self.legacy => Err(Error::needs_openssl("legacy")),
             _ => self.check_rows(),
         }
@@ -94,6 +97,7 @@ impl Options {
         Self {
             ca_pem: Vec::new(),
             client_cert: None,
+            key_password: None,
             psk: None,
             files: Files::default(),
             ..self.clone()

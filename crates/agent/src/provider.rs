@@ -184,8 +184,14 @@ fn make(table: &ProviderTable) -> std::result::Result<Made, String> {
         Some(ca) => builder.ca_file(ca),
         None => builder,
     };
-    if let Some((cert, key)) = &table.cert {
-        builder = builder.client_cert_files(cert, key);
+    if let Some(cert) = &table.cert {
+        builder = builder.cert_file(cert);
+    }
+    if let Some(key) = &table.key {
+        builder = builder.key_file(key);
+    }
+    if let Some(file) = &table.key_password_file {
+        builder = builder.key_password_file(file);
     }
     if let Some(file) = &table.psk_file {
         builder = builder.psk_file(file, table.psk_identity.as_deref());
@@ -200,7 +206,7 @@ fn make(table: &ProviderTable) -> std::result::Result<Made, String> {
 }
 
 fn stamps(table: &ProviderTable) -> Vec<Stamp> {
-    let cert = table.cert.iter().flat_map(|(cert, key)| [cert, key]);
+    let cert = table.cert.iter().chain(&table.key).chain(&table.key_password_file);
     let files = table.ca.iter().chain(cert).chain(&table.psk_file);
     files
         .map(|path| {

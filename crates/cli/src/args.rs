@@ -224,11 +224,14 @@ pub(crate) struct PeerConnection {
     #[arg(long, value_name = "FILE", requires = "peer")]
     pub peer_ca: Option<PathBuf>,
     /// As --cert, for the peer
-    #[arg(long, value_name = "FILE", requires_all = ["peer", "peer_key"])]
+    #[arg(long, value_name = "FILE", requires = "peer")]
     pub peer_cert: Option<PathBuf>,
     /// As --key, for the peer
     #[arg(long, value_name = "FILE", requires_all = ["peer", "peer_cert"])]
     pub peer_key: Option<PathBuf>,
+    /// As --key-password-file, for the peer
+    #[arg(long, value_name = "FILE", requires_all = ["peer", "peer_cert"])]
+    pub peer_key_password_file: Option<PathBuf>,
     /// As --psk-file, for the peer
     #[arg(long, value_name = "FILE", requires = "peer")]
     pub peer_psk_file: Option<PathBuf>,
@@ -258,7 +261,9 @@ impl PeerConnection {
         Connection {
             ca: either(&self.peer_ca, &first.ca, !is_psk),
             cert: either(&self.peer_cert, &first.cert, !is_psk),
-            key: either(&self.peer_key, &first.key, !is_psk),
+            // a certificate of the peer comes with its own key, or includes it
+            key: either(&self.peer_key, &first.key, !is_psk && self.peer_cert.is_none()),
+            key_password_file: either(&self.peer_key_password_file, &first.key_password_file, !is_psk),
             psk_file: either(&self.peer_psk_file, &first.psk_file, key_of_first),
             psk_identity: self
                 .peer_psk_identity
@@ -279,14 +284,8 @@ pub(crate) struct Connection {
     /// Certificates (PEM) of the CAs to trust; "system" is the system's store
     #[arg(long, value_name = "FILE", env = "SKIP_CA", hide_env_values = true)]
     pub ca: Option<PathBuf>,
-    /// Client certificate (PEM)
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "SKIP_CERT",
-        hide_env_values = true,
-        requires = "client_key"
-    )]
+    /// Client certificate (PEM), or PKCS#12 with both it and its private key
+    #[arg(long, value_name = "FILE", env = "SKIP_CERT", hide_env_values = true)]
     pub cert: Option<PathBuf>,
     /// Private key of the client certificate (PEM)
     #[arg(
@@ -298,6 +297,10 @@ pub(crate) struct Connection {
     )]
     #[arg(requires = "cert")]
     pub key: Option<PathBuf>,
+    /// The password of an encrypted private key or of PKCS#12, in the first line of a file; or set `SKIP_KEY_PASSWORD`;
+    /// if neither is given, a terminal asks for it
+    #[arg(long, value_name = "FILE", env = "SKIP_KEY_PASSWORD_FILE", hide_env_values = true)]
+    pub key_password_file: Option<PathBuf>,
     /// Pre-shared key instead of certificates: a file with a line identity:hex, or hex alone
     #[arg(long, value_name = "FILE", env = "SKIP_PSK_FILE", hide_env_values = true)]
     pub psk_file: Option<PathBuf>,

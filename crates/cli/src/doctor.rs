@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Doctor, interrupt: &Interrupt) -> Result<i32> {
         return list(profile, args.json);
     };
     let remote = args.remote.as_deref().map(SystemId::new).transpose()?;
-    let probe = connect::builder(url, &args.connection)?.probe()?;
+    let probe = connect::probe(url, &args.connection)?;
     let listening = interrupt.listen();
     if let Some(text) = &args.watch {
         let watch = Watch::new(probe, remote, budget, listening.token().clone());
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Doctor, interrupt: &Interrupt) -> Result<i32> {
     let html_file = open(args.html.as_deref(), args.force)?;
     if let Some(peer) = &args.peer {
         let connection = args.peer_connection.over(&args.connection);
-        examination.peer = Some(connect::builder(peer, &connection)?.probe()?);
+        examination.peer = Some(connect::probe(peer, &connection)?);
     }
     examination.remote = remote;
     examination.profile = profile;

@@ -14,6 +14,7 @@ mod interrupt;
 mod options;
 mod output;
 mod parse;
+mod prompt;
 mod report;
 mod secret_text;
 mod serve;

@@ -167,6 +167,8 @@ impl Spelling for CommandLine {
             "url" => "URL".to_owned(),
             "keyId" => "KEYID".to_owned(),
             "remoteSystemID" => "--remote".to_owned(),
+            "key_password" => "--key-password-file".to_owned(),
+            "psk" => "--psk-file".to_owned(),
             "size" | "bits" | "format" | "profile" => format!("--{name}"),
             _ => OPTIONS
                 .iter()
@@ -189,7 +191,7 @@ impl Spelling for CommandLine {
 
 #[cfg(test)]
 mod tests {
-    use super::{CommandLine, long};
+    use super::{CommandLine, kebab, long};
     use clap::CommandFactory as _;
     use skip_client::error::Spelling as _;
     use skip_client::options::OPTIONS;
@@ -203,7 +205,7 @@ mod tests {
             for option in OPTIONS {
                 // each form of a pre-shared key has its own argument
                 let wanted = match option.name {
-                    "psk" => "psk-file".to_owned(),
+                    "psk" | "key_password" => format!("{}-file", kebab(option.name)),
                     _ => long(&option),
                 };
                 assert!(

@@ -18,10 +18,14 @@ use std::ffi::{CStr, c_char, c_int, c_uchar};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
-use foreign_types_shared::ForeignTypeRef;
+use foreign_types_shared::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
+use openssl::pkcs12::Pkcs12;
+use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslContext, SslContextBuilder, SslOptions, SslRef};
+use openssl::stack::Stack;
+use openssl::x509::X509;
 use openssl_sys as sys;
 use zeroize::Zeroizing;
 
@@ -113,6 +117,42 @@ pub fn offer(context: &mut SslContextBuilder, psk: Psk, tls13: Option<Hash>) -> 
         unsafe { SSL_CTX_set_psk_use_session_callback(context.as_ptr(), Some(use_session)) };
     }
     Ok(())
+}
+
+/// The content of a PKCS#12 file.
+pub struct Identity {
+    /// The private key, if there is one.
+    pub key: Option<PKey<Private>>,
+    /// The certificate of the private key, then the others in the file.
+    pub certificates: Vec<X509>,
+}
+
+/// Opens a PKCS#12 file. `None` as the password also opens files that have an empty one. Unlike `Pkcs12::parse2`, makes no copy of the
+/// password.
+///
+/// # Errors
+/// If it is not PKCS#12, the password is wrong, or OpenSSL does not know the encryption.
+pub fn open_pkcs12(der: &[u8], password: Option<&CStr>) -> Result<Identity, ErrorStack> {
+    let file = Pkcs12::from_der(der)?;
+    let (mut key, mut own, mut others) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    let password = password.map_or(ptr::null(), CStr::as_ptr);
+    // SAFETY: the file is alive, the password is NULL or a C string, and the rest is room for a pointer each
+    let opened = unsafe { sys::PKCS12_parse(file.as_ptr(), password, &raw mut key, &raw mut own, &raw mut others) };
+    // SAFETY: each is null or a new object, which belongs to the caller
+    let (key, own, others) = unsafe {
+        (
+            (!key.is_null()).then(|| PKey::from_ptr(key)),
+            (!own.is_null()).then(|| X509::from_ptr(own)),
+            (!others.is_null()).then(|| Stack::<X509>::from_ptr(others)),
+        )
+    };
+    if opened <= 0 {
+        return Err(ErrorStack::get());
+    }
+    Ok(Identity {
+        key,
+        certificates: own.into_iter().chain(others.into_iter().flatten()).collect(),
+    })
 }
 
 /// Looks up the key of an identity.

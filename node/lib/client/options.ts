@@ -298,9 +298,24 @@ function pinOf(pin: unknown): Buffer | undefined {
 
 const PEM_HINT = "PEM is text with a line -----BEGIN ...-----";
 
+/** How openssl takes each part out of PKCS#12. */
+const PKCS12: Record<string, string> = {
+  ca: "-nokeys -cacerts -out ca.pem",
+  cert: "-nokeys -out cert.pem",
+  key: "-nocerts -noenc -out key.pem",
+};
+
+/** PKCS#12 is a SEQUENCE that begins with version 3 (RFC 7292, 4). */
+function isPkcs12(content: Buffer): boolean {
+  const long = content[1] !== undefined && content[1] > 0x80 ? content[1] & 0x0f : 0;
+  return content[0] === 0x30 && content.subarray(2 + long, 5 + long).equals(Buffer.from([2, 1, 3]));
+}
+
 /** The content of PEM or of the file that it names. The value is never shown: it may be a secret in the wrong place. */
 function pemOf(field: string, pem: unknown): Buffer {
   const content = contentOf(field, pem);
+  if (isPkcs12(content))
+    throw wrong(field, "is PKCS#12, not PEM", `convert it: openssl pkcs12 -in FILE ${PKCS12[field]}`);
   if (!content.includes("-----BEGIN ")) throw wrong(field, "must be PEM", PEM_HINT);
   return content;
 }
@@ -328,7 +343,17 @@ function clientCertOf(cert: Pem, key: Pem, passphrase: string | undefined): { ce
     privateKey = createPrivateKey({ key: file, ...(passphrase === undefined ? {} : { passphrase }) });
   } catch {
     if (file.includes("ENCRYPTED"))
-      throw wrong("keyPassword", "does not open the private key", "give the key's password");
+      throw passphrase === undefined
+        ? wrong(
+            "keyPassword",
+            "is missing: the private key is encrypted",
+            "give the password that it was encrypted with",
+          )
+        : wrong(
+            "keyPassword",
+            "does not open the private key",
+            "check the password: letter case, and spaces or line feeds",
+          );
     throw wrong("key", "must hold one private key in PEM form", PEM_HINT);
   } finally {
     file.fill(0);

@@ -8,10 +8,12 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var caPEM: Data?
     /// Trusts the certificate store of the system as well.
     public var systemCA: Bool
-    /// The client certificate with its chain, in PEM form, for Key Providers that want one.
+    /// The client certificate with its chain, in PEM form, or PKCS#12 with both it and its private key.
     public var clientCertPEM: Data?
     /// The private key of ``clientCertPEM``, in PEM form.
     public var clientKeyPEM: Data?
+    /// The password of an encrypted ``clientKeyPEM`` (PKCS#8), or of a ``clientCertPEM`` that is PKCS#12 with its key.
+    public var keyPassword: String?
     /// The pre-shared key, instead of certificates.
     public var psk: Psk?
     // options:properties begin (core/tests/front_ends.rs writes it)
@@ -49,6 +51,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         systemCA: Bool = false,
         clientCertPEM: Data? = nil,
         clientKeyPEM: Data? = nil,
+        keyPassword: String? = nil,
         psk: Psk? = nil,
         // options:parameters begin (core/tests/front_ends.rs writes it)
         serverName: String? = nil,
@@ -70,6 +73,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         self.systemCA = systemCA
         self.clientCertPEM = clientCertPEM
         self.clientKeyPEM = clientKeyPEM
+        self.keyPassword = keyPassword
         self.psk = psk
         // options:assignments begin (core/tests/front_ends.rs writes it)
         self.serverName = serverName
@@ -97,8 +101,8 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
 
     func toCore() -> CoreOptions {
         CoreOptions(
-            caPem: caPEM, caSystem: systemCA, clientCertPem: clientCertPEM, clientKeyPem: clientKeyPEM, psk: psk?.core,
-            settings: settings)
+            caPem: caPEM, caSystem: systemCA, clientCertPem: clientCertPEM, clientKeyPem: clientKeyPEM,
+            keyPassword: keyPassword, psk: psk?.core, settings: settings)
     }
 
     /// What is not a credential, by the names of the core.

@@ -1,10 +1,12 @@
-//! TLS by OpenSSL: pre-shared keys, which rustls does not support, and the legacy suite of Table 1.
+//! TLS by OpenSSL: pre-shared keys, which rustls does not support, and the legacy suite of Table 1. Also opens private keys that are
+//! encrypted with a password.
 
 #[cfg(test)]
 mod downgrade;
 mod fallback;
 mod groups;
 mod legacy;
+mod password;
 mod psk;
 mod stream;
 
@@ -17,6 +19,7 @@ use crate::error::Error;
 use super::{Options, TlsVersion};
 
 pub(super) use legacy::Legacy;
+pub(crate) use password::open as open_with_password;
 pub(super) use psk::WithPsk;
 
 /// The settings that all contexts share.

@@ -24,6 +24,8 @@ pub(super) enum Content {
     Certificates,
     PrivateKey,
     Psk,
+    /// Protected by a password, or the password itself.
+    Sealed,
 }
 
 impl Content {
@@ -43,7 +45,7 @@ impl Content {
             Self::PrivateKey => skip_client::read_private_key(&content, |_| Ok(()))
                 .map_err(|error| (format!("{shown}: {}", error.message()), error.hint().to_owned())),
             // which of several lines is used is checked elsewhere
-            Self::Psk => Ok(()),
+            Self::Psk | Self::Sealed => Ok(()),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use skip_client::Client;
+use skip_client::error::Spelling as _;
 use toml::de::DeTable;
 
 use crate::consumer::ConsumerConfig;
@@ -67,7 +68,10 @@ pub(crate) struct ProviderTable {
     pub urls: Vec<String>,
     /// `None`: no CA; `system`: the system's trust store.
     pub ca: Option<PathBuf>,
-    pub cert: Option<(PathBuf, PathBuf)>,
+    pub cert: Option<PathBuf>,
+    /// `None` if the certificate is PKCS#12, which includes it.
+    pub key: Option<PathBuf>,
+    pub key_password_file: Option<PathBuf>,
     pub psk_file: Option<PathBuf>,
     pub psk_identity: Option<String>,
     pub settings: Settings,
@@ -358,10 +362,32 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
     };
     let cert = table.text("cert", files.mistakes);
     let key = table.text("key", files.mistakes);
+    let key_password_file = table.text("key-password-file", files.mistakes);
     let (has_cert, has_key) = (cert.is_some(), key.is_some());
-    let cert = files.file(cert, Content::Certificates);
-    let key = files.file(key, Content::PrivateKey);
-    if has_cert != has_key {
+    let is_sealed = key_password_file.is_some();
+    let at_cert = table.at("cert");
+    // without a key of its own it must be PKCS#12
+    let of_cert = if is_sealed && !has_key {
+        Content::Sealed
+    } else {
+        Content::Certificates
+    };
+    let of_key = if is_sealed {
+        Content::Sealed
+    } else {
+        Content::PrivateKey
+    };
+    let cert = files.file(cert, of_cert);
+    let key = files.file(key, of_key);
+    let key_password_file = files.file(key_password_file, Content::Sealed);
+    if files.look_inside
+        && let (Some(cert), Some(password)) = (&cert, &key_password_file)
+        && let Err(error) = opened(cert, key.as_deref(), password)
+    {
+        let at = error.field().map_or(at_cert, |field| table.at(&Toml.name(field)));
+        files.mistakes.add(&at, error.what(), error.hint_in(&Toml));
+    }
+    if has_cert != has_key && !(has_cert && is_sealed) {
         let missing = if has_cert { "key" } else { "cert" };
         files.mistakes.add(
             &table.at(missing),
@@ -393,11 +419,24 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
     Some(ProviderTable {
         urls: urls?,
         ca,
-        cert: cert.zip(key),
+        cert,
+        key,
+        key_password_file,
         psk_file,
         psk_identity: psk_identity.map(|found| found.value),
         settings,
     })
+}
+
+/// Opens a client certificate with its password, as the client will.
+fn opened(cert: &Path, key: Option<&Path>, password: &Path) -> skip_client::Result<()> {
+    // any pin will do: nothing is connected
+    let pin = format!("sha256/{}=", "A".repeat(43));
+    let mut builder = Client::builder("https://localhost")?.pin(&pin).cert_file(cert);
+    if let Some(key) = key {
+        builder = builder.key_file(key);
+    }
+    builder.key_password_file(password).build().map(drop)
 }
 
 /// `url`, or `urls` in order of preference.

@@ -81,7 +81,7 @@ impl Spelling for Toml {
     fn name(&self, name: &str) -> String {
         match name {
             "remoteSystemID" => "remote".to_owned(),
-            "psk" => "psk-file".to_owned(),
+            "psk" | "key_password" => format!("{}-file", name.replace('_', "-")),
             _ => name.replace('_', "-"),
         }
     }

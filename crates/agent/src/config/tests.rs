@@ -5,6 +5,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use openssl::pkcs12::Pkcs12;
+use openssl::pkey::PKey;
+use openssl::symm::Cipher;
+use openssl::x509::X509;
+use skip_key_provider::{KeyProviderPair, PairOptions};
+
 use super::Config;
 
 const GOOD: &str = r#"[agent]
@@ -154,6 +160,58 @@ fn every_mistake_is_named() {
         );
     }
     insta::assert_snapshot!(text);
+}
+
+/// A provider table with an encrypted key, and what is wrong with it once its files are looked into.
+#[test]
+fn an_encrypted_key_is_opened_with_its_password() {
+    const SEALED: &str = "\ncert = \"client.pem\"\nkey = \"sealed.key\"\nkey-password-file = \"password\"";
+    let pair = KeyProviderPair::start(PairOptions::default()).expect("starts");
+    let dir = folder();
+    let write = |name: &str, content: &[u8], mode: u32| {
+        fs::write(dir.path().join(name), content).expect("written");
+        fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(mode)).expect("set");
+    };
+    for (name, from, mode) in [
+        ("ca.pem", pair.ca(), 0o644),
+        ("me.pem", pair.client_cert(), 0o644),
+        ("me.key", pair.client_key(), 0o600),
+        ("client.pem", pair.client_cert(), 0o644),
+    ] {
+        write(name, &fs::read(from).expect("a file"), mode);
+    }
+    let key = PKey::private_key_from_pem(&fs::read(pair.client_key()).expect("a file")).expect("a key");
+    let sealed = key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"marker");
+    write("sealed.key", &sealed.expect("a key"), 0o600);
+    let certificate = X509::from_pem(&fs::read(pair.client_cert()).expect("a file")).expect("a certificate");
+    let mut both = Pkcs12::builder();
+    let both = both
+        .pkey(&key)
+        .cert(&certificate)
+        .build2("marker")
+        .and_then(|file| file.to_der());
+    write("both.p12", &both.expect("PKCS#12"), 0o600);
+    let load = |lines: &str| {
+        let text = GOOD.replacen("\n\n[peer", &format!("{lines}\n\n[peer"), 1);
+        write("agent.toml", text.as_bytes(), 0o600);
+        let loaded = Config::load(&dir.path().join("agent.toml")).map(drop);
+        loaded.map_err(|error| {
+            error.mistakes[0]
+                .to_string()
+                .replace(&dir.path().display().to_string(), "DIR")
+        })
+    };
+    write("password", b"marker\n", 0o600);
+    load(SEALED).expect("opens");
+    load("\ncert = \"both.p12\"\nkey-password-file = \"password\"").expect("opens");
+    write("password", b"other\n", 0o600);
+    let wrong = "DIR/agent.toml:15: key-provider.kp.key-password-file: does not open the private key (check the password: letter case, \
+                 and spaces or line feeds around it)";
+    assert_eq!(load(SEALED).expect_err("wrong"), wrong);
+    write("password", b"marker\n", 0o644);
+    let open = "DIR/agent.toml:15: key-provider.kp.key-password-file: DIR/password can be read by others (mode 644) (chmod 600, or 640 \
+                for a group of its own)";
+    assert_eq!(load(SEALED).expect_err("open"), open);
 }
 
 #[test]

@@ -1854,6 +1854,7 @@ struct CoreOptions {
     let caSystem: Bool
     let clientCertPem: Data?
     let clientKeyPem: Data?
+    let keyPassword: String?
     let psk: CorePsk?
     /**
      * The other options of the core's table, by name, as text.
@@ -1862,7 +1863,7 @@ struct CoreOptions {
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
-    init(caPem: Data?, caSystem: Bool, clientCertPem: Data?, clientKeyPem: Data?, psk: CorePsk?,
+    init(caPem: Data?, caSystem: Bool, clientCertPem: Data?, clientKeyPem: Data?, keyPassword: String?, psk: CorePsk?,
         /**
          * The other options of the core's table, by name, as text.
          */settings: [String: String]) {
@@ -1870,6 +1871,7 @@ struct CoreOptions {
         self.caSystem = caSystem
         self.clientCertPem = clientCertPem
         self.clientKeyPem = clientKeyPem
+        self.keyPassword = keyPassword
         self.psk = psk
         self.settings = settings
     }
@@ -1894,6 +1896,7 @@ struct FfiConverterTypeCoreOptions: FfiConverterRustBuffer {
                 caSystem: FfiConverterBool.read(from: &buf),
                 clientCertPem: FfiConverterOptionData.read(from: &buf),
                 clientKeyPem: FfiConverterOptionData.read(from: &buf),
+                keyPassword: FfiConverterOptionString.read(from: &buf),
                 psk: FfiConverterOptionTypeCorePsk.read(from: &buf),
                 settings: FfiConverterDictionaryStringString.read(from: &buf)
         )
@@ -1904,6 +1907,7 @@ struct FfiConverterTypeCoreOptions: FfiConverterRustBuffer {
         FfiConverterBool.write(value.caSystem, into: &buf)
         FfiConverterOptionData.write(value.clientCertPem, into: &buf)
         FfiConverterOptionData.write(value.clientKeyPem, into: &buf)
+        FfiConverterOptionString.write(value.keyPassword, into: &buf)
         FfiConverterOptionTypeCorePsk.write(value.psk, into: &buf)
         FfiConverterDictionaryStringString.write(value.settings, into: &buf)
     }

@@ -23,10 +23,12 @@ public class ClientOptions(
     public var caPem: ByteArray? = null,
     /** Trusts the certificate store of the system as well. */
     public var systemCa: Boolean = false,
-    /** The client certificate with its chain, in PEM form, for Key Providers that want one. */
+    /** The client certificate with its chain, in PEM form, or PKCS#12 with both it and its private key. */
     public var clientCertPem: ByteArray? = null,
     /** The private key of [clientCertPem], in PEM form; fill the array with zeros afterwards. */
     public var clientKeyPem: ByteArray? = null,
+    /** The password of an encrypted [clientKeyPem] (PKCS#8), or of a [clientCertPem] that is PKCS#12 with its key. */
+    public var keyPassword: String? = null,
     /** The pre-shared key, instead of certificates. */
     public var psk: Psk? = null,
     // options:parameters begin (core/tests/front_ends.rs writes it)
@@ -110,6 +112,9 @@ public class ClientOptions(
 
         /** See [ClientOptions.clientKeyPem]. */
         public fun clientKeyPem(clientKeyPem: ByteArray?): Builder = set { it.clientKeyPem = clientKeyPem }
+
+        /** See [ClientOptions.keyPassword]. */
+        public fun keyPassword(keyPassword: String?): Builder = set { it.keyPassword = keyPassword }
 
         /** See [ClientOptions.psk]. */
         public fun psk(psk: Psk?): Builder = set { it.psk = psk }

@@ -200,6 +200,7 @@ private fun ClientOptions.toCore() =
         caSystem = systemCa,
         clientCertPem = clientCertPem,
         clientKeyPem = clientKeyPem,
+        keyPassword = keyPassword,
         psk = psk?.core,
         settings = settings(),
     )

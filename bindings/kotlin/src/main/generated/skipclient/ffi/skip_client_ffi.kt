@@ -3362,6 +3362,8 @@ internal data class CoreOptions (
     ,
     val `clientKeyPem`: kotlin.ByteArray?
     ,
+    val `keyPassword`: kotlin.String?
+    ,
     val `psk`: CorePsk?
     ,
     /**
@@ -3383,6 +3385,7 @@ internal data class CoreOptions (
         this.`caSystem`,
         this.`clientCertPem`,
         this.`clientKeyPem`,
+        this.`keyPassword`,
         this.`psk`,
         this.`settings`
     )
@@ -3401,6 +3404,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterBoolean.read(buf),
             FfiConverterOptionalByteArray.read(buf),
             FfiConverterOptionalByteArray.read(buf),
+            FfiConverterOptionalString.read(buf),
             FfiConverterOptionalTypeCorePsk.read(buf),
             FfiConverterMapStringString.read(buf),
         )
@@ -3411,6 +3415,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterBoolean.allocationSize(value.`caSystem`) +
             FfiConverterOptionalByteArray.allocationSize(value.`clientCertPem`) +
             FfiConverterOptionalByteArray.allocationSize(value.`clientKeyPem`) +
+            FfiConverterOptionalString.allocationSize(value.`keyPassword`) +
             FfiConverterOptionalTypeCorePsk.allocationSize(value.`psk`) +
             FfiConverterMapStringString.allocationSize(value.`settings`)
     )
@@ -3420,6 +3425,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterBoolean.write(value.`caSystem`, buf)
             FfiConverterOptionalByteArray.write(value.`clientCertPem`, buf)
             FfiConverterOptionalByteArray.write(value.`clientKeyPem`, buf)
+            FfiConverterOptionalString.write(value.`keyPassword`, buf)
             FfiConverterOptionalTypeCorePsk.write(value.`psk`, buf)
             FfiConverterMapStringString.write(value.`settings`, buf)
     }
