@@ -114,7 +114,7 @@ mod number {
     }
 }
 
-pub use gate::{hold_off, let_through};
+pub use gate::{hold_off, is_held_off, let_through};
 
 #[cfg(all(unix, not(miri)))]
 mod gate {
@@ -146,6 +146,12 @@ mod gate {
     pub fn let_through<T>(operation: impl FnOnce() -> T) -> T {
         let _state = State::change(false);
         operation()
+    }
+
+    /// Whether this thread holds forks off, for assertions.
+    #[must_use]
+    pub fn is_held_off() -> bool {
+        HOLDS_OFF.get()
     }
 
     /// Restores the previous state on drop, so also in a panic.
@@ -219,6 +225,12 @@ mod gate {
     /// Runs the operation.
     pub fn hold_off<T>(operation: impl FnOnce() -> T) -> T {
         operation()
+    }
+
+    /// Never.
+    #[must_use]
+    pub fn is_held_off() -> bool {
+        false
     }
 
     /// Runs the operation.

@@ -65,6 +65,11 @@
 //! [`Key::export`] writes a key in the formats of strongSwan, `WireGuard` and others; [`ikev2`] has the payloads that carry a keyId
 //! between `IKEv2` peers. A key is wiped on drop and never shown by `Debug`.
 //!
+//! # Log
+//!
+//! Lines for the program's log go through the crate [`log`](https://docs.rs/log) with the target `skip_client`: new connections (debug),
+//! retries and weaker handshakes (info), another Key Provider and warnings about a connection (warn). None contains a secret.
+//!
 //! # Features
 //!
 //! * `https` (default): the client, and TLS with certificates by rustls.
@@ -96,6 +101,9 @@ pub mod ikev2;
 mod json;
 mod key;
 mod key_id;
+#[doc(hidden)] // for the bindings, which pass the lines on
+#[cfg(feature = "https")]
+pub mod logging;
 pub mod options;
 #[cfg_attr(not(all(unix, feature = "https", not(miri))), path = "heap.rs")]
 mod pages;

@@ -13,6 +13,7 @@ use skip_client::{Call, ClientBuilder, Error, KeyId, SystemId};
 
 use crate::arguments::{Pem, bits, pem, text};
 use crate::errors::OrRaise;
+use crate::logs;
 use crate::messages::{Capabilities, ConnectionInfo};
 use crate::psk::Psk;
 use crate::secrets::{Entropy, Key};
@@ -176,6 +177,7 @@ impl Client {
         ask: impl FnOnce(Call<'_>) -> Result<T, Error> + Send,
     ) -> PyResult<T> {
         let timeout = call_timeout(py, timeout)?;
+        logs::follow_level(py)?;
         let (answer, raised) = py.detach(|| {
             let raised = RefCell::new(None);
             let interrupted = || {

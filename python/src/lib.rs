@@ -6,6 +6,7 @@ mod buffer;
 mod client;
 mod doctor;
 mod errors;
+mod logs;
 mod messages;
 mod provider_pair;
 mod psk;

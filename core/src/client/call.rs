@@ -9,6 +9,7 @@ use crate::entropy::Entropy;
 use crate::error::{Error, Result, Side};
 use crate::key::Key;
 use crate::key_id::KeyId;
+use crate::logging;
 use crate::options::check_seconds;
 use crate::request::TypedRequest;
 use crate::residue::clear_after_call;
@@ -139,7 +140,8 @@ impl<'a> Call<'a> {
         check_seconds("timeout", self.timeout, false)?;
         let deadline = Instant::now() + self.timeout;
         let mut last = None;
-        for provider in self.client.in_order() {
+        let mut providers = self.client.in_order().into_iter().peekable();
+        while let Some(provider) = providers.next() {
             let control = Control {
                 deadline,
                 connect_deadline: Instant::now() + self.client.options.connect_timeout,
@@ -163,8 +165,14 @@ impl<'a> Call<'a> {
                 }
                 Err(failed) if failed.is_unreachable() => {
                     provider.rest(true);
+                    let may_go_on = control.check().is_ok();
+                    if let Some(next) = providers.peek()
+                        && may_go_on
+                    {
+                        logging::trying_next_provider(provider.transport.url(), &failed.error, next.transport.url());
+                    }
                     last = Some(failed.error);
-                    if control.check().is_err() {
+                    if !may_go_on {
                         break;
                     }
                 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::capabilities::Capabilities;
 use crate::error::{Error, ErrorCode};
 use crate::fork::PerProcess;
+use crate::logging;
 use crate::options::Options;
 use crate::request::{Request, RequestKind, TypedRequest};
 use crate::system_id::SystemId;
@@ -127,7 +128,11 @@ impl Provider {
             let in_time = Instant::now()
                 .checked_add(pause)
                 .is_some_and(|until| until < call.control.deadline);
-            if error.code() != ErrorCode::Busy || patience < pause || !in_time || pause_ended(pause, call.control) {
+            let waits = error.code() == ErrorCode::Busy && patience >= pause && in_time;
+            if waits {
+                logging::waiting(self.transport.url(), pause);
+            }
+            if !waits || pause_ended(pause, call.control) {
                 return Err(TransportError { error, sent: true });
             }
             patience -= pause;

@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::error::{Advice, Error};
+use crate::logging;
 use crate::options::Options;
 use crate::transport::{Control, Ended, Socket};
 
@@ -74,7 +75,12 @@ pub(super) fn connect(
         match connect_one(*address, options, &control.until(now + share)) {
             Ok(socket) => return Ok((socket, *address)),
             Err(error) if control.check() == Err(Ended::Cancelled) => return Err(error),
-            Err(error) => last = Some(error),
+            Err(error) => {
+                if tried + 1 < addresses.len() {
+                    logging::trying_next_address(&error);
+                }
+                last = Some(error);
+            }
         }
     }
     Err(last.unwrap_or_else(|| Error::connect_failed("the host", None)))

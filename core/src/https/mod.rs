@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use crate::credentials::wrong_form;
 use crate::error::{Error, Result};
 use crate::fork::{PerProcess, hold_off};
+use crate::logging;
 use crate::options::{ClientCert, Options, TlsVersion};
 use crate::request::Request;
 use crate::transport::{ConnectionInfo, Control, Response, Socket, Transport, TransportError, Watch};
@@ -161,7 +162,8 @@ impl Https {
             ..info
         };
         let connection = Connection::new(tls, info, setup.generation);
-        self.pool().last = Some(Arc::clone(&connection.info));
+        let before = self.pool().last.replace(Arc::clone(&connection.info));
+        logging::connected(&connection.info, before.as_ref().map_or(&[], |info| &info.warnings));
         Ok(connection)
     }
 
@@ -246,7 +248,9 @@ impl Transport for Https {
                     return Ok(done.response);
                 }
                 // closed between the check and the first byte: nothing was sent, so use a new connection
-                Err(error) if reused && !error.sent && control.check().is_ok() => {}
+                Err(error) if reused && !error.sent && control.check().is_ok() => {
+                    logging::reconnecting(&self.url.text);
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -17,6 +17,7 @@ use skip_client::CancelToken;
 
 use crate::arguments::bits;
 use crate::client::{Client, call_timeout, system_id};
+use crate::logs;
 use crate::secrets::{Entropy, Key};
 
 use crew::Crew;
@@ -156,6 +157,7 @@ impl Calls {
     /// Queues a call; returns the future of its result.
     fn submit(&self, py: Python<'_>, question: Question, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         let timeout = call_timeout(py, timeout)?;
+        logs::follow_level(py)?;
         let future = self.create_future.call0(py)?;
         let token = CancelToken::new();
         let address = future.as_ptr().addr();

@@ -7,6 +7,7 @@
 //! This module is independent of sockets and OpenSSL; its tests cover everything that someone on the path can do.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,18 @@ pub(super) enum Attempt {
 
 impl Attempt {
     pub const COUNT: usize = 5;
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sha384 => "TLS 1.3 with SHA-384",
+            Self::Sha256 => "TLS 1.3 with SHA-256",
+            Self::Dhe => "TLS 1.2 with forward secrecy",
+            Self::Plain => "TLS 1.2 with plain PSK",
+            Self::Diagnosis => "TLS 1.2, to learn why it is refused,",
+        })
+    }
 }
 
 /// A failed handshake.

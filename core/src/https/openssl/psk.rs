@@ -14,6 +14,7 @@ use crate::https::connection::Wire;
 use crate::https::dial::not_connected;
 use crate::https::url::Url;
 use crate::https::{Dialer, Open, Options, TlsStack, TlsVersion, alert, server_name};
+use crate::logging;
 use crate::psk::Psk;
 use crate::transport::{ConnectionInfo, Control};
 
@@ -159,7 +160,10 @@ impl TlsStack for WithPsk {
                     run.accepted(attempt, Instant::now());
                     return Ok((Box::new(stream), info));
                 }
-                Err(refused) => run.refused(attempt, refused),
+                Err(refused) => {
+                    logging::handshake_failed(&dialer.https.url.text, attempt, &refused.error);
+                    run.refused(attempt, refused);
+                }
             }
         }
         Err(run.error().unwrap_or_else(Error::psk_closed))
