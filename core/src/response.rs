@@ -172,15 +172,15 @@ fn foreign_media_type(content_type: &str) -> Option<&str> {
             && essence
                 .get(essence.len() - 5..)
                 .is_some_and(|end| end.eq_ignore_ascii_case("+json")));
+    if json {
+        return None;
+    }
     let plain = essence.len() <= 64
         && essence
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"/.+-".contains(&b));
-    match (json, plain && redact(essence) == essence) {
-        (true, _) => None,
-        (false, true) => Some(essence),
-        (false, false) => Some("of an unusual form"),
-    }
+    let safe = plain && redact(essence) == essence;
+    Some(if safe { essence } else { "of an unusual form" })
 }
 
 /// Maps statuses to errors: tables 3 (general), 7 (key) and 9 (entropy), and others that real Key Providers send.

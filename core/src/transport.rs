@@ -268,7 +268,7 @@ impl WipedBuffer {
         &mut self.bytes[..self.filled]
     }
 
-    /// Space for at least `room` more bytes after the filled part.
+    /// Space for at least `room` more bytes after the filled part. Whoever writes to it calls `advance` for all of it.
     pub(crate) fn spare(&mut self, room: usize) -> &mut [u8] {
         if self.bytes.len() - self.filled < room {
             let mut larger = vec![0; (self.filled + room).max(2 * self.bytes.len())];
@@ -303,7 +303,7 @@ impl WipedBuffer {
 
 impl Drop for WipedBuffer {
     fn drop(&mut self) {
-        wipe(&mut self.bytes);
+        self.truncate(0);
     }
 }
 
