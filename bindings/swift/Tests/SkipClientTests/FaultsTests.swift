@@ -71,6 +71,9 @@ final class FaultsTests: XCTestCase, @unchecked Sendable {
         "malformed_response": (.no, 200),
         "weak_key": (.no, 200),
         "response_too_large": (.no, nil),
+        // from the capabilities, before a key is asked for
+        "not_supported": (.no, nil),
+        "unknown_remote": (.no, nil),
         "unexpected_status": (.no, 302),
         "busy": (.sameRequest, 503),
         "provider_failed": (.newKey, 500),

@@ -105,6 +105,9 @@ private val EXPECTED =
         "malformed_response" to (Advice.NO to 200),
         "weak_key" to (Advice.NO to 200),
         "response_too_large" to (Advice.NO to null),
+        // from the capabilities, before a key is asked for
+        "not_supported" to (Advice.NO to null),
+        "unknown_remote" to (Advice.NO to null),
         "unexpected_status" to (Advice.NO to 302),
         "busy" to (Advice.SAME_REQUEST to 503),
         "provider_failed" to (Advice.NEW_KEY to 500),
