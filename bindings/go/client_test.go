@@ -377,6 +377,8 @@ var expected = map[skip.Code]struct {
 	skip.CodeResponseTooLarge: {skip.AdviceNo, 0}, skip.CodeUnexpectedStatus: {skip.AdviceNo, 302},
 	skip.CodeBusy: {skip.AdviceSameRequest, 503}, skip.CodeProviderFailed: {skip.AdviceNewKey, 500},
 	skip.CodeRejected: {skip.AdviceNo, 400},
+	// from the capabilities, before a key is asked for
+	skip.CodeNotSupported: {skip.AdviceNo, 0}, skip.CodeUnknownRemote: {skip.AdviceNo, 0},
 }
 
 func TestFaults(t *testing.T) {

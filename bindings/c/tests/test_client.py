@@ -125,6 +125,8 @@ EXPECTED = {
     "connection_lost": (2, 0), "timed_out": (2, 0), "key_id_mismatch": (0, 200), "size_mismatch": (0, 200),
     "malformed_response": (0, 200), "weak_key": (0, 200), "response_too_large": (0, 0), "unexpected_status": (0, 302),
     "busy": (1, 503), "provider_failed": (2, 500), "rejected": (0, 400),
+    # from the capabilities, before a key is asked for
+    "not_supported": (0, 0), "unknown_remote": (0, 0),
 }  # fmt: skip
 
 
