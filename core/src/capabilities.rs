@@ -1,6 +1,6 @@
 //! The capabilities message of a Key Provider (draft 4.1).
 
-use crate::system_id::matches_remote;
+use crate::remote_system_ids::RemoteSystemIds;
 use crate::validate::Problem;
 
 /// The capabilities of a Key Provider (draft 4.1, Table 4).
@@ -10,7 +10,7 @@ pub struct Capabilities {
     pub(crate) key: bool,
     pub(crate) algorithm: String,
     pub(crate) local_system_id: String,
-    pub(crate) remote_system_ids: Vec<String>,
+    pub(crate) remote_system_ids: RemoteSystemIds,
     pub(crate) warnings: Vec<Problem>,
 }
 
@@ -43,13 +43,13 @@ impl Capabilities {
     /// The ids, or id patterns, of the KPs that share keys with this one (draft 4.1.2).
     #[must_use]
     pub fn remote_system_ids(&self) -> &[String] {
-        &self.remote_system_ids
+        self.remote_system_ids.as_slice()
     }
 
-    /// Whether the KP lists the KP `id` as one that it shares keys with; see [`matches_remote`].
+    /// Whether the KP lists the KP `id` as one that it shares keys with; see [`matches_remote`](crate::matches_remote).
     #[must_use]
     pub fn matches_remote(&self, id: &str) -> bool {
-        matches_remote(&self.remote_system_ids, id)
+        self.remote_system_ids.matches(id)
     }
 
     /// Warnings about the message, which is valid.

@@ -121,6 +121,7 @@ pub mod process {
 #[cfg(feature = "https")]
 mod psk;
 mod redact;
+mod remote_system_ids;
 mod request;
 #[doc(hidden)] // for the bindings, which copy keys to buffers of their callers
 pub mod residue;
@@ -154,6 +155,7 @@ pub use key_id::KeyId;
 pub use options::TlsVersion;
 #[cfg(feature = "https")]
 pub use psk::Psk;
+pub use remote_system_ids::RemoteSystemIds;
 pub use request::{Request, RequestKind, TypedRequest};
 pub use response::{Answer, Headers, parse_response};
 pub use schema::{SchemaStyle, schema};

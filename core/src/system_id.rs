@@ -98,8 +98,8 @@ where
     })
 }
 
-/// A quick check, because lists of thousands of plain names are searched for each key.
-fn may_be_pattern(entry: &str) -> bool {
+/// A quick check, which plain names do not pass.
+pub(crate) fn may_be_pattern(entry: &str) -> bool {
     entry.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'['))
 }
 

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::hex;
 use crate::json::{Reader, Text, Value, line_and_column, repeated};
 use crate::key_id;
+use crate::remote_system_ids::RemoteSystemIds;
 use crate::system_id::{SystemId, is_ambiguous, is_pattern, rule_broken_by};
 
 /// The kinds of messages in the draft.
@@ -229,7 +230,7 @@ pub(crate) fn read_capabilities(text: &[u8], rules: Rules) -> (Option<Capabiliti
             key,
             algorithm,
             local_system_id: local.unwrap_or_default(),
-            remote_system_ids: remotes,
+            remote_system_ids: RemoteSystemIds::new(remotes),
             warnings: Vec::new(),
         }),
         _ => None,

@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use skip_client::RemoteSystemIds;
 use skip_client::fork::Process;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -119,7 +120,7 @@ impl KeyProviderPair {
             };
             let provider = Provider {
                 id: side.id,
-                remotes: side.remotes,
+                remotes: RemoteSystemIds::new(side.remotes),
                 is_second: name == "bob",
                 delay,
                 book: KeyBook::new(lifetime),

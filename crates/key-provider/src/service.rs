@@ -9,7 +9,7 @@ use aws_lc_rs::digest;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use skip_client::{BitLength, SystemId, matches_remote};
+use skip_client::{BitLength, RemoteSystemIds, SystemId, matches_remote};
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
@@ -28,7 +28,7 @@ const HTML: &[u8] =
 /// One side of the pair.
 pub(crate) struct Provider {
     pub(crate) id: String,
-    pub(crate) remotes: Vec<String>,
+    pub(crate) remotes: RemoteSystemIds,
     pub(crate) is_second: bool,
     pub(crate) delay: Duration,
     pub(crate) book: KeyBook,
@@ -176,7 +176,7 @@ impl Provider {
                 remotes: if switches.fault(Fault::WrongList) {
                     &elsewhere
                 } else {
-                    &self.remotes
+                    self.remotes.as_slice()
                 },
                 number: self.counters.requests.load(Ordering::Relaxed),
             };
@@ -215,7 +215,7 @@ impl Provider {
             return Err(Refusal::NoIssuer);
         }
         let remote = match self.remote(remote, switches) {
-            Err(_) if switches.fault(Fault::AnyRemote) => self.remotes.first().map_or("", String::as_str),
+            Err(_) if switches.fault(Fault::AnyRemote) => self.remotes.as_slice().first().map_or("", String::as_str),
             remote => remote?,
         };
         // draft 4.2.2: 256 bits by default
@@ -291,6 +291,7 @@ impl Provider {
         let mut key = if switches.quirk(Quirk::UnboundKeys) {
             // whichever of the listed ones issued it
             self.remotes
+                .as_slice()
                 .iter()
                 .find_map(|listed| give(listed).ok())
                 .ok_or(NoKey::NotFound)
@@ -299,7 +300,12 @@ impl Provider {
         };
         if key.is_err() && switches.quirk(Quirk::IssuerGivesAgain) {
             let made_here = |peer: &String| self.book.give(&self.secret, &id, &self.id, peer, false).ok();
-            key = self.remotes.iter().find_map(made_here).ok_or(NoKey::NotFound);
+            key = self
+                .remotes
+                .as_slice()
+                .iter()
+                .find_map(made_here)
+                .ok_or(NoKey::NotFound);
         }
         if key.is_err() && switches.fault(Fault::Impatient) {
             self.wipe(octets);
@@ -319,7 +325,7 @@ impl Provider {
     /// Makes this key unavailable.
     fn wipe(&self, octets: &[u8]) {
         if let Some(id) = self.secret.resolve(octets) {
-            for issuer in &self.remotes {
+            for issuer in self.remotes.as_slice() {
                 // it may belong to another peer, or be delivered already
                 drop(self.book.give(&self.secret, &id, issuer, &self.id, false));
             }
@@ -354,9 +360,10 @@ impl Provider {
             Err(_) => Err(Refusal::BadRequest("remoteSystemID is no identifier")),
             Ok(id) if id.is_pattern() => Err(Refusal::BadRequest("remoteSystemID must not be a pattern")),
             // draft 4.1.2: the list can contain patterns
-            Ok(_) if matches_remote(&self.remotes, remote) => Ok(remote),
+            Ok(_) if self.remotes.matches(remote) => Ok(remote),
             Ok(_)
-                if switches.quirk(Quirk::PrefixPatterns) && self.remotes.iter().any(|entry| begins(entry, remote)) =>
+                if switches.quirk(Quirk::PrefixPatterns)
+                    && self.remotes.as_slice().iter().any(|entry| begins(entry, remote)) =>
             {
                 Ok(remote)
             }
