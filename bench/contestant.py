@@ -1,6 +1,7 @@
 """A contestant in Python.
 
-Reads `warm N`, `cold N` or `many CALLERS N` from stdin and prints a JSON line of nanoseconds.
+Reads `warm N`, `cold N` or `many CALLERS N` from stdin and prints a JSON line with the nanoseconds of each request; for
+`many` the total of all callers comes first.
 
 `contestant.py NAME URL CA [PSK_FILE]`. Each class creates one client; `request` fetches one key and checks it.
 """
@@ -240,16 +241,16 @@ def times(n: int, request: Callable[[], None]) -> list[int]:
     return found
 
 
-def many_threads(make: Callable[[], Any], callers: int, each: int) -> int:
+def many_threads(make: Callable[[], Any], callers: int, each: int) -> list[int]:
     """All requests of all threads, each with its own client, connected beforehand."""
     start = threading.Barrier(callers + 1)
+    calls: list[int] = []
 
     def work() -> None:
         client = make()
         client.request()
         start.wait()
-        for _ in range(each):
-            client.request()
+        calls.extend(times(each, client.request))
 
     threads = [threading.Thread(target=work) for _ in range(callers)]
     for thread in threads:
@@ -258,23 +259,27 @@ def many_threads(make: Callable[[], Any], callers: int, each: int) -> int:
     started = time.perf_counter_ns()
     for thread in threads:
         thread.join()
-    return time.perf_counter_ns() - started
+    return [time.perf_counter_ns() - started, *calls]
 
 
-async def many_coroutines(make: Callable[[], Any], callers: int, each: int) -> int:
+async def many_coroutines(make: Callable[[], Any], callers: int, each: int) -> list[int]:
     """All requests of all coroutines over one client, connected beforehand."""
     client = make()
     await asyncio.gather(*(client.request() for _ in range(callers)))
 
+    calls: list[int] = []
+
     async def work() -> None:
         for _ in range(each):
+            started = time.perf_counter_ns()
             await client.request()
+            calls.append(time.perf_counter_ns() - started)
 
     started = time.perf_counter_ns()
     await asyncio.gather(*(work() for _ in range(callers)))
     taken = time.perf_counter_ns() - started
     await client.close()
-    return taken
+    return [taken, *calls]
 
 
 def main() -> None:
@@ -299,9 +304,9 @@ def main() -> None:
         elif command == "cold":
             found = times(n[0], cold)
         elif name in ASYNC:
-            found = [asyncio.run(many_coroutines(make, *n))]
+            found = asyncio.run(many_coroutines(make, *n))
         else:
-            found = [many_threads(make, *n)]
+            found = many_threads(make, *n)
         print(json.dumps(found), flush=True)
 
 

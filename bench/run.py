@@ -1,27 +1,42 @@
 """All contestants in one run: `make bench` writes bench/results.json, docs/performance.md and its plot.
 
 Contestants take turns, round by round, so that a slow moment of the machine affects all of them. What counts is ratios:
-to the floor of the same language (a TLS stream with fixed bytes), or to the competitor that a goal names.
+to the floor of the same language (a TLS stream with fixed bytes), or to the competitor that a goal names. At the end it
+prints what changed since the last recorded run on the same kind of processor.
 """
 
 import argparse
 import json
 import os
-import platform
 import shlex
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from threading import Timer
+from typing import Any
 
 import local
+import records
 import report
 import servers
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+
+
+# more seconds than any line of commands takes
+PATIENCE = 120.0
+NOT_BUILT = "not built on this machine"
+# what is compiled while it runs needs more requests to warm up
+WARM_UP = {"kotlin": 10, "node": 10}
+# with many callers it takes a hundred times as long as others: it makes fewer requests
+SLOW = {"python httpx async": 5}
 
 
 class Contestant:
@@ -36,11 +51,18 @@ class Contestant:
     def ask(self, line: str) -> list[int]:
         """The nanoseconds that it measured."""
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
+        clock = Timer(PATIENCE, self.process.kill)
+        clock.start()
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        finally:
+            clock.cancel()
         if not answer:
-            raise RuntimeError(f"{self.name} ended: status {self.process.wait()}")
+            raise Ended(f"it ended with status {self.process.wait()} at `{line}`")
         return [int(number) for number in json.loads(answer)]
 
     def end(self) -> None:
@@ -49,143 +71,236 @@ class Contestant:
         self.process.communicate()
 
 
+class Ended(RuntimeError):
+    """A contestant stopped answering."""
+
+
 class Commands:
     """The commands that start the contestants."""
 
     def __init__(self, python: str, rust: str, built: dict[str, list[str]]) -> None:
         """Takes the interpreter with all competitors, the Rust program, and the commands of other languages."""
-        self.python, self.rust, self.built = python, rust, built
+        self.built = {
+            **built,
+            "rust": [rust],
+            "python": [python, str(HERE / "contestant.py")],
+            "node": ["node", str(HERE / "node" / "contestant.mjs")],
+        }
 
     def command(self, name: str, url: str, ca: str, psk: str | None = None) -> list[str]:
         """`rust floor`, `python httpx`, `node undici`, `go net/http`."""
         language, _, which = name.partition(" ")
-        more = [psk] if psk else []
-        match language:
-            case "rust":
-                return [self.rust, which, url, ca, *more]
-            case "python":
-                return [self.python, str(HERE / "contestant.py"), which, url, ca, *more]
-            case "node":
-                return ["node", str(HERE / "node" / "contestant.mjs"), which, url, ca]
-            case _:
-                return [*self.built[language], url, ca]
+        return [*self.built[language], which, url, ca, *([psk] if psk else [])]
+
+
+class Absent(dict[str, str]):
+    """Who did not take part, and why."""
+
+    def note(self, name: str, why: str) -> None:
+        """Also says it now."""
+        if name not in self:
+            self[name] = why
+            print(f"MISSING: {name}: {why}", file=sys.stderr)
 
 
 def compete(
-    commands: dict[str, list[str]], pin: list[str], line: str, rounds: int, floors: str | None = None
-) -> dict[str, dict[str, float]]:
+    commands: dict[str, list[str]], pin: list[str], line: str, rounds: int, absent: Absent, floors: str | None = None
+) -> dict[str, records.Figure]:
     """Microseconds per request, median and p99 over all rounds, for each; `floors` is the command for the floors."""
     contestants = [Contestant(name, [*pin, *command]) for name, command in commands.items()]
-    samples: dict[str, list[int]] = {name: [] for name in commands}
+    samples: dict[str, list[list[int]]] = {name: [] for name in commands}
     lines = {name: floors if floors and "floor" in name else line for name in commands}
     try:
-        for contestant in contestants:
-            contestant.ask(lines[contestant.name])
-        for _ in range(rounds):
+        # the first round warms up
+        for at in range(rounds + 1):
             for contestant in contestants:
-                samples[contestant.name] += contestant.ask(lines[contestant.name])
+                if contestant.name not in samples:
+                    continue
+                times = 1 if at else WARM_UP.get(contestant.name.partition(" ")[0], 1)
+                try:
+                    found = [contestant.ask(lines[contestant.name]) for _ in range(times)]
+                except Ended as reason:
+                    absent.note(contestant.name, str(reason))
+                    del samples[contestant.name]
+                    continue
+                if at:
+                    samples[contestant.name] += found
     finally:
         for contestant in contestants:
             contestant.end()
-    return {
-        name: {
-            "median": statistics.median(found) / 1000,
-            "p99": sorted(found)[int(len(found) * 0.99)] / 1000,
-        }
-        for name, found in samples.items()
-    }
+    return {name: latencies(found) for name, found in samples.items()}
 
 
-def throughput(commands: dict[str, list[str]], callers: int, each: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Keys per second with this many concurrent callers, the median of the rounds."""
-    found: dict[str, list[float]] = {name: [] for name in commands}
+def latencies(rounds: list[list[int]]) -> records.Figure:
+    """Microseconds: the median and the 99th percentile of all, and the median of each round."""
+    every = sorted(taken for found in rounds for taken in found)
+    figure = records.figure(
+        [statistics.median(found) / 1000 for found in rounds], p99=every[int(len(every) * 0.99)] / 1000
+    )
+    return {**figure, "median": statistics.median(every) / 1000}
+
+
+def throughput(
+    commands: dict[str, list[str]], callers: int, each: int, rounds: int, absent: Absent
+) -> dict[str, records.Figure]:
+    """Keys per second with this many concurrent callers, and how long each call took, in microseconds."""
+    rates: dict[str, list[float]] = {name: [] for name in commands}
+    calls: dict[str, list[int]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
+            if name not in rates:
+                continue
             contestant = Contestant(name, command)
+            calls_each = each // SLOW.get(name, 1)
             try:
-                taken = contestant.ask(f"many {callers} {each}")[0]
+                total, *taken = contestant.ask(f"many {callers} {calls_each}")
+            except Ended as reason:
+                absent.note(name, str(reason))
+                del rates[name]
+                continue
             finally:
                 contestant.end()
-            found[name].append(callers * each / taken * 1e9)
-    return {name: {"keys per second": statistics.median(rates)} for name, rates in found.items()}
+            rates[name].append(callers * calls_each / total * 1e9)
+            calls[name] += taken
+    return {
+        name: records.figure(
+            found,
+            "keys per second",
+            p50=statistics.median(calls[name]) / 1000,
+            p99=sorted(calls[name])[int(len(calls[name]) * 0.99)] / 1000,
+        )
+        for name, found in rates.items()
+    }
 
 
 RUST = ["rust floor", "rust skip-client", "rust ureq", "rust reqwest"]
 PEERS = ("http.client", "urllib3", "requests", "httpx", "pycurl", "skip-qkd")
 PYTHON = [f"python {name}" for name in ("floor", "skip-client", *PEERS)]
 SMALL = ["python floor", "python skip-client", "python http.client", "python pycurl"]
-# each with the option that supplies it
-BUILT = {"kotlin": "kotlin skip-client", "swift": "swift skip-client", "go": "go net/http"}
 NODE = ["node https", "node undici"]
+# each language with its contestants; an option supplies its command
+BUILT = {
+    "c": ["c skip-client", "c libcurl"],
+    "go": ["go skip-client", "go net/http"],
+    "kotlin": ["kotlin skip-client", "kotlin OkHttp", "kotlin java.net.http"],
+    "swift": ["swift skip-client", "swift URLSession"],
+}
+THREADS = ["rust floor", "rust skip-client", "python floor", "python skip-client", "python http.client"]
+TASKS = ["python skip-client async", "python aiohttp", "python httpx async"]
 
 
-def main() -> None:
+class Run:
+    """The cases, one by one: one that fails does not lose the others."""
+
+    def __init__(self, rounds: int) -> None:
+        """Has measured nothing yet."""
+        self.rounds = rounds
+        self.results: records.Results = {}
+        self.absent = Absent()
+        self.failed = False
+        self.started = time.monotonic()
+
+    def case(self, name: str, measure: Callable[[], dict[str, records.Figure]]) -> None:
+        """Measures a case, and says how it went."""
+        try:
+            found = measure()
+        except Exception as reason:  # whatever it is: what was measured before is worth keeping
+            self.absent.note(name, f"{type(reason).__name__}: {reason}")
+            self.failed = True
+            return
+        self.results[name] = found
+        at = time.monotonic() - self.started
+        print(f"{at:4.0f} s", name, {who: round(records.first(it), 1) for who, it in found.items()}, flush=True)
+
+    def compete(self, name: str, commands: dict[str, list[str]], line: str, **options: Any) -> None:
+        """A case in which contestants take turns."""
+        pin = options.pop("pin", [])
+        self.case(name, lambda: compete(commands, pin, line, self.rounds, self.absent, **options))
+
+
+def main() -> int:
     """Measures everything and writes the results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rust", required=True)
+    parser.add_argument("--command", help="skip-client, as released")
     for language in BUILT:
         parser.add_argument(f"--{language}", help="the command, in words")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--no-record", action="store_true", help="only print, to try something")
     arguments = parser.parse_args()
     built = {language: shlex.split(getattr(arguments, language) or "") for language in BUILT}
     commands = Commands(sys.executable, arguments.rust, built)
-    missing = {name: "not built on this machine" for language, name in BUILT.items() if not built[language]}
-    for name, why in missing.items():
-        print(f"MISSING: {name}: {why}", file=sys.stderr)
-    others = [name for name in (*BUILT.values(), *NODE) if name not in missing]
-    rounds = arguments.rounds
     # the Swift made by scripts/swift-env sees this folder, but not /tmp
     tempfile.tempdir = str(Path(arguments.rust).resolve().parent)
     skip_client = str(Path(sys.executable).parent / "skip-client")
-    results: dict[str, dict[str, dict[str, float]]] = {}
-
-    def case(name: str, found: dict[str, dict[str, float]]) -> None:
-        results[name] = found
-        print(name, {who: round(next(iter(values.values())), 1) for who, values in found.items()}, flush=True)
+    run = Run(arguments.rounds)
+    machine = {**records.processor(), "load": os.getloadavg()[0]}
+    if machine["load"] > 0.5:
+        print(f"WARNING: the machine is not idle: a load of {machine['load']:.1f} before the start", file=sys.stderr)
+    with servers.nginx([]) as kp:
+        others = present(commands, kp, run.absent)
+    print("take part:", ", ".join(others))
 
     for where, pin in (("two CPUs", []), ("one CPU", ["taskset", "-c", "0"])):
         with servers.nginx(pin) as kp:
             made = {name: commands.command(name, kp.tls13, kp.ca) for name in [*RUST, *PYTHON, *others]}
-            case(f"warm, TLS 1.3, {where}", compete(made, pin, "warm 300", rounds))
+            run.compete(f"warm, TLS 1.3, {where}", made, "warm 300", pin=pin)
     with servers.nginx([]) as kp:
         made = {name: commands.command(name, kp.tls12, kp.ca) for name in [*RUST, *PYTHON, *others]}
-        case("warm, TLS 1.2, two CPUs", compete(made, [], "warm 300", rounds))
-        names = ["rust skip-client", "rust ureq", *PYTHON[1:], *others]
+        run.compete("warm, TLS 1.2, two CPUs", made, "warm 300")
+        names = ["rust floor", "rust skip-client", "rust ureq", *PYTHON, *others]
         closing = {name: commands.command(name, kp.closing, kp.ca) for name in names}
-        case("cold, TLS 1.3, X25519, client reused", compete(closing, [], "warm 40", rounds))
-        floors = {name: commands.command(name, kp.tls13, kp.ca) for name in ("rust floor", "python floor")}
-        case("cold floors: one stream after another", compete(floors, [], "cold 40", rounds))
-        case("cold, one group at both ends", groups(commands, [*RUST, *SMALL, *others], rounds, missing))
+        run.compete("cold, TLS 1.3, X25519, client reused", closing, "warm 40", floors="cold 40")
+        run.case("cold, one group at both ends", lambda: groups(commands, [*RUST, *SMALL, *others], run))
         for callers, each in ((1, 2000), (10, 300), (100, 50)):
-            threads = ["rust floor", "rust skip-client", "python floor", "python skip-client", "python http.client"]
-            tasks = ["python skip-client async", "python aiohttp", "python httpx async"]
-            made = {name: commands.command(name, kp.tls13, kp.ca) for name in [*threads, *tasks]}
-            case(f"{callers} callers at once", throughput(made, callers, each, 3))
-        case("one command, a whole process: milliseconds", local.whole_processes(sys.executable, skip_client, kp))
-    with servers.pair(skip_client, "connection-close") as kp:
-        case("cold, our Key Provider, client reused", compete(modes(commands, kp), [], "warm 40", rounds, "cold 40"))
-    with servers.pair(skip_client) as kp:
-        case("warm, our Key Provider", compete(modes(commands, kp), [], "warm 300", rounds))
-        case("cold, our Key Provider, a client each", compete(modes(commands, kp), [], "cold 40", rounds))
-        case("a storm of 10,000 tunnels, 100 callers", local.storm(sys.executable, kp))
-        case("growth: microseconds a key", local.growth(sys.executable, kp))
-    case("validate(key): nanoseconds", local.validation())
-    case("import: milliseconds over a bare interpreter", local.imports(sys.executable))
-    case("memory of idle clients: KiB", local.memory(sys.executable))
-    case("packages: MiB", local.sizes(ROOT))
+            names = [*THREADS, *TASKS, *(name for name in others if not name.startswith("node"))]
+            made = {name: commands.command(name, kp.tls13, kp.ca) for name in names}
+            run.case(f"{callers} callers at once", partial(throughput, made, callers, each, 3, run.absent))
+        run.case(
+            "one command, a whole process: milliseconds",
+            lambda: local.whole_processes(sys.executable, skip_client, arguments.command, kp),
+        )
+    bound = [name for name in others if name in ("c skip-client", "go skip-client")]
+    with servers.pair(skip_client, "connection-close") as pair:
+        made = modes(commands, pair, bound)
+        run.compete("cold, our Key Provider, client reused", made, "warm 40", floors="cold 40")
+    with servers.pair(skip_client) as pair:
+        made = modes(commands, pair, bound)
+        run.compete("warm, our Key Provider", made, "warm 300")
+        run.compete("cold, our Key Provider, a client each", made, "cold 40")
+        run.case("a storm of 10,000 tunnels, 100 callers", lambda: local.storm(sys.executable, pair))
+        run.case("growth: microseconds a key", lambda: local.growth(sys.executable, pair))
+    run.case("validate(key): nanoseconds", local.validation)
+    run.case("import: milliseconds over a bare interpreter", lambda: local.imports(sys.executable))
+    run.case("memory of idle clients: KiB", lambda: local.memory(sys.executable))
+    run.case("packages: KiB", lambda: local.sizes(ROOT, run.absent))
 
-    machine = {
-        "cpu": next(iter(cpu_names()), platform.machine()),
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-    }
-    document = {"machine": machine, "missing": missing, "results": results}
-    (HERE / "results.json").write_text(json.dumps(document, indent=1) + "\n")
-    report.write(document, ROOT / "docs")
+    before = records.like(machine)
+    document = {"machine": machine, "missing": run.absent, "results": run.results}
+    if not arguments.no_record:
+        report.write(records.save(document), ROOT / "docs")
+    print(f"\n{records.kind(machine)}: {time.monotonic() - run.started:.0f} s")
+    for line in report.since(before, run.results):
+        print(line)
+    broken = [name for name, why in run.absent.items() if "skip-client" in name and why != NOT_BUILT]
+    return int(run.failed or bool(broken))
 
 
-def modes(commands: Commands, kp: servers.Pair) -> dict[str, list[str]]:
+def present(commands: Commands, kp: servers.Neutral, absent: Absent) -> list[str]:
+    """The contestants that were built and can fetch a key; says why the others cannot."""
+    found = []
+    for name in [*(name for names in BUILT.values() for name in names), *NODE]:
+        language = name.partition(" ")[0]
+        if not commands.built[language]:
+            absent.note(name, NOT_BUILT)
+        elif why := refusal(name, commands.command(name, kp.tls13, kp.ca)):
+            absent.note(name, why)
+        else:
+            found.append(name)
+    return found
+
+
+def modes(commands: Commands, kp: servers.Pair, bound: list[str]) -> dict[str, list[str]]:
     """Certificates with both TLS libraries, and pre-shared keys, which Python's ssl lacks before 3.13."""
     made = {}
     for language in ("rust", "python"):
@@ -196,48 +311,47 @@ def modes(commands: Commands, kp: servers.Pair) -> dict[str, list[str]]:
         for suffix, which in [("", "skip-client"), (", floor", "floor")][: 2 if language == "rust" else 1]:
             command = commands.command(f"{language} {which}", kp.alice_psk, kp.ca, kp.psk)
             made[f"{language} PSK{suffix}"] = command
+    for name in bound:
+        language = name.partition(" ")[0]
+        made[f"{language} certificates"] = commands.command(name, kp.alice, kp.ca)
+        made[f"{language} PSK"] = commands.command(name, kp.alice_psk, kp.ca, kp.psk)
     return made
 
 
-def groups(commands: Commands, names: list[str], rounds: int, missing: dict[str, str]) -> dict[str, dict[str, float]]:
+def groups(commands: Commands, names: list[str], run: Run) -> dict[str, records.Figure]:
     """Key exchange with and without ML-KEM, with the same group at both ends; reports who lacks a group."""
     with ExitStack() as stack:
         made = {}
         for group in ("X25519", "X25519MLKEM768"):
-            url, ca = stack.enter_context(servers.one_group(commands.rust, group))
+            url, ca = stack.enter_context(servers.one_group(commands.built["rust"][0], group))
             for name in names:
                 # Go enables ML-KEM by default only for modules that are new enough
                 mlkem = ["env", "GODEBUG=tlsmlkem=1"] if group != "X25519" else []
                 command = [*mlkem, *commands.command(name, url, ca)]
                 # all of them support X25519, so failing there is an error
-                if group == "X25519" or can(name, command):
+                if group == "X25519" or not refusal(name, command):
                     made[f"{name}, {group}"] = command
                 else:
-                    missing[f"{name}, {group}"] = "its TLS library, as it comes, does not offer this group"
-                    print(f"MISSING: {name}: no {group}", file=sys.stderr)
-        return compete(made, [], "warm 40", rounds, "cold 40")
+                    run.absent.note(f"{name}, {group}", "its TLS library, as it comes, does not offer this group")
+        return compete(made, [], "warm 40", run.rounds, run.absent, floors="cold 40")
 
 
-def can(name: str, command: list[str]) -> bool:
-    """Whether a contestant can fetch a key."""
-    contestant = Contestant(name, command, stderr=subprocess.DEVNULL)
-    try:
-        contestant.ask("cold 1")
-    except RuntimeError:
-        return False
-    finally:
-        contestant.end()
-    return True
-
-
-def cpu_names() -> list[str]:
-    """The processor's name according to Linux."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return []
-    return [line.split(": ", 1)[1] for line in lines if line.startswith("model name")]
+def refusal(name: str, command: list[str]) -> str | None:
+    """Why a contestant cannot fetch a key."""
+    with tempfile.TemporaryFile("w+") as errors:
+        contestant = Contestant(name, command, stderr=errors.fileno())
+        try:
+            contestant.ask("cold 1")
+        except Ended as reason:
+            errors.seek(0)
+            said = [line for line in errors.read().splitlines() if line.strip()]
+            # the first line that names an error, for those that show where in their sources it was
+            told = next((line for line in said if "rror" in line), said[-1] if said else "")
+            return f"{reason}: {told[:200]}" if told else str(reason)
+        finally:
+            contestant.end()
+    return None
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
