@@ -158,6 +158,22 @@ here](../errors.md).
       show_root_heading: false
       show_root_toc_entry: false
 
+## Types of arguments
+
+::: skip_client.types
+    options:
+      heading_level: 3
+      show_root_heading: false
+      show_root_toc_entry: false
+
+## IKEv2 payloads
+
+::: skip_client.ikev2
+    options:
+      heading_level: 3
+      show_root_heading: false
+      show_root_toc_entry: false
+
 ## For tests
 
 ::: skip_client.testing

@@ -36,8 +36,12 @@ __all__ = [
     "Threads",
     "__version__",
     "cli_main",
+    "decode_ppk_identity",
+    "decode_use_ppk",
     "doctor",
     "doctor_checks",
+    "encode_ppk_identity",
+    "encode_use_ppk",
     "error_codes",
     "export_formats",
     "harden_process",
@@ -499,19 +503,52 @@ def doctor(
     arguments only.
     """
 
+def encode_use_ppk(local_system_id: str | None = None, *, next_payload: int = 0) -> bytes:
+    """`USE_PPK` with the localSystemID of the sender's Key Provider (draft 5, step 3), or empty as in RFC 8784.
+
+    Raises InvalidArgument when the id is none, OverflowError when `next_payload` is not from 0 to 255.
+    """
+
+def decode_use_ppk(payload: bytes) -> str | None:
+    """The localSystemID of a `USE_PPK`; None when there is none. Raises InvalidArgument for another payload."""
+
+def encode_ppk_identity(key_id: str, *, as_octets: bool = False, next_payload: int = 0) -> bytes:
+    """`PPK_IDENTITY` for a keyId: as text, which every known implementation takes, or as the octets of its hex digits.
+
+    Raises InvalidArgument when the keyId is none, or has no octets; OverflowError as encode_use_ppk.
+    """
+
+def decode_ppk_identity(payload: bytes, *, as_octets: bool = False) -> str:
+    """The keyId of a `PPK_IDENTITY` that has it as text, or as octets. Raises InvalidArgument for another payload."""
+
 def doctor_checks(profile: DoctorProfile, has_peer: bool) -> list[str]:
     """The names of the checks that `doctor` makes. Raises InvalidArgument for another profile."""
 
-def validate(kind: MessageKind, data: Message, *, lenient: bool = False, strict: bool | None = None) -> list[Problem]:
+def validate(
+    kind: MessageKind,
+    data: Message,
+    *,
+    lenient: bool = False,
+    schema: SchemaStyle = "strict",
+    strict: bool | None = None,
+) -> list[Problem]:
     """Lists everything that is wrong with a message (capabilities, key or entropy); a valid one has warnings at most.
 
-    `lenient` accepts known deviations of real Key Providers; `strict` is its opposite, until 1.0.
+    `lenient` accepts known deviations of real Key Providers; `strict` is its opposite, until 1.0. With the schema
+    `as-published` no more is required than by the JSON Schemas that the draft prints (Figures 3, 5 and 7).
 
-    Raises InvalidArgument for another kind.
+    Raises InvalidArgument for another kind or schema.
     """
 
-def is_valid(kind: MessageKind, data: Message, *, lenient: bool = False, strict: bool | None = None) -> bool:
-    """Whether a message has no problem of severity `error`. Raises InvalidArgument for another kind."""
+def is_valid(
+    kind: MessageKind,
+    data: Message,
+    *,
+    lenient: bool = False,
+    schema: SchemaStyle = "strict",
+    strict: bool | None = None,
+) -> bool:
+    """Whether `validate` finds no problem of severity `error`. Raises InvalidArgument for another kind or schema."""
 
 def matches_remote(remote_system_ids: Sequence[str], id: str) -> bool:
     """Whether an entry of the list is `id` itself, or a pattern of Table 5 of the draft that matches it."""

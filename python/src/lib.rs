@@ -6,6 +6,7 @@ mod buffer;
 mod client;
 mod doctor;
 mod errors;
+mod ikev2;
 mod logs;
 mod messages;
 mod provider_pair;
@@ -27,6 +28,8 @@ mod _core {
     use super::client::{CancelToken, Client};
     #[pymodule_export]
     use super::doctor::{Check, Report, doctor, doctor_checks};
+    #[pymodule_export]
+    use super::ikev2::{decode_ppk_identity, decode_use_ppk, encode_ppk_identity, encode_use_ppk};
     #[pymodule_export]
     use super::messages::{Capabilities, ConnectionInfo, Problem, is_valid, matches_remote, schema_text, validate};
     #[pymodule_export]

@@ -207,9 +207,26 @@ fn with_bytes<T>(data: &Bound<'_, PyAny>, judge: impl FnOnce(&[u8]) -> T) -> PyR
     Ok(judge(&bytes))
 }
 
-/// `strict`, the opposite of `lenient`, is accepted until 1.0.
-fn rules(lenient: bool, strict: Option<bool>) -> Rules {
-    Rules::of_lenient(strict.map_or(lenient, |strict| !strict))
+/// `schema` goes first. `strict`, the opposite of `lenient`, is accepted until 1.0.
+fn rules(py: Python<'_>, lenient: bool, strict: Option<bool>, schema: &str) -> PyResult<Rules> {
+    Ok(match style(py, "schema", schema)? {
+        SchemaStyle::AsPublished => Rules::AsPublished,
+        SchemaStyle::Strict => Rules::of_lenient(strict.map_or(lenient, |strict| !strict)),
+    })
+}
+
+fn style(py: Python<'_>, field: &str, name: &str) -> PyResult<SchemaStyle> {
+    match name {
+        "strict" => Ok(SchemaStyle::Strict),
+        "as-published" => Ok(SchemaStyle::AsPublished),
+        _ => {
+            let rule = "must be strict or as-published";
+            Err(raise(
+                py,
+                &skip_client::Error::invalid_argument(field, rule, "strict is the default"),
+            ))
+        }
+    }
 }
 
 fn kind(py: Python<'_>, name: &str) -> PyResult<MessageKind> {
@@ -217,31 +234,31 @@ fn kind(py: Python<'_>, name: &str) -> PyResult<MessageKind> {
 }
 
 #[pyfunction]
-#[pyo3(name = "validate", signature = (kind, data, *, lenient=false, strict=None))]
+#[pyo3(signature = (kind, data, *, lenient=false, schema="strict", strict=None))]
 pub fn validate(
     py: Python<'_>,
     kind: &str,
     data: &Bound<'_, PyAny>,
     lenient: bool,
+    schema: &str,
     strict: Option<bool>,
 ) -> PyResult<Vec<Problem>> {
-    let kind = self::kind(py, kind)?;
-    with_bytes(data, |bytes| {
-        problems(&skip_client::validate(kind, bytes, rules(lenient, strict)))
-    })
+    let (kind, rules) = (self::kind(py, kind)?, rules(py, lenient, strict, schema)?);
+    with_bytes(data, |bytes| problems(&skip_client::validate(kind, bytes, rules)))
 }
 
 #[pyfunction]
-#[pyo3(signature = (kind, data, *, lenient=false, strict=None))]
+#[pyo3(signature = (kind, data, *, lenient=false, schema="strict", strict=None))]
 pub fn is_valid(
     py: Python<'_>,
     kind: &str,
     data: &Bound<'_, PyAny>,
     lenient: bool,
+    schema: &str,
     strict: Option<bool>,
 ) -> PyResult<bool> {
-    let kind = self::kind(py, kind)?;
-    with_bytes(data, |bytes| skip_client::is_valid(kind, bytes, rules(lenient, strict)))
+    let (kind, rules) = (self::kind(py, kind)?, rules(py, lenient, strict, schema)?);
+    with_bytes(data, |bytes| skip_client::is_valid(kind, bytes, rules))
 }
 
 #[pyfunction]
@@ -255,18 +272,8 @@ pub fn matches_remote(remote_system_ids: Vec<Bound<'_, PyAny>>, id: &Bound<'_, P
 
 #[pyfunction]
 pub fn schema_text(py: Python<'_>, kind: &str, style: &str) -> PyResult<&'static str> {
-    let kind = self::kind(py, kind)?;
-    let style = match style {
-        "strict" => SchemaStyle::Strict,
-        "as-published" => SchemaStyle::AsPublished,
-        _ => {
-            let error = skip_client::Error::invalid_argument(
-                "style",
-                "must be strict or as-published",
-                "strict is the default",
-            );
-            return Err(raise(py, &error));
-        }
-    };
-    Ok(skip_client::schema(kind, style))
+    Ok(skip_client::schema(
+        self::kind(py, kind)?,
+        self::style(py, "style", style)?,
+    ))
 }

@@ -32,7 +32,7 @@ def test_the_words_are_those_of_the_core() -> None:
         assert doctor("https://127.0.0.1:1", ca="system", profile=profile).profile == profile
     with pytest.raises(InvalidArgument, match=r"draft, ios-xe, ios-xr or nx-os|profile"):
         doctor("https://127.0.0.1:1", ca="system", profile="ios")  # type: ignore[arg-type]
-    assert types.ClientOptions.__annotations__.keys() == {*OPTIONS, "strict"}
+    assert types.ClientOptions.__annotations__.keys() == {*OPTIONS, "key_password", "strict"}
 
 
 def test_an_error_made_by_hand_has_the_code_of_its_class() -> None:

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 import skip_client
-from skip_client import InvalidArgument, SkipError, errors, is_valid, matches_remote, schema, validate
+from skip_client import InvalidArgument, SkipError, errors, ikev2, is_valid, matches_remote, schema, validate
 
 VECTORS = Path(__file__).resolve().parents[2] / "tests" / "vectors" / "draft-cisco-skip-02"
 MESSAGE_WORDS = {"name", "body", "body_base64", "valid", "errors", "warnings", "lenient", "as_published"}
@@ -43,6 +43,9 @@ def test_messages(kind: str, case: dict[str, Any]) -> None:
         assert found == set(case[f"{severity}s"])
     assert is_valid(kind, body) == case["valid"]
     assert is_valid(kind, body, strict=False) == case["lenient"]
+    assert is_valid(kind, body, schema="as-published") == case["as_published"]
+    published = validate(kind, body, schema="as-published")
+    assert case["as_published"] == (not [problem for problem in published if problem.severity == "error"])
     as_bytes = body.encode() if isinstance(body, str) else body
     assert (
         validate(kind, as_bytes)
@@ -60,6 +63,39 @@ def test_patterns(case: dict[str, Any]) -> None:
         assert matches_remote([case["pattern"]], identifier)
     for identifier in case["matches_not"]:
         assert not matches_remote((case["pattern"],), identifier)
+
+
+@pytest.mark.parametrize(
+    "case",
+    cases("ikev2", {"name", "payload", "hex", "local_system_id", "key_id", "octets", "next_payload", "error"}),
+    ids=lambda c: c["name"],
+)
+def test_payloads_of_ikev2(case: dict[str, Any]) -> None:
+    payload, following = bytes.fromhex(case["hex"]), case.get("next_payload", 0)
+    if case.get("error"):
+        with pytest.raises(InvalidArgument):
+            (ikev2.decode_use_ppk if case["payload"] == "use_ppk" else ikev2.decode_ppk_identity)(payload)
+    elif case["payload"] == "use_ppk":
+        assert ikev2.decode_use_ppk(payload) == case["local_system_id"]
+        assert ikev2.encode_use_ppk(case["local_system_id"], next_payload=following) == payload
+    else:
+        octets, key_id = "octets" in case, case.get("octets") or case["key_id"]
+        assert ikev2.decode_ppk_identity(payload, as_octets=octets) == key_id
+        assert ikev2.encode_ppk_identity(key_id, as_octets=octets, next_payload=following) == payload
+
+
+def test_other_arguments_of_payloads_are_refused() -> None:
+    for call in (
+        lambda: ikev2.encode_use_ppk("\ud800"),
+        lambda: ikev2.encode_ppk_identity(""),
+        lambda: ikev2.encode_ppk_identity("router-7", as_octets=True),
+    ):
+        with pytest.raises(InvalidArgument):
+            call()
+    with pytest.raises(OverflowError):
+        ikev2.encode_use_ppk(next_payload=256)
+    assert ikev2.encode_use_ppk()[6:] == ikev2.USE_PPK.to_bytes(2)
+    assert ikev2.encode_ppk_identity("0a")[6:8] == ikev2.PPK_IDENTITY.to_bytes(2)
 
 
 def has_half_a_pair(body: str) -> bool:
@@ -111,6 +147,7 @@ def test_other_arguments_are_refused() -> None:
     for call in (
         lambda: validate("keys", "{}"),
         lambda: schema("key", "loose"),  # type: ignore[arg-type]
+        lambda: validate("key", "{}", schema="published"),  # type: ignore[arg-type]
         lambda: matches_remote(["\ud800"], "a"),
     ):
         with pytest.raises(InvalidArgument):
