@@ -1,9 +1,10 @@
-"""An attacker on the path without any key, who cuts connections, forges alerts and modifies hellos."""
+"""An attacker on the path without any key, who cuts connections, slows them down, forges alerts and modifies hellos."""
 
 import random
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,11 +23,14 @@ class Adversary:
     url: str
     acts: list[Act] = field(default_factory=list)
     connections: int = 0
+    # while set, what servers send passes byte by byte
+    drips: threading.Event = field(default_factory=threading.Event)
     _clients: list[socket.socket] = field(default_factory=list)
 
     def end(self) -> None:
         """Ends the attack: closes the connections that are still open, and passes later ones unchanged."""
         self.acts = []
+        self.drips.clear()
         for client in self._clients:
             # some have already ended
             with suppress(OSError):
@@ -61,7 +65,7 @@ def in_front_of(server: str) -> Iterator[Adversary]:
                     act = this.acts.pop(0) if this.acts else PASS
                     this._clients.append(client)
                     threading.Thread(
-                        target=_play, args=(act, client, (target.hostname, target.port)), daemon=True
+                        target=_play, args=(act, client, (target.hostname, target.port), this.drips), daemon=True
                     ).start()
 
         thread = threading.Thread(target=serve)
@@ -73,7 +77,7 @@ def in_front_of(server: str) -> Iterator[Adversary]:
             thread.join()
 
 
-def _play(act: Act, client: socket.socket, server: tuple[str, int]) -> None:
+def _play(act: Act, client: socket.socket, server: tuple[str, int], drips: threading.Event) -> None:
     # whichever side ends first, close both connections
     with client, suppress(OSError):
         client.settimeout(20)
@@ -100,14 +104,18 @@ def _play(act: Act, client: socket.socket, server: tuple[str, int]) -> None:
                 return
             thread = threading.Thread(target=_copy, args=(client, behind), daemon=True)
             thread.start()
-            _copy(behind, client)
+            _copy(behind, client, drips)
             client.shutdown(socket.SHUT_RDWR)
             thread.join()
 
 
-def _copy(source: socket.socket, sink: socket.socket) -> None:
+def _copy(source: socket.socket, sink: socket.socket, drips: threading.Event | None = None) -> None:
     with suppress(OSError):
         while data := source.recv(65536):
+            while drips and drips.is_set() and data:
+                sink.sendall(data[:1])
+                data = data[1:]
+                time.sleep(0.3)
             sink.sendall(data)
         sink.shutdown(socket.SHUT_WR)
 

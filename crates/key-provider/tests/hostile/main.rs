@@ -66,8 +66,15 @@ fn replies() -> impl Strategy<Value = Reply> {
         2 => prop::collection::vec((100..200_u16).prop_filter("101 is final", |status| *status != 101), 1..10),
     ];
     let status = prop_oneof![8 => Just(200), 1 => Just(101), 1 => 0..100_u16];
-    // around the size of a client's read buffer
-    let length = prop_oneof![Just(0), Just(4096), Just(8192), 4000..4200_usize, 100..9000_usize];
+    // around the sizes of a client's and of rustls's read buffers
+    let length = prop_oneof![
+        Just(0),
+        Just(1024),
+        Just(4096),
+        960..1100_usize,
+        4000..4200_usize,
+        100..9000_usize
+    ];
     let behind = prop_oneof![
         3 => Just(Behind::Nothing),
         2 => Just(Behind::Reply),
