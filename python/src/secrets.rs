@@ -10,8 +10,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 use pyo3::{IntoPyObjectExt, ffi};
-use skip_client::ExportFormat;
 use skip_client::residue::clear_after_copy;
+use skip_client::{ExportFormat, Secret};
 
 use crate::buffer;
 use crate::errors::OrRaise;
@@ -39,8 +39,15 @@ macro_rules! secret_class {
         }
 
         impl $name {
+            /// Never held while Python code runs (raising an error does): another thread could wait for it with the GIL.
             fn lock(&self) -> MutexGuard<'_, skip_client::$name> {
                 self.0.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+
+            /// Reads the bytes; `read` runs no Python code.
+            fn read<T>(&self, py: Python<'_>, read: impl FnOnce(&[u8]) -> T) -> PyResult<T> {
+                let found = self.lock().secret().try_expose().map(read);
+                found.or_raise(py)
             }
         }
 
@@ -59,7 +66,8 @@ macro_rules! secret_class {
             }
 
             fn hex<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-                let digits = self.lock().secret().hex().or_raise(py)?;
+                let digits = self.lock().secret().hex();
+                let digits = digits.or_raise(py)?;
                 // no String between: nobody would wipe it
                 clear_after_copy(|| PyString::from_bytes(py, &digits))
             }
@@ -69,9 +77,7 @@ macro_rules! secret_class {
             }
 
             fn __bytes__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-                let secret = self.lock();
-                let bytes = secret.secret().try_expose().or_raise(py)?;
-                Ok(clear_after_copy(|| PyBytes::new(py, bytes)))
+                self.read(py, |bytes| clear_after_copy(|| PyBytes::new(py, bytes)))
             }
 
             fn __len__(&self) -> usize {
@@ -84,14 +90,10 @@ macro_rules! secret_class {
                     return Ok(py.NotImplemented());
                 };
                 // one lock at a time, so that two threads cannot deadlock
-                let copy = {
-                    let secret = other.get().lock();
-                    secret.secret().try_expose().or_raise(py)?;
-                    secret.secret().clone()
-                };
-                let secret = self.lock();
-                secret.secret().try_expose().or_raise(py)?;
-                (*secret.secret() == copy).into_py_any(py)
+                let copy = other.get().read(py, Secret::copy_of)?;
+                self.read(py, |_| ())?;
+                let equal = *self.lock().secret() == copy;
+                equal.into_py_any(py)
             }
 
             #[classattr]
@@ -114,11 +116,7 @@ macro_rules! secret_class {
             /// # Safety
             /// Called by Python with a view to fill.
             unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-                let (start, len) = {
-                    let secret = slf.get().lock();
-                    let bytes = secret.secret().try_expose().or_raise(slf.py())?;
-                    (bytes.as_ptr(), bytes.len())
-                };
+                let (start, len) = slf.get().read(slf.py(), |bytes| (bytes.as_ptr(), bytes.len()))?;
                 // SAFETY: the bytes do not move while the object that the view refers to is alive
                 unsafe { buffer::fill(slf.into_any(), view, flags, start, len) }
             }
@@ -141,7 +139,8 @@ secret_class! {
 
         fn export<'py>(&self, py: Python<'py>, format: &str) -> PyResult<Bound<'py, PyAny>> {
             let format: ExportFormat = format.parse().or_raise(py)?;
-            let exported = self.lock().export(format).or_raise(py)?;
+            let exported = self.lock().export(format);
+            let exported = exported.or_raise(py)?;
             Ok(clear_after_copy(|| match std::str::from_utf8(&exported) {
                 Ok(text) if format != ExportFormat::Raw => PyString::new(py, text).into_any(),
                 _ => PyBytes::new(py, &exported).into_any(),
@@ -151,7 +150,8 @@ secret_class! {
         #[pyo3(signature = (file_descriptor, format="raw"))]
         fn export_to(&self, py: Python<'_>, file_descriptor: i32, format: &str) -> PyResult<()> {
             let format: ExportFormat = format.parse().or_raise(py)?;
-            let exported = self.lock().export(format).or_raise(py)?;
+            let exported = self.lock().export(format);
+            let exported = exported.or_raise(py)?;
             py.detach(|| clear_after_copy(|| buffer::write_to(file_descriptor, &exported)))?;
             Ok(())
         }

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from skip_client import Client, Entropy, InvalidArgument, Key, export_formats
+from skip_client.testing import KeyProviderPair
 
 
 @pytest.fixture
@@ -92,6 +93,32 @@ def test_a_wiped_secret_cannot_be_read_exported_or_compared(alice: Client, kind:
             read()
     assert secret != b""
     assert (secret.bits, len(secret), getattr(secret, "fingerprint", None)) == (bits, length, fingerprint)
+
+
+PROGRAM = """
+import sys, threading
+from skip_client import Client, InvalidArgument
+with Client(sys.argv[1], ca=sys.argv[2]) as kp:
+    key = kp.new_key("Bob")
+key.wipe()
+sys.setswitchinterval(1e-6)
+
+def read():
+    for _ in range(2000):
+        for call in (key.__bytes__, key.hex, lambda: memoryview(key), lambda: key == key, lambda: key.export("raw")):
+            try: call()
+            except InvalidArgument: pass
+
+threads = [threading.Thread(target=read) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_threads_do_not_wait_for_each_other_at_a_wiped_key(skip_key_providers: KeyProviderPair) -> None:
+    """Its error is made by Python code, which other threads interrupt."""
+    command = [sys.executable, "-c", PROGRAM, skip_key_providers.alice.url, skip_key_providers.ca]
+    subprocess.run(command, timeout=120, check=True)
 
 
 def test_a_view_keeps_the_key_alive(alice: Client) -> None:
