@@ -202,14 +202,16 @@ impl<T> TypedRequest<T> {
     }
 }
 
-/// Everything but the unreserved characters of RFC 3986 is percent-encoded, including the space (`%20`, never `+`).
+/// Characters that RFC 3986 allows in a query and that separate nothing there stay as they are, because some Key Providers do not
+/// decode. Everything else is percent-encoded, including the space (`%20`, never `+`).
 fn push_remote(target: &mut String, remote: &SystemId) -> Result<()> {
     if remote.is_pattern() {
         return Err(Error::remote_is_pattern());
     }
     target.push_str("?remoteSystemID=");
     for byte in remote.as_str().bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b'/' | b';' | b'\'')
+        {
             target.push(char::from(byte));
             continue;
         }

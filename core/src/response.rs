@@ -68,7 +68,7 @@ impl<'a> Reply<'a> {
     /// Rejects replies without a message: another status, or a compressed body.
     pub fn of(request: &Request, status: u16, headers: &'a Headers, body: &'a [u8], rules: Rules) -> Result<Self> {
         if status != 200 {
-            return Err(status_error(request.kind(), status).with_provider_text(provider_text(body)));
+            return Err(status_error(request, status).with_provider_text(provider_text(body)));
         }
         let encoding = headers.content_encoding.as_deref().map(str::trim);
         if encoding.is_some_and(|e| !e.is_empty() && !e.eq_ignore_ascii_case("identity")) {
@@ -184,7 +184,9 @@ fn foreign_media_type(content_type: &str) -> Option<&str> {
 }
 
 /// Maps statuses to errors: tables 3 (general), 7 (key) and 9 (entropy), and others that real Key Providers send.
-fn status_error(kind: RequestKind, status: u16) -> Error {
+fn status_error(request: &Request, status: u16) -> Error {
+    let kind = request.kind();
+    let encoded = request.target().contains('%');
     let by_id = kind == RequestKind::KeyById;
     let what = match kind {
         RequestKind::Capabilities => "capabilities",
@@ -198,8 +200,8 @@ fn status_error(kind: RequestKind, status: u16) -> Error {
         405 => Error::status_method_not_allowed(),
         429 | 503 => Error::status_busy(status),
         // draft Table 7: malformed or not found; for a request by keyId only a new key helps
-        400 | 409 | 410 | 422 if by_id => Error::status_rejected(status, what, Advice::NewKey),
-        400..=499 => Error::status_rejected(status, what, Advice::No),
+        400 | 409 | 410 | 422 if by_id => Error::status_rejected(status, what, Advice::NewKey, encoded),
+        400..=499 => Error::status_rejected(status, what, Advice::No, encoded),
         // draft Table 7: the KP failed while reading or zeroizing the key
         500 | 502 | 504 if by_id => Error::status_provider_failed(status, Advice::NewKey),
         500..=599 if kind == RequestKind::NewKey => Error::status_provider_failed(status, Advice::NewKey),

@@ -99,7 +99,9 @@ impl Provider {
                 Some(Error::not_supported("keys"))
             }
             // draft 4.1.2: the list names the KPs, or patterns of them, that share keys with this one
-            (_, Some(remote)) if !capabilities.matches_remote(remote.as_str()) => Some(Error::unknown_remote()),
+            (_, Some(remote)) if !capabilities.matches_remote(remote.as_str()) => {
+                Some(Error::unknown_remote(remote.as_str(), capabilities.remote_system_ids()))
+            }
             _ => None,
         };
         if self

@@ -90,17 +90,53 @@ impl Error {
         )
     }
 
-    pub(crate) fn proxy_failed(status: Option<u16>) -> Self {
+    /// The same error about the proxy instead of the Key Provider.
+    pub(crate) fn at_the_proxy(self) -> Self {
+        match self.code() {
+            code @ (ErrorCode::ConnectFailed | ErrorCode::TimedOut) => {
+                let message = format!("the proxy cannot be reached: {}", self.what());
+                Self::new(code, self.advice(), message, Remedy::CheckProxy)
+            }
+            _ => self,
+        }
+    }
+
+    /// The same error for a client whose hello is small already.
+    pub(crate) fn with_small_hello(self) -> Self {
+        match self.remedy() {
+            Remedy::Set { option, .. } if *option == "post_quantum" => Self::new(
+                self.code(),
+                self.advice(),
+                self.what().to_owned(),
+                Remedy::CheckAddressOrAllowTime,
+            ),
+            _ => self,
+        }
+    }
+
+    /// `proxy` is its host and port; `has_credentials`, whether a user name was sent.
+    pub(crate) fn proxy_failed(proxy: &str, status: Option<u16>, has_credentials: bool) -> Self {
         let (message, remedy) = match status {
+            Some(407) if has_credentials => (
+                format!("the proxy {proxy} does not accept the user name and password (its status is 407)"),
+                Remedy::OtherProxyCredentials,
+            ),
             Some(407) => (
-                "the proxy wants a user name and password".into(),
+                format!("the proxy {proxy} wants a user name and password (its status is 407)"),
                 Remedy::ProxyCredentials,
             ),
+            Some(status @ 500..) => (
+                format!("the proxy {proxy} cannot reach the Key Provider (its status is {status})"),
+                Remedy::UrlFromProxy,
+            ),
             Some(status) => (
-                format!("the proxy refused the tunnel (its status is {status})"),
+                format!("the proxy {proxy} refused the tunnel (its status is {status})"),
                 Remedy::ProxyRules,
             ),
-            None => ("the proxy did not open a tunnel".into(), Remedy::ProxyWithConnect),
+            None => (
+                format!("the proxy {proxy} did not open a tunnel"),
+                Remedy::ProxyWithConnect,
+            ),
         };
         Self::new(ErrorCode::ConnectFailed, Advice::SameRequest, message, remedy)
     }

@@ -58,7 +58,9 @@ pub enum Remedy {
 
     // statuses
     NewKeyForKeyId,
+    NewKeyForEncodedRemote,
     CheckRemoteAndSize,
+    CheckEncodedRemote,
     ReadProviderText,
     CheckCredentials,
     NewKeyOrCheckPath,
@@ -91,6 +93,9 @@ pub enum Remedy {
     FewerConnections,
     CheckNetwork,
     ProxyCredentials,
+    OtherProxyCredentials,
+    CheckProxy,
+    UrlFromProxy,
     ProxyRules,
     ProxyWithConnect,
 
@@ -155,6 +160,14 @@ impl Remedy {
 
             Self::NewKeyForKeyId => {
                 "the keyId may be unknown, used, expired or of another remote: ask the initiator for a new key"
+            }
+            Self::NewKeyForEncodedRemote => {
+                "the keyId may be unknown, used, expired or of another remote: ask the initiator for a new key; the remote's id was sent \
+                 percent-encoded, which some Key Providers do not decode"
+            }
+            Self::CheckEncodedRemote => {
+                "check the remoteSystemID and the size; the id was sent percent-encoded, which some Key Providers do not decode: they \
+                 need ids of A-Z, a-z, 0-9 and -._~:@/;'"
             }
             Self::CheckRemoteAndSize => {
                 "check the remoteSystemID and the size; the Key Provider's own words may say more"
@@ -278,6 +291,13 @@ impl Remedy {
             Self::FewerConnections => "make fewer connections at a time, or wait a little",
             Self::CheckNetwork => "check the address, the port and the network",
             Self::ProxyCredentials => "put them into the proxy's URL",
+            Self::OtherProxyCredentials => {
+                "check them in the proxy's URL; special characters are percent-encoded there"
+            }
+            Self::CheckProxy => {
+                return format!("check the proxy's host and port ({}), and that it runs", name("proxy")).into();
+            }
+            Self::UrlFromProxy => "check the Key Provider's host and port, and what the proxy can reach",
             Self::ProxyRules => "check what the proxy allows",
             Self::ProxyWithConnect => "check that it is an HTTP proxy that understands CONNECT",
 

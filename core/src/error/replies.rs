@@ -5,11 +5,25 @@ use super::{Advice, Error, ErrorCode, Remedy};
 /// Requests that the capabilities rule out.
 #[cfg(feature = "https")]
 impl Error {
-    pub(crate) fn unknown_remote() -> Self {
+    /// The remote, and the ids in the Key Provider's list.
+    pub(crate) fn unknown_remote(remote: &str, list: &[String]) -> Self {
+        const SHOWN: usize = 5;
+        let mut ids: Vec<String> = list.iter().take(SHOWN).map(|id| shown(id)).collect();
+        if let more @ 1.. = list.len().saturating_sub(SHOWN) {
+            ids.push(format!("{more} more"));
+        }
+        let has = if ids.is_empty() {
+            "is empty".to_owned()
+        } else {
+            format!("has {}", ids.join(", "))
+        };
         Self::new(
             ErrorCode::UnknownRemote,
             Advice::No,
-            "no entry of the Key Provider's remoteSystemID list matches the remote",
+            format!(
+                "no entry of the Key Provider's remoteSystemID list matches the remote {}; the list {has}",
+                shown(remote)
+            ),
             Remedy::Set {
                 when: "compare with the list in the capabilities; ids are case-sensitive; if the list is wrong",
                 option: "check_remote",
@@ -34,9 +48,12 @@ impl Error {
 
 /// Statuses other than 200.
 impl Error {
-    pub(crate) fn status_rejected(status: u16, what: &'static str, advice: Advice) -> Self {
+    /// `encoded` says whether the id of the remote was sent percent-encoded.
+    pub(crate) fn status_rejected(status: u16, what: &'static str, advice: Advice, encoded: bool) -> Self {
         let remedy = match advice {
+            Advice::NewKey if encoded => Remedy::NewKeyForEncodedRemote,
             Advice::NewKey => Remedy::NewKeyForKeyId,
+            _ if what == "a new key" && encoded => Remedy::CheckEncodedRemote,
             _ if what == "a new key" => Remedy::CheckRemoteAndSize,
             _ => Remedy::ReadProviderText,
         };
@@ -206,4 +223,19 @@ impl Error {
         .saw(got.to_string())
         .with_status(200)
     }
+}
+
+/// An id for a message: printable, not too long, and nothing that looks like a secret.
+#[cfg(feature = "https")]
+fn shown(id: &str) -> String {
+    const LONGEST: usize = 64;
+    let mut shown: String = crate::redact::given(id)
+        .chars()
+        .take(LONGEST)
+        .flat_map(char::escape_debug)
+        .collect();
+    if id.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
 }

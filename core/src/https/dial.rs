@@ -136,10 +136,11 @@ pub(super) fn tunnel(socket: &Arc<Socket>, proxy: &Proxy, url: &Url, control: &C
         .as_deref()
         .map_or_else(String::new, |a| format!("Proxy-Authorization: {a}\r\n"));
     let request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{authorization}\r\n");
+    let failed = |status| Error::proxy_failed(&proxy.host_and_port(), status, proxy.authorization.is_some());
     let mut wire = Wire::new(Arc::clone(socket));
     let stopped = |stop: Stop| match stop {
-        Stop::Ended(ended) => not_connected(ended, "the proxy"),
-        _ => Error::proxy_failed(None),
+        Stop::Ended(ended) => not_connected(ended, "the proxy's answer"),
+        _ => failed(None),
     };
     let mut rest = request.as_bytes();
     while !rest.is_empty() {
@@ -151,7 +152,7 @@ pub(super) fn tunnel(socket: &Arc<Socket>, proxy: &Proxy, url: &Url, control: &C
     // byte by byte, so that no byte of the TLS stream after the head is consumed
     while !reply.ends_with(b"\r\n\r\n") {
         if reply.len() >= LIMIT || wait(&mut wire, control, |wire| wire.read(&mut byte)).map_err(stopped)? == 0 {
-            return Err(Error::proxy_failed(None));
+            return Err(failed(None));
         }
         reply.push(byte[0]);
     }
@@ -159,8 +160,8 @@ pub(super) fn tunnel(socket: &Arc<Socket>, proxy: &Proxy, url: &Url, control: &C
     let mut parsed = httparse::Response::new(&mut headers);
     match (parsed.parse(&reply), parsed.code) {
         (Ok(_), Some(200..=299)) => Ok(()),
-        (Ok(_), code) => Err(Error::proxy_failed(code)),
-        (Err(_), _) => Err(Error::proxy_failed(None)),
+        (Ok(_), code) => Err(failed(code)),
+        (Err(_), _) => Err(failed(None)),
     }
 }
 

@@ -154,7 +154,14 @@ impl Https {
             control: &connecting,
             addresses: self.resolve(&connecting)?,
         };
-        let (tls, mut info) = setup.tls.open(&mut dialer)?;
+        let opened = setup.tls.open(&mut dialer);
+        let (tls, mut info) = opened.map_err(|error| {
+            if self.options.post_quantum {
+                error
+            } else {
+                error.with_small_hello()
+            }
+        })?;
         info.warnings.extend(setup.warning.clone());
         let info = ConnectionInfo {
             url: self.url.text.clone(),
@@ -173,12 +180,21 @@ impl Https {
             .proxy
             .as_ref()
             .map_or((&self.url.host, self.url.port), |p| (&p.host, p.port));
-        dial::resolve(host, port, connecting)
+        dial::resolve(host, port, connecting).map_err(|error| self.of_the_next_hop(error))
+    }
+
+    /// With a proxy, what cannot be reached is the proxy.
+    fn of_the_next_hop(&self, error: Error) -> Error {
+        match self.proxy {
+            Some(_) => error.at_the_proxy(),
+            None => error,
+        }
     }
 
     /// Opens a TCP connection, through the proxy if there is one.
     fn open_socket(&self, addresses: &[SocketAddr], connecting: &Control<'_>) -> Result<(Arc<Socket>, SocketAddr)> {
-        let (socket, address) = dial::connect(addresses, &self.options, connecting)?;
+        let (socket, address) =
+            dial::connect(addresses, &self.options, connecting).map_err(|error| self.of_the_next_hop(error))?;
         if let Some(proxy) = &self.proxy {
             let _watch = connecting.watch(&socket);
             dial::tunnel(&socket, proxy, &self.url, connecting)?;

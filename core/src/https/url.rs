@@ -1,6 +1,6 @@
 //! URLs of Key Providers and proxies.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use base64ct::{Base64, Encoding};
 use percent_encoding::percent_decode_str;
@@ -95,6 +95,15 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
+    /// For messages.
+    pub fn host_and_port(&self) -> String {
+        match &self.host {
+            Host::Address(address) => SocketAddr::new(*address, self.port).to_string(),
+            Host::Zoned(address, zone) => format!("[{address}%{zone}]:{}", self.port),
+            Host::Name(name) => format!("{name}:{}", self.port),
+        }
+    }
+
     pub fn parse(text: &str) -> Result<Self> {
         let rest = strip_scheme(text, "http://").ok_or_else(|| Error::proxy("must begin with http://"))?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);

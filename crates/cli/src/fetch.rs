@@ -50,7 +50,7 @@ pub(crate) fn new_key(args: &args::NewKey, interrupt: &Interrupt) -> Result<i32>
     let bytes = key_bytes(&key, format, args.secret.show)?;
     let id = key.key_id().as_str();
     let names_key = bytes.windows(id.len()).any(|part| part == id.as_bytes());
-    destination.write(&bytes)?;
+    destination.write_key(&bytes)?;
     if !names_key {
         // without it the responder could not request the key
         report::note("keyId", id);
@@ -80,7 +80,7 @@ pub(crate) fn key(args: &args::Key, interrupt: &Interrupt) -> Result<i32> {
     let (format, destination) = key_output(&args.output, &args.secret)?;
     let listening = interrupt.listen();
     let key = client.call().cancel(listening.token()).key_by_id(&key_id, &remote)?;
-    destination.write(&key_bytes(&key, format, args.secret.show)?)?;
+    destination.write_key(&key_bytes(&key, format, args.secret.show)?)?;
     warn(
         key.warnings(),
         client.connection().as_ref(),

@@ -13,6 +13,8 @@ use crate::text::shown_path;
 pub(crate) enum Destination {
     /// Standard output.
     Stdout,
+    /// A pipe, a device or a socket, open for writing.
+    Stream(PathBuf, File),
     /// A file, which appears under its name once it is complete.
     File {
         /// The final path.
@@ -28,17 +30,28 @@ impl Destination {
     /// `path` is the argument of `-o`; `-` or `None` is stdout. A terminal is refused for a `secret`.
     pub fn open(path: Option<&Path>, force: bool, secret: bool) -> Result<Self> {
         match path {
-            Some(path) if path != Path::new("-") => Self::file(path, force),
-            _ if secret && std::io::stdout().is_terminal() => Err(Error::invalid_argument(
-                "--format",
-                "this form carries the secret, and stdout is a terminal",
-                "use -o FILE or a pipe, leave --format out, or add --show",
-            )),
+            Some(path) if ![Path::new("-"), Path::new("/dev/stdout")].contains(&path) => {
+                Self::file(path, force, secret)
+            }
+            _ if secret && std::io::stdout().is_terminal() => Err(terminal("stdout")),
             _ => Ok(Self::Stdout),
         }
     }
 
-    fn file(path: &Path, force: bool) -> Result<Self> {
+    fn file(path: &Path, force: bool, secret: bool) -> Result<Self> {
+        // what is not a file cannot be replaced, and need not be: /dev/stdout, a FIFO
+        if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            let opened = std::fs::OpenOptions::new().write(true).open(path);
+            return match opened {
+                Ok(stream) if secret && stream.is_terminal() => Err(terminal("the output")),
+                Ok(stream) => Ok(Self::Stream(path.to_owned(), stream)),
+                Err(error) => Err(cannot_write(
+                    path,
+                    &error,
+                    "check its permissions; nothing was requested",
+                )),
+            };
+        }
         match std::fs::symlink_metadata(path) {
             // replacing a device or a link would be more surprising than helpful
             Ok(found) if force && !found.is_file() => {
@@ -69,10 +82,21 @@ impl Destination {
         })
     }
 
+    /// Writes a secret that the Key Provider does not give again.
+    pub fn write_key(self, bytes: &[u8]) -> Result<()> {
+        self.write(bytes).map_err(|error| match error.field() {
+            Some(field) => Error::invalid_argument(field, format_args!("{}; the key is spent", error.what()), SPENT),
+            None => error,
+        })
+    }
+
     /// Writes and completes the output.
     pub fn write(self, bytes: &[u8]) -> Result<()> {
         match self {
             Self::Stdout => write_stdout(bytes),
+            Self::Stream(path, mut stream) => stream
+                .write_all(bytes)
+                .map_err(|error| cannot_write(&path, &error, LOST)),
             Self::File { path, mut draft, force } => {
                 draft
                     .write_all(bytes)
@@ -91,6 +115,14 @@ impl Destination {
             }
         }
     }
+}
+
+fn terminal(what: &str) -> Error {
+    Error::invalid_argument(
+        "--format",
+        format_args!("this form carries the secret, and {what} is a terminal"),
+        "use -o FILE or a pipe, leave --format out, or add --show",
+    )
 }
 
 /// Writes to stdout, bypassing the standard library's buffer, which would keep a copy.
@@ -132,7 +164,9 @@ fn refusal(path: &Path, rule: &str, hint: &'static str) -> Error {
     Error::invalid_argument("--output", format_args!("{} {rule}", shown_path(path)), hint)
 }
 
-const LOST: &str = "check the folder and the space left; what was fetched is lost: ask for a new key";
+const LOST: &str = "check the output and the space left; it is not complete";
+const SPENT: &str =
+    "check the output and the space left, then ask for a new key: the Key Provider does not give this one again";
 
 fn cannot_write(path: &Path, error: &std::io::Error, hint: &'static str) -> Error {
     Error::invalid_argument(

@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::io::{Read as _, Write as _};
+
 use common::{faulty, fresh_key, has_long_hex, pair, run, run_with};
 use insta::assert_snapshot;
 use skip_client::ErrorCode;
-use skip_key_provider::Fault;
+use skip_key_provider::{Fault, KeyProviderPair, PairOptions, Quirk};
 
 #[test]
 fn wrong_use_is_2() {
@@ -47,6 +49,108 @@ fn wrong_use_is_2() {
         assert!(!error["message"].as_str().expect("text").is_empty(), "{args:?}");
     }
     assert_eq!(pair.stats().keys_issued, 0);
+}
+
+#[test]
+fn a_proxy_that_fails_is_named() {
+    let pair = pair();
+    let answering = |status: &'static str| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("a client");
+            let _ = socket.read(&mut [0; 4096]);
+            let _ = socket.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
+        });
+        address
+    };
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let closed = dead.local_addr().expect("an address").to_string();
+    drop(dead);
+    for (user, proxy, message, hint) in [
+        (
+            "",
+            closed,
+            "the proxy cannot be reached: cannot connect to",
+            "(--proxy)",
+        ),
+        (
+            "",
+            answering("407 x"),
+            "wants a user name and password",
+            "put them into",
+        ),
+        ("me@", answering("407 x"), "does not accept the user name", "check them"),
+        (
+            "",
+            answering("503 x"),
+            "cannot reach the Key Provider (its status is 503)",
+            "what the proxy can reach",
+        ),
+        (
+            "",
+            answering("403 x"),
+            "refused the tunnel (its status is 403)",
+            "what the proxy allows",
+        ),
+    ] {
+        let ran = run_with(
+            &pair,
+            &[
+                "capabilities",
+                &pair.alice().url,
+                "--proxy",
+                &format!("http://{user}{proxy}"),
+            ],
+        );
+        let error = ran.error(3);
+        assert!(
+            error.contains(message) && error.contains(&proxy) && error.contains(hint),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_hint_names_no_option_that_is_set_already() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("https://{}", silent.local_addr().expect("an address"));
+    let args = ["capabilities", &url, "--ca", "system", "--connect-timeout", "0.3"];
+    assert!(run(&args).error(3).contains("--no-post-quantum"));
+    let again = run(&[&args[..], &["--no-post-quantum"]].concat());
+    assert!(!again.error(3).contains("--no-post-quantum"), "{again:?}");
+}
+
+#[test]
+fn ids_and_the_list_are_shown() {
+    let pair = pair();
+    let ran = run_with(&pair, &["new-key", &pair.alice().url, "--remote", "Carol"]);
+    assert!(
+        ran.error(2).contains("matches the remote Carol; the list has Bob"),
+        "{ran:?}"
+    );
+    let undecoding = |id: &str| {
+        let mut options = PairOptions {
+            quirks: vec![Quirk::NoPercentDecoding],
+            ..PairOptions::default()
+        };
+        options.alice.remotes = vec![id.to_owned()];
+        options.bob.id = id.to_owned();
+        KeyProviderPair::start(options).expect("starts")
+    };
+    let pair = undecoding("site B: rack 'é'");
+    let ran = run_with(&pair, &["new-key", &pair.alice().url, "--remote", "site B: rack 'é'"]);
+    assert!(
+        ran.error(4)
+            .contains("percent-encoded, which some Key Providers do not decode"),
+        "{ran:?}"
+    );
+    let pair = undecoding("a:b@c/d;e'f");
+    let ran = run_with(
+        &pair,
+        &["new-key", &pair.alice().url, "--remote", "a:b@c/d;e'f", "--json"],
+    );
+    assert!(ran.json()["keyId"].is_string());
 }
 
 #[test]

@@ -69,6 +69,53 @@ fn only_regular_files_are_replaced() {
 }
 
 #[test]
+fn pipes_and_devices_are_outputs() {
+    let (pair, dir) = (pair(), tempfile::tempdir().expect("a folder"));
+    let hex = ["--format", "hex"];
+    let ran = new_key_into(&pair, Path::new("/dev/stdout"), &hex);
+    assert_eq!(ran.ok().trim_end().len(), 64);
+    let fifo = dir.path().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("mkfifo runs").success());
+    let reader = std::thread::spawn({
+        let fifo = fifo.clone();
+        move || fs::read(fifo).expect("a key")
+    });
+    new_key_into(&pair, &fifo, &hex).ok();
+    assert_eq!(reader.join().expect("reads").len(), 65);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_key_that_cannot_be_written_is_said_to_be_spent() {
+    let pair = pair();
+    let written = |file: &Path, stdout: std::process::Stdio| -> Ran {
+        let mut command = command(&["new-key", &pair.alice().url, "--remote", "Bob", "--format", "hex"]);
+        command.arg("--ca").arg(pair.ca()).arg("-o").arg(file).stdout(stdout);
+        command.output().expect("runs").into()
+    };
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").expect("opens");
+    for (ran, reason) in [
+        (
+            written(Path::new("/dev/full"), std::process::Stdio::null()),
+            "No space left",
+        ),
+        (written(Path::new("-"), full().into()), "No space left"),
+        (written(Path::new("-"), writer.into()), "Broken pipe"),
+    ] {
+        let error = ran.error(2);
+        assert!(
+            error.contains(reason) && error.contains("; the key is spent"),
+            "{error}"
+        );
+        assert!(error.contains("ask for a new key"), "{error}");
+    }
+    assert_eq!(pair.stats().keys_issued, 3);
+}
+
+#[test]
 fn a_failed_request_leaves_nothing() {
     let (pair, dir) = (pair(), tempfile::tempdir().expect("a folder"));
     let file = dir.path().join("key");

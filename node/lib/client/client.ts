@@ -227,12 +227,22 @@ function refusal(capabilities: Capabilities, request: RequestOptions): SkipError
   }
   // draft 4.1.2: the list names the KPs, or patterns of them, that share keys with this one
   if (matchesRemote(capabilities.remoteSystemIds, request.remote)) return undefined;
+  const [ids, more] = [capabilities.remoteSystemIds.slice(0, 5).map(shown), capabilities.remoteSystemIds.length - 5];
+  if (more > 0) ids.push(`${more} more`);
+  const has = ids.length === 0 ? "is empty" : `has ${ids.join(", ")}`;
   return new SkipError({
     code: "unknown_remote",
-    message: "no entry of the Key Provider's remoteSystemID list matches the remote",
+    message: `no entry of the Key Provider's remoteSystemID list matches the remote ${shown(request.remote)}; the list ${has}`,
     hint: "compare with capabilities().remoteSystemIds; ids are case-sensitive; checkRemote: false switches the check off",
     advice: "no",
   });
+}
+
+/** An id for a message: printable, not too long, and nothing that looks like a secret. */
+function shown(id: string): string {
+  if (/[0-9a-f]{32}/i.test(id)) return "[redacted]";
+  const text = JSON.stringify(id.slice(0, 64)).slice(1, -1);
+  return id.length > 64 ? `${text}…` : text;
 }
 
 /** The milliseconds of a Retry-After header: at least a second, at most 30; a date counts as one second. */

@@ -72,6 +72,10 @@ export function proxyFailed(status: number | undefined): SkipError {
   if (status === 407) {
     return unreachable("the proxy wants a user name and password", "put them into the proxy's URL");
   }
+  if (status !== undefined && status >= 500) {
+    const hint = "check the Key Provider's host and port, and what the proxy can reach";
+    return unreachable(`the proxy cannot reach the Key Provider (its status is ${status})`, hint);
+  }
   return status === undefined
     ? unreachable("the proxy did not open a tunnel", "check that it is an HTTP proxy that understands CONNECT")
     : unreachable(`the proxy refused the tunnel (its status is ${status})`, "check what the proxy allows");
