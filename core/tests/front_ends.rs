@@ -26,17 +26,17 @@ const PARTS: [Part; 11] = [
         line: python_row,
     },
     Part {
-        file: "bindings/kotlin/src/main/kotlin/skipclient/ClientOptions.kt",
+        file: "bindings/kotlin/src/main/kotlin/io/github/skipclient/ClientOptions.kt",
         name: "parameters",
         line: kotlin_parameter,
     },
     Part {
-        file: "bindings/kotlin/src/main/kotlin/skipclient/ClientOptions.kt",
+        file: "bindings/kotlin/src/main/kotlin/io/github/skipclient/ClientOptions.kt",
         name: "settings",
         line: kotlin_setting,
     },
     Part {
-        file: "bindings/kotlin/src/main/kotlin/skipclient/ClientOptions.kt",
+        file: "bindings/kotlin/src/main/kotlin/io/github/skipclient/ClientOptions.kt",
         name: "builder",
         line: kotlin_builder,
     },

@@ -43,7 +43,7 @@ SITES = {
             "skip-client-doctor": "skip_client_doctor",
         },
     ),
-    "kotlin": ("Kotlin and Java", {"skip-client": ".", "all types": "skip-client/skipclient"}),
+    "kotlin": ("Kotlin and Java", {"skip-client": ".", "all types": "skip-client/io.github.skipclient"}),
 }
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)

@@ -35,7 +35,7 @@ HERE = ("python", "sh", "console")
 ELSEWHERE = {
     "js": "node/test/docs.test.js *",
     "rust": "examples/rust/src/lib.rs",
-    "kotlin": "bindings/kotlin/src/test/kotlin/skipclient/DocsTest.kt",
+    "kotlin": "bindings/kotlin/src/test/kotlin/io/github/skipclient/DocsTest.kt",
     "c": "bindings/c/tests/test_documents.py",
     "go": "bindings/go/documents_test.go",
     "swift": "bindings/swift/Tests/SkipClientTests/DocsTests.swift",

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         })?;
     }
     rewrite(
-        &Path::new(kotlin).join("skipclient/ffi/skip_client_ffi.kt"),
+        &Path::new(kotlin).join("io/github/skipclient/ffi/skip_client_ffi.kt"),
         internal_kotlin,
     )?;
     rewrite(&Path::new(swift).join("CoreBindings.swift"), internal_swift)?;

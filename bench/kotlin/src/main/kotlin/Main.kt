@@ -1,9 +1,9 @@
 // Contestants on the JVM: `MainKt skip-client|OkHttp|java.net.http URL CA`. Reads `warm N`, `cold N` or `many CALLERS N`
 // from stdin and prints a JSON line with the nanoseconds of each request; for `many` the total of all callers comes first.
+import io.github.skipclient.ClientOptions
+import io.github.skipclient.SkipClient
 import okhttp3.ConnectionPool
 import okhttp3.OkHttpClient
-import skipclient.ClientOptions
-import skipclient.SkipClient
 import java.io.File
 import java.net.URI
 import java.net.http.HttpClient

@@ -2,9 +2,9 @@ package consumer;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import skipclient.ClientOptions;
-import skipclient.SkipClient;
-import skipclient.SkipException;
+import io.github.skipclient.ClientOptions;
+import io.github.skipclient.SkipClient;
+import io.github.skipclient.SkipException;
 
 /** Gets keys of both ends, from Java and from Kotlin: URL of Alice, URL of Bob, CA file. */
 public final class Main {

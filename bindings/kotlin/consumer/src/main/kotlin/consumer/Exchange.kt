@@ -1,9 +1,9 @@
 package consumer
 
 import kotlinx.coroutines.runBlocking
-import skipclient.ClientOptions
-import skipclient.Key
-import skipclient.SkipClient
+import io.github.skipclient.ClientOptions
+import io.github.skipclient.Key
+import io.github.skipclient.SkipClient
 
 /** The exchange in Kotlin, by the oldest compiler that the package is for: URL of Alice, URL of Bob, CA. */
 object Exchange {

@@ -3,15 +3,15 @@ package io.github.skipclient.example
 import android.app.Activity
 import android.os.Bundle
 import android.widget.TextView
+import io.github.skipclient.ClientOptions
+import io.github.skipclient.SkipClient
+import io.github.skipclient.SkipException
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.MainScope
 import kotlinx.coroutines.cancel
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withContext
-import skipclient.ClientOptions
-import skipclient.SkipClient
-import skipclient.SkipException
 
 /** Asks for a key when it opens, shows what may be shown, and ends the request when it closes. */
 class KeyActivity : Activity() {

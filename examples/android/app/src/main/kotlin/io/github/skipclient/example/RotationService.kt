@@ -7,6 +7,11 @@ import android.app.Service
 import android.content.Intent
 import android.os.IBinder
 import android.util.Log
+import io.github.skipclient.Advice
+import io.github.skipclient.ClientOptions
+import io.github.skipclient.Key
+import io.github.skipclient.SkipClient
+import io.github.skipclient.SkipException
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.SupervisorJob
@@ -14,11 +19,6 @@ import kotlinx.coroutines.cancel
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.isActive
 import kotlinx.coroutines.launch
-import skipclient.Advice
-import skipclient.ClientOptions
-import skipclient.Key
-import skipclient.SkipClient
-import skipclient.SkipException
 import kotlin.time.Duration.Companion.minutes
 import kotlin.time.Duration.Companion.seconds
 

@@ -1,14 +1,14 @@
 @file:JvmName("SkipMessages")
 
-package skipclient
+package io.github.skipclient
 
-import skipclient.ffi.CoreCapabilities
-import skipclient.ffi.CoreConnection
-import skipclient.ffi.CoreProblem
-import skipclient.ffi.isValidMessage
-import skipclient.ffi.listMatchesRemote
-import skipclient.ffi.messageSchema
-import skipclient.ffi.validateMessage
+import io.github.skipclient.ffi.CoreCapabilities
+import io.github.skipclient.ffi.CoreConnection
+import io.github.skipclient.ffi.CoreProblem
+import io.github.skipclient.ffi.isValidMessage
+import io.github.skipclient.ffi.listMatchesRemote
+import io.github.skipclient.ffi.messageSchema
+import io.github.skipclient.ffi.validateMessage
 import java.io.ByteArrayOutputStream
 
 /**
@@ -29,7 +29,7 @@ public data class Capabilities internal constructor(
     public val supportsEntropy: Boolean,
     public val warnings: List<Problem>,
 ) {
-    /** Whether the KP says that it shares keys with the KP [id]; see [skipclient.matchesRemote]. */
+    /** Whether the KP says that it shares keys with the KP [id]; see [io.github.skipclient.matchesRemote]. */
     public fun matchesRemote(id: String): Boolean = matchesRemote(remoteSystemIds, id)
 }
 

@@ -1,4 +1,4 @@
-package skipclient
+package io.github.skipclient
 
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll

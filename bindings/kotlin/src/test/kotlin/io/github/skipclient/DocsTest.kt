@@ -1,4 +1,4 @@
-package skipclient
+package io.github.skipclient
 
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.AfterAll
@@ -58,7 +58,7 @@ internal class DocsTest {
 
     @Test
     fun `the documents have this code`() {
-        val code = lines(Files.readString(Path.of("src/test/kotlin/skipclient/DocsTest.kt")))
+        val code = lines(Files.readString(Path.of("src/test/kotlin/io/github/skipclient/DocsTest.kt")))
         var blocks = 0
         for (page in listOf("README.md", "docs/fetch-a-key-from-kotlin.md")) {
             val text = Files.readString(Places.repository.resolve(page))

@@ -3,7 +3,7 @@
 
 @file:Suppress("NAME_SHADOWING")
 
-package skipclient.ffi
+package io.github.skipclient.ffi
 
 // Common helper code.
 //

@@ -1,4 +1,4 @@
-package skipclient
+package io.github.skipclient
 
 import com.sun.jna.Platform
 

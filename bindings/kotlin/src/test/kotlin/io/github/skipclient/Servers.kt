@@ -1,4 +1,4 @@
-package skipclient
+package io.github.skipclient
 
 import com.fasterxml.jackson.databind.JsonNode
 import com.fasterxml.jackson.databind.ObjectMapper

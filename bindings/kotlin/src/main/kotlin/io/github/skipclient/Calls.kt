@@ -1,12 +1,12 @@
-package skipclient
+package io.github.skipclient
 
+import io.github.skipclient.ffi.CoreCancel
+import io.github.skipclient.ffi.CoreException
+import io.github.skipclient.ffi.InternalException
+import io.github.skipclient.ffi.invalidArgument
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Runnable
 import kotlinx.coroutines.suspendCancellableCoroutine
-import skipclient.ffi.CoreCancel
-import skipclient.ffi.CoreException
-import skipclient.ffi.InternalException
-import skipclient.ffi.invalidArgument
 import java.nio.charset.CharacterCodingException
 import java.util.concurrent.CompletableFuture
 import java.util.concurrent.ExecutionException

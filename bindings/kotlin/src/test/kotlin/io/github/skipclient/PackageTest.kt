@@ -1,4 +1,4 @@
-package skipclient
+package io.github.skipclient
 
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse

@@ -1,5 +1,6 @@
-package skipclient
+package io.github.skipclient
 
+import io.github.skipclient.ffi.liveBytes
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
@@ -15,7 +16,6 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
-import skipclient.ffi.liveBytes
 import java.time.Duration
 import kotlin.concurrent.thread
 import kotlin.random.Random
@@ -123,7 +123,7 @@ internal class CancellationTest {
         /** How many threads have a stack that goes into the native library. */
         private fun inLibrary(): Int =
             Thread.getAllStackTraces().values.count { stack ->
-                stack.any { it.className.startsWith("skipclient.ffi.") }
+                stack.any { it.className.startsWith("io.github.skipclient.ffi.") }
             }
 
         private suspend fun untilIdle() = withTimeout(60.seconds) { while (inLibrary() > 0) delay(1.milliseconds) }

@@ -1,10 +1,10 @@
-package skipclient
+package io.github.skipclient
 
 import com.sun.jna.Native
 import com.sun.jna.Pointer
-import skipclient.ffi.CoreEntropyAnswer
-import skipclient.ffi.CoreKey
-import skipclient.ffi.CoreKeyAnswer
+import io.github.skipclient.ffi.CoreEntropyAnswer
+import io.github.skipclient.ffi.CoreKey
+import io.github.skipclient.ffi.CoreKeyAnswer
 import java.nio.ByteBuffer
 
 /**

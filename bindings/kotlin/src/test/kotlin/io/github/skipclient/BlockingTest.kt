@@ -1,4 +1,4 @@
-package skipclient
+package io.github.skipclient
 
 import org.junit.jupiter.api.AfterAll
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -95,7 +95,7 @@ internal class BlockingTest {
             Thread
                 .getAllStackTraces()
                 .filterValues { stack ->
-                    stack.any { it.className.startsWith("skipclient.ffi.") }
+                    stack.any { it.className.startsWith("io.github.skipclient.ffi.") }
                 }.keys
 
         private fun until(done: () -> Boolean) {

@@ -1,6 +1,6 @@
-package skipclient
+package io.github.skipclient
 
-import skipclient.ffi.CoreException
+import io.github.skipclient.ffi.CoreException
 
 /**
  * A failure: the code says which, the side whose it is, the message what happened, [hint] what to do and [advice]

@@ -1,4 +1,4 @@
-package skipclient
+package io.github.skipclient
 
 import java.math.BigDecimal
 import java.time.Duration

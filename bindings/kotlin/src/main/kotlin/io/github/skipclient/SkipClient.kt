@@ -1,9 +1,9 @@
-package skipclient
+package io.github.skipclient
 
-import skipclient.ffi.CoreCall
-import skipclient.ffi.CoreClient
-import skipclient.ffi.CoreLanguage
-import skipclient.ffi.CoreOptions
+import io.github.skipclient.ffi.CoreCall
+import io.github.skipclient.ffi.CoreClient
+import io.github.skipclient.ffi.CoreLanguage
+import io.github.skipclient.ffi.CoreOptions
 import java.time.Duration
 import java.util.concurrent.CompletableFuture
 

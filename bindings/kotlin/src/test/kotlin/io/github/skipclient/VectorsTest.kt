@@ -1,4 +1,4 @@
-package skipclient
+package io.github.skipclient
 
 import com.fasterxml.jackson.databind.JsonNode
 import kotlinx.coroutines.runBlocking
@@ -122,8 +122,16 @@ internal class VectorsTest {
 
     @Test
     fun `codes, advice and forms are those of the core`() {
-        assertEquals(skipclient.ffi.errorCodes(), ErrorCode.entries.map { it.text })
-        assertEquals(skipclient.ffi.exportFormats(), ExportFormat.entries.map { it.text })
+        assertEquals(
+            io.github.skipclient.ffi
+                .errorCodes(),
+            ErrorCode.entries.map { it.text },
+        )
+        assertEquals(
+            io.github.skipclient.ffi
+                .exportFormats(),
+            ExportFormat.entries.map { it.text },
+        )
         assertEquals(listOf("same_request", "new_key", "no"), Advice.entries.map { it.text })
     }
 

@@ -1,12 +1,12 @@
-package skipclient
+package io.github.skipclient
 
 import com.sun.jna.Native
+import io.github.skipclient.ffi.liveBytes
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.AfterAll
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
-import skipclient.ffi.liveBytes
 import java.io.File
 import kotlin.experimental.xor
 import kotlin.time.Duration

@@ -1,4 +1,4 @@
-package skipclient
+package io.github.skipclient
 
 /**
  * The IKEv2 notify payloads that carry the ids from encryptor to encryptor (draft 5; RFC 8784). All are whole
@@ -16,7 +16,11 @@ public object Ikev2 {
     public fun encodeUsePpk(
         localSystemId: String?,
         nextPayload: Int = 0,
-    ): ByteArray = translated { skipclient.ffi.encodeUsePpk(localSystemId, octet(nextPayload)) }
+    ): ByteArray =
+        translated {
+            io.github.skipclient.ffi
+                .encodeUsePpk(localSystemId, octet(nextPayload))
+        }
 
     /**
      * The localSystemID of a `USE_PPK`; `null` when there is none.
@@ -25,7 +29,11 @@ public object Ikev2 {
      */
     @JvmStatic
     @Throws(SkipException::class)
-    public fun decodeUsePpk(payload: ByteArray): String? = translated { skipclient.ffi.decodeUsePpk(payload) }
+    public fun decodeUsePpk(payload: ByteArray): String? =
+        translated {
+            io.github.skipclient.ffi
+                .decodeUsePpk(payload)
+        }
 
     /**
      * `PPK_IDENTITY` for a keyId: as text, the form that every known implementation takes, or with [asOctets] as the
@@ -40,7 +48,11 @@ public object Ikev2 {
         keyId: String,
         asOctets: Boolean = false,
         nextPayload: Int = 0,
-    ): ByteArray = translated { skipclient.ffi.encodePpkIdentity(keyId, asOctets, octet(nextPayload)) }
+    ): ByteArray =
+        translated {
+            io.github.skipclient.ffi
+                .encodePpkIdentity(keyId, asOctets, octet(nextPayload))
+        }
 
     /**
      * The keyId of a `PPK_IDENTITY` that has it as text, or with [asOctets] as octets.
@@ -53,7 +65,11 @@ public object Ikev2 {
     public fun decodePpkIdentity(
         payload: ByteArray,
         asOctets: Boolean = false,
-    ): String = translated { skipclient.ffi.decodePpkIdentity(payload, asOctets) }
+    ): String =
+        translated {
+            io.github.skipclient.ffi
+                .decodePpkIdentity(payload, asOctets)
+        }
 
     private fun octet(nextPayload: Int): UByte {
         require(nextPayload in 0..UByte.MAX_VALUE.toInt()) { "nextPayload must be from 0 to 255, not $nextPayload" }

@@ -1,6 +1,6 @@
-package skipclient
+package io.github.skipclient
 
-import skipclient.ffi.CorePsk
+import io.github.skipclient.ffi.CorePsk
 
 /**
  * What a client and a Key Provider share so that TLS needs no certificate (draft 3, Table 1): an identity of 1 to 128

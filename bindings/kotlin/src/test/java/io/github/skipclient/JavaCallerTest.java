@@ -1,4 +1,4 @@
-package skipclient;
+package io.github.skipclient;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
