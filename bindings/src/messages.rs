@@ -74,20 +74,36 @@ impl From<skip_client::ConnectionInfo> for CoreConnection {
     }
 }
 
+/// The rules for valid messages.
+#[derive(uniffi::Enum)]
+pub enum CoreRules {
+    Strict,
+    Lenient,
+    AsPublished,
+}
+
+impl From<CoreRules> for Rules {
+    fn from(rules: CoreRules) -> Self {
+        match rules {
+            CoreRules::Strict => Self::Strict,
+            CoreRules::Lenient => Self::Lenient,
+            CoreRules::AsPublished => Self::AsPublished,
+        }
+    }
+}
+
 /// All problems of a message.
 #[uniffi::export]
-pub fn validate_message(kind: String, message: Vec<u8>, strict: bool) -> Result<Vec<CoreProblem>> {
+pub fn validate_message(kind: String, message: Vec<u8>, rules: CoreRules) -> Result<Vec<CoreProblem>> {
     let kind: MessageKind = kind.parse()?;
-    let rules = if strict { Rules::Strict } else { Rules::Lenient };
-    Ok(problems(&skip_client::validate(kind, &message, rules)))
+    Ok(problems(&skip_client::validate(kind, &message, rules.into())))
 }
 
 /// Whether a message has no problems other than warnings.
 #[uniffi::export]
-pub fn is_valid_message(kind: String, message: Vec<u8>, strict: bool) -> Result<bool> {
+pub fn is_valid_message(kind: String, message: Vec<u8>, rules: CoreRules) -> Result<bool> {
     let kind: MessageKind = kind.parse()?;
-    let rules = if strict { Rules::Strict } else { Rules::Lenient };
-    Ok(skip_client::is_valid(kind, &message, rules))
+    Ok(skip_client::is_valid(kind, &message, rules.into()))
 }
 
 /// Whether a list of remoteSystemIDs has an entry for an id.

@@ -1,11 +1,11 @@
 //! Keys and random bytes, which are only copied to buffers that the caller owns and wipes.
 //!
-//! Unsafe in one place: that buffer is an address, because `UniFFI` can return bytes only as copies that are not wiped.
+//! Unsafe in two places: that buffer is an address, because `UniFFI` passes bytes only as copies that are not wiped.
 
 use std::sync::Arc;
 
 use skip_client::residue::clear_after_copy;
-use skip_client::{Entropy, ExportFormat, Key};
+use skip_client::{Entropy, ExportFormat, Key, KeyId, Secret};
 
 use crate::errors::Result;
 use crate::messages::{CoreProblem, problems};
@@ -88,6 +88,18 @@ impl CoreEntropy {
     }
 }
 
+/// A key of the caller's own, `length` bytes at `address`.
+#[uniffi::export]
+pub fn key_of(key_id: String, address: u64, length: u32) -> Result<CoreKeyAnswer> {
+    Ok(Key::new(KeyId::lenient(&key_id)?, copy_in(address, length)).into())
+}
+
+/// Random bytes of the caller's own, `length` bytes at `address`, of full entropy.
+#[uniffi::export]
+pub fn entropy_of(address: u64, length: u32) -> CoreEntropyAnswer {
+    Entropy::new(length.saturating_mul(8), copy_in(address, length)).into()
+}
+
 /// The names of the export formats.
 #[uniffi::export]
 pub fn export_formats() -> Vec<String> {
@@ -112,4 +124,17 @@ fn copy_out(bytes: &[u8], address: u64, capacity: u32) -> u32 {
         clear_after_copy(|| unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len()) });
     }
     length
+}
+
+#[allow(unsafe_code)]
+fn copy_in(address: u64, length: u32) -> Secret {
+    match (usize::try_from(address), usize::try_from(length)) {
+        (Ok(address), Ok(length)) if address != 0 && length != 0 => {
+            let room = std::ptr::with_exposed_provenance::<u8>(address);
+            // SAFETY: the hand-written layers, the only callers, pass the address of memory that they filled with that many
+            // bytes and keep until this returns
+            Secret::copy_of(unsafe { std::slice::from_raw_parts(room, length) })
+        }
+        _ => Secret::copy_of(&[]),
+    }
 }

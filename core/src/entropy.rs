@@ -13,8 +13,19 @@ pub struct Entropy {
 }
 
 impl Entropy {
-    pub(crate) fn new(bits: u32, secret: Secret, warnings: Vec<Problem>) -> Self {
-        Self { bits, secret, warnings }
+    /// Random bytes from another source, for a test or another transport; `bits` is their entropy.
+    #[must_use]
+    pub fn new(bits: u32, secret: Secret) -> Self {
+        Self {
+            bits,
+            secret,
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with_warnings(mut self, warnings: Vec<Problem>) -> Self {
+        self.warnings = warnings;
+        self
     }
 
     /// The entropy in bits that the KP claims (`minentropy`), at least as much as was requested.

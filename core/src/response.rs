@@ -115,7 +115,7 @@ pub(crate) fn read_entropy(request: &Request, reply: &Reply<'_>) -> Result<Entro
     }
     // minentropy is at most the length of randomStr (validate.rs), so it fits
     let bits = u32::try_from(message.minentropy).unwrap_or(u32::MAX);
-    Ok(Entropy::new(bits, secret, flag(problems, reply.foreign)))
+    Ok(Entropy::new(bits, secret).with_warnings(flag(problems, reply.foreign)))
 }
 
 fn decode(hex: &str, what: &'static str) -> Result<Secret> {

@@ -15,13 +15,24 @@ public struct Capabilities: Sendable, Equatable {
     /// What is odd in the message though it is valid.
     public let warnings: [Problem]
 
+    /// Capabilities that a fake ``KeyProvider`` gives in tests.
+    public init(
+        localSystemID: String, remoteSystemIDs: [String], algorithm: String = "", supportsKey: Bool = true,
+        supportsEntropy: Bool = true, warnings: [Problem] = []
+    ) {
+        self.localSystemID = localSystemID
+        self.remoteSystemIDs = remoteSystemIDs
+        self.algorithm = algorithm
+        self.supportsKey = supportsKey
+        self.supportsEntropy = supportsEntropy
+        self.warnings = warnings
+    }
+
     init(_ core: CoreCapabilities) {
-        localSystemID = core.localSystemId
-        remoteSystemIDs = core.remoteSystemIds
-        algorithm = core.algorithm
-        supportsKey = core.supportsKey
-        supportsEntropy = core.supportsEntropy
-        warnings = core.warnings.map(Problem.init)
+        self.init(
+            localSystemID: core.localSystemId, remoteSystemIDs: core.remoteSystemIds, algorithm: core.algorithm,
+            supportsKey: core.supportsKey, supportsEntropy: core.supportsEntropy,
+            warnings: core.warnings.map(Problem.init))
     }
 
     /// Whether the KP says that it shares keys with the KP `id`.
@@ -43,12 +54,19 @@ public struct Problem: Sendable, Hashable {
     /// The section of the draft that it is about.
     public let section: String
 
+    /// A problem that a test makes.
+    public init(path: String, code: String, message: String, severity: Severity, section: String) {
+        self.path = path
+        self.code = code
+        self.message = message
+        self.severity = severity
+        self.section = section
+    }
+
     init(_ core: CoreProblem) {
-        path = core.path
-        code = core.code
-        message = core.text
-        severity = core.severity == Severity.warning.rawValue ? .warning : .error
-        section = core.section
+        self.init(
+            path: core.path, code: core.code, message: core.text,
+            severity: core.severity == Severity.warning.rawValue ? .warning : .error, section: core.section)
     }
 }
 
@@ -75,13 +93,23 @@ public struct ConnectionInfo: Sendable, Equatable {
     /// What is not as Table 1 wants it.
     public let warnings: [String]
 
+    /// A connection that a fake ``KeyProvider`` says it has.
+    public init(
+        url: String, address: String, tlsVersion: String, cipherSuite: String, group: String? = nil,
+        warnings: [String] = []
+    ) {
+        self.url = url
+        self.address = address
+        self.tlsVersion = tlsVersion
+        self.cipherSuite = cipherSuite
+        self.group = group
+        self.warnings = warnings
+    }
+
     init(_ core: CoreConnection) {
-        url = core.url
-        address = core.address
-        tlsVersion = core.tlsVersion
-        cipherSuite = core.cipherSuite
-        group = core.group
-        warnings = core.warnings
+        self.init(
+            url: core.url, address: core.address, tlsVersion: core.tlsVersion, cipherSuite: core.cipherSuite,
+            group: core.group, warnings: core.warnings)
     }
 }
 
@@ -94,32 +122,50 @@ public enum MessageKind: String, Sendable, CaseIterable {
     /// The reply to `GET /entropy` (draft 4.3).
     case entropy
 
-    /// Everything that is wrong with a message of this kind; empty, or nothing but warnings, when it is valid. With
-    /// `strict` off, known deviations of real Key Providers pass.
-    public func validate(_ message: Data, strict: Bool = true) -> [Problem] {
+    /// Everything that is wrong with a message of this kind; empty, or nothing but warnings, when it is valid.
+    public func validate(_ message: Data, rules: Rules = .strict) -> [Problem] {
         // the core knows every kind: it cannot fail
-        let problems = try? validateMessage(kind: rawValue, message: message, strict: strict)
+        let problems = try? validateMessage(kind: rawValue, message: message, rules: rules.core)
         return problems.unwrapped.map(Problem.init)
     }
 
     /// Whether `validate` finds no problem but warnings.
-    public func isValid(_ message: Data, strict: Bool = true) -> Bool {
-        (try? isValidMessage(kind: rawValue, message: message, strict: strict)).unwrapped
+    public func isValid(_ message: Data, rules: Rules = .strict) -> Bool {
+        (try? isValidMessage(kind: rawValue, message: message, rules: rules.core)).unwrapped
     }
 
     /// As for `Data`.
-    public func validate(_ message: String, strict: Bool = true) -> [Problem] {
-        validate(Data(message.utf8), strict: strict)
+    public func validate(_ message: String, rules: Rules = .strict) -> [Problem] {
+        validate(Data(message.utf8), rules: rules)
     }
 
     /// As for `Data`.
-    public func isValid(_ message: String, strict: Bool = true) -> Bool {
-        isValid(Data(message.utf8), strict: strict)
+    public func isValid(_ message: String, rules: Rules = .strict) -> Bool {
+        isValid(Data(message.utf8), rules: rules)
     }
 
     /// The JSON Schema of a message of this kind, as text.
     public func schema(_ style: SchemaStyle = .strict) -> String {
         (try? messageSchema(kind: rawValue, style: style.rawValue)).unwrapped
+    }
+}
+
+/// The rules for valid messages.
+public enum Rules: Sendable, CaseIterable {
+    /// The draft, with limits where it has none.
+    case strict
+    /// As `strict`, but known deviations of real Key Providers pass: other keyIds, `minentropy` as a string,
+    /// capabilities without `algorithm` or `localSystemID`.
+    case lenient
+    /// No more than the JSON Schemas that the draft prints.
+    case asPublished
+
+    var core: CoreRules {
+        switch self {
+        case .strict: .strict
+        case .lenient: .lenient
+        case .asPublished: .asPublished
+        }
     }
 }
 

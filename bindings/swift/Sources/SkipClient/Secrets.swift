@@ -20,6 +20,17 @@ public final class Key: Sendable, Equatable, CustomStringConvertible, CustomDebu
     public let warnings: [Problem]
     private let core: Closable<CoreKey>
 
+    /// A key of your own, which a fake ``KeyProvider`` gives in tests. The bytes are copied; `keyID` may have any form
+    /// that a lenient client takes.
+    ///
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when it is no keyId.
+    public convenience init(keyID: String, bytes: some ContiguousBytes) throws {
+        let answer = try bytes.lent { address, length in
+            try translated { try keyOf(keyId: keyID, address: address, length: length) }
+        }
+        self.init(answer)
+    }
+
     init(_ answer: CoreKeyAnswer) {
         keyID = answer.keyId
         bits = Int(answer.bits)
@@ -86,6 +97,11 @@ public final class Entropy: Sendable, CustomStringConvertible, CustomDebugString
     public let warnings: [Problem]
     private let core: Closable<CoreEntropy>
 
+    /// Random bytes of your own, of full entropy, which a fake ``KeyProvider`` gives in tests. The bytes are copied.
+    public convenience init(bytes: some ContiguousBytes) {
+        self.init(bytes.lent(entropyOf))
+    }
+
     init(_ answer: CoreEntropyAnswer) {
         bits = Int(answer.bits)
         count = Int(answer.length)
@@ -140,6 +156,15 @@ public enum ExportFormat: String, Sendable, CaseIterable {
     case wpa
     /// A `ppk manual` line for a Cisco IOS XE IKEv2 keyring.
     case cisco
+}
+
+extension ContiguousBytes {
+    /// Calls the native library with address and length.
+    fileprivate func lent<Answer>(_ take: (UInt64, UInt32) throws -> Answer) rethrows -> Answer {
+        try withUnsafeBytes { bytes in
+            try take(UInt64(UInt(bitPattern: bytes.baseAddress)), UInt32(bytes.count))
+        }
+    }
 }
 
 /// A native object that is let go before its owner is.

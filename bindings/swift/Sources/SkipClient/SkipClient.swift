@@ -1,5 +1,79 @@
 import Foundation
 
+/// What a ``Client`` does, for code that is tested without a Key Provider: a fake of your own conforms to it too.
+public protocol KeyProvider: Sendable {
+    /// How the last connection was made; `nil` before the first one.
+    var connection: ConnectionInfo? { get }
+
+    /// What the KP offers; see ``Client/capabilities(refresh:timeout:)``.
+    func capabilities(refresh: Bool, timeout: TimeInterval?) async throws -> Capabilities
+    /// A fresh key; see ``Client/newKey(remote:size:timeout:)``.
+    func newKey(remote: String, size: Int?, timeout: TimeInterval?) async throws -> Key
+    /// The key of a keyId; see ``Client/keyByID(_:remote:timeout:)``.
+    func keyByID(_ keyID: String, remote: String, timeout: TimeInterval?) async throws -> Key
+    /// Random bytes; see ``Client/entropy(bits:timeout:)``.
+    func entropy(bits: Int?, timeout: TimeInterval?) async throws -> Entropy
+
+    /// Ends the running calls.
+    func close()
+}
+
+/// The arguments that may be left out.
+extension KeyProvider {
+    /// What the KP offers.
+    public func capabilities(refresh: Bool = false) async throws -> Capabilities {
+        try await capabilities(refresh: refresh, timeout: nil)
+    }
+
+    /// A fresh key.
+    public func newKey(remote: String, size: Int? = nil) async throws -> Key {
+        try await newKey(remote: remote, size: size, timeout: nil)
+    }
+
+    /// The key of a keyId.
+    public func keyByID(_ keyID: String, remote: String) async throws -> Key {
+        try await keyByID(keyID, remote: remote, timeout: nil)
+    }
+
+    /// Random bytes.
+    public func entropy(bits: Int? = nil) async throws -> Entropy {
+        try await entropy(bits: bits, timeout: nil)
+    }
+}
+
+/// What a fake may leave out.
+extension KeyProvider {
+    /// None.
+    public var connection: ConnectionInfo? { nil }
+
+    /// Nothing is offered.
+    public func capabilities(refresh: Bool, timeout: TimeInterval?) async throws -> Capabilities {
+        throw absent("capabilities")
+    }
+
+    /// No key.
+    public func newKey(remote: String, size: Int?, timeout: TimeInterval?) async throws -> Key {
+        throw absent("newKey")
+    }
+
+    /// No key.
+    public func keyByID(_ keyID: String, remote: String, timeout: TimeInterval?) async throws -> Key {
+        throw absent("keyByID")
+    }
+
+    /// No random bytes.
+    public func entropy(bits: Int?, timeout: TimeInterval?) async throws -> Entropy {
+        throw absent("entropy")
+    }
+
+    /// Nothing to end.
+    public func close() {}
+
+    private func absent(_ call: String) -> SkipError {
+        .notSupported(SkipError.Details(message: "this fake has no \(call)"))
+    }
+}
+
 /// A client of one Key Provider (KP), or of several in order of preference (draft-cisco-skip-02).
 ///
 /// One client serves many tasks at once; it keeps connections and remembers the capabilities. Cancelling a task ends
@@ -10,7 +84,7 @@ import Foundation
 /// let kp = try Client(url: "https://kp-alice:8443", options: ClientOptions(caPEM: pem))
 /// let key = try await kp.newKey(remote: "Bob", size: 256)
 /// ```
-public final class Client: Sendable, CustomStringConvertible {
+public final class Client: KeyProvider, CustomStringConvertible {
     private let core: CoreClient
     private let urls: [String]
 

@@ -55,6 +55,17 @@ public enum SkipError: Error, Sendable, Equatable {
         /// What the Key Provider wrote beside a status other than 200: at most 512 bytes, in which all that could be a
         /// key is `[redacted]`. It is not ours: show it to a person, do not log it.
         public let providerText: String?
+
+        /// Details of an error that a fake ``KeyProvider`` throws in tests.
+        public init(
+            message: String, hint: String = "", advice: Advice = .no, status: Int? = nil, providerText: String? = nil
+        ) {
+            self.message = message
+            self.hint = hint
+            self.advice = advice
+            self.status = status
+            self.providerText = providerText
+        }
     }
 
     /// What to ask next. The raw value is the spelling that all languages of the project share.

@@ -428,7 +428,7 @@ RustBuffer uniffi_skip_client_ffi_fn_func_encode_use_ppk(RustBuffer local_system
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_IS_VALID_MESSAGE
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_IS_VALID_MESSAGE
-int8_t uniffi_skip_client_ffi_fn_func_is_valid_message(RustBuffer kind, RustBuffer message, int8_t strict, RustCallStatus *_Nonnull out_status
+int8_t uniffi_skip_client_ffi_fn_func_is_valid_message(RustBuffer kind, RustBuffer message, RustBuffer rules, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_LIST_MATCHES_REMOTE
@@ -443,13 +443,23 @@ RustBuffer uniffi_skip_client_ffi_fn_func_message_schema(RustBuffer kind, RustBu
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_VALIDATE_MESSAGE
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_VALIDATE_MESSAGE
-RustBuffer uniffi_skip_client_ffi_fn_func_validate_message(RustBuffer kind, RustBuffer message, int8_t strict, RustCallStatus *_Nonnull out_status
+RustBuffer uniffi_skip_client_ffi_fn_func_validate_message(RustBuffer kind, RustBuffer message, RustBuffer rules, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_ENTROPY_OF
+#define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_ENTROPY_OF
+RustBuffer uniffi_skip_client_ffi_fn_func_entropy_of(uint64_t address, uint32_t length, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_EXPORT_FORMATS
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_EXPORT_FORMATS
 RustBuffer uniffi_skip_client_ffi_fn_func_export_formats(RustCallStatus *_Nonnull out_status
     
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_KEY_OF
+#define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_KEY_OF
+RustBuffer uniffi_skip_client_ffi_fn_func_key_of(RustBuffer key_id, uint64_t address, uint32_t length, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_FFI_SKIP_CLIENT_FFI_RUSTBUFFER_ALLOC
@@ -778,9 +788,21 @@ uint16_t uniffi_skip_client_ffi_checksum_func_validate_message(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_FUNC_ENTROPY_OF
+#define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_FUNC_ENTROPY_OF
+uint16_t uniffi_skip_client_ffi_checksum_func_entropy_of(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_FUNC_EXPORT_FORMATS
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_FUNC_EXPORT_FORMATS
 uint16_t uniffi_skip_client_ffi_checksum_func_export_formats(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_FUNC_KEY_OF
+#define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_FUNC_KEY_OF
+uint16_t uniffi_skip_client_ffi_checksum_func_key_of(void
     
 );
 #endif

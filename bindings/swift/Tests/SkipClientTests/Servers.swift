@@ -140,6 +140,7 @@ struct Case: Decodable {
     var errors: [String]?
     var warnings: [String]?
     var lenient: Bool?
+    var as_published: Bool?
     var pattern: String?
     var matches: [String]?
     var matches_not: [String]?

@@ -17,7 +17,8 @@ final class VectorsTests: XCTestCase, @unchecked Sendable {
                     XCTAssertEqual(Set(found), Set(try XCTUnwrap(expected)), one.name)
                 }
                 XCTAssertEqual(kind.isValid(body), one.valid, one.name)
-                XCTAssertEqual(kind.isValid(body, strict: false), one.lenient, one.name)
+                XCTAssertEqual(kind.isValid(body, rules: .lenient), one.lenient, one.name)
+                XCTAssertEqual(kind.isValid(body, rules: .asPublished), one.as_published, one.name)
                 if let text = one.body { XCTAssertEqual(kind.validate(text), problems, one.name) }
             }
         }

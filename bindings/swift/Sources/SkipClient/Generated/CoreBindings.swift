@@ -2181,6 +2181,82 @@ func FfiConverterTypeCoreLanguage_lower(_ value: CoreLanguage) -> RustBuffer {
 }
 
 
+
+/**
+ * The rules for valid messages.
+ */
+
+enum CoreRules: Equatable, Hashable {
+
+    case strict
+    case lenient
+    case asPublished
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension CoreRules: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCoreRules: FfiConverterRustBuffer {
+    typealias SwiftType = CoreRules
+
+    static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CoreRules {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+
+        case 1: return .strict
+
+        case 2: return .lenient
+
+        case 3: return .asPublished
+
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    static func write(_ value: CoreRules, into buf: inout [UInt8]) {
+        switch value {
+
+
+        case .strict:
+            writeInt(&buf, Int32(1))
+
+
+        case .lenient:
+            writeInt(&buf, Int32(2))
+
+
+        case .asPublished:
+            writeInt(&buf, Int32(3))
+
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCoreRules_lift(_ buf: RustBuffer) throws -> CoreRules {
+    return try FfiConverterTypeCoreRules.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCoreRules_lower(_ value: CoreRules) -> RustBuffer {
+    return FfiConverterTypeCoreRules.lower(value)
+}
+
+
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
@@ -2507,13 +2583,13 @@ func encodeUsePpk(localSystemId: String?, nextPayload: UInt8)throws  -> Data  {
 /**
  * Whether a message has no problems other than warnings.
  */
-func isValidMessage(kind: String, message: Data, strict: Bool)throws  -> Bool  {
+func isValidMessage(kind: String, message: Data, rules: CoreRules)throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
         uniffiCallStatus in
     uniffi_skip_client_ffi_fn_func_is_valid_message(
         FfiConverterString.lower(kind),
         FfiConverterData.lower(message),
-        FfiConverterBool.lower(strict),uniffiCallStatus
+        FfiConverterTypeCoreRules_lower(rules),uniffiCallStatus
     )
 })
 }
@@ -2544,13 +2620,25 @@ func messageSchema(kind: String, style: String)throws  -> String  {
 /**
  * All problems of a message.
  */
-func validateMessage(kind: String, message: Data, strict: Bool)throws  -> [CoreProblem]  {
+func validateMessage(kind: String, message: Data, rules: CoreRules)throws  -> [CoreProblem]  {
     return try  FfiConverterSequenceTypeCoreProblem.lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
         uniffiCallStatus in
     uniffi_skip_client_ffi_fn_func_validate_message(
         FfiConverterString.lower(kind),
         FfiConverterData.lower(message),
-        FfiConverterBool.lower(strict),uniffiCallStatus
+        FfiConverterTypeCoreRules_lower(rules),uniffiCallStatus
+    )
+})
+}
+/**
+ * Random bytes of the caller's own, `length` bytes at `address`, of full entropy.
+ */
+func entropyOf(address: UInt64, length: UInt32) -> CoreEntropyAnswer  {
+    return try!  FfiConverterTypeCoreEntropyAnswer_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_skip_client_ffi_fn_func_entropy_of(
+        FfiConverterUInt64.lower(address),
+        FfiConverterUInt32.lower(length),uniffiCallStatus
     )
 })
 }
@@ -2561,6 +2649,19 @@ func exportFormats() -> [String]  {
     return try!  FfiConverterSequenceString.lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_skip_client_ffi_fn_func_export_formats(uniffiCallStatus
+    )
+})
+}
+/**
+ * A key of the caller's own, `length` bytes at `address`.
+ */
+func keyOf(keyId: String, address: UInt64, length: UInt32)throws  -> CoreKeyAnswer  {
+    return try  FfiConverterTypeCoreKeyAnswer_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
+        uniffiCallStatus in
+    uniffi_skip_client_ffi_fn_func_key_of(
+        FfiConverterString.lower(keyId),
+        FfiConverterUInt64.lower(address),
+        FfiConverterUInt32.lower(length),uniffiCallStatus
     )
 })
 }
@@ -2601,7 +2702,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_skip_client_ffi_checksum_func_encode_use_ppk() != 52750) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_is_valid_message() != 39098) {
+    if (uniffi_skip_client_ffi_checksum_func_is_valid_message() != 42491) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_func_list_matches_remote() != 29605) {
@@ -2610,10 +2711,16 @@ private let initializationResult: InitializationResult = {
     if (uniffi_skip_client_ffi_checksum_func_message_schema() != 62368) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_validate_message() != 1961) {
+    if (uniffi_skip_client_ffi_checksum_func_validate_message() != 20738) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_skip_client_ffi_checksum_func_entropy_of() != 26225) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_func_export_formats() != 60269) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_skip_client_ffi_checksum_func_key_of() != 11383) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_method_corecancel_cancel() != 21239) {

@@ -5,6 +5,7 @@ package io.github.skipclient
 import io.github.skipclient.ffi.CoreCapabilities
 import io.github.skipclient.ffi.CoreConnection
 import io.github.skipclient.ffi.CoreProblem
+import io.github.skipclient.ffi.CoreRules
 import io.github.skipclient.ffi.isValidMessage
 import io.github.skipclient.ffi.listMatchesRemote
 import io.github.skipclient.ffi.messageSchema
@@ -21,17 +22,19 @@ import java.io.ByteArrayOutputStream
  * @property supportsEntropy whether the KP offers `GET /entropy`
  * @property warnings what is odd in the message though it is valid
  */
-public data class Capabilities internal constructor(
-    public val localSystemId: String,
-    public val remoteSystemIds: List<String>,
-    public val algorithm: String,
-    public val supportsKey: Boolean,
-    public val supportsEntropy: Boolean,
-    public val warnings: List<Problem>,
-) {
-    /** Whether the KP says that it shares keys with the KP [id]; see [io.github.skipclient.matchesRemote]. */
-    public fun matchesRemote(id: String): Boolean = matchesRemote(remoteSystemIds, id)
-}
+public data class Capabilities
+    @JvmOverloads
+    constructor(
+        public val localSystemId: String,
+        public val remoteSystemIds: List<String>,
+        public val algorithm: String,
+        public val supportsKey: Boolean,
+        public val supportsEntropy: Boolean,
+        public val warnings: List<Problem> = emptyList(),
+    ) {
+        /** Whether the KP says that it shares keys with the KP [id]; see [io.github.skipclient.matchesRemote]. */
+        public fun matchesRemote(id: String): Boolean = matchesRemote(remoteSystemIds, id)
+    }
 
 /**
  * One thing that is wrong with a message. It shows no value of the message.
@@ -42,7 +45,7 @@ public data class Capabilities internal constructor(
  * @property severity whether the message is invalid by this
  * @property section the section of the draft that it is about
  */
-public data class Problem internal constructor(
+public data class Problem(
     public val path: String,
     public val code: String,
     public val message: String,
@@ -71,14 +74,16 @@ public enum class Severity(
  * @property group the key exchange group, for example `X25519MLKEM768`
  * @property warnings what is not as Table 1 wants it
  */
-public data class ConnectionInfo internal constructor(
-    public val url: String,
-    public val address: String,
-    public val tlsVersion: String,
-    public val cipherSuite: String,
-    public val group: String?,
-    public val warnings: List<String>,
-)
+public data class ConnectionInfo
+    @JvmOverloads
+    constructor(
+        public val url: String,
+        public val address: String,
+        public val tlsVersion: String,
+        public val cipherSuite: String,
+        public val group: String? = null,
+        public val warnings: List<String> = emptyList(),
+    )
 
 /** Which of the draft's three messages a text should be. */
 public enum class MessageKind(
@@ -105,40 +110,57 @@ public enum class SchemaStyle(
     AS_PUBLISHED("as-published"),
 }
 
+/** The rules for valid messages. */
+public enum class Rules(
+    internal val core: CoreRules,
+) {
+    /** The draft, with limits where it has none. */
+    STRICT(CoreRules.STRICT),
+
+    /**
+     * As [STRICT], but known deviations of real Key Providers pass: other keyIds, `minentropy` as a string,
+     * capabilities without `algorithm` or `localSystemID`.
+     */
+    LENIENT(CoreRules.LENIENT),
+
+    /** No more than the JSON Schemas that the draft prints. */
+    AS_PUBLISHED(CoreRules.AS_PUBLISHED),
+}
+
 /**
- * Everything that is wrong with a message; empty, or nothing but warnings, when it is valid. With [strict] off, known
- * deviations of real Key Providers pass. A text with lone surrogates is an invalid message.
+ * Everything that is wrong with a message; empty, or nothing but warnings, when it is valid. A text with lone
+ * surrogates is an invalid message.
  */
 @JvmOverloads
 public fun validate(
     kind: MessageKind,
     message: ByteArray,
-    strict: Boolean = true,
-): List<Problem> = translated { validateMessage(kind.text, message, strict) }.map { it.toPublic() }
+    rules: Rules = Rules.STRICT,
+): List<Problem> = translated { validateMessage(kind.text, message, rules.core) }.map { it.toPublic() }
 
 /** [validate] for text. */
 @JvmOverloads
 public fun validate(
     kind: MessageKind,
     message: String,
-    strict: Boolean = true,
-): List<Problem> = validate(kind, message.asMessage(), strict)
+    rules: Rules = Rules.STRICT,
+): List<Problem> = validate(kind, message.asMessage(), rules)
 
 /** Whether [validate] finds no problem but warnings. */
 @JvmOverloads
 public fun isValid(
     kind: MessageKind,
     message: ByteArray,
-    strict: Boolean = true,
-): Boolean = translated { isValidMessage(kind.text, message, strict) }
+    rules: Rules = Rules.STRICT,
+): Boolean = translated { isValidMessage(kind.text, message, rules.core) }
 
 /** [isValid] for text. */
 @JvmOverloads
 public fun isValid(
     kind: MessageKind,
     message: String,
-    strict: Boolean = true,
-): Boolean = isValid(kind, message.asMessage(), strict)
+    rules: Rules = Rules.STRICT,
+): Boolean = isValid(kind, message.asMessage(), rules)
 
 /** The JSON Schema of a message, as text. */
 @JvmOverloads

@@ -5,6 +5,8 @@ import com.sun.jna.Pointer
 import io.github.skipclient.ffi.CoreEntropyAnswer
 import io.github.skipclient.ffi.CoreKey
 import io.github.skipclient.ffi.CoreKeyAnswer
+import io.github.skipclient.ffi.entropyOf
+import io.github.skipclient.ffi.keyOf
 import java.nio.ByteBuffer
 
 /**
@@ -78,6 +80,22 @@ public class Key internal constructor(
 
     /** keyId and length, never the key. */
     override fun toString(): String = "Key(keyId=$keyId, bits=$bits, [redacted])"
+
+    /** Makes keys without a Key Provider. */
+    public companion object {
+        /**
+         * A key of your own, which a fake [KeyProvider] gives in tests. [bytes] are copied; [keyId] may have any form
+         * that a lenient client takes.
+         *
+         * @throws SkipException.InvalidArgument when it is no keyId
+         */
+        @JvmStatic
+        @Throws(SkipException::class)
+        public fun of(
+            keyId: String,
+            bytes: ByteArray,
+        ): Key = Key(copied(bytes) { translated { keyOf(keyId, it.address, it.capacity) } })
+    }
 }
 
 /**
@@ -110,6 +128,14 @@ public class Entropy internal constructor(
 
     /** The bits, never the bytes. */
     override fun toString(): String = "Entropy(bits=$bits, [redacted])"
+
+    /** Makes entropy without a Key Provider. */
+    public companion object {
+        /** Random bytes of your own, of full entropy, which a fake [KeyProvider] gives in tests. [bytes] are copied. */
+        @JvmStatic
+        public fun of(bytes: ByteArray): Entropy =
+            Entropy(copied(bytes) { translated { entropyOf(it.address, it.capacity) } })
+    }
 }
 
 /** The form in which a consumer wants a key. */
@@ -153,6 +179,25 @@ private class Room(
 ) {
     val address = Pointer.nativeValue(Native.getDirectBufferPointer(buffer)).toULong()
     val capacity = buffer.capacity().toUInt()
+
+    fun wipe() {
+        buffer.clear()
+        while (buffer.hasRemaining()) buffer.put(0)
+    }
+}
+
+/** Lends a copy of [bytes] to the native library. */
+private inline fun <T> copied(
+    bytes: ByteArray,
+    take: (Room) -> T,
+): T {
+    val room = Room(ByteBuffer.allocateDirect(bytes.size))
+    try {
+        room.buffer.put(bytes)
+        return take(room)
+    } finally {
+        room.wipe()
+    }
 }
 
 /** Lends a native secret out until it is closed. */
@@ -196,8 +241,7 @@ private class Lent(
             check(length <= capacity) { "a bug in skip-client: $length bytes are too many for $capacity" }
             return block(room.buffer.duplicate().apply { limit(length) })
         } finally {
-            room.buffer.clear()
-            while (room.buffer.hasRemaining()) room.buffer.put(0)
+            room.wipe()
         }
     }
 

@@ -16,6 +16,8 @@ import java.util.concurrent.CompletableFuture
  * `CompletableFuture`. A request goes out once and is never repeated behind your back; every
  * [SkipException] says what to ask next ([SkipException.advice]).
  *
+ * Code that takes a [KeyProvider] instead can be tested without one.
+ *
  * ```kotlin
  * SkipClient("https://kp-alice:8443", ClientOptions(caPem = pem)).use { kp ->
  *     kp.newKey("Bob", 256).use { key -> sendToPeer(key.keyId) }
@@ -30,7 +32,7 @@ public class SkipClient
     constructor(
         urls: List<String>,
         options: ClientOptions,
-    ) : AutoCloseable {
+    ) : KeyProvider() {
         private val urls = urls.toList()
         private val core: CoreClient = translated { CoreClient(urls, options.toCore(), CoreLanguage.KOTLIN) }
 
@@ -39,126 +41,84 @@ public class SkipClient
         @Throws(SkipException::class)
         public constructor(url: String, options: ClientOptions = ClientOptions()) : this(listOf(url), options)
 
-        /** How the last connection was made; `null` before the first one. */
-        public val connection: ConnectionInfo?
+        override val connection: ConnectionInfo?
             get() = core.connection()?.toPublic()
 
-        /**
-         * What the KP offers (draft 4.1): fetched once, then remembered; [refresh] asks again.
-         * Here and at the other calls, [timeout] is the time for this call instead of that of the options.
-         *
-         * @throws SkipException of the network's and the provider's sides
-         */
         @Throws(SkipException::class)
-        public suspend fun capabilities(
-            refresh: Boolean = false,
-            timeout: Duration? = null,
+        override suspend fun capabilities(
+            refresh: Boolean,
+            timeout: Duration?,
         ): Capabilities = awaiting({}) { fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** [capabilities], waiting for it. An interrupt of this thread ends the request. */
-        @JvmOverloads
         @Throws(SkipException::class, InterruptedException::class)
-        public fun capabilitiesBlocking(
-            refresh: Boolean = false,
-            timeout: Duration? = null,
+        override fun capabilitiesBlocking(
+            refresh: Boolean,
+            timeout: Duration?,
         ): Capabilities = parked({}) { fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** [capabilities] as a future: it fails with a [SkipException], and whoever cancels it ends the request. */
-        @JvmOverloads
-        public fun capabilitiesAsync(
-            refresh: Boolean = false,
-            timeout: Duration? = null,
+        override fun capabilitiesAsync(
+            refresh: Boolean,
+            timeout: Duration?,
         ): CompletableFuture<Capabilities> =
             started({}) { fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), it)) }
 
-        /**
-         * A fresh key of [size] bits, a multiple of 8 from 8 to 65536, shared with the KP [remote] (draft 4.2). Without
-         * a size the KP chooses, mostly 256 bits.
-         *
-         * A key that arrives while its coroutine is cancelled is wiped: ask for another one.
-         *
-         * @throws SkipException of any side
-         */
         @Throws(SkipException::class)
-        public suspend fun newKey(
+        override suspend fun newKey(
             remote: String,
-            size: Int? = null,
-            timeout: Duration? = null,
+            size: Int?,
+            timeout: Duration?,
         ): Key = awaiting(Key::close) { fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** [newKey], waiting for it. An interrupt of this thread ends the request. */
-        @JvmOverloads
         @Throws(SkipException::class, InterruptedException::class)
-        public fun newKeyBlocking(
+        override fun newKeyBlocking(
             remote: String,
-            size: Int? = null,
-            timeout: Duration? = null,
+            size: Int?,
+            timeout: Duration?,
         ): Key = parked(Key::close) { fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** [newKey] as a future: it fails with a [SkipException], and whoever cancels it ends the request. */
-        @JvmOverloads
-        public fun newKeyAsync(
+        override fun newKeyAsync(
             remote: String,
-            size: Int? = null,
-            timeout: Duration? = null,
+            size: Int?,
+            timeout: Duration?,
         ): CompletableFuture<Key> =
             started(Key::close) { fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), it)) }
 
-        /**
-         * The key that the initiator got from the KP [remote] under [keyId] (draft 4.2), which is hexadecimal, of even
-         * length, 2 to 512 digits. A KP gives it once.
-         *
-         * @throws SkipException of any side; with the advice `NEW_KEY` the initiator has to ask for another key
-         */
         @Throws(SkipException::class)
-        public suspend fun keyById(
+        override suspend fun keyById(
             keyId: String,
             remote: String,
-            timeout: Duration? = null,
+            timeout: Duration?,
         ): Key = awaiting(Key::close) { fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** [keyById], waiting for it. An interrupt of this thread ends the request. */
-        @JvmOverloads
         @Throws(SkipException::class, InterruptedException::class)
-        public fun keyByIdBlocking(
+        override fun keyByIdBlocking(
             keyId: String,
             remote: String,
-            timeout: Duration? = null,
+            timeout: Duration?,
         ): Key = parked(Key::close) { fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** [keyById] as a future: it fails with a [SkipException], and whoever cancels it ends the request. */
-        @JvmOverloads
-        public fun keyByIdAsync(
+        override fun keyByIdAsync(
             keyId: String,
             remote: String,
-            timeout: Duration? = null,
+            timeout: Duration?,
         ): CompletableFuture<Key> =
             started(Key::close) { fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), it)) }
 
-        /**
-         * Random bytes of at least [bits] bits, a multiple of 8 from 8 to 65536, or of the KP's own choice (draft 4.3).
-         *
-         * @throws SkipException of any side
-         */
         @Throws(SkipException::class)
-        public suspend fun entropy(
-            bits: Int? = null,
-            timeout: Duration? = null,
+        override suspend fun entropy(
+            bits: Int?,
+            timeout: Duration?,
         ): Entropy = awaiting(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** [entropy], waiting for it. An interrupt of this thread ends the request. */
-        @JvmOverloads
         @Throws(SkipException::class, InterruptedException::class)
-        public fun entropyBlocking(
-            bits: Int? = null,
-            timeout: Duration? = null,
+        override fun entropyBlocking(
+            bits: Int?,
+            timeout: Duration?,
         ): Entropy = parked(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** [entropy] as a future: it fails with a [SkipException], and whoever cancels it ends the request. */
-        @JvmOverloads
-        public fun entropyAsync(
-            bits: Int? = null,
-            timeout: Duration? = null,
+        override fun entropyAsync(
+            bits: Int?,
+            timeout: Duration?,
         ): CompletableFuture<Entropy> =
             started(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
 

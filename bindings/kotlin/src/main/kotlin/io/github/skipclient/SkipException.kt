@@ -116,6 +116,44 @@ public sealed class SkipException private constructor(
     public class WeakKey internal constructor(
         failure: Failure,
     ) : SkipException(ErrorCode.WEAK_KEY, failure)
+
+    /** Makes the exceptions that a fake [KeyProvider] throws. */
+    public companion object {
+        /** The exception of a [code]; the other arguments are its properties. */
+        @JvmStatic
+        @JvmOverloads
+        public fun of(
+            code: ErrorCode,
+            message: String,
+            hint: String = "",
+            advice: Advice = Advice.NO,
+            status: Int? = null,
+            providerText: String? = null,
+        ): SkipException {
+            val failure = Failure(message, hint, advice, status, providerText)
+            return when (code) {
+                ErrorCode.INVALID_ARGUMENT -> InvalidArgument(failure)
+                ErrorCode.UNKNOWN_REMOTE -> UnknownRemote(failure)
+                ErrorCode.NOT_SUPPORTED -> NotSupported(failure)
+                ErrorCode.CONNECT_FAILED -> ConnectFailed(failure)
+                ErrorCode.TLS_FAILED -> TlsFailed(failure)
+                ErrorCode.TIMED_OUT -> TimedOut(failure)
+                ErrorCode.CONNECTION_LOST -> ConnectionLost(failure)
+                ErrorCode.REJECTED -> Rejected(failure)
+                ErrorCode.UNAUTHORIZED -> Unauthorized(failure)
+                ErrorCode.NOT_FOUND -> NotFound(failure)
+                ErrorCode.METHOD_NOT_ALLOWED -> MethodNotAllowed(failure)
+                ErrorCode.BUSY -> Busy(failure)
+                ErrorCode.PROVIDER_FAILED -> ProviderFailed(failure)
+                ErrorCode.UNEXPECTED_STATUS -> UnexpectedStatus(failure)
+                ErrorCode.MALFORMED_RESPONSE -> MalformedResponse(failure)
+                ErrorCode.RESPONSE_TOO_LARGE -> ResponseTooLarge(failure)
+                ErrorCode.KEY_ID_MISMATCH -> KeyIdMismatch(failure)
+                ErrorCode.SIZE_MISMATCH -> SizeMismatch(failure)
+                ErrorCode.WEAK_KEY -> WeakKey(failure)
+            }
+        }
+    }
 }
 
 /** What went wrong, as a stable name. [text] is the spelling that all languages of the project share. */
@@ -196,38 +234,21 @@ public enum class Advice(
     NO("no"),
 }
 
-/** What the core says of a failure. */
+/** What is said of a failure besides its code. */
 internal class Failure(
-    core: CoreException.Failed,
-) {
-    val message = core.reason
-    val hint = core.hint
-    val advice = Advice.entries.first { it.text == core.advice }
-    val status = core.status?.toInt()
-    val providerText = core.providerText
-}
+    val message: String,
+    val hint: String,
+    val advice: Advice,
+    val status: Int?,
+    val providerText: String?,
+)
 
-internal fun CoreException.Failed.toPublic(): SkipException {
-    val failure = Failure(this)
-    return when (ErrorCode.entries.first { it.text == code }) {
-        ErrorCode.INVALID_ARGUMENT -> SkipException.InvalidArgument(failure)
-        ErrorCode.UNKNOWN_REMOTE -> SkipException.UnknownRemote(failure)
-        ErrorCode.NOT_SUPPORTED -> SkipException.NotSupported(failure)
-        ErrorCode.CONNECT_FAILED -> SkipException.ConnectFailed(failure)
-        ErrorCode.TLS_FAILED -> SkipException.TlsFailed(failure)
-        ErrorCode.TIMED_OUT -> SkipException.TimedOut(failure)
-        ErrorCode.CONNECTION_LOST -> SkipException.ConnectionLost(failure)
-        ErrorCode.REJECTED -> SkipException.Rejected(failure)
-        ErrorCode.UNAUTHORIZED -> SkipException.Unauthorized(failure)
-        ErrorCode.NOT_FOUND -> SkipException.NotFound(failure)
-        ErrorCode.METHOD_NOT_ALLOWED -> SkipException.MethodNotAllowed(failure)
-        ErrorCode.BUSY -> SkipException.Busy(failure)
-        ErrorCode.PROVIDER_FAILED -> SkipException.ProviderFailed(failure)
-        ErrorCode.UNEXPECTED_STATUS -> SkipException.UnexpectedStatus(failure)
-        ErrorCode.MALFORMED_RESPONSE -> SkipException.MalformedResponse(failure)
-        ErrorCode.RESPONSE_TOO_LARGE -> SkipException.ResponseTooLarge(failure)
-        ErrorCode.KEY_ID_MISMATCH -> SkipException.KeyIdMismatch(failure)
-        ErrorCode.SIZE_MISMATCH -> SkipException.SizeMismatch(failure)
-        ErrorCode.WEAK_KEY -> SkipException.WeakKey(failure)
-    }
-}
+internal fun CoreException.Failed.toPublic(): SkipException =
+    SkipException.of(
+        ErrorCode.entries.first { it.text == code },
+        reason,
+        hint,
+        Advice.entries.first { it.text == advice },
+        status?.toInt(),
+        providerText,
+    )

@@ -60,10 +60,31 @@ class JavaCallerTest {
         }
     }
 
+    /** A fake, in Java. */
+    static final class FakeProvider extends KeyProvider {
+        @Override
+        public Key newKeyBlocking(String remote, Integer size, Duration timeout) throws SkipException {
+            if (remote.equals("Eve")) {
+                throw SkipException.of(ErrorCode.UNKNOWN_REMOTE, "not in the list");
+            }
+            return Key.of("00ff", new byte[32]);
+        }
+    }
+
+    @Test
+    void aFake() throws Exception {
+        try (KeyProvider fake = new FakeProvider(); var key = fake.newKeyBlocking("Bob")) {
+            assertEquals(256, key.getBits());
+            assertEquals(key, fake.newKeyAsync("Bob", 256).get());
+            assertThrows(SkipException.UnknownRemote.class, () -> fake.newKeyBlocking("Eve"));
+        }
+    }
+
     @Test
     void messages() throws SkipException {
         assertTrue(SkipMessages.isValid(MessageKind.ENTROPY, "{\"randomStr\": \"00ff00ff00ff00ff\", \"minentropy\": 64}"));
         assertEquals("/key", SkipMessages.validate(MessageKind.KEY, "{\"keyId\": \"00\"}").get(0).getPath());
+        assertTrue(SkipMessages.isValid(MessageKind.KEY, "{\"keyId\": \"x-1\", \"key\": \"0011223344556677\"}", Rules.LENIENT));
         assertTrue(SkipMessages.matchesRemote(List.of("KP_*"), "KP_A"));
         assertEquals("Alice", Ikev2.decodeUsePpk(Ikev2.encodeUsePpk("Alice")));
         assertThrows(SkipException.InvalidArgument.class, () -> new SkipClient("http://kp"));

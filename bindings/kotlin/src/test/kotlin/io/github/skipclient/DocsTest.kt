@@ -58,7 +58,12 @@ internal class DocsTest {
 
     @Test
     fun `the documents have this code`() {
-        val code = lines(Files.readString(Path.of("src/test/kotlin/io/github/skipclient/DocsTest.kt")))
+        val tests = Path.of("src/test/kotlin/io/github/skipclient")
+        val code =
+            listOf(
+                "DocsTest.kt",
+                "FakesTest.kt",
+            ).joinToString("\n") { lines(Files.readString(tests.resolve(it))) }
         var blocks = 0
         for (page in listOf("README.md", "docs/fetch-a-key-from-kotlin.md")) {
             val text = Files.readString(Places.repository.resolve(page))

@@ -36,7 +36,8 @@ internal class VectorsTest {
                     assertEquals(case.texts(word).toSet(), found)
                 }
                 assertEquals(case["valid"].booleanValue(), isValid(kind, body))
-                assertEquals(case["lenient"].booleanValue(), isValid(kind, body, strict = false))
+                assertEquals(case["lenient"].booleanValue(), isValid(kind, body, Rules.LENIENT))
+                assertEquals(case["as_published"].booleanValue(), isValid(kind, body, Rules.AS_PUBLISHED))
                 case.text("body")?.let { assertEquals(problems, validate(kind, it)) }
             }
         }

@@ -697,7 +697,11 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_skip_client_ffi_checksum_func_validate_message(
     ): Int
+    external fun uniffi_skip_client_ffi_checksum_func_entropy_of(
+    ): Int
     external fun uniffi_skip_client_ffi_checksum_func_export_formats(
+    ): Int
+    external fun uniffi_skip_client_ffi_checksum_func_key_of(
     ): Int
     external fun uniffi_skip_client_ffi_checksum_method_corecancel_cancel(
     ): Int
@@ -829,15 +833,19 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_skip_client_ffi_fn_func_encode_use_ppk(`localSystemId`: RustBuffer.ByValue,`nextPayload`: Byte,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_skip_client_ffi_fn_func_is_valid_message(`kind`: RustBuffer.ByValue,`message`: RustBuffer.ByValue,`strict`: Byte,uniffi_out_err: UniffiRustCallStatus,
+    external fun uniffi_skip_client_ffi_fn_func_is_valid_message(`kind`: RustBuffer.ByValue,`message`: RustBuffer.ByValue,`rules`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Byte
     external fun uniffi_skip_client_ffi_fn_func_list_matches_remote(`remoteSystemIds`: RustBuffer.ByValue,`id`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Byte
     external fun uniffi_skip_client_ffi_fn_func_message_schema(`kind`: RustBuffer.ByValue,`style`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
-    external fun uniffi_skip_client_ffi_fn_func_validate_message(`kind`: RustBuffer.ByValue,`message`: RustBuffer.ByValue,`strict`: Byte,uniffi_out_err: UniffiRustCallStatus,
+    external fun uniffi_skip_client_ffi_fn_func_validate_message(`kind`: RustBuffer.ByValue,`message`: RustBuffer.ByValue,`rules`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
+    ): RustBuffer.ByValue
+    external fun uniffi_skip_client_ffi_fn_func_entropy_of(`address`: Long,`length`: Int,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
     external fun uniffi_skip_client_ffi_fn_func_export_formats(uniffi_out_err: UniffiRustCallStatus,
+    ): RustBuffer.ByValue
+    external fun uniffi_skip_client_ffi_fn_func_key_of(`keyId`: RustBuffer.ByValue,`address`: Long,`length`: Int,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
     external fun ffi_skip_client_ffi_rustbuffer_alloc(`size`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
@@ -979,7 +987,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_skip_client_ffi_checksum_func_encode_use_ppk() and 0xFFFF) != 52750) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_is_valid_message() and 0xFFFF) != 39098) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_is_valid_message() and 0xFFFF) != 42491) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_func_list_matches_remote() and 0xFFFF) != 29605) {
@@ -988,10 +996,16 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_skip_client_ffi_checksum_func_message_schema() and 0xFFFF) != 62368) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_validate_message() and 0xFFFF) != 1961) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_validate_message() and 0xFFFF) != 20738) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_skip_client_ffi_checksum_func_entropy_of() and 0xFFFF) != 26225) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_func_export_formats() and 0xFFFF) != 60269) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_skip_client_ffi_checksum_func_key_of() and 0xFFFF) != 11383) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_method_corecancel_cancel() and 0xFFFF) != 21239) {
@@ -3645,6 +3659,46 @@ internal object FfiConverterTypeCoreLanguage: FfiConverterRustBuffer<CoreLanguag
 
 
 
+/**
+ * The rules for valid messages.
+ */
+
+internal enum class CoreRules {
+
+    STRICT,
+    LENIENT,
+    AS_PUBLISHED;
+
+
+
+
+    companion object
+}
+
+
+/**
+ * @suppress
+ */
+internal object FfiConverterTypeCoreRules: FfiConverterRustBuffer<CoreRules> {
+    override fun read(buf: ByteBuffer) = try {
+
+        CoreRules.entries[buf.getInt() - 1]
+
+    } catch (e: IndexOutOfBoundsException) {
+        throw RuntimeException("invalid enum value, something is very wrong!!", e)
+    }
+
+    override fun allocationSize(value: CoreRules) = 4UL
+
+    override fun write(value: CoreRules, buf: ByteBuffer) {
+        buf.putInt(value.ordinal + 1)
+    }
+}
+
+
+
+
+
 
 /**
  * @suppress
@@ -4070,7 +4124,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
         /**
          * Whether a message has no problems other than warnings.
          */
-    @Throws(CoreException::class) internal fun `isValidMessage`(`kind`: kotlin.String, `message`: kotlin.ByteArray, `strict`: kotlin.Boolean): kotlin.Boolean {
+    @Throws(CoreException::class) internal fun `isValidMessage`(`kind`: kotlin.String, `message`: kotlin.ByteArray, `rules`: CoreRules): kotlin.Boolean {
             return FfiConverterBoolean.lift(
     uniffiRustCallWithError(CoreException) { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_is_valid_message(
@@ -4078,7 +4132,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
         FfiConverterString.lower(`kind`),
         FfiConverterByteArray.lower(`message`),
-        FfiConverterBoolean.lower(`strict`),_status)
+        FfiConverterTypeCoreRules.lower(`rules`),_status)
 }
     )
     }
@@ -4118,7 +4172,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
         /**
          * All problems of a message.
          */
-    @Throws(CoreException::class) internal fun `validateMessage`(`kind`: kotlin.String, `message`: kotlin.ByteArray, `strict`: kotlin.Boolean): List<CoreProblem> {
+    @Throws(CoreException::class) internal fun `validateMessage`(`kind`: kotlin.String, `message`: kotlin.ByteArray, `rules`: CoreRules): List<CoreProblem> {
             return FfiConverterSequenceTypeCoreProblem.lift(
     uniffiRustCallWithError(CoreException) { _status ->
     UniffiLib.uniffi_skip_client_ffi_fn_func_validate_message(
@@ -4126,7 +4180,22 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
         FfiConverterString.lower(`kind`),
         FfiConverterByteArray.lower(`message`),
-        FfiConverterBoolean.lower(`strict`),_status)
+        FfiConverterTypeCoreRules.lower(`rules`),_status)
+}
+    )
+    }
+
+
+        /**
+         * Random bytes of the caller's own, `length` bytes at `address`, of full entropy.
+         */ internal fun `entropyOf`(`address`: kotlin.ULong, `length`: kotlin.UInt): CoreEntropyAnswer {
+            return FfiConverterTypeCoreEntropyAnswer.lift(
+    uniffiRustCall() { _status ->
+    UniffiLib.uniffi_skip_client_ffi_fn_func_entropy_of(
+
+
+        FfiConverterULong.lower(`address`),
+        FfiConverterUInt.lower(`length`),_status)
 }
     )
     }
@@ -4140,6 +4209,23 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
     UniffiLib.uniffi_skip_client_ffi_fn_func_export_formats(
 
         _status)
+}
+    )
+    }
+
+
+        /**
+         * A key of the caller's own, `length` bytes at `address`.
+         */
+    @Throws(CoreException::class) internal fun `keyOf`(`keyId`: kotlin.String, `address`: kotlin.ULong, `length`: kotlin.UInt): CoreKeyAnswer {
+            return FfiConverterTypeCoreKeyAnswer.lift(
+    uniffiRustCallWithError(CoreException) { _status ->
+    UniffiLib.uniffi_skip_client_ffi_fn_func_key_of(
+
+
+        FfiConverterString.lower(`keyId`),
+        FfiConverterULong.lower(`address`),
+        FfiConverterUInt.lower(`length`),_status)
 }
     )
     }
