@@ -1,14 +1,12 @@
 // swift-tools-version: 5.9
-import Foundation
 import PackageDescription
 
 // SwiftPM finds packages at the root of a repository only; the sources are in bindings/swift.
 //
 // The native library is linked from a folder that -Xlinker -L names: `scripts/build-bindings library` builds it. For Apple's
-// systems scripts/xcframework makes SkipClientFFI.xcframework, which is then used instead.
-let framework = "bindings/swift/SkipClientFFI.xcframework"
-let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-let hasFramework = FileManager.default.fileExists(atPath: here.appendingPathComponent(framework).path)
+// systems scripts/xcframework makes SkipClientFFI.xcframework and changes the next line. A look for the folder here would not do:
+// SwiftPM remembers what a manifest says for as long as its text is the same.
+let hasFramework = false
 
 let package = Package(
     name: "SkipClient",
@@ -16,7 +14,7 @@ let package = Package(
     products: [.library(name: "SkipClient", targets: ["SkipClient"])],
     targets: [
         hasFramework
-            ? .binaryTarget(name: "SkipClientFFI", path: framework)
+            ? .binaryTarget(name: "SkipClientFFI", path: "bindings/swift/SkipClientFFI.xcframework")
             : .systemLibrary(name: "SkipClientFFI", path: "bindings/swift/Sources/SkipClientFFI"),
         .target(
             name: "SkipClient",
