@@ -20,7 +20,9 @@ use std::ffi::OsString;
 use pyo3::prelude::*;
 
 /// The module `skip_client._core`.
-#[pymodule]
+///
+/// It needs no GIL: every class is frozen, and what changes in one is atomic or behind a lock that is never held while Python code runs.
+#[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
     use super::aio::{Calls, Inbox, Threads};
