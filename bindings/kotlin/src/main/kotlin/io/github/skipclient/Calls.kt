@@ -10,6 +10,7 @@ import kotlinx.coroutines.suspendCancellableCoroutine
 import java.nio.charset.CharacterCodingException
 import java.util.concurrent.CompletableFuture
 import java.util.concurrent.ExecutionException
+import java.util.concurrent.atomic.AtomicBoolean
 import kotlin.coroutines.EmptyCoroutineContext
 import kotlin.coroutines.resumeWithException
 
@@ -33,12 +34,13 @@ internal fun <T> started(
 ): CompletableFuture<T> {
     val token = translated { CoreCancel() }
     val future = CompletableFuture<T>()
-    // when the call has ended by itself its token is closed, and there is nothing to cancel
-    future.whenComplete { _, _ -> runCatching { token.cancel() } }
+    val running = AtomicBoolean(true)
+    // a call that has ended by itself has closed its token: to find that out by an exception would cost each call its trace
+    future.whenComplete { _, _ -> if (running.get()) runCatching { token.cancel() } }
     val task =
         Runnable {
             try {
-                val answer = token.use(call)
+                val answer = token.use(call).also { running.set(false) }
                 if (!future.complete(answer)) discard(answer)
             } catch (failure: Throwable) {
                 future.completeExceptionally(failure)
