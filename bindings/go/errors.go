@@ -102,6 +102,7 @@ func failure(handle *C.skip_error) error {
 		return nil
 	}
 	defer C.skip_error_free(handle)
+	C.skip_error_spell(handle, C.SKIP_SPELLING_GO)
 	sides := map[C.skip_side]Side{
 		C.SKIP_SIDE_YOU: SideYou, C.SKIP_SIDE_NETWORK: SideNetwork,
 		C.SKIP_SIDE_PROVIDER_REFUSED: SideProviderRefused, C.SKIP_SIDE_PROVIDER_ANSWER: SideProviderAnswer,

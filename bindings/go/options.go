@@ -15,23 +15,34 @@ import (
 	"unsafe"
 )
 
-// Options are the options of a client. The zero value of each is its default. One of CA, SystemCA, Pin and PSK must say
-// whom to trust.
+// Options are the options of a client. The zero value of each is its default. One of CA, CAFile, SystemCA, Pin, PSK
+// and PSKFile must say whom to trust.
 //
-// The tags are the names of the options in the core's table; "=" is followed by what the field sets it to.
+// The tags are the names of the options in the core's table; "=" is followed by what the field sets it to, and "file" is an option
+// whose value is in a file.
 type Options struct {
 	// CA has the certificates of the CAs to trust, in PEM form.
 	CA []byte `option:"ca"`
+	// CAFile is the path of such a file. A client reads this and the other files when it is made, and again when they change.
+	CAFile string `file:"ca"`
 	// SystemCA trusts the system's store, too.
 	SystemCA bool `option:"ca=system"`
 	// Cert is the client certificate with its chain, in PEM form, or PKCS#12 with both it and its private key.
 	Cert []byte `option:"cert"`
+	// CertFile is the path of such a file.
+	CertFile string `file:"cert"`
 	// Key is the private key of the client certificate, in PEM form. New copies it; wiping this one is the caller's part.
 	Key []byte `option:"key"`
+	// KeyFile is the path of such a file.
+	KeyFile string `file:"key"`
 	// KeyPassword is the password of an encrypted Key (PKCS#8), or of a Cert that is PKCS#12.
 	KeyPassword []byte `option:"key_password"`
+	// KeyPasswordFile is the path of a file with it in the first line.
+	KeyPasswordFile string `file:"key_password"`
 	// PSK is the pre-shared key that proves both sides instead of certificates.
 	PSK *PSK `option:"psk"`
+	// PSKFile is the path of a file with a line identity:hex.
+	PSKFile string `file:"psk"`
 
 	// options:fields begin (core/tests/front_ends.rs writes it)
 
@@ -134,8 +145,19 @@ func (o *Options) handle() (*C.skip_options, error) {
 	}
 	values := reflect.ValueOf(o).Elem()
 	for i := range values.NumField() {
+		if values.Field(i).IsZero() {
+			continue
+		}
+		if name, ok := values.Type().Field(i).Tag.Lookup("file"); ok {
+			n, nameLength := chars(name)
+			path, length := chars(values.Field(i).String())
+			if err := failure(C.skip_options_set_file(set, n, nameLength, path, length)); err != nil {
+				return set, err
+			}
+			continue
+		}
 		tag, ok := values.Type().Field(i).Tag.Lookup("option")
-		if !ok || values.Field(i).IsZero() {
+		if !ok {
 			continue
 		}
 		name, fixed, _ := strings.Cut(tag, "=")

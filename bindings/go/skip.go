@@ -31,6 +31,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // Client is a client of one Key Provider, or of several in order of preference. It is safe for use by several
@@ -178,6 +179,14 @@ func (c *Client) Connection() *Connection {
 	return connectionOf(handle)
 }
 
+type callTimeout struct{}
+
+// WithTimeout returns a context whose calls may take so long instead of Options.Timeout, longer ones too. The context's own
+// deadline ends them all the same.
+func WithTimeout(ctx context.Context, timeout time.Duration) context.Context {
+	return context.WithValue(ctx, callTimeout{}, timeout)
+}
+
 // call waits for a turn, and ends the call when the context does.
 func (c *Client) call(ctx context.Context, ask func(*C.skip_client, *C.skip_cancel_token) *C.skip_error) error {
 	select {
@@ -195,7 +204,8 @@ func (c *Client) call(ctx context.Context, ask func(*C.skip_client, *C.skip_canc
 	if c.handle == nil {
 		return c.closed
 	}
-	if ctx.Done() == nil {
+	timeout, hasTimeout := ctx.Value(callTimeout{}).(time.Duration)
+	if ctx.Done() == nil && !hasTimeout {
 		return failure(ask(c.handle, nil))
 	}
 	if ctx.Err() != nil {
@@ -203,6 +213,11 @@ func (c *Client) call(ctx context.Context, ask func(*C.skip_client, *C.skip_canc
 	}
 	token := C.skip_cancel_token_new()
 	defer C.skip_cancel_token_free(token)
+	if hasTimeout {
+		// 0 would be the client's
+		milliseconds := min(max(timeout.Milliseconds(), 1), 1<<32-1)
+		C.skip_cancel_token_set_timeout(token, C.uint32_t(milliseconds))
+	}
 	cancelled := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		C.skip_cancel(token)

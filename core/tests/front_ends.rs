@@ -185,14 +185,23 @@ fn swift_setting(option: &ClientOption) -> String {
     format!("        settings[\"{name}\"] = {value}\n")
 }
 
-fn go_field(option: &ClientOption) -> String {
+/// The field of Go's options; those that are on by default have a field that switches them off.
+fn go_name(option: &ClientOption) -> String {
     let name: String = option.name.split('_').map(go_word).collect();
+    match option.kind {
+        OptionKind::Flag { default: true } => format!("No{name}"),
+        _ => name,
+    }
+}
+
+fn go_field(option: &ClientOption) -> String {
+    let name = go_name(option);
     let help = option.help;
     let (comment, field) = match option.kind {
         OptionKind::Flag { default: true } => {
             let (first, rest) = help.split_at(1);
-            let comment = format!("No{name}: do not {}{rest}.", first.to_lowercase());
-            (comment, format!("No{name} bool `option:\"{}=false\"`", option.name))
+            let comment = format!("{name}: do not {}{rest}.", first.to_lowercase());
+            (comment, format!("{name} bool `option:\"{}=false\"`", option.name))
         }
         OptionKind::Flag { default: false } => (
             format!("{name}: {help}."),
@@ -242,9 +251,10 @@ fn markdown_row(option: &ClientOption) -> String {
         ""
     };
     format!(
-        "| `{}` | {flag} | `{kebab}` | `{}` | {default} | {}.{per_call} |\n",
+        "| `{}` | {flag} | `{kebab}` | `{}` | `{}` | {default} | {}.{per_call} |\n",
         option.name,
         camel_case(option.name),
+        go_name(option),
         option.help
     )
 }

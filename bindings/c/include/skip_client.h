@@ -172,7 +172,21 @@ typedef enum {
 } skip_advice;
 
 /**
- * Cancels calls from another thread.
+ * Whose names an error's message and hint use for options and arguments.
+ */
+typedef enum {
+    /**
+     * Those of the table, as `skip_options_set` takes them: the default.
+     */
+    SKIP_SPELLING_C = 0,
+    /**
+     * Those of the package for Go: fields of `Options`.
+     */
+    SKIP_SPELLING_GO = 1,
+} SkipSpelling;
+
+/**
+ * Cancels calls from another thread, and can carry their timeout.
  */
 typedef struct skip_cancel_token skip_cancel_token;
 
@@ -302,6 +316,13 @@ void skip_client_free(skip_client *client);
 skip_cancel_token *skip_cancel_token_new(void);
 
 /**
+ * Gives calls that are started with this token from now on a timeout of so many milliseconds for the whole call, instead of
+ * the client's; 0 means the client's again.
+ */
+void skip_cancel_token_set_timeout(const skip_cancel_token *token,
+                                   uint32_t milliseconds);
+
+/**
  * Cancels every call that uses this token, now or later, from any thread. Such a call fails with
  * SKIP_CODE_CONNECTION_LOST, and advice that depends on what was already sent.
  */
@@ -395,6 +416,12 @@ const char *skip_error_hint(const skip_error *error, size_t *length);
  */
 const char *skip_error_provider_text(const skip_error *error,
                                      size_t *length);
+
+/**
+ * Replaces the message and the hint with those in another spelling; earlier pointers to them become invalid.
+ */
+void skip_error_spell(skip_error *error,
+                      SkipSpelling spelling);
 
 /**
  * Frees an error.
@@ -596,7 +623,8 @@ skip_error *skip_options_set(skip_options *options,
                              size_t value_length);
 
 /**
- * The same with the content of a file as the value: for "ca", "cert", "key" and "psk". The file is read now.
+ * The same with a file for the value of "ca", "cert", "key", "key_password" or "psk". A client reads it when it is created,
+ * and again before a call if it has changed. "cert" may be PKCS#12; a password is the first line of its file.
  */
 SKIP_CHECK_RESULT
 skip_error *skip_options_set_file(skip_options *options,

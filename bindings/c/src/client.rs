@@ -1,6 +1,8 @@
 //! The client, its calls, and the cancel token.
 
 use std::ffi::c_char;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use skip_client::{BitLength, Call, CancelToken, Client, ConnectionInfo, KeyId, Result, SystemId};
 
@@ -10,8 +12,8 @@ use crate::{SkipCapabilities, SkipEntropy, SkipError, SkipKey, SkipOptions, opti
 /// A client of one Key Provider, or of several in order of preference.
 pub struct SkipClient(Client);
 
-/// Cancels calls from another thread.
-pub struct SkipCancelToken(CancelToken);
+/// Cancels calls from another thread, and can carry their timeout.
+pub struct SkipCancelToken(CancelToken, AtomicU32);
 
 /// Information about a connection.
 pub struct SkipConnection {
@@ -161,7 +163,17 @@ pub unsafe extern "C" fn skip_client_free(client: *mut SkipClient) {
 /// Creates a token with which another thread can cancel calls.
 #[unsafe(no_mangle)]
 pub extern "C" fn skip_cancel_token_new() -> *mut SkipCancelToken {
-    Box::into_raw(Box::new(SkipCancelToken(CancelToken::new())))
+    Box::into_raw(Box::new(SkipCancelToken(CancelToken::new(), AtomicU32::new(0))))
+}
+
+/// Gives calls that are started with this token from now on a timeout of so many milliseconds for the whole call, instead of
+/// the client's; 0 means the client's again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_cancel_token_set_timeout(token: *const SkipCancelToken, milliseconds: u32) {
+    // SAFETY: NULL or a live handle
+    if let Some(token) = unsafe { token.as_ref() } {
+        token.1.store(milliseconds, Ordering::Relaxed);
+    }
 }
 
 /// Cancels every call that uses this token, now or later, from any thread. Such a call fails with
@@ -287,7 +299,12 @@ unsafe fn call<'a>(client: *const SkipClient, cancel: *const SkipCancelToken) ->
     let (client, cancel) = unsafe { (object("client", client)?, cancel.as_ref()) };
     let call = client.0.call();
     Ok(match cancel {
-        Some(token) => call.cancel(&token.0),
+        Some(token) => match token.1.load(Ordering::Relaxed) {
+            0 => call.cancel(&token.0),
+            milliseconds => call
+                .cancel(&token.0)
+                .timeout(Duration::from_millis(milliseconds.into())),
+        },
         None => call,
     })
 }

@@ -2,9 +2,11 @@
 
 use std::ffi::c_char;
 
+use skip_client::error::{Canonical, Spelling};
 use skip_client::{Advice, Error, ErrorCode, Side};
 
 use crate::border::{Text, free, lend};
+use crate::spelling::Go;
 
 /// Error codes. Their numbers are stable; later versions may add some.
 #[repr(C)]
@@ -90,6 +92,8 @@ pub struct SkipError {
     message: Text,
     hint: Text,
     provider_text: Option<Text>,
+    /// What it was made of, to spell it differently.
+    source: Option<Error>,
 }
 
 /// The code of an error, to switch on.
@@ -149,6 +153,32 @@ pub unsafe extern "C" fn skip_error_provider_text(error: *const SkipError, lengt
     unsafe { lend(error.as_ref().and_then(|error| error.provider_text.as_ref()), length) }
 }
 
+/// Whose names an error's message and hint use for options and arguments.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipSpelling {
+    /// Those of the table, as `skip_options_set` takes them: the default.
+    C = 0,
+    /// Those of the package for Go: fields of `Options`.
+    Go = 1,
+}
+
+/// Replaces the message and the hint with those in another spelling; earlier pointers to them become invalid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn skip_error_spell(error: *mut SkipError, spelling: SkipSpelling) {
+    // SAFETY: NULL or a live handle that no other thread uses now
+    if let Some(error) = unsafe { error.as_mut() }
+        && let Some(source) = &error.source
+    {
+        let spelling: &dyn Spelling = match spelling {
+            SkipSpelling::C => &Canonical,
+            SkipSpelling::Go => &Go,
+        };
+        error.message = Text::new(&source.message_in(spelling));
+        error.hint = Text::new(&source.hint_in(spelling));
+    }
+}
+
 /// Frees an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn skip_error_free(error: *mut SkipError) {
@@ -168,6 +198,7 @@ impl SkipError {
             message: Text::new("a bug of skip-client was caught"),
             hint: Text::new("please report it with what standard error shows"),
             provider_text: None,
+            source: None,
         }
     }
 }
@@ -192,6 +223,7 @@ impl From<&Error> for SkipError {
             message: Text::new(error.message()),
             hint: Text::new(error.hint()),
             provider_text: error.provider_text().map(Text::new),
+            source: Some(error.clone()),
         }
     }
 }

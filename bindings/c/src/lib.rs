@@ -15,6 +15,7 @@ mod ikev2;
 mod messages;
 mod options;
 mod secrets;
+mod spelling;
 
 pub use border::*;
 pub use client::*;

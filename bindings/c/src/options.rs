@@ -1,6 +1,8 @@
 //! Client options, by the names of the core's table.
 
 use std::ffi::c_char;
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use skip_client::options::OPTIONS;
@@ -14,7 +16,8 @@ use crate::border::{Text, bytes, fallible, free, lend, null, text};
 #[derive(Default)]
 pub struct SkipOptions {
     urls: Vec<String>,
-    values: Vec<(String, Zeroizing<String>)>,
+    values: Vec<(String, Zeroizing<Vec<u8>>)>,
+    files: Vec<(String, PathBuf)>,
     psk: Option<Psk>,
 }
 
@@ -41,12 +44,13 @@ pub unsafe extern "C" fn skip_options_set(
         fallible(|| {
             let options = options.as_mut().ok_or_else(|| null("options"))?;
             let name = text("name", name, name_length)?;
-            options.set(name, Zeroizing::new(text(name, value, value_length)?.to_owned()))
+            options.set(name, bytes(name, value, value_length)?)
         })
     }
 }
 
-/// The same with the content of a file as the value: for "ca", "cert", "key" and "psk". The file is read now.
+/// The same with a file for the value of "ca", "cert", "key", "key_password" or "psk". A client reads it when it is created,
+/// and again before a call if it has changed. "cert" may be PKCS#12; a password is the first line of its file.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_options_set_file(
@@ -61,7 +65,7 @@ pub unsafe extern "C" fn skip_options_set_file(
         fallible(|| {
             let options = options.as_mut().ok_or_else(|| null("options"))?;
             let name = text("name", name, name_length)?;
-            options.set(name, content(name, text("path", path, path_length)?)?)
+            options.set_file(name, text("path", path, path_length)?)
         })
     }
 }
@@ -120,15 +124,28 @@ fn table() -> &'static [[Text; 2]] {
 
 impl SkipOptions {
     /// Stores a value that the core accepts; whether they can be combined is checked when the client is created.
-    fn set(&mut self, name: &str, value: Zeroizing<String>) -> Result<()> {
+    fn set(&mut self, name: &str, value: &[u8]) -> Result<()> {
         let any = Client::builder("https://localhost")?;
         if name == "url" {
-            let _ = any.or_url(&value)?;
-            self.urls.push(value.to_string());
+            let url = std::str::from_utf8(value).map_err(|_| not_text(name))?;
+            let _ = any.or_url(url)?;
+            self.urls.push(url.to_owned());
         } else {
-            let _ = any.set(name, &value)?;
-            self.values.push((name.to_owned(), value));
+            let _ = any.set(name, value)?;
+            self.values.push((name.to_owned(), Zeroizing::new(value.to_vec())));
         }
+        Ok(())
+    }
+
+    /// Stores a path, and reports a file that cannot be read at once.
+    fn set_file(&mut self, name: &str, path: &str) -> Result<()> {
+        let _ = Client::builder("https://localhost")?.set_file(name, path)?;
+        File::open(path).map_err(|error| {
+            // the path is not shown: it may be a secret passed by mistake
+            let rule = format_args!("the file cannot be read: {}", error.kind());
+            Error::invalid_argument(name, rule, "give its path")
+        })?;
+        self.files.push((name.to_owned(), path.into()));
         Ok(())
     }
 }
@@ -140,7 +157,10 @@ pub(crate) fn build(url: &str, options: Option<&SkipOptions>) -> Result<Client> 
             builder = builder.or_url(url)?;
         }
         for (name, value) in &options.values {
-            builder = builder.set(name, value)?;
+            builder = builder.set(name, value.as_slice())?;
+        }
+        for (name, path) in &options.files {
+            builder = builder.set_file(name, path)?;
         }
         if let Some(psk) = &options.psk {
             builder = builder.psk(psk.clone());
@@ -149,31 +169,6 @@ pub(crate) fn build(url: &str, options: Option<&SkipOptions>) -> Result<Client> 
     builder.build()
 }
 
-/// A file's text, read into a buffer of its size, because growing would leave copies behind.
-fn content(name: &str, path: &str) -> Result<Zeroizing<String>> {
-    use std::io::Read as _;
-    let unreadable = |error: std::io::Error| {
-        // the path is not shown: it may be a secret passed by mistake
-        Error::invalid_argument(
-            name,
-            format_args!("the file cannot be read: {}", error.kind()),
-            "give its path",
-        )
-    };
-    let mut file = std::fs::File::open(path).map_err(unreadable)?;
-    let size = file.metadata().map_err(unreadable)?.len();
-    let room = usize::try_from(size).unwrap_or(0).saturating_add(1);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    file.read_to_end(&mut bytes).map_err(unreadable)?;
-    match String::from_utf8(std::mem::take(&mut *bytes)) {
-        Ok(text) => Ok(Zeroizing::new(text)),
-        Err(error) => {
-            drop(Zeroizing::new(error.into_bytes()));
-            Err(Error::invalid_argument(
-                name,
-                "the file is not text",
-                "PEM and PSK files are text",
-            ))
-        }
-    }
+fn not_text(name: &str) -> Error {
+    Error::invalid_argument(name, "is not UTF-8", "strings are UTF-8 without a BOM")
 }

@@ -63,8 +63,17 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// `invalid_argument`, with the option's name, if there is no such option or the value is invalid.
-    pub fn set(mut self, name: &str, value: &str) -> Result<Self> {
-        self.options.set(name, value)?;
+    pub fn set(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self> {
+        self.options.set(name, value.as_ref())?;
+        Ok(self)
+    }
+
+    /// Sets `ca`, `cert`, `key`, `key_password` or `psk` to a file, read as in [`ClientBuilder::ca_file`].
+    ///
+    /// # Errors
+    /// `invalid_argument` for any other name.
+    pub fn set_file(mut self, name: &str, path: impl Into<PathBuf>) -> Result<Self> {
+        self.options.set_file(name, path.into())?;
         Ok(self)
     }
 

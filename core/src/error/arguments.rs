@@ -122,6 +122,15 @@ impl Error {
         Self::invalid_argument(name, "is not an option of a client", Remedy::OneOfTheOptions)
     }
 
+    pub(crate) fn not_utf_8(name: &str) -> Self {
+        Self::invalid_argument(name, "is not UTF-8", "strings are UTF-8 without a BOM")
+    }
+
+    pub(crate) fn not_a_file_option(name: &str) -> Self {
+        let names = vec!["ca", "cert", "key", "key_password", "psk"];
+        Self::invalid_argument(name, "is not an option that takes a file", Remedy::OneOf(names))
+    }
+
     pub(crate) fn not_an_address(option: &'static str) -> Self {
         Self::invalid_argument(
             option,

@@ -1,6 +1,7 @@
 //! Option values: parsed from text, set by builder methods, and checked.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -62,16 +63,32 @@ impl FromStr for TlsVersion {
 
 impl Options {
     /// Sets an option by its name; see [`ClientBuilder::set`](crate::ClientBuilder::set).
-    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let pem = || value.as_bytes().to_vec();
+    pub fn set(&mut self, name: &str, value: &[u8]) -> Result<()> {
+        let pem = || value.to_vec();
         match name {
-            "ca" if value == "system" => self.ca_system = true,
+            "ca" if value == b"system" => self.ca_system = true,
             "ca" => self.ca_pem.push(pem()),
             "cert" => self.client_cert.get_or_insert_default().cert_pem = pem(),
             "key" => self.client_cert.get_or_insert_default().key_pem = Zeroizing::new(pem()),
             "key_password" => self.key_password = Some(Zeroizing::new(pem())),
-            "psk" => self.psk = Some(Psk::from_file_content(value.as_bytes(), None)?),
-            _ => return self.set_row(name, value),
+            "psk" => self.psk = Some(Psk::from_file_content(value, None)?),
+            _ => {
+                let text = std::str::from_utf8(value).map_err(|_| Error::not_utf_8(name))?;
+                return self.set_row(name, text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets a credential to a path; see [`ClientBuilder::set_file`](crate::ClientBuilder::set_file).
+    pub fn set_file(&mut self, name: &str, path: PathBuf) -> Result<()> {
+        match name {
+            "ca" => self.files.ca.push(path),
+            "cert" => self.files.cert = Some(path),
+            "key" => self.files.key = Some(path),
+            "key_password" => self.files.key_password = Some(path),
+            "psk" => self.files.psk = Some((path, None)),
+            _ => return Err(Error::not_a_file_option(name)),
         }
         Ok(())
     }
@@ -251,20 +268,20 @@ mod tests {
                 OptionKind::PreSharedKey => "router:00ff".to_owned(),
                 _ => "127.0.0.1".to_owned(),
             };
-            let set = Options::default().set(option.name, &value);
+            let set = Options::default().set(option.name, value.as_bytes());
             assert!(set.is_ok(), "{}: {set:?}", option.name);
         }
         let mut options = Options::default();
-        options.set("timeout", "2.5").expect("seconds");
-        options.set("lenient", "true").expect("a flag");
+        options.set("timeout", b"2.5").expect("seconds");
+        options.set("lenient", b"true").expect("a flag");
         assert_eq!((options.timeout, options.lenient), (Duration::from_millis(2500), true));
-        let unknown = options.set("timeuot", "1").expect_err("no such option");
+        let unknown = options.set("timeuot", b"1").expect_err("no such option");
         assert!(unknown.to_string().starts_with("timeuot: "), "{unknown}");
     }
 
     #[test]
     fn seconds_are_plain_numbers_within_a_year() {
-        let set = |name, text| Options::default().set(name, text);
+        let set = |name, text| Options::default().set(name, str::as_bytes(text));
         for good in ["10", "0.5", "31536000"] {
             assert!(set("timeout", good).is_ok(), "{good}");
         }
@@ -287,7 +304,7 @@ mod tests {
     fn a_certificate_needs_its_key_and_a_key_its_certificate() {
         for (given, missing) in [("cert", "key"), ("key", "cert")] {
             let mut options = Options::default();
-            options.set(given, "PEM").expect("checked later");
+            options.set(given, b"PEM").expect("checked later");
             let error = options.check().expect_err("half");
             assert!(error.to_string().starts_with(missing), "{error}");
         }
