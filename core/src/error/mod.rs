@@ -394,6 +394,36 @@ mod tests {
         all.into_iter().collect()
     }
 
+    /// `UPDATE_DOCS=1 cargo test -p skip-client --features psk --lib messages` writes the page.
+    #[cfg(feature = "psk")]
+    #[test]
+    fn the_page_of_messages_has_every_text() {
+        use std::fmt::Write as _;
+
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/messages.md");
+        // the published crate has no docs
+        let Ok(text) = std::fs::read_to_string(&page) else {
+            return;
+        };
+        let mark = "<!-- from core/src/error: UPDATE_DOCS=1 cargo test -p skip-client --features psk --lib messages writes it -->\n";
+        let (head, written) = text.split_once(mark).expect("the mark");
+        let all = all();
+        let mut made = String::new();
+        for code in super::ErrorCode::ALL {
+            let _ = write!(made, "\n## {code}\n\n| message | hint | advice |\n|---|---|---|\n");
+            for error in all.iter().filter(|error| error.code() == code) {
+                let cell = |text: &str| text.replace('|', "\\|");
+                let (message, hint) = (cell(error.message()), cell(error.hint()));
+                let _ = writeln!(made, "| `{message}` | `{hint}` | `{}` |", error.advice());
+            }
+        }
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&page, format!("{head}{mark}{made}")).expect("written");
+        } else {
+            assert_eq!(written, made, "UPDATE_DOCS=1 writes {}", page.display());
+        }
+    }
+
     /// The texts may change, but only deliberately: `INSTA_UPDATE=always cargo test` updates the snapshots.
     #[cfg(feature = "psk")]
     #[test]
