@@ -32,7 +32,8 @@ def main() -> None:
     classes, native, out = (Path(argument) for argument in sys.argv[1:])
     here = Path(__file__).resolve().parent.parent / "bindings/kotlin/android"
     with zipfile.ZipFile(classes) as jar:
-        wanted = sorted(name for name in jar.namelist() if name.startswith(("io/github/skipclient/", "META-INF/skip-client")))
+        ours = ("io/github/skipclient/", "META-INF/skip-client")
+        wanted = sorted(name for name in jar.namelist() if name.startswith(ours))
         inner = pack({name: jar.read(name) for name in wanted if not name.endswith("/")})
     entries = {
         "AndroidManifest.xml": (here / "AndroidManifest.xml").read_bytes(),
