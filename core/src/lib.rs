@@ -130,6 +130,8 @@ mod schema;
 mod secret;
 mod system_id;
 #[cfg(feature = "https")]
+mod system_id_index;
+#[cfg(feature = "https")]
 mod tls_library;
 #[cfg(feature = "https")]
 pub mod transport;

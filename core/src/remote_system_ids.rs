@@ -1,12 +1,15 @@
 //! The list of remoteSystemID (draft 4.1.2), searched in a time that hardly depends on its length.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
+#[cfg(feature = "https")]
 use std::sync::OnceLock;
 
-use crate::system_id::{SystemId, matches_remote, may_be_pattern};
+use crate::system_id::matches_remote;
+#[cfg(feature = "https")]
+use crate::system_id_index::Index;
 
 /// Below this an index would not pay.
+#[cfg(any(test, feature = "https"))]
 const SHORT: usize = 16;
 
 /// The ids, or id patterns, of the Key Providers that share keys with one (draft 4.1.2), in their order.
@@ -16,6 +19,8 @@ const SHORT: usize = 16;
 #[derive(Default)]
 pub struct RemoteSystemIds {
     entries: Vec<String>,
+    // not without a client: WebAssembly has to be small, and asks for no keys itself
+    #[cfg(feature = "https")]
     index: OnceLock<Box<Index>>,
 }
 
@@ -25,6 +30,7 @@ impl RemoteSystemIds {
     pub fn new(entries: Vec<String>) -> Self {
         Self {
             entries,
+            #[cfg(feature = "https")]
             index: OnceLock::new(),
         }
     }
@@ -38,12 +44,14 @@ impl RemoteSystemIds {
     /// Whether an entry is `id` itself or a pattern that matches it; see [`matches_remote`].
     #[must_use]
     pub fn matches(&self, id: &str) -> bool {
-        if self.entries.len() <= SHORT {
-            return matches_remote(&self.entries, id);
+        #[cfg(feature = "https")]
+        if self.entries.len() > SHORT {
+            return self
+                .index
+                .get_or_init(|| Box::new(Index::of(&self.entries)))
+                .matches(id);
         }
-        self.index
-            .get_or_init(|| Box::new(Index::of(&self.entries)))
-            .matches(id)
+        matches_remote(&self.entries, id)
     }
 }
 
@@ -64,74 +72,6 @@ impl Eq for RemoteSystemIds {}
 impl fmt::Debug for RemoteSystemIds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.entries.fmt(f)
-    }
-}
-
-/// What is found without a walk through the list.
-struct Index {
-    /// every entry matches itself, a pattern, too
-    all: HashSet<Box<str>>,
-    /// patterns by what they begin or end with, whichever is longer
-    beginning: Patterns,
-    ending: Patterns,
-}
-
-/// Patterns by the text that they begin with, or end with.
-#[derive(Default)]
-struct Patterns {
-    /// the lengths of these texts that occur
-    lengths: Vec<usize>,
-    by_text: HashMap<Box<str>, Vec<Box<str>>>,
-}
-
-impl Index {
-    fn of(entries: &[String]) -> Self {
-        let mut index = Self {
-            all: entries.iter().map(|entry| entry.as_str().into()).collect(),
-            beginning: Patterns::default(),
-            ending: Patterns::default(),
-        };
-        // one that occurs twice is searched once
-        for entry in &index.all {
-            // one that is too long matches only itself
-            if !may_be_pattern(entry) || entry.len() > SystemId::MAX_BYTES {
-                continue;
-            }
-            // what is before the first and after the last character that has a meaning stands for itself
-            let beginning = entry.split(['*', '?', '[', ']']).next().unwrap_or_default();
-            let ending = entry.rsplit(['*', '?', '[', ']']).next().unwrap_or_default();
-            if beginning.len() >= ending.len() {
-                index.beginning.add(beginning, entry);
-            } else {
-                index.ending.add(ending, entry);
-            }
-        }
-        index
-    }
-
-    fn matches(&self, id: &str) -> bool {
-        self.all.contains(id)
-            || self.beginning.matches(id, |length| id.get(..length))
-            || self
-                .ending
-                .matches(id, |length| id.get(id.len().checked_sub(length)?..))
-    }
-}
-
-impl Patterns {
-    fn add(&mut self, text: &str, pattern: &str) {
-        self.by_text.entry(text.into()).or_default().push(pattern.into());
-        if !self.lengths.contains(&text.len()) {
-            self.lengths.push(text.len());
-        }
-    }
-
-    /// `part` is the beginning, or the end, of the id with so many bytes.
-    fn matches<'a>(&self, id: &str, part: impl Fn(usize) -> Option<&'a str>) -> bool {
-        self.lengths
-            .iter()
-            .filter_map(|&length| self.by_text.get(part(length)?))
-            .any(|patterns| matches_remote(patterns, id))
     }
 }
 
@@ -182,6 +122,7 @@ mod tests {
     }
 
     /// The number of entries that are compared, not a time: 100,000 entries of each form, and not one of them is walked.
+    #[cfg(feature = "https")]
     #[test]
     fn few_entries_are_compared() {
         let entries = (0..100_000).flat_map(|at| [format!("KP_{at}"), format!("KP_{at}_*"), format!("*_KP_{at}")]);
