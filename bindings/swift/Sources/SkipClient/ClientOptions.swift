@@ -2,7 +2,7 @@ import Foundation
 
 /// How a ``Client`` connects, and which deviations it accepts.
 ///
-/// Something must say whom to trust: ``caPEM``, ``systemCA``, ``pin`` or ``psk``.
+/// Something must say whom to trust: ``caPEM``, ``caFile``, ``systemCA``, ``pin``, ``psk`` or ``pskFile``.
 public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// Certificates of the CAs to trust, in PEM form.
     public var caPEM: Data?
@@ -16,6 +16,16 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var keyPassword: String?
     /// The pre-shared key, instead of certificates.
     public var psk: Psk?
+    /// A file with ``caPEM``, read again when it changes.
+    public var caFile: URL?
+    /// A file with ``clientCertPEM``, read again when it changes.
+    public var clientCertFile: URL?
+    /// A file with ``clientKeyPEM``, read again when it changes.
+    public var clientKeyFile: URL?
+    /// A file with ``keyPassword`` in its first line, read again when it changes.
+    public var keyPasswordFile: URL?
+    /// A file with a line `identity:hex`, instead of ``psk``, read again when it changes.
+    public var pskFile: URL?
     // options:properties begin (core/tests/front_ends.rs writes it)
     /// The name that the Key Provider's certificate must have, instead of the URL's host.
     public var serverName: String?
@@ -53,6 +63,11 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         clientKeyPEM: Data? = nil,
         keyPassword: String? = nil,
         psk: Psk? = nil,
+        caFile: URL? = nil,
+        clientCertFile: URL? = nil,
+        clientKeyFile: URL? = nil,
+        keyPasswordFile: URL? = nil,
+        pskFile: URL? = nil,
         // options:parameters begin (core/tests/front_ends.rs writes it)
         serverName: String? = nil,
         pin: String? = nil,
@@ -75,6 +90,11 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         self.clientKeyPEM = clientKeyPEM
         self.keyPassword = keyPassword
         self.psk = psk
+        self.caFile = caFile
+        self.clientCertFile = clientCertFile
+        self.clientKeyFile = clientKeyFile
+        self.keyPasswordFile = keyPasswordFile
+        self.pskFile = pskFile
         // options:assignments begin (core/tests/front_ends.rs writes it)
         self.serverName = serverName
         self.pin = pin
@@ -102,7 +122,18 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     func toCore() -> CoreOptions {
         CoreOptions(
             caPem: caPEM, caSystem: systemCA, clientCertPem: clientCertPEM, clientKeyPem: clientKeyPEM,
-            keyPassword: keyPassword, psk: psk?.core, settings: settings)
+            keyPassword: keyPassword, psk: psk?.core, files: files, settings: settings)
+    }
+
+    /// Paths of credentials, by the names of the core.
+    private var files: [String: String] {
+        [
+            "ca": caFile,
+            "cert": clientCertFile,
+            "key": clientKeyFile,
+            "key_password": keyPasswordFile,
+            "psk": pskFile,
+        ].compactMapValues { $0?.path }
     }
 
     /// What is not a credential, by the names of the core.

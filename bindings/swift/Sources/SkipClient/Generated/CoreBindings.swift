@@ -1857,6 +1857,10 @@ struct CoreOptions {
     let keyPassword: String?
     let psk: CorePsk?
     /**
+     * Paths of credentials, by the names of their options; read again when the files change.
+     */
+    let files: [String: String]
+    /**
      * The other options of the core's table, by name, as text.
      */
     let settings: [String: String]
@@ -1864,6 +1868,9 @@ struct CoreOptions {
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
     init(caPem: Data?, caSystem: Bool, clientCertPem: Data?, clientKeyPem: Data?, keyPassword: String?, psk: CorePsk?,
+        /**
+         * Paths of credentials, by the names of their options; read again when the files change.
+         */files: [String: String],
         /**
          * The other options of the core's table, by name, as text.
          */settings: [String: String]) {
@@ -1873,6 +1880,7 @@ struct CoreOptions {
         self.clientKeyPem = clientKeyPem
         self.keyPassword = keyPassword
         self.psk = psk
+        self.files = files
         self.settings = settings
     }
 
@@ -1898,6 +1906,7 @@ struct FfiConverterTypeCoreOptions: FfiConverterRustBuffer {
                 clientKeyPem: FfiConverterOptionData.read(from: &buf),
                 keyPassword: FfiConverterOptionString.read(from: &buf),
                 psk: FfiConverterOptionTypeCorePsk.read(from: &buf),
+                files: FfiConverterDictionaryStringString.read(from: &buf),
                 settings: FfiConverterDictionaryStringString.read(from: &buf)
         )
     }
@@ -1909,6 +1918,7 @@ struct FfiConverterTypeCoreOptions: FfiConverterRustBuffer {
         FfiConverterOptionData.write(value.clientKeyPem, into: &buf)
         FfiConverterOptionString.write(value.keyPassword, into: &buf)
         FfiConverterOptionTypeCorePsk.write(value.psk, into: &buf)
+        FfiConverterDictionaryStringString.write(value.files, into: &buf)
         FfiConverterDictionaryStringString.write(value.settings, into: &buf)
     }
 }

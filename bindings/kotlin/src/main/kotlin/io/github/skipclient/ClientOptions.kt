@@ -1,12 +1,13 @@
 package io.github.skipclient
 
+import java.io.File
 import java.math.BigDecimal
 import java.time.Duration
 
 /**
  * How a [SkipClient] connects, and which deviations it accepts. Read once, when a client is made.
  *
- * Something must say whom to trust: [caPem], [systemCa], [pin] or [psk]. In Kotlin name the arguments,
+ * Something must say whom to trust: [caPem], [caFile], [systemCa], [pin], [psk] or [pskFile]. In Kotlin name the arguments,
  * `ClientOptions(caPem = pem)`; in Java use [builder]. A library that is compiled once and used with several versions
  * of skip-client uses [builder] in Kotlin too: a new option changes the signature of the constructor.
  *
@@ -31,6 +32,16 @@ public class ClientOptions(
     public var keyPassword: String? = null,
     /** The pre-shared key, instead of certificates. */
     public var psk: Psk? = null,
+    /** A file with [caPem], read again when it changes. */
+    public var caFile: File? = null,
+    /** A file with [clientCertPem], read again when it changes. */
+    public var clientCertFile: File? = null,
+    /** A file with [clientKeyPem], read again when it changes. */
+    public var clientKeyFile: File? = null,
+    /** A file with [keyPassword] in its first line, read again when it changes. */
+    public var keyPasswordFile: File? = null,
+    /** A file with a line `identity:hex`, instead of [psk], read again when it changes. */
+    public var pskFile: File? = null,
     // options:parameters begin (core/tests/front_ends.rs writes it)
     /** The name that the Key Provider's certificate must have, instead of the URL's host. */
     public var serverName: String? = null,
@@ -75,6 +86,16 @@ public class ClientOptions(
     /** Shows none of the values: there are secrets among them. */
     override fun toString(): String = "ClientOptions([redacted])"
 
+    /** Paths of credentials, by the names of the core. */
+    internal fun files(): Map<String, String> =
+        buildMap {
+            caFile?.let { put("ca", it.path) }
+            clientCertFile?.let { put("cert", it.path) }
+            clientKeyFile?.let { put("key", it.path) }
+            keyPasswordFile?.let { put("key_password", it.path) }
+            pskFile?.let { put("psk", it.path) }
+        }
+
     /** What is not a credential, by the names of the core. */
     internal fun settings(): Map<String, String> =
         buildMap {
@@ -118,6 +139,21 @@ public class ClientOptions(
 
         /** See [ClientOptions.psk]. */
         public fun psk(psk: Psk?): Builder = set { it.psk = psk }
+
+        /** See [ClientOptions.caFile]. */
+        public fun caFile(caFile: File?): Builder = set { it.caFile = caFile }
+
+        /** See [ClientOptions.clientCertFile]. */
+        public fun clientCertFile(clientCertFile: File?): Builder = set { it.clientCertFile = clientCertFile }
+
+        /** See [ClientOptions.clientKeyFile]. */
+        public fun clientKeyFile(clientKeyFile: File?): Builder = set { it.clientKeyFile = clientKeyFile }
+
+        /** See [ClientOptions.keyPasswordFile]. */
+        public fun keyPasswordFile(keyPasswordFile: File?): Builder = set { it.keyPasswordFile = keyPasswordFile }
+
+        /** See [ClientOptions.pskFile]. */
+        public fun pskFile(pskFile: File?): Builder = set { it.pskFile = pskFile }
 
         // options:builder begin (core/tests/front_ends.rs writes it)
 

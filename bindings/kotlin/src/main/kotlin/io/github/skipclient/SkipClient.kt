@@ -161,6 +161,7 @@ private fun ClientOptions.toCore() =
         clientCertPem = clientCertPem,
         clientKeyPem = clientKeyPem,
         keyPassword = keyPassword,
+        files = files(),
         psk = psk?.core,
         settings = settings(),
     )

@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
+import java.io.File
 import java.nio.ReadOnlyBufferException
 import java.time.Duration
 
@@ -262,6 +263,19 @@ internal class ClientTest {
                 }
             assertEquals(100, ids.toSet().size)
         }
+    }
+
+    @Test
+    fun `files are read again, and a file that cannot be used is named`() {
+        val file = File.createTempFile("skip-ca", ".pem").apply { deleteOnExit() }
+        file.writeBytes(pair.ca)
+        SkipClient(pair.alice, ClientOptions.builder().caFile(file).build()).use { kp ->
+            kp.newKeyBlocking("Bob")
+            file.writeText("half written")
+            kp.newKeyBlocking("Bob")
+        }
+        val error = assertThrows<SkipException.InvalidArgument> { SkipClient(pair.alice, ClientOptions(caFile = file)) }
+        assertTrue("$error".contains("caPem: must hold"), "$error")
     }
 
     private inline fun clients(test: (SkipClient, SkipClient) -> Unit) {

@@ -3381,6 +3381,11 @@ internal data class CoreOptions (
     val `psk`: CorePsk?
     ,
     /**
+     * Paths of credentials, by the names of their options; read again when the files change.
+     */
+    val `files`: Map<kotlin.String, kotlin.String>
+    ,
+    /**
      * The other options of the core's table, by name, as text.
      */
     val `settings`: Map<kotlin.String, kotlin.String>
@@ -3401,6 +3406,7 @@ internal data class CoreOptions (
         this.`clientKeyPem`,
         this.`keyPassword`,
         this.`psk`,
+        this.`files`,
         this.`settings`
     )
     }
@@ -3421,6 +3427,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterOptionalString.read(buf),
             FfiConverterOptionalTypeCorePsk.read(buf),
             FfiConverterMapStringString.read(buf),
+            FfiConverterMapStringString.read(buf),
         )
     }
 
@@ -3431,6 +3438,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterOptionalByteArray.allocationSize(value.`clientKeyPem`) +
             FfiConverterOptionalString.allocationSize(value.`keyPassword`) +
             FfiConverterOptionalTypeCorePsk.allocationSize(value.`psk`) +
+            FfiConverterMapStringString.allocationSize(value.`files`) +
             FfiConverterMapStringString.allocationSize(value.`settings`)
     )
 
@@ -3441,6 +3449,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterOptionalByteArray.write(value.`clientKeyPem`, buf)
             FfiConverterOptionalString.write(value.`keyPassword`, buf)
             FfiConverterOptionalTypeCorePsk.write(value.`psk`, buf)
+            FfiConverterMapStringString.write(value.`files`, buf)
             FfiConverterMapStringString.write(value.`settings`, buf)
     }
 }
