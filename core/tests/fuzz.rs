@@ -13,6 +13,7 @@ mod pattern;
 #[cfg(feature = "https")]
 #[path = "../../tests/fuzz/fuzz_targets/pem.rs"]
 mod pem;
+#[cfg(feature = "https")]
 #[path = "../../tests/fuzz/fuzz_targets/psk.rs"]
 mod psk;
 #[path = "../../tests/fuzz/fuzz_targets/response.rs"]
@@ -62,6 +63,7 @@ fn patterns() {
     });
 }
 
+#[cfg(feature = "https")]
 #[test]
 fn files_of_pre_shared_keys() {
     let seeds = [

@@ -94,8 +94,8 @@ def on_page_markdown(markdown: str, page: Page, **_kwargs: object) -> str:
     uri = page.file.src_uri
     if uri.startswith("reference/"):
         return markdown
-    if uri.startswith("agent-"):
-        # three pages of the same words: in a search they would stand before all others
+    if uri.startswith(("agent-", "checks/")):
+        # many pages of the same words: in a search they would stand before all others
         page.meta["search"] = {"boost": 0.3}
     origin = posixpath.dirname(ORIGINS.get(uri, f"docs/{uri}"))
     pages = {source: made for made, source in ORIGINS.items()}

@@ -231,7 +231,9 @@ impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Advice, Error, Remedy, Spelling};
+    #[cfg(feature = "https")]
+    use super::Remedy;
+    use super::{Advice, Error, Spelling};
 
     /// Every error that the core can return, once.
     #[allow(clippy::too_many_lines)] // a line for each
