@@ -35,7 +35,7 @@ internal fun <T> started(
     val token = translated { CoreCancel() }
     val future = CompletableFuture<T>()
     val running = AtomicBoolean(true)
-    // a call that has ended by itself has closed its token: to find that out by an exception would cost each call its trace
+    // a call that has ended by itself has closed its token; finding out by an exception would cost each call a trace
     future.whenComplete { _, _ -> if (running.get()) runCatching { token.cancel() } }
     val task =
         Runnable {
