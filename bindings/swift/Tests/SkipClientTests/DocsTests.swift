@@ -42,8 +42,9 @@ final class DocsTests: XCTestCase, @unchecked Sendable {
     }
 
     func testTheDocumentsHaveThisCode() throws {
-        let fakes = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("FakesTests.swift")
-        let code = lines(try String(contentsOfFile: #filePath, encoding: .utf8) + String(contentsOf: fakes, encoding: .utf8))
+        let here = URL(fileURLWithPath: #filePath)
+        let fakes = here.deletingLastPathComponent().appendingPathComponent("FakesTests.swift")
+        let code = lines(try String(contentsOf: here, encoding: .utf8) + String(contentsOf: fakes, encoding: .utf8))
         var blocks = 0
         for page in ["README.md", "docs/fetch-a-key-from-swift.md"] {
             let text = try String(contentsOf: Places.repository.appendingPathComponent(page), encoding: .utf8)
