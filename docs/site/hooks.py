@@ -96,7 +96,7 @@ def on_page_markdown(markdown: str, page: Page, **_kwargs: object) -> str:
         return markdown
     if uri.startswith(("agent-", "checks/")):
         # many pages of the same words: in a search they would stand before all others
-        page.meta["search"] = {"boost": 0.3}
+        page.meta["search"] = {"boost": 0.1}
     origin = posixpath.dirname(ORIGINS.get(uri, f"docs/{uri}"))
     pages = {source: made for made, source in ORIGINS.items()}
 
