@@ -99,9 +99,9 @@ NOTES = """
   reads replies of up to 64 KiB, which is a list of 3,000 to 16,000 entries; larger ones are refused. Patterns with a
   wildcard at both ends have nothing to be found by, and are compared one by one.
 * **Keys alive.** 100,000 keys of 256 bits take 21 MB in Python, of which 3.1 MB are the keys, in locked memory. Beyond
-  the limit on locked memory (`RLIMIT_MEMLOCK`, often 8 MB) nothing fails, and calls take a few percent longer: with limits of 0, 64
-  KiB and 2 MiB exactly so much was locked, and the rest is only excluded from core dumps. Memory for keys is used again
-  for later ones; it is not unlocked or given back.
+  the limit on locked memory (`RLIMIT_MEMLOCK`, often 8 MB) nothing fails, and calls take a few percent longer: with
+  limits of 0, 64 KiB and 2 MiB exactly so much was locked, and the rest is only excluded from core dumps. Memory for
+  keys is used again for later ones; it is not unlocked or given back.
 * **The command.** 200 system calls and no configuration to read, where curl makes 560 and loads 30 libraries; most of
   its time is the dynamic loader, the parser of arguments and one handshake.
 * **Wheel.** 12 MB of machine code: a third OpenSSL, a sixth AWS-LC, and the command line with its doctor, its agent and
