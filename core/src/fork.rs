@@ -185,7 +185,7 @@ mod gate {
         if !REGISTERED.swap(true, Ordering::SeqCst) {
             // SAFETY: the handlers have the right signature, use only atomic numbers, and live as long as this library: the system
             // forgets them when it is unloaded. Without memory for them, forks are as safe as OpenSSL makes them.
-            unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
+            unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
         }
         loop {
             BUSY.fetch_add(1, Ordering::SeqCst);
@@ -208,9 +208,14 @@ mod gate {
         }
     }
 
-    /// In the parent and in the child.
     extern "C" fn after_fork() {
         FORKING.store(false, Ordering::SeqCst);
+    }
+
+    /// Of the threads, only this one exists here. Another may have counted itself for a moment, to find that it has to wait.
+    extern "C" fn in_child() {
+        BUSY.store(usize::from(HOLDS_OFF.get()), Ordering::SeqCst);
+        after_fork();
     }
 
     /// Waits for the length of a few TLS operations.

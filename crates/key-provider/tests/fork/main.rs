@@ -238,9 +238,9 @@ fn children_of_a_busy_process_work() {
                 });
             }
             for _ in 0..10 {
-                let children: Vec<_> = (0..3)
-                    .map(|_| fork(|| [exchange(&alice, &bob), exchange(&alice, &bob)].join(" ")))
-                    .collect();
+                // a child that forks again finds nothing of its parent's threads to wait for
+                let both = || [exchange(&alice, &bob), fork(|| exchange(&alice, &bob)).wait()].join(" ");
+                let children: Vec<_> = (0..3).map(|_| fork(both)).collect();
                 for child in children {
                     let said = child.wait();
                     ids.lock().expect("lock").extend(said.split(' ').map(str::to_owned));
