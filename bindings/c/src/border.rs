@@ -88,6 +88,11 @@ pub(crate) unsafe fn object<'a, T>(name: &str, handle: *const T) -> Result<&'a T
 pub(crate) unsafe fn text<'a>(name: &str, data: *const c_char, length: usize) -> Result<&'a str> {
     // SAFETY: guaranteed by the caller of this function
     let bytes = unsafe { bytes(name, data, length) }?;
+    utf_8(name, bytes)
+}
+
+/// Bytes that have to be text.
+pub(crate) fn utf_8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str> {
     str::from_utf8(bytes).map_err(|_| Error::invalid_argument(name, "is not UTF-8", "strings are UTF-8 without a BOM"))
 }
 

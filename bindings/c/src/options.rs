@@ -10,7 +10,7 @@ use skip_client::{Client, Error, Psk, Result};
 use zeroize::Zeroizing;
 
 use crate::SkipError;
-use crate::border::{Text, bytes, fallible, free, lend, null, text};
+use crate::border::{Text, bytes, fallible, free, lend, null, text, utf_8};
 
 /// Client options; see docs/fetch-a-key-from-c.md for the table.
 #[derive(Default)]
@@ -127,7 +127,7 @@ impl SkipOptions {
     fn set(&mut self, name: &str, value: &[u8]) -> Result<()> {
         let any = Client::builder("https://localhost")?;
         if name == "url" {
-            let url = std::str::from_utf8(value).map_err(|_| not_text(name))?;
+            let url = utf_8(name, value)?;
             let _ = any.or_url(url)?;
             self.urls.push(url.to_owned());
         } else {
@@ -167,8 +167,4 @@ pub(crate) fn build(url: &str, options: Option<&SkipOptions>) -> Result<Client> 
         }
     }
     builder.build()
-}
-
-fn not_text(name: &str) -> Error {
-    Error::invalid_argument(name, "is not UTF-8", "strings are UTF-8 without a BOM")
 }

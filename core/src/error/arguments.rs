@@ -6,6 +6,8 @@ use std::io;
 use std::path::Path;
 
 use super::{Error, Remedy};
+#[cfg(feature = "https")]
+use crate::options::OPTIONS;
 use crate::redact::given;
 #[cfg(feature = "https")]
 use crate::redact::looks_like;
@@ -127,7 +129,8 @@ impl Error {
     }
 
     pub(crate) fn not_a_file_option(name: &str) -> Self {
-        let names = vec!["ca", "cert", "key", "key_password", "psk"];
+        let credentials = OPTIONS.iter().filter(|option| option.kind.is_credential());
+        let names = credentials.map(|option| option.name).collect();
         Self::invalid_argument(name, "is not an option that takes a file", Remedy::OneOf(names))
     }
 

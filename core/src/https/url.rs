@@ -1,6 +1,7 @@
 //! URLs of Key Providers and proxies.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 
 use base64ct::{Base64, Encoding};
 use percent_encoding::percent_decode_str;
@@ -14,6 +15,18 @@ pub(super) enum Host {
     /// A link-local address and its interface, `fe80::1` and `eth0` (RFC 6874).
     Zoned(Ipv6Addr, String),
     Name(String),
+}
+
+/// As in a URL.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Zoned(address, zone) => write!(f, "[{address}%{zone}]"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 /// `https://host[:port][/path]` (draft 4: an address or a host name, port 443 or any other).
@@ -51,23 +64,14 @@ impl Url {
         if path.ends_with("/capabilities") {
             return Err(Error::url_with_method());
         }
+        let with_port = |host: String| if port == 443 { host } else { format!("{host}:{port}") };
         // the zone is local to this machine: RFC 6874 keeps it out of requests
-        let (shown, sent) = match &host {
-            Host::Address(IpAddr::V6(address)) => (format!("[{address}]"), None),
-            Host::Address(address) => (address.to_string(), None),
-            Host::Zoned(address, zone) => (format!("[{address}%{zone}]"), Some(format!("[{address}]"))),
-            Host::Name(name) => (name.clone(), None),
-        };
-        let with_port = |host: &str| {
-            if port == 443 {
-                host.to_owned()
-            } else {
-                format!("{host}:{port}")
-            }
-        };
-        let authority = with_port(sent.as_ref().unwrap_or(&shown));
+        let authority = with_port(match &host {
+            Host::Zoned(address, _) => format!("[{address}]"),
+            other => other.to_string(),
+        });
         Ok(Self {
-            text: format!("https://{}{path}", with_port(&shown)),
+            text: format!("https://{}{path}", with_port(host.to_string())),
             host,
             port,
             authority,
@@ -97,11 +101,7 @@ pub(super) struct Proxy {
 impl Proxy {
     /// For messages.
     pub fn host_and_port(&self) -> String {
-        match &self.host {
-            Host::Address(address) => SocketAddr::new(*address, self.port).to_string(),
-            Host::Zoned(address, zone) => format!("[{address}%{zone}]:{}", self.port),
-            Host::Name(name) => format!("{name}:{}", self.port),
-        }
+        format!("{}:{}", self.host, self.port)
     }
 
     pub fn parse(text: &str) -> Result<Self> {
