@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream as RustlsStream;
 
+use crate::error::StartError;
 use crate::listener::{Acceptor, TlsStream};
-use crate::options::StartError;
 use crate::pki::{Authority, ServerIdentity};
 use crate::switches::{Quirk, Snapshot, Versions};
 

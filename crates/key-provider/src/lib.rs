@@ -29,6 +29,7 @@
 
 mod body;
 mod certificate_listener;
+mod error;
 mod keys;
 mod listener;
 mod message;
@@ -41,7 +42,8 @@ mod query;
 mod service;
 mod switches;
 
-pub use options::{PairOptions, SideOptions, StartError, StartProblem};
+pub use error::{StartError, StartProblem};
+pub use options::{PairOptions, SideOptions};
 pub use pair::{Endpoint, KeyProviderPair, Stats};
 pub use psk::{DEFAULT_IDENTITY, random_psk};
 pub use skip_client::Psk;

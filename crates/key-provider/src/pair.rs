@@ -17,10 +17,11 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use crate::certificate_listener::CertificateAcceptor;
+use crate::error::StartError;
 use crate::keys::{KeyBook, SharedSecret};
 use crate::listener;
 use crate::message;
-use crate::options::{PairOptions, SideOptions, StartError};
+use crate::options::{PairOptions, SideOptions};
 use crate::pki::{self, Authority};
 use crate::psk;
 use crate::psk_listener::PskAcceptor;

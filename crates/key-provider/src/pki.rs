@@ -17,7 +17,7 @@ use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
-use crate::options::StartError;
+use crate::error::StartError;
 
 /// The CA, with its private key.
 pub(crate) struct Authority {

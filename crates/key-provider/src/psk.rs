@@ -6,7 +6,7 @@ use std::path::Path;
 use skip_client::Psk;
 use zeroize::Zeroizing;
 
-use crate::options::StartError;
+use crate::error::StartError;
 use crate::pki;
 
 /// The default identity of a pair.

@@ -12,8 +12,8 @@ use skip_tls_psk::{CLEANSE_PLAINTEXT, Find, accept, prepare, set_dh_auto, set_id
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
+use crate::error::StartError;
 use crate::listener::{Acceptor, TlsStream};
-use crate::options::StartError;
 use crate::switches::{Quirk, Snapshot, Versions};
 
 /// The TLS 1.2 suites in order of preference: forward secrecy and GCM first.
