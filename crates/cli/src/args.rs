@@ -1,11 +1,13 @@
 //! The arguments, as clap reads them. What a value means is decided where it is used, so that errors have one form.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use skip_client::ErrorCode;
+use skip_key_provider::{Fault, Quirk};
 
 use crate::options::{PeerSettings, Settings};
 
@@ -29,6 +31,19 @@ fn long_version() -> &'static str {
         let names: Vec<_> = libraries.iter().map(ToString::to_string).collect();
         format!("{}\nTLS: {}", env!("CARGO_PKG_VERSION"), names.join(", "))
     })
+}
+
+/// The names accepted by --quirk and --fault, one per line.
+fn switches_help() -> String {
+    let mut text = String::from("Quirks (--quirk NAME), as real Key Providers have them:\n");
+    for quirk in Quirk::ALL {
+        let _ = writeln!(text, "  {:26}{}", quirk.as_str(), quirk.summary());
+    }
+    text += "\nFaults (--fault NAME), on /key and /entropy unless said otherwise:\n";
+    for fault in Fault::ALL {
+        let _ = writeln!(text, "  {:26}{}", fault.as_str(), fault.summary());
+    }
+    text
 }
 
 const AFTER_HELP: &str = "\
@@ -502,7 +517,7 @@ pub(crate) struct AgentStatus {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = crate::serve::switches_help())]
+#[command(after_help = switches_help())]
 pub(crate) struct Serve {
     /// Folder for certificates, keys and endpoints.json [default: a fresh temporary one, removed at the end]
     #[arg(long)]
@@ -549,4 +564,27 @@ pub(crate) struct Serve {
     /// Break something on purpose (may be repeated; names are below)
     #[arg(long, value_name = "NAME")]
     pub fault: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::switches_help;
+
+    #[test]
+    fn every_switch_has_a_line() {
+        let help = switches_help();
+        let lines = |name: &str| {
+            help.lines()
+                .filter(|line| line.split_whitespace().next() == Some(name))
+                .count()
+        };
+        for name in ["chunked", "422", "slow", "drop-mid-body", "huge-header", "entropy-503"] {
+            assert_eq!(lines(name), 1, "{name}");
+        }
+        assert!(
+            help.lines()
+                .all(|line| line.is_empty() || line.split_whitespace().count() > 2),
+            "{help}"
+        );
+    }
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use skip_client::options::parse_seconds;
 use skip_client::{Error, Psk, Result};
 use skip_key_provider::{
-    DEFAULT_IDENTITY, Fault, KeyProviderPair, PairOptions, Quirk, SideOptions, StartError, StartProblem, random_psk,
+    DEFAULT_IDENTITY, KeyProviderPair, PairOptions, SideOptions, StartError, StartProblem, random_psk,
 };
 
 use crate::args::Serve;
@@ -33,19 +33,6 @@ pub(crate) fn run(args: &Serve, interrupt: &Interrupt) -> Result<i32> {
     write_stdout(introduction(args, &pair, &identity).as_bytes())?;
     listening.wait();
     Ok(0)
-}
-
-/// The names accepted by --quirk and --fault, one per line.
-pub(crate) fn switches_help() -> String {
-    let mut text = String::from("Quirks (--quirk NAME), as real Key Providers have them:\n");
-    for quirk in Quirk::ALL {
-        let _ = writeln!(text, "  {:26}{}", quirk.as_str(), quirk.summary());
-    }
-    text += "\nFaults (--fault NAME), on /key and /entropy unless said otherwise:\n";
-    for fault in Fault::ALL {
-        let _ = writeln!(text, "  {:26}{}", fault.as_str(), fault.summary());
-    }
-    text
 }
 
 fn options(args: &Serve) -> Result<PairOptions> {
@@ -235,7 +222,7 @@ fn quoted(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{quoted, switches_help};
+    use super::quoted;
     use std::path::Path;
 
     #[test]
@@ -243,23 +230,5 @@ mod tests {
         assert_eq!(quoted(Path::new("/tmp/a-b.pem")), "/tmp/a-b.pem");
         assert_eq!(quoted(Path::new("/tmp/it's $x")), r"'/tmp/it'\''s $x'");
         assert_eq!(quoted(Path::new("")), "''");
-    }
-
-    #[test]
-    fn every_switch_has_a_line() {
-        let help = switches_help();
-        let lines = |name: &str| {
-            help.lines()
-                .filter(|line| line.split_whitespace().next() == Some(name))
-                .count()
-        };
-        for name in ["chunked", "422", "slow", "drop-mid-body", "huge-header", "entropy-503"] {
-            assert_eq!(lines(name), 1, "{name}");
-        }
-        assert!(
-            help.lines()
-                .all(|line| line.is_empty() || line.split_whitespace().count() > 2),
-            "{help}"
-        );
     }
 }

@@ -9,7 +9,7 @@ use skip_client::{Error, ErrorCode, Request, SystemId};
 
 use crate::catalogue::{Group, Id};
 
-use super::key::new_key;
+use super::ask::new_key;
 use super::message::{Read, read_key};
 use super::session::{At, NotAsked, Session, makes_no_key, sentence};
 

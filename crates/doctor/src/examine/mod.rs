@@ -1,5 +1,6 @@
 //! The examination: groups of checks, one after the other.
 
+mod ask;
 mod capabilities;
 mod entropy;
 mod http;

@@ -4,7 +4,7 @@ use skip_client::{Request, SystemId, matches_remote};
 
 use crate::catalogue::Id;
 
-use super::key::new_key;
+use super::ask::new_key;
 use super::session::{At, NotAsked, Session, sentence};
 
 /// For two patterns each: a suffix after a match, a prefix before it, and a match.

@@ -4,8 +4,8 @@ use skip_client::{BitLength, Capabilities, Error, ErrorCode, Key, KeyId, Request
 
 use crate::catalogue::{Control, Group, Id};
 
+use super::ask::{key_by_id, new_key};
 use super::capabilities;
-use super::key::{key_by_id, new_key};
 use super::pattern;
 use super::session::{At, NotAsked, Session, sentence};
 
