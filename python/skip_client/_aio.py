@@ -119,7 +119,7 @@ class AsyncClient:
         try:
             loop.add_reader(inbox.fileno(), deliver)
         except NotImplementedError:  # as on Windows
-            inbox.ring_by(lambda: loop.call_soon_threadsafe(inbox.deliver))
+            inbox.wake_by(lambda: loop.call_soon_threadsafe(inbox.deliver))
         if not self._ended:
             others = {other: its for other, its in self._at_loop.items() if not other.is_closed()}
             self._at_loop = {**others, loop: calls}

@@ -345,7 +345,7 @@ class Inbox:
 
     def fileno(self) -> int:
         """What becomes readable when there is something to deliver."""
-    def ring_by(self, call: Callable[[], object]) -> None:
+    def wake_by(self, call: Callable[[], object]) -> None:
         """Has this called instead, from any thread."""
     def deliver(self) -> bool:
         """Settles the futures of what came; says whether that was all, for ever."""

@@ -14,10 +14,10 @@ use super::lock;
 
 /// The number of concurrent calls of a client, the size of its connection pool; the others are queued.
 const LIMIT: usize = 128;
-/// The maximum number of concurrent calls that started within the last [`YOUTH`].
-const YOUNG_AT_ONCE: usize = 8;
-/// The maximum duration of a call to a nearby Key Provider.
-const YOUTH: Duration = Duration::from_millis(1);
+/// The maximum number of concurrent calls that started within the time of [`NEARBY`].
+const RECENT_AT_ONCE: usize = 8;
+/// The longest that a call to a nearby Key Provider takes.
+const NEARBY: Duration = Duration::from_millis(1);
 
 /// The threads of a client, created when there are more jobs than idle threads.
 ///
@@ -33,28 +33,28 @@ pub struct Crew {
 struct State {
     jobs: VecDeque<Job>,
     /// Recently started calls, oldest first.
-    young: VecDeque<(Instant, ThreadId)>,
+    recent: VecDeque<(Instant, ThreadId)>,
     idle: Vec<Thread>,
-    /// Waits until a young call is old, because jobs are queued.
+    /// Waits until a recent call is no longer recent, because jobs are queued.
     watcher: Option<Thread>,
     /// The number of threads woken or created for a job but not running yet.
-    coming: usize,
+    starting: usize,
     count: usize,
     ended: bool,
 }
 
 impl State {
     fn has_room(&mut self, now: Instant) -> bool {
-        while self.young.front().is_some_and(|(begun, _)| now - *begun >= YOUTH) {
-            self.young.pop_front();
+        while self.recent.front().is_some_and(|(begun, _)| now - *begun >= NEARBY) {
+            self.recent.pop_front();
         }
         // jobs that are left when the client is closed fail at once
-        self.ended || self.young.len() + self.coming < YOUNG_AT_ONCE
+        self.ended || self.recent.len() + self.starting < RECENT_AT_ONCE
     }
 
     /// Whether no thread would start a job as soon as there is capacity.
     fn needs_watcher(&self) -> bool {
-        !self.jobs.is_empty() && self.watcher.is_none() && self.coming == 0
+        !self.jobs.is_empty() && self.watcher.is_none() && self.starting == 0
     }
 }
 
@@ -108,7 +108,7 @@ impl Crew {
         } else {
             return Ok(());
         }
-        state.coming += 1;
+        state.starting += 1;
         Ok(())
     }
 
@@ -117,16 +117,16 @@ impl Crew {
         let me = thread::current();
         let mut state = self.state();
         if called {
-            state.coming -= 1;
+            state.starting -= 1;
         } else {
-            state.young.retain(|(_, thread)| *thread != me.id());
+            state.recent.retain(|(_, thread)| *thread != me.id());
         }
         loop {
             let now = Instant::now();
             if state.has_room(now)
                 && let Some(job) = state.jobs.pop_front()
             {
-                state.young.push_back((now, me.id()));
+                state.recent.push_back((now, me.id()));
                 if state.needs_watcher() {
                     // without one, the first available thread continues
                     let _ = self.call_thread(&mut state);
@@ -137,7 +137,7 @@ impl Crew {
                 return None;
             }
             if state.needs_watcher() {
-                let until = state.young.front().map_or(now, |(begun, _)| *begun) + YOUTH;
+                let until = state.recent.front().map_or(now, |(begun, _)| *begun) + NEARBY;
                 state.watcher = Some(me.clone());
                 drop(state);
                 thread::park_timeout(until - now);
@@ -152,7 +152,7 @@ impl Crew {
                     // not woken for a job
                     state.idle.remove(at);
                 } else {
-                    state.coming = state.coming.saturating_sub(1);
+                    state.starting = state.starting.saturating_sub(1);
                 }
             }
         }

@@ -13,9 +13,8 @@ use pyo3::intern;
 use pyo3::panic::PanicException;
 use pyo3::prelude::*;
 
-use super::job::{Answer, Outcome};
-use super::mailbox::Bell;
-use super::{Desk, Waiting, lock};
+use super::results::{Answer, Outcome, WakeUp};
+use super::{LoopState, Waiting, lock};
 use crate::errors::raise;
 use crate::messages::Capabilities;
 use crate::secrets::{Entropy, Key};
@@ -23,7 +22,7 @@ use crate::secrets::{Entropy, Key};
 /// Delivers outcomes to a loop. When it is dropped, so are all outcomes that are no longer awaited.
 #[pyclass(frozen, module = "skip_client")]
 pub struct Inbox {
-    pub(super) desk: Arc<Desk>,
+    pub(super) state: Arc<LoopState>,
     #[cfg(unix)]
     pub(super) pipe: UnixStream,
 }
@@ -44,32 +43,32 @@ impl Inbox {
     }
 
     /// Sets a callback that is called, from any thread, when there are outcomes to deliver.
-    fn ring_by(&self, call: Py<PyAny>) {
-        let bell = Arc::new(Bell::Callable(call));
-        let old = self.desk.mailbox.letters().bell.replace(bell);
+    fn wake_by(&self, call: Py<PyAny>) {
+        let wake_up = Arc::new(WakeUp::Callable(call));
+        let old = self.state.results.pending().wake_up.replace(wake_up);
         drop(old);
     }
 
     /// Completes the futures of all outcomes; returns whether these were the last ever.
     fn deliver(&self, py: Python<'_>) -> bool {
-        // first, so that later outcomes ring again
+        // first, so that later outcomes wake the loop again
         #[cfg(unix)]
         while (&mut &self.pipe).read(&mut [0; 64]).is_ok_and(|n| n == 64) {}
-        let mut letters = self.desk.mailbox.letters();
-        let outcomes = mem::take(&mut letters.outcomes);
-        let retired = letters.retired;
-        drop(letters);
+        let mut pending = self.state.results.pending();
+        let outcomes = mem::take(&mut pending.outcomes);
+        let retired = pending.retired;
+        drop(pending);
         for (address, outcome) in outcomes {
-            let waiting = lock(&self.desk.waiting).remove(&address);
+            let waiting = lock(&self.state.waiting).remove(&address);
             if let Some(Waiting { future, .. }) = waiting
                 && let Err(error) = settle(future.bind(py), outcome)
             {
                 error.write_unraisable(py, Some(future.bind(py)));
             }
         }
-        let all = retired && lock(&self.desk.waiting).is_empty();
+        let all = retired && lock(&self.state.waiting).is_empty();
         if all {
-            self.desk.mailbox.shut();
+            self.state.results.shut();
         }
         all
     }
@@ -77,8 +76,8 @@ impl Inbox {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        self.desk.mailbox.shut();
-        let waiting = mem::take(&mut *lock(&self.desk.waiting));
+        self.state.results.shut();
+        let waiting = mem::take(&mut *lock(&self.state.waiting));
         drop(waiting);
     }
 }

@@ -1,4 +1,4 @@
-//! A call in the queue, and its outcome.
+//! A call in the queue.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use skip_client::{BitLength, CancelToken, Error, KeyId, SystemId};
 
-use super::mailbox::Mailbox;
+use super::results::{Answer, Outcome, Results};
 
 pub enum Question {
     Capabilities { refresh: bool },
@@ -15,27 +15,13 @@ pub enum Question {
     Entropy(Option<BitLength>),
 }
 
-pub enum Answer {
-    Capabilities(Arc<skip_client::Capabilities>),
-    Key(skip_client::Key),
-    Entropy(skip_client::Entropy),
-}
-
-/// The outcome of a call. An unclaimed secret is wiped on drop.
-pub enum Outcome {
-    Answered(Result<Answer, Error>),
-    /// Cancelled while queued.
-    NotAsked,
-    Panicked,
-}
-
 /// A queued call, identified by the address of its future, which lives until the outcome is delivered.
 pub struct Job {
     pub question: Question,
     pub timeout: Option<Duration>,
     pub token: CancelToken,
     pub future: usize,
-    pub mailbox: Arc<Mailbox>,
+    pub results: Arc<Results>,
 }
 
 impl Job {
@@ -45,7 +31,7 @@ impl Job {
         } else {
             panic::catch_unwind(AssertUnwindSafe(|| self.ask(client))).map_or(Outcome::Panicked, Outcome::Answered)
         };
-        self.mailbox.put(self.future, outcome);
+        self.results.put(self.future, outcome);
     }
 
     fn ask(&self, client: &skip_client::Client) -> Result<Answer, Error> {

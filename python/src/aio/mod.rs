@@ -3,7 +3,7 @@
 mod crew;
 mod inbox;
 mod job;
-mod mailbox;
+mod results;
 
 use std::collections::HashMap;
 #[cfg(unix)]
@@ -23,14 +23,14 @@ use crate::secrets::{Entropy, Key};
 use crew::Crew;
 pub use inbox::Inbox;
 use job::{Job, Question};
+use results::Results;
 #[cfg(unix)]
-use mailbox::Bell;
-use mailbox::Mailbox;
+use results::WakeUp;
 
 /// The state shared by the outbox and inbox of one loop.
 #[derive(Default)]
-struct Desk {
-    mailbox: Arc<Mailbox>,
+struct LoopState {
+    results: Arc<Results>,
     waiting: Mutex<HashMap<usize, Waiting>>,
 }
 
@@ -53,22 +53,22 @@ impl Threads {
     /// Creates the outbox and inbox of a loop, which creates futures with `create_future`.
     #[cfg_attr(not(unix), allow(clippy::unnecessary_wraps))]
     fn at_loop(&self, create_future: Py<PyAny>) -> PyResult<(Calls, Inbox)> {
-        let desk = Arc::new(Desk::default());
+        let state = Arc::new(LoopState::default());
         #[cfg(unix)]
         let pipe = {
             let (reader, writer) = UnixStream::pair()?;
             reader.set_nonblocking(true)?;
             writer.set_nonblocking(true)?;
-            desk.mailbox.letters().bell = Some(Arc::new(Bell::Pipe(writer)));
+            state.results.pending().wake_up = Some(Arc::new(WakeUp::Pipe(writer)));
             reader
         };
         let calls = Calls {
             crew: Arc::clone(&self.0),
-            desk: Arc::clone(&desk),
+            state: Arc::clone(&state),
             create_future,
         };
         let inbox = Inbox {
-            desk,
+            state,
             #[cfg(unix)]
             pipe,
         };
@@ -90,7 +90,7 @@ impl Drop for Threads {
 #[pyclass(frozen, module = "skip_client")]
 pub struct Calls {
     crew: Arc<Crew>,
-    desk: Arc<Desk>,
+    state: Arc<LoopState>,
     create_future: Py<PyAny>,
 }
 
@@ -133,7 +133,7 @@ impl Calls {
 
     /// Cancels the call of this future, or wipes a result that has just arrived.
     fn cancel(&self, future: &Bound<'_, PyAny>) {
-        let token = lock(&self.desk.waiting)
+        let token = lock(&self.state.waiting)
             .get(&future.as_ptr().addr())
             .map(|waiting| waiting.token.clone());
         if let Some(token) = token {
@@ -165,16 +165,16 @@ impl Calls {
             future: future.clone_ref(py),
             token: token.clone(),
         };
-        lock(&self.desk.waiting).insert(address, waiting);
+        lock(&self.state.waiting).insert(address, waiting);
         let job = Job {
             question,
             timeout,
             token,
             future: address,
-            mailbox: Arc::clone(&self.desk.mailbox),
+            results: Arc::clone(&self.state.results),
         };
         if let Err(error) = self.crew.submit(job) {
-            let waiting = lock(&self.desk.waiting).remove(&address);
+            let waiting = lock(&self.state.waiting).remove(&address);
             drop(waiting);
             return Err(error.into());
         }
@@ -184,7 +184,7 @@ impl Calls {
 
 impl Drop for Calls {
     fn drop(&mut self) {
-        self.desk.mailbox.retire();
+        self.state.results.retire();
     }
 }
 

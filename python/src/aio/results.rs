@@ -8,67 +8,81 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use pyo3::prelude::*;
+use skip_client::Error;
 use skip_client::fork::Process;
 
-use super::job::Outcome;
 use super::lock;
 
+pub enum Answer {
+    Capabilities(Arc<skip_client::Capabilities>),
+    Key(skip_client::Key),
+    Entropy(skip_client::Entropy),
+}
+
+/// The outcome of a call. An unclaimed secret is wiped on drop.
+pub enum Outcome {
+    Answered(Result<Answer, Error>),
+    /// Cancelled while queued.
+    NotAsked,
+    Panicked,
+}
+
 /// The outcomes for one event loop. Locked only briefly, and never while Python code runs.
-pub struct Mailbox {
-    letters: Mutex<Letters>,
-    /// The process that created it. A child has a copy whose bell would wake the parent's loop.
+pub struct Results {
+    pending: Mutex<Pending>,
+    /// The process that created it. A child has a copy that would wake the parent's loop.
     process: Process,
 }
 
-impl Default for Mailbox {
+impl Default for Results {
     fn default() -> Self {
         Self {
-            letters: Mutex::default(),
+            pending: Mutex::default(),
             process: Process::current(),
         }
     }
 }
 
 #[derive(Default)]
-pub struct Letters {
+pub struct Pending {
     pub outcomes: Vec<(usize, Outcome)>,
-    pub bell: Option<Arc<Bell>>,
+    pub wake_up: Option<Arc<WakeUp>>,
     /// No further calls will be made.
     pub retired: bool,
 }
 
 /// Wakes an event loop.
-pub enum Bell {
+pub enum WakeUp {
     #[cfg(unix)]
     Pipe(UnixStream),
     Callable(Py<PyAny>),
 }
 
-impl Mailbox {
-    pub fn letters(&self) -> MutexGuard<'_, Letters> {
-        lock(&self.letters)
+impl Results {
+    pub fn pending(&self) -> MutexGuard<'_, Pending> {
+        lock(&self.pending)
     }
 
     pub fn put(&self, future: usize, outcome: Outcome) {
-        let mut letters = self.letters();
-        // without a bell the loop has ended, and no results are awaited
-        let Some(bell) = letters.bell.clone() else { return };
-        letters.outcomes.push((future, outcome));
-        let rung = letters.outcomes.len() > 1;
-        drop(letters);
-        if !rung {
-            self.ring(&bell);
+        let mut pending = self.pending();
+        // without it the loop has ended, and no results are awaited
+        let Some(wake_up) = pending.wake_up.clone() else { return };
+        pending.outcomes.push((future, outcome));
+        let is_first = pending.outcomes.len() == 1;
+        drop(pending);
+        if is_first {
+            self.wake(&wake_up);
         }
     }
 
-    fn ring(&self, bell: &Bell) {
-        match bell {
+    fn wake(&self, wake_up: &WakeUp) {
+        match wake_up {
             // if full, it wakes the loop anyway; if broken, the loop has ended
             #[cfg(unix)]
-            Bell::Pipe(pipe) => drop((&mut &*pipe).write(&[0])),
-            Bell::Callable(call) => {
-                let rung = Python::try_attach(|py| call.call0(py).is_ok());
-                if rung != Some(true) {
+            WakeUp::Pipe(pipe) => drop((&mut &*pipe).write(&[0])),
+            WakeUp::Callable(call) => {
+                let called = Python::try_attach(|py| call.call0(py).is_ok());
+                if called != Some(true) {
                     self.shut();
                 }
             }
@@ -80,12 +94,12 @@ impl Mailbox {
         if !self.process.is_current() {
             return;
         }
-        let mut letters = self.letters();
-        letters.retired = true;
-        let bell = letters.bell.clone();
-        drop(letters);
-        if let Some(bell) = bell {
-            self.ring(&bell);
+        let mut pending = self.pending();
+        pending.retired = true;
+        let wake_up = pending.wake_up.clone();
+        drop(pending);
+        if let Some(wake_up) = wake_up {
+            self.wake(&wake_up);
         }
     }
 
@@ -94,9 +108,9 @@ impl Mailbox {
         if !self.process.is_current() {
             return;
         }
-        let mut letters = self.letters();
-        let old = (mem::take(&mut letters.outcomes), letters.bell.take());
-        drop(letters);
+        let mut pending = self.pending();
+        let old = (mem::take(&mut pending.outcomes), pending.wake_up.take());
+        drop(pending);
         drop(old);
     }
 }
