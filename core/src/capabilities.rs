@@ -1,7 +1,7 @@
 //! The capabilities message of a Key Provider (draft 4.1).
 
+use crate::problem::Problem;
 use crate::remote_system_ids::RemoteSystemIds;
-use crate::validate::Problem;
 
 /// The capabilities of a Key Provider (draft 4.1, Table 4).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::problem::Problem;
 use crate::secret::Secret;
-use crate::validate::Problem;
 
 /// Random bytes from a Key Provider (draft 4.3); wiped on drop and accessible only through [`Entropy::secret`].
 pub struct Entropy {

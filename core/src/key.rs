@@ -8,9 +8,9 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::error::Result;
 use crate::export::{ExportFormat, export};
 use crate::key_id::KeyId;
+use crate::problem::Problem;
 use crate::residue::clear_after_copy;
 use crate::secret::Secret;
-use crate::validate::Problem;
 
 /// A key from a Key Provider (draft 4.2), with the keyId that identifies it to the peer.
 ///

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::hex;
-use crate::validate::Rules;
+use crate::problem::Rules;
 
 /// A key identifier (draft 4.2.1): opaque text, kept exactly as it was received.
 ///

@@ -76,6 +76,7 @@
 //! * `psk`: TLS with pre-shared keys by the system's OpenSSL (3.0 or later), and the option `legacy`.
 //! * `psk-vendored`: the same with a bundled OpenSSL.
 //! * `tokio`: `AsyncClient`, the same client for tokio.
+//! * `ureq`: [`transport::UreqTransport`], over an agent of ureq that you configure.
 //! * `probe`: [`probe`], for programs that examine a Key Provider.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -107,6 +108,7 @@ pub mod logging;
 pub mod options;
 #[cfg_attr(not(all(unix, feature = "https", not(miri))), path = "heap.rs")]
 mod pages;
+mod problem;
 #[cfg(feature = "probe")]
 pub mod probe {
     //! Low-level access to a Key Provider, for programs that examine one.
@@ -135,6 +137,7 @@ mod system_id_index;
 mod tls_library;
 #[cfg(feature = "https")]
 pub mod transport;
+mod typed_request;
 mod validate;
 
 pub use bits::BitLength;
@@ -155,14 +158,16 @@ pub use key::Key;
 pub use key_id::KeyId;
 #[cfg(feature = "https")]
 pub use options::TlsVersion;
+pub use problem::{Problem, Rules, Severity};
 #[cfg(feature = "https")]
 pub use psk::Psk;
 pub use remote_system_ids::RemoteSystemIds;
-pub use request::{Request, RequestKind, TypedRequest};
+pub use request::{Request, RequestKind};
 pub use response::{Answer, Headers, parse_response};
 pub use schema::{SchemaStyle, schema};
 pub use secret::Secret;
 pub use system_id::{SystemId, matches_remote};
 #[cfg(feature = "https")]
 pub use transport::{CancelToken, ConnectionInfo};
-pub use validate::{MessageKind, Problem, Rules, Severity, is_valid, validate};
+pub use typed_request::TypedRequest;
+pub use validate::{MessageKind, is_valid, validate};

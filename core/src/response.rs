@@ -8,11 +8,12 @@ use crate::entropy::Entropy;
 use crate::error::{Advice, Error, Result};
 use crate::key::Key;
 use crate::key_id::KeyId;
+use crate::problem::{Problem, Rules, Severity};
 use crate::redact::{could_be_key, redact};
 use crate::request::{Request, RequestKind};
 use crate::residue::clear_after_copy;
 use crate::secret::Secret;
-use crate::validate::{self, Problem, Rules, Severity};
+use crate::validate;
 
 /// The headers of a reply that are relevant to SKIP.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -12,6 +12,9 @@ use crate::fork::PerProcess;
 use crate::request::Request;
 use crate::response::Headers;
 
+#[cfg(feature = "ureq")]
+pub use crate::https::UreqTransport;
+
 /// Carries requests to one Key Provider.
 ///
 /// A GET in SKIP has side effects (draft 4.2.2: a key is given once), so an implementation must never send a request twice or

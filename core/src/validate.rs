@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::hex;
 use crate::json::{Reader, Text, Value, line_and_column, repeated};
 use crate::key_id;
+use crate::problem::{Problem, Rules, Severity};
 use crate::remote_system_ids::RemoteSystemIds;
 use crate::system_id::{SystemId, is_ambiguous, is_pattern, rule_broken_by};
 
@@ -86,67 +87,6 @@ impl FromStr for MessageKind {
             .find(|kind| kind.as_str() == text)
             .ok_or_else(|| Error::message_kind(Self::ALL.map(Self::as_str).to_vec()))
     }
-}
-
-/// The rules for valid messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Rules {
-    /// The draft, with limits where it sets none.
-    #[default]
-    Strict,
-    /// Like strict, but accepts known deviations of real Key Providers: keyIds that are not hexadecimal, `minentropy` as a string of
-    /// digits, capabilities without `algorithm` or `localSystemID`.
-    Lenient,
-    /// Only what the JSON Schemas published in the draft require (Figures 3, 5 and 7).
-    AsPublished,
-}
-
-impl Rules {
-    /// Converts the option `lenient` to [`Rules::Lenient`] or [`Rules::Strict`].
-    #[must_use]
-    pub const fn of_lenient(lenient: bool) -> Self {
-        if lenient { Self::Lenient } else { Self::Strict }
-    }
-}
-
-/// Whether a problem makes a message invalid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Severity {
-    /// The message is invalid.
-    Error,
-    /// The message is valid, but something in it is likely to cause trouble.
-    Warning,
-}
-
-impl Severity {
-    /// `error` or `warning`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-        }
-    }
-}
-
-/// A problem with a message. It never contains a value from the message.
-///
-/// Codes: `syntax` (not JSON, or not UTF-8), `duplicate_member`, `missing_member`, `wrong_type`, `empty`, `escaped`, `not_hex`,
-/// `odd_length`, `too_short`, `too_long`, `out_of_range`, `not_integer`, `form` (not an identifier), `weak_key`; as warnings also
-/// `short`, `long`, `length`, `repeated`, `own_id`, `pattern`, `ambiguous_pattern`, `control_character`, `media_type`. After 100 problems
-/// there is a single `too_many`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The location, as a JSON Pointer (RFC 6901); empty for the whole document. A missing member has the path that it would have.
-    pub path: String,
-    /// The stable code.
-    pub code: &'static str,
-    /// A message for people.
-    pub message: String,
-    /// Whether this makes the message invalid.
-    pub severity: Severity,
-    /// The relevant section of the draft.
-    pub section: &'static str,
 }
 
 /// Lists all problems of a message; it is valid if there are none, or only warnings.

@@ -12,9 +12,9 @@ use crate::entropy::Entropy;
 use crate::error::{Advice, Error, Result};
 use crate::key::Key;
 use crate::key_id::KeyId;
+use crate::problem::Rules;
 use crate::system_id::SystemId;
 use crate::transport::{CancelToken, ConnectionInfo};
-use crate::validate::Rules;
 
 use super::{Call, Client};
 

@@ -1,14 +1,16 @@
 //! The client's builder: its Key Providers, then its options.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[cfg(feature = "probe")]
 use crate::error::Error;
 use crate::error::Result;
-use crate::https::Https;
 #[cfg(feature = "probe")]
 use crate::https::Probe;
-use crate::options::{ClientCert, Options};
+use crate::https::{Https, read_credentials};
+use crate::options::{ClientCert, Options, Setting, TlsVersion, setters};
 use crate::psk::Psk;
 use crate::transport::{CancelToken, Transport};
 
@@ -76,6 +78,8 @@ impl ClientBuilder {
         self.options.set_file(name, path.into())?;
         Ok(self)
     }
+
+    setters!();
 
     /// Adds certificates of trusted CAs, in PEM form. Can be called several times.
     pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -166,7 +170,7 @@ impl ClientBuilder {
     /// The same as [`ClientBuilder::build`]; also `invalid_argument` if the first Key Provider has a custom transport.
     #[cfg(feature = "probe")]
     pub fn probe(mut self) -> Result<Probe> {
-        let options = self.options.with_files()?;
+        let options = read_credentials(&self.options)?;
         options.check()?;
         match self.providers.drain(..).next() {
             Some(Source::Url(url)) => Probe::new(&url, options),
@@ -181,7 +185,7 @@ impl ClientBuilder {
     /// if no trust is configured, or if both certificates and a pre-shared key are.
     pub fn build(mut self) -> Result<Client> {
         self.options.read_pipes()?;
-        self.options.with_files()?.check()?;
+        read_credentials(&self.options)?.check()?;
         let mut providers = Vec::with_capacity(self.providers.len());
         for source in self.providers {
             providers.push(Provider::new(match source {

@@ -11,10 +11,10 @@ use crate::key::Key;
 use crate::key_id::KeyId;
 use crate::logging;
 use crate::options::check_seconds;
-use crate::request::TypedRequest;
 use crate::residue::clear_after_call;
 use crate::system_id::SystemId;
 use crate::transport::{CancelToken, Control, TransportError};
+use crate::typed_request::TypedRequest;
 
 use super::Client;
 use super::provider::{Provider, Running};

@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::key_id::KeyId;
 use crate::options::Options;
+use crate::problem::Rules;
 use crate::system_id::SystemId;
 use crate::transport::{CancelToken, ConnectionInfo, Transport};
-use crate::validate::Rules;
 use provider::Provider;
 
 #[cfg(feature = "tokio")]

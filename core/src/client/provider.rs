@@ -9,10 +9,11 @@ use crate::error::{Error, ErrorCode};
 use crate::fork::PerProcess;
 use crate::logging;
 use crate::options::Options;
-use crate::request::{Request, RequestKind, TypedRequest};
+use crate::problem::Rules;
+use crate::request::{Request, RequestKind};
 use crate::system_id::SystemId;
 use crate::transport::{Control, Transport, TransportError};
-use crate::validate::Rules;
+use crate::typed_request::TypedRequest;
 
 /// How long a Key Provider that could not be reached is tried last instead of first.
 const REST: Duration = Duration::from_secs(30);

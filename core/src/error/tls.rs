@@ -240,6 +240,14 @@ impl Error {
         )
     }
 
+    #[cfg(feature = "ureq")]
+    pub(crate) fn tls_not_by_agent() -> Self {
+        Self::tls(
+            "the agent of ureq has no TLS",
+            "build ureq with its feature rustls or native-tls",
+        )
+    }
+
     pub(crate) fn tls_closed() -> Self {
         Self::tls(
             "the Key Provider closed the connection during the TLS handshake",

@@ -15,7 +15,7 @@ use crate::options::ClientCert;
 
 use super::alert;
 use super::certificate::Certificate;
-use super::certificates;
+use super::stack::certificates;
 
 /// The certificate that a client presents, if any, and what a Key Provider asked for.
 pub(super) struct Shown {

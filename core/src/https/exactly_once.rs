@@ -13,14 +13,18 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::Https;
 use super::connection::{OnWire, TlsStream, Wire};
 use super::http1::Target;
 use super::renewal::Renewal;
-use super::{Dialer, Https, Open, Options, TlsStack, Url};
+use super::route::{Dialer, Route};
+use super::stack::{Open, TlsStack};
+use super::url::Url;
 use crate::client::Client;
 use crate::error::{Advice, Error, ErrorCode};
 use crate::fork::PerProcess;
 use crate::key::Key;
+use crate::options::Options;
 use crate::transport::{CancelToken, ConnectionInfo};
 
 /// The fate of a connection before a request is written.
@@ -298,10 +302,8 @@ impl Providers {
                 provider,
             };
             Box::new(Https {
-                url,
+                route: Route::new(url, &Options::default()).expect("without a proxy"),
                 target,
-                options: Options::default(),
-                proxy: None,
                 tls: Renewal::fixed(Arc::new(network), Vec::new()),
                 pool: PerProcess::default(),
             })

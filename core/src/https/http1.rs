@@ -19,7 +19,7 @@ pub(super) const BODY_LIMIT: usize = 64 * 1024;
 const INTERIM_LIMIT: usize = 8;
 const CHUNK_LINE_LIMIT: usize = 256;
 /// How much of a reply is read at once; most are shorter.
-const ROOM: usize = 1024;
+pub(super) const ROOM: usize = 1024;
 
 /// The parts of a request that are constant for one Key Provider.
 pub(super) struct Target {
@@ -106,7 +106,7 @@ pub(super) fn read_reply(
 }
 
 /// The advice when the reply to a request is lost.
-fn advice_when_lost(request: &Request) -> Advice {
+pub(super) fn advice_when_lost(request: &Request) -> Advice {
     match request.kind() {
         // draft 4.2.2: the KP may have given the key out and wiped it
         RequestKind::NewKey | RequestKind::KeyById => Advice::NewKey,

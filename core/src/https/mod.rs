@@ -1,4 +1,4 @@
-//! The built-in transport: HTTP over TLS to one Key Provider. The only code that opens sockets.
+//! The built-in transport: HTTP over TLS to one Key Provider. The only code that opens sockets, but for the transport of whoever brings an agent of ureq.
 
 mod alert;
 mod certificate;
@@ -15,43 +15,45 @@ mod hello;
 mod http1;
 #[cfg(feature = "psk")]
 mod openssl;
+#[cfg(feature = "ureq")]
+mod over_ureq;
 mod pin;
 mod private_key;
 #[cfg(feature = "probe")]
 mod probe;
 mod renewal;
+mod route;
 mod rustls;
+mod stack;
 mod url;
 mod verifier;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::credentials::wrong_form;
-use crate::error::{Error, Result};
-use crate::fork::{PerProcess, hold_off};
+use crate::error::Result;
+use crate::fork::PerProcess;
 use crate::logging;
-use crate::options::{ClientCert, Options, TlsVersion};
+use crate::options::Options;
 use crate::request::Request;
-use crate::transport::{ConnectionInfo, Control, Response, Socket, Transport, TransportError, Watch};
-use ::rustls::pki_types::pem::PemObject;
-use ::rustls::pki_types::{CertificateDer, ServerName};
+use crate::transport::{ConnectionInfo, Control, Response, Transport, TransportError};
 
-use connection::{Connection, TlsStream, Wire};
+use connection::Connection;
 use http1::{Target, exchange};
 use renewal::{Renewal, Setup};
-use url::{Host, Proxy, Url};
+use route::{Dialer, Route};
+use url::Url;
 
-#[cfg(feature = "psk")]
-pub(crate) use self::openssl::open_with_password;
 #[cfg(fuzzing)]
 pub use fuzzing::reply as fuzz_reply;
 #[cfg(feature = "probe")]
 pub use hello::HelloAnswer;
+#[cfg(feature = "ureq")]
+pub use over_ureq::UreqTransport;
 pub use private_key::read as read_private_key;
 #[cfg(feature = "probe")]
 pub use probe::{Ending, Probe, ProbeConnection, ProbeReply};
+pub(crate) use renewal::read_credentials;
 
 /// The maximum number of idle connections in the pool.
 const IDLE_LIMIT: usize = 128;
@@ -60,11 +62,8 @@ const IDLE_TIME: Duration = Duration::from_mins(1);
 
 /// The connection pool for one Key Provider.
 pub(crate) struct Https {
-    url: Url,
+    route: Route,
     target: Target,
-    /// Without the credentials.
-    options: Options,
-    proxy: Option<Proxy>,
     tls: Renewal,
     /// A child process has its own connections.
     pool: PerProcess<Mutex<Pool>>,
@@ -80,17 +79,14 @@ struct Pool {
 impl Https {
     pub fn new(url: &str, options: &Options) -> Result<Self> {
         let url = Url::parse(url)?;
-        let proxy = options.proxy.as_deref().map(Proxy::parse).transpose()?;
         let tls = Renewal::new(options, &url)?;
         let target = Target {
             base_path: url.path.clone(),
             authority: url.authority.clone(),
         };
         Ok(Self {
-            url,
+            route: Route::new(url, options)?,
             target,
-            options: options.without_credentials(),
-            proxy,
             tls,
             pool: PerProcess::default(),
         })
@@ -149,87 +145,25 @@ impl Https {
     fn connect(&self, setup: &Setup, control: &Control<'_>) -> Result<Connection> {
         self.let_inherited_go();
         let connecting = control.while_connecting();
-        let mut dialer = Dialer {
-            https: self,
-            control: &connecting,
-            addresses: self.resolve(&connecting)?,
-        };
+        let mut dialer = Dialer::new(&self.route, &connecting)?;
         let opened = setup.tls.open(&mut dialer);
         let (tls, mut info) = opened.map_err(|error| {
-            if self.options.post_quantum {
-                error
-            } else {
+            if self.route.has_small_hello() {
                 error.with_small_hello()
+            } else {
+                error
             }
         })?;
         info.warnings.extend(setup.warning.clone());
         let info = ConnectionInfo {
-            url: self.url.text.clone(),
-            address: dialer.addresses.first().map(SocketAddr::to_string).unwrap_or_default(),
+            url: self.route.url.text.clone(),
+            address: dialer.address(),
             ..info
         };
         let connection = Connection::new(tls, info, setup.generation);
         let before = self.pool().last.replace(Arc::clone(&connection.info));
         logging::connected(&connection.info, before.as_ref().map_or(&[], |info| &info.warnings));
         Ok(connection)
-    }
-
-    /// The addresses to try.
-    fn resolve(&self, connecting: &Control<'_>) -> Result<Vec<SocketAddr>> {
-        let (host, port) = self
-            .proxy
-            .as_ref()
-            .map_or((&self.url.host, self.url.port), |p| (&p.host, p.port));
-        dial::resolve(host, port, connecting).map_err(|error| self.of_the_next_hop(error))
-    }
-
-    /// With a proxy, what cannot be reached is the proxy.
-    fn of_the_next_hop(&self, error: Error) -> Error {
-        match self.proxy {
-            Some(_) => error.at_the_proxy(),
-            None => error,
-        }
-    }
-
-    /// Opens a TCP connection, through the proxy if there is one.
-    fn open_socket(&self, addresses: &[SocketAddr], connecting: &Control<'_>) -> Result<(Arc<Socket>, SocketAddr)> {
-        let (socket, address) =
-            dial::connect(addresses, &self.options, connecting).map_err(|error| self.of_the_next_hop(error))?;
-        if let Some(proxy) = &self.proxy {
-            let _watch = connecting.watch(&socket);
-            dial::tunnel(&socket, proxy, &self.url, connecting)?;
-        }
-        Ok((socket, address))
-    }
-}
-
-fn tls_stack(options: &Options, url: &Url) -> Result<Arc<dyn TlsStack>> {
-    hold_off(|| -> Result<Arc<dyn TlsStack>> {
-        #[cfg(feature = "psk")]
-        if let Some(psk) = &options.psk {
-            return Ok(Arc::new(openssl::WithPsk::new(psk, options, url)?));
-        } else if options.legacy {
-            return Ok(Arc::new(openssl::Legacy::new(options, url)?));
-        }
-        Ok(Arc::new(rustls::Rustls::new(options, url)?))
-    })
-}
-
-/// Opens TCP connections to one Key Provider, for handshake attempts.
-struct Dialer<'a> {
-    https: &'a Https,
-    control: &'a Control<'a>,
-    /// The resolved addresses; after the first connection only the one that answered.
-    addresses: Vec<SocketAddr>,
-}
-
-impl<'a> Dialer<'a> {
-    /// Opens a connection that is shut down when the call is cancelled or the client closed, while the guards live.
-    fn dial(&mut self) -> Result<(Wire, [Option<Watch<'a>>; 2])> {
-        let (socket, address) = self.https.open_socket(&self.addresses, self.control)?;
-        self.addresses = vec![address];
-        let watch = self.control.watch(&socket);
-        Ok((Wire::new(socket), watch))
     }
 }
 
@@ -265,7 +199,7 @@ impl Transport for Https {
                 }
                 // closed between the check and the first byte: nothing was sent, so use a new connection
                 Err(error) if reused && !error.sent && control.check().is_ok() => {
-                    logging::reconnecting(&self.url.text);
+                    logging::reconnecting(&self.route.url.text);
                 }
                 Err(error) => return Err(error),
             }
@@ -273,7 +207,7 @@ impl Transport for Https {
     }
 
     fn url(&self) -> &str {
-        &self.url.text
+        &self.route.url.text
     }
 
     fn connection(&self) -> Option<ConnectionInfo> {
@@ -286,47 +220,5 @@ impl Transport for Https {
         let idle = std::mem::take(&mut pool.idle);
         drop(pool);
         drop(idle);
-    }
-}
-
-/// A TLS library, configured for one Key Provider.
-trait TlsStack: Send + Sync {
-    /// Opens a connection that is ready for a request. A handshake with fallbacks dials for each attempt.
-    fn open(&self, dialer: &mut Dialer<'_>) -> Result<Open>;
-}
-
-/// A stream that is ready for a request, and information about it (without URL and address).
-type Open = (Box<dyn TlsStream>, ConnectionInfo);
-
-/// The configured CA certificates.
-fn ca_certificates(options: &Options) -> Result<Vec<CertificateDer<'static>>> {
-    let mut all = Vec::new();
-    for pem in &options.ca_pem {
-        all.extend(certificates(pem, "ca")?);
-    }
-    Ok(all)
-}
-
-/// The certificates of the system's store; none if it has no store.
-fn system_certificates() -> Vec<CertificateDer<'static>> {
-    rustls_native_certs::load_native_certs().certs
-}
-
-/// The name that the certificate must have.
-fn server_name(options: &Options, url: &Url) -> Result<ServerName<'static>> {
-    let name = match (&options.server_name, &url.host) {
-        (Some(name), _) => name.clone(),
-        (None, Host::Address(address)) => return Ok(ServerName::IpAddress((*address).into())),
-        (None, Host::Zoned(address, _)) => return Ok(ServerName::IpAddress(std::net::IpAddr::V6(*address).into())),
-        (None, Host::Name(name)) => name.strip_suffix('.').unwrap_or(name).to_owned(),
-    };
-    ServerName::try_from(name).map_err(|_| Error::server_name())
-}
-
-fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'static>>> {
-    let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match read {
-        Ok(list) if !list.is_empty() => Ok(list),
-        _ => Err(wrong_form(field, pem, "must hold at least one certificate in PEM form")),
     }
 }

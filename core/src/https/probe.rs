@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Advice, Error, Result};
+use crate::options::{Options, TlsVersion};
 #[cfg(feature = "psk")]
 use crate::psk::Psk;
 use crate::request::Request;
 use crate::transport::{CancelToken, ConnectionInfo, Control, Ended, Response, WipedBuffer};
 
+use super::Https;
 use super::connection::{Connection, Stop};
 use super::hello::{self, HelloAnswer};
 use super::http1::{Noted, head, read_reply};
-use super::{Https, Options, TlsVersion};
 
 /// Opens single connections to one Key Provider. See [`ClientBuilder::probe`](crate::ClientBuilder::probe).
 pub struct Probe {
@@ -94,19 +95,19 @@ impl Probe {
     fn with(&self, change: impl FnOnce(&mut Options)) -> Result<Self> {
         let mut options = self.options.clone();
         change(&mut options);
-        Self::new(&self.https.url.text, options)
+        Self::new(&self.https.route.url.text, options)
     }
 
     /// The URL of the Key Provider.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.https.url.text
+        &self.https.route.url.text
     }
 
     /// The port of that URL.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.https.url.port
+        self.https.route.url.port
     }
 
     /// The pre-shared key, if one is used instead of certificates.
@@ -161,9 +162,12 @@ impl Probe {
     /// Any code of the network side.
     pub fn hello(&self, version: u16, suites: &[u16], control: &Control<'_>) -> Result<HelloAnswer> {
         let connecting = control.while_connecting();
-        let (socket, _) = self.https.open_socket(&self.https.resolve(&connecting)?, &connecting)?;
+        let (socket, _) = self
+            .https
+            .route
+            .open_socket(&self.https.route.resolve(&connecting)?, &connecting)?;
         let name = self.options.server_name.as_deref();
-        hello::ask(&socket, &self.https.url, name, version, suites, &connecting)
+        hello::ask(&socket, &self.https.route.url, name, version, suites, &connecting)
     }
 }
 

@@ -3,11 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Result, warnings};
-use crate::fork::PerProcess;
+use crate::fork::{PerProcess, hold_off};
 use crate::options::{Options, Stamp};
 
+#[cfg(feature = "psk")]
+use super::openssl;
+use super::rustls;
+use super::stack::TlsStack;
 use super::url::Url;
-use super::{TlsStack, tls_stack};
 
 /// The TLS configuration for one Key Provider.
 pub(super) struct Renewal {
@@ -81,7 +84,34 @@ impl Renewal {
 }
 
 fn set_up(options: &Options, url: &Url) -> Result<Arc<dyn TlsStack>> {
-    let options = options.with_files()?;
+    let options = read_credentials(options)?;
     options.check()?;
     tls_stack(&options, url)
+}
+
+/// The options with the contents of the files, and with the password applied.
+pub(crate) fn read_credentials(options: &Options) -> Result<Options> {
+    let options = options.with_files()?;
+    #[cfg(feature = "psk")]
+    let options = {
+        let mut options = options;
+        if let Some(client) = &mut options.client_cert {
+            let password = options.key_password.as_ref().map(|password| password.as_slice());
+            openssl::open_with_password(client, password)?;
+        }
+        options
+    };
+    Ok(options)
+}
+
+fn tls_stack(options: &Options, url: &Url) -> Result<Arc<dyn TlsStack>> {
+    hold_off(|| -> Result<Arc<dyn TlsStack>> {
+        #[cfg(feature = "psk")]
+        if let Some(psk) = &options.psk {
+            return Ok(Arc::new(openssl::WithPsk::new(psk, options, url)?));
+        } else if options.legacy {
+            return Ok(Arc::new(openssl::Legacy::new(options, url)?));
+        }
+        Ok(Arc::new(rustls::Rustls::new(options, url)?))
+    })
 }

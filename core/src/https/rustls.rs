@@ -10,6 +10,7 @@ use rustls::{ClientConfig, ClientConnection, InconsistentKeys, NamedGroup, PeerI
 
 use crate::error::{Error, Result, warnings};
 use crate::fork::hold_off;
+use crate::options::{ClientCert, Options, TlsVersion};
 use crate::transport::{ConnectionInfo, WipedBuffer};
 
 use super::client_certificate::{self, Resolver, Shown};
@@ -17,9 +18,10 @@ use super::connection::{OnWire, Stop, TlsStream, Wire, wait};
 use super::dial::not_connected;
 use super::divert;
 use super::private_key;
+use super::route::Dialer;
+use super::stack::{Open, TlsStack, server_name};
 use super::url::Url;
 use super::verifier::{self, Verifier};
-use super::{ClientCert, Dialer, Open, Options, TlsStack, TlsVersion, server_name};
 
 /// The state shared by all connections to one Key Provider.
 pub(super) struct Rustls {
@@ -294,7 +296,7 @@ impl TlsStream for Stream {
 
 /// Translates an error of rustls, for a user who configured these versions. Names in certificates are shown, and nothing else from the
 /// peer.
-fn explain(error: &rustls::Error, versions: TlsVersion) -> Error {
+pub(super) fn explain(error: &rustls::Error, versions: TlsVersion) -> Error {
     match error {
         rustls::Error::InvalidCertificate(_) => verifier::reason(error).unwrap_or_else(Error::tls_bad_certificate),
         rustls::Error::AlertReceived(alert) => super::alert::explain((*alert).into(), versions),

@@ -15,7 +15,7 @@ use crate::options::Options;
 
 use super::certificate::{self, Verdict};
 use super::pin::Pin;
-use super::{ca_certificates, system_certificates};
+use super::stack::{ca_certificates, system_certificates};
 
 /// Trusts CAs, a pinned public key, or a pinned public key with a certificate from a CA.
 pub(super) struct Verifier {

@@ -71,15 +71,10 @@ impl Options {
         self.read_files(|path| !path.is_file())
     }
 
-    /// The same options with the contents of the files, and with the password applied.
+    /// The same options with the contents of the files.
     pub fn with_files(&self) -> Result<Self> {
         let mut options = self.clone();
         options.read_files(|_| true)?;
-        #[cfg(feature = "psk")]
-        if let Some(client) = &mut options.client_cert {
-            let password = options.key_password.as_ref().map(|password| password.as_slice());
-            crate::https::open_with_password(client, password)?;
-        }
         Ok(options)
     }
 

@@ -21,12 +21,9 @@ use crate::error::{Error, Result};
 #[cfg(feature = "https")]
 use crate::psk::Psk;
 #[cfg(feature = "https")]
-use values::Setting;
-
-#[cfg(feature = "https")]
 pub(crate) use files::Stamp;
 #[cfg(feature = "https")]
-pub(crate) use values::{ClientCert, check_seconds};
+pub(crate) use values::{ClientCert, Setting, check_seconds};
 #[cfg(feature = "https")]
 pub use values::{TlsVersion, parse_seconds};
 
@@ -183,16 +180,21 @@ macro_rules! options {
         }
 
         #[cfg(feature = "https")]
-        impl crate::client::ClientBuilder {
-            $(
-                #[doc = $help]
-                $(#[doc = $more])*
-                pub fn $name(mut self, value: $given) -> Self {
-                    self.options.$name = <$type as Setting>::of(value);
-                    self
-                }
-            )+
+        macro_rules! setters {
+            () => {
+                $(
+                    #[doc = $help]
+                    $(#[doc = $more])*
+                    pub fn $name(mut self, value: $given) -> Self {
+                        self.options.$name = <$type as Setting>::of(value);
+                        self
+                    }
+                )+
+            };
         }
+        /// The builder's methods for the rows.
+        #[cfg(feature = "https")]
+        pub(crate) use setters;
     };
 }
 

@@ -123,7 +123,7 @@ impl Options {
 }
 
 /// The type of an option in the table.
-pub(super) trait Setting: Sized {
+pub(crate) trait Setting: Sized {
     /// The parameter type of the builder method.
     type Given<'a>;
 

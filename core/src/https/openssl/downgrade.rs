@@ -7,8 +7,8 @@ use super::fallback::{Attempt, Fallback, MEMORY, is_downgraded};
 use super::psk::explain;
 use super::stream::Why;
 use crate::error::{Error, ErrorCode, Result};
-use crate::https::TlsVersion;
 use crate::https::alert::{INAPPROPRIATE_FALLBACK, PROTOCOL_VERSION};
+use crate::options::TlsVersion;
 
 /// What was negotiated, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

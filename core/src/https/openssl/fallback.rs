@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::fork::PerProcess;
-use crate::https::TlsVersion;
 use crate::https::alert;
+use crate::options::TlsVersion;
 
 /// How long a Key Provider's refusal of the first hello is remembered. Alerts can be forged, so this also limits how long a forged one has
 /// an effect.

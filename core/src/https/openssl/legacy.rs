@@ -12,15 +12,16 @@ use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::error::{Error, Result};
 use crate::fork::hold_off;
+use crate::https::alert;
 use crate::https::certificate::{self, Verdict};
 use crate::https::client_certificate::{self, Shown};
 use crate::https::dial::not_connected;
 use crate::https::pin::Pin;
 use crate::https::private_key;
+use crate::https::route::Dialer;
+use crate::https::stack::{Open, TlsStack, ca_certificates, server_name, system_certificates};
 use crate::https::url::Url;
-use crate::https::{
-    ClientCert, Dialer, Open, Options, TlsStack, TlsVersion, alert, ca_certificates, server_name, system_certificates,
-};
+use crate::options::{ClientCert, Options, TlsVersion};
 
 use super::stream::{self, Stream, Why};
 use super::{context, setup_failed};

@@ -15,8 +15,7 @@ use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions
 use skip_tls_psk::{CLEANSE_PLAINTEXT, prepare};
 
 use crate::error::Error;
-
-use super::{Options, TlsVersion};
+use crate::options::{Options, TlsVersion};
 
 pub(super) use legacy::Legacy;
 pub(crate) use password::open as open_with_password;

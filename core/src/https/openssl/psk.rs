@@ -10,11 +10,14 @@ use skip_tls_psk::{Hash, offer};
 
 use crate::error::{Error, ErrorCode, Result, warnings};
 use crate::fork::hold_off;
+use crate::https::alert;
 use crate::https::connection::Wire;
 use crate::https::dial::not_connected;
+use crate::https::route::Dialer;
+use crate::https::stack::{Open, TlsStack, server_name};
 use crate::https::url::Url;
-use crate::https::{Dialer, Open, Options, TlsStack, TlsVersion, alert, server_name};
 use crate::logging;
+use crate::options::{Options, TlsVersion};
 use crate::psk::Psk;
 use crate::transport::{ConnectionInfo, Control};
 
@@ -161,7 +164,7 @@ impl TlsStack for WithPsk {
                     return Ok((Box::new(stream), info));
                 }
                 Err(refused) => {
-                    logging::handshake_failed(&dialer.https.url.text, attempt, &refused.error);
+                    logging::handshake_failed(dialer.url(), attempt, &refused.error);
                     run.refused(attempt, refused);
                 }
             }

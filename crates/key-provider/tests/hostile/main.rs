@@ -5,12 +5,13 @@ mod path;
 mod provider;
 
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use skip_client::{CancelToken, Client, ClientBuilder, ErrorCode, Psk, SystemId};
+use skip_client::transport::UreqTransport;
+use skip_client::{Advice, CancelToken, Client, ClientBuilder, ErrorCode, Psk, SystemId};
 use skip_key_provider::{KeyProviderPair, PairOptions};
 use socket2::{Domain, Socket, Type};
 
@@ -138,6 +139,53 @@ proptest! {
     }
 }
 
+/// The certificate of the pair's CA, for ureq.
+fn ca() -> Vec<ureq::tls::Certificate<'static>> {
+    let pem = std::fs::read(pair().ca()).expect("ca.pem");
+    vec![ureq::tls::Certificate::from_pem(&pem).expect("a certificate")]
+}
+
+/// A transport over an agent of ureq that trusts these CAs.
+fn transport(address: SocketAddr, ca: &[ureq::tls::Certificate<'static>]) -> Box<UreqTransport> {
+    let tls = ureq::tls::TlsConfig::builder()
+        .root_certs(ureq::tls::RootCerts::new_with_certs(ca))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .build();
+    let agent = ureq::Agent::config_builder().tls_config(tls).build().new_agent();
+    Box::new(UreqTransport::new(agent, &format!("https://{address}")).expect("a URL"))
+}
+
+fn over_ureq(address: SocketAddr) -> ClientBuilder {
+    Client::over(transport(address, &ca())).check_remote(false)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 60,
+        max_shrink_iters: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_reply_belongs_to_its_request_over_ureq(replies in prop::collection::vec(replies(), 1..7)) {
+        let provider = Provider::start(pair().dir(), &rustls::version::TLS13, 2);
+        let client = over_ureq(provider.address).build().expect("a client");
+        for (number, reply) in replies.iter().enumerate() {
+            provider.will(reply.clone());
+            let remote = format!("Remote{number}").parse().expect("an id");
+            let made = || provider.made(&format!("/key?remoteSystemID=Remote{number}"));
+            match client.new_key(&remote) {
+                Ok(key) => assert_eq!(Some(key.key_id().as_str()), made().as_deref(), "{reply:?}"),
+                // ureq does not read past interim replies
+                Err(error) => assert!(!reply.interim.is_empty() || reply.status != 200, "{reply:?}: {error:?}"),
+            }
+        }
+        drop(client);
+        assert_eq!(provider.faults(), [""; 0]);
+    }
+}
+
 /// How a long call is ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum By {
@@ -262,6 +310,68 @@ fn a_call_ends_although_key_updates_or_tickets_do_not() {
             });
         }
     });
+}
+
+#[test]
+fn a_call_over_ureq_ends_in_time_and_by_closing() {
+    for by in [By::Time, By::Close] {
+        // a byte at a time in the handshake, and in the reply
+        ends(
+            by,
+            over_ureq(Path::start(honest(Stack::Rustls), 0, 1).address),
+            "handshake",
+        );
+        let provider = Provider::start(pair().dir(), &rustls::version::TLS13, 1);
+        provider.will(Reply {
+            length: 9000,
+            ..Reply::default()
+        });
+        ends(by, over_ureq(Path::start(provider.address, 4500, 1).address), "reply");
+    }
+}
+
+#[test]
+fn an_agent_of_ureq_gets_keys_and_the_true_cause() {
+    let kp = over_ureq(honest(Stack::Rustls)).build().expect("a client");
+    let key = kp.new_key(&bob()).expect("a key");
+    let at_bob = over_ureq(pair().bob().address).build().expect("a client");
+    assert!(
+        at_bob
+            .key_by_id(key.key_id(), &"Alice".parse().expect("an id"))
+            .expect("its key")
+            == key
+    );
+    let again = at_bob.key_by_id(key.key_id(), &"Alice".parse().expect("an id"));
+    assert_eq!(again.expect_err("given once").code(), ErrorCode::Rejected);
+
+    let dead = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    dead.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .expect("a port");
+    let dead = dead.local_addr().expect("an address").as_socket().expect("of IP");
+    let error = over_ureq(dead)
+        .build()
+        .expect("a client")
+        .new_key(&bob())
+        .expect_err("nobody");
+    assert_eq!(
+        (error.code(), error.advice()),
+        (ErrorCode::ConnectFailed, Advice::SameRequest)
+    );
+    // nothing was sent, so the next one may be asked
+    over_ureq(dead)
+        .or_over(transport(honest(Stack::Rustls), &ca()))
+        .build()
+        .expect("a client")
+        .new_key(&bob())
+        .expect("from the second");
+
+    let trusts_nobody = Client::over(transport(honest(Stack::Rustls), &[]));
+    let error = trusts_nobody
+        .build()
+        .expect("a client")
+        .new_key(&bob())
+        .expect_err("an unknown CA");
+    assert_eq!(error.code(), ErrorCode::TlsFailed);
 }
 
 #[test]
