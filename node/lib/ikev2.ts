@@ -39,22 +39,24 @@ export const ikev2 = {
   },
 
   /**
-   * `PPK_IDENTITY` (16436): the keyId as text, which every known implementation takes, or with `octets: true` the octets that
-   * its digits stand for. `lenient: true` takes keyIds that are not hexadecimal.
+   * `PPK_IDENTITY` (16436): the keyId as text, which every known implementation takes, or with `asOctets: true` the octets
+   * that its digits stand for (`octets: true` until 1.0). `lenient: true` takes keyIds that are not hexadecimal.
    */
   encodePpkIdentity(options: {
     keyId: string;
+    asOctets?: boolean | undefined;
     octets?: boolean | undefined;
     lenient?: boolean | undefined;
     nextPayload?: number | undefined;
   }): Uint8Array {
-    const { keyId, octets, lenient, nextPayload } = knownOptions(options, [
+    const { keyId, octets, asOctets, lenient, nextPayload } = knownOptions(options, [
       "keyId",
+      "asOctets",
       "octets",
       "lenient",
       "nextPayload",
     ]);
-    const flags = [flag("octets", octets), flag("lenient", lenient)] as const;
+    const flags = [flag("asOctets", asOctets) || flag("octets", octets), flag("lenient", lenient)] as const;
     return encoded(() => core.encode_ppk_identity(string("keyId", keyId), ...flags, next(nextPayload)));
   },
 

@@ -5,6 +5,7 @@
  */
 export { type CallOptions, Client } from "./client/client.js";
 export type { ConnectionInfo } from "./client/connect.js";
+export type { Logger } from "./client/log.js";
 export type { ClientOptions, Pem, Psk } from "./client/options.js";
 export type { Capabilities, Entropy, Key } from "./index.js";
 export { SkipError } from "./index.js";

@@ -265,7 +265,7 @@ test("misuse of every kind is a SkipError, and a Response or a promise is not ju
     () => ikev2.encodeUsePpk(null),
     () => ikev2.encodeUsePpk({ localSystemID: "x" }),
     () => ikev2.encodePpkIdentity(null),
-    () => ikev2.encodePpkIdentity({ keyId: "00", octets: "yes" }),
+    () => ikev2.encodePpkIdentity({ keyId: "00", asOctets: "yes" }),
     () => ikev2.decodeUsePpk("x"),
   ]) {
     assert.throws(call, misuse, String(call));

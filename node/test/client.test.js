@@ -387,10 +387,10 @@ test("the options are those of the core's table", () => {
   );
   assert.ok(table.length > 10);
   for (const name of table) assert.ok(offered.includes(spelled(name)), `the client lacks the option ${spelled(name)}`);
-  // an AbortSignal is how calls are cancelled here
+  // an AbortSignal is how calls are cancelled here, and a log is not of the process
   const ours = offered.filter((name) => !table.some((option) => spelled(option) === name));
   assert.deepEqual(
-    ours.filter((name) => name !== "signal"),
+    ours.filter((name) => !["signal", "logger"].includes(name)),
     [],
   );
 });
@@ -444,4 +444,77 @@ test("a client and its errors show nothing of the credentials", async () => {
     showHidden: true,
   });
   assert.ok(!shown.includes(KEY.slice(0, 8)));
+});
+
+/** A logger, and its lines. */
+function logger() {
+  const lines = [];
+  const take = (level) => (line) => lines.push([level, line]);
+  return { lines, logger: { debug: take("debug"), info: take("info"), warn: take("warn") } };
+}
+
+test("lines for a log: connections, retries and warnings, without secrets", async () => {
+  const { lines, logger: log } = logger();
+  const closed = await server(() => {});
+  await closed.stop();
+  // the next Key Provider
+  const kps = client([closed.url, kp.alice.url], { logger: log });
+  const secrets = [(await kps.newKey(kp.bob.id)).hex(), (await kps.newKey(kp.bob.id)).hex()];
+  const [next, connected, ...more] = lines;
+  assert.ok(next[0] === "warn" && next[1].startsWith(`${closed.url}: cannot connect`), next[1]);
+  assert.ok(next[1].endsWith(`; trying ${kp.alice.url}`), next[1]);
+  assert.ok(connected[1].startsWith(`${kp.alice.url}: connected to 127.0.0.1:`), connected[1]);
+  assert.match(connected[1], / with TLS 1\.3, TLS_AES_256_GCM_SHA384$/);
+  // the one that failed rests
+  assert.deepEqual([connected[0], more.map(([level]) => level)], ["debug", ["debug"]]);
+
+  // a weaker handshake, and its warning once
+  const psk = { identity: "router", key: Buffer.alloc(32, "M") };
+  const suites = { cert: undefined, key: undefined, maxVersion: "TLSv1.2", ciphers: "PSK-AES256-GCM-SHA384" };
+  const weak = await server((socket) => socket.end(GOOD), { ...suites, pskCallback: () => psk.key });
+  const hex = psk.key.toString("hex");
+  const router = new Client(weak.url, { psk: { identity: "router", hex }, checkRemote: false, logger: log });
+  secrets.push(hex, KEY);
+  lines.length = 0;
+  await router.newKey("Bob");
+  assert.deepEqual(
+    lines.map(([level]) => level),
+    ["info", "debug", "warn"],
+  );
+  assert.match(lines[0][1], /: the handshake for TLS 1\.2 with DHE-PSK failed: /);
+  assert.match(lines[2][1], /: TLS_PSK_WITH_AES_256_GCM_SHA384 has no forward secrecy: /);
+  await router.newKey("Bob");
+  assert.equal(lines.filter(([level]) => level === "warn").length, 1);
+  await weak.stop();
+
+  // a busy one
+  const busy = await server((socket) => socket.end("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"));
+  await assert.rejects(client(busy.url, { logger: log, waitWhenBusy: 1000 }).newKey("Bob"), { code: "busy" });
+  assert.ok(lines.some(([level, line]) => level === "info" && line === `${busy.url}: busy; asking again in 1 s`));
+  await busy.stop();
+  for (const [, line] of lines) assert.ok(!secrets.some((secret) => line.includes(secret)), "a secret is in a line");
+});
+
+test("a logger that is none is refused, one that throws changes no call, and NODE_DEBUG shows the lines", async () => {
+  for (const logger of [null, "console", {}, { debug() {}, info() {} }]) {
+    assert.throws(() => client(kp.alice.url, { logger }), { ...misuse, message: /^logger: / });
+  }
+  const script = join(folder, "log.mjs");
+  const run = (options, env) => {
+    writeFileSync(
+      script,
+      `import { Client } from ${JSON.stringify(import.meta.resolve("skip-client/node"))};
+      process.on("uncaughtException", (error) => console.log(error.message));
+      const boom = () => { throw new Error("boom"); };
+      const kp = new Client(${JSON.stringify(kp.alice.url)}, { ca: ${JSON.stringify(kp.ca)}, ${options} });
+      console.log((await kp.newKey("Bob")).bits);`,
+    );
+    return spawnSync("node", [script], { encoding: "utf8", env: { ...process.env, ...env } });
+  };
+  assert.deepEqual([run("").stdout, run("").stderr], ["256\n", ""]);
+  const { stdout, stderr } = run("", { NODE_DEBUG: "skip-client" });
+  assert.equal(stdout, "256\n");
+  assert.match(stderr, /^SKIP-CLIENT \d+: https:.*: connected to 127\.0\.0\.1:/);
+  const thrown = run("logger: { debug: boom, info: boom, warn: boom }").stdout;
+  assert.deepEqual(thrown.split("\n").sort(), ["", "256", "boom", "boom"]);
 });

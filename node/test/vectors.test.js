@@ -115,7 +115,7 @@ test("IKEv2 payloads are as the vectors say", () => {
       const { identity, ...found } = decode(payload);
       assert.equal(found[octets ? "keyIdOfOctets" : "keyId"], keyId, one.name);
       assert.deepEqual(identity, payload.slice(9), one.name);
-      assert.deepEqual(ikev2.encodePpkIdentity({ keyId, octets, nextPayload }), payload, one.name);
+      assert.deepEqual(ikev2.encodePpkIdentity({ keyId, asOctets: octets, nextPayload }), payload, one.name);
     }
   }
 });

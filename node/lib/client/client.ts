@@ -137,7 +137,8 @@ export class Client {
     const rests = ({ unreachableSince: since }: Provider): boolean => since !== undefined && now - since < REST;
     const [ready, resting] = [this.#providers.filter((one) => !rests(one)), this.#providers.filter(rests)];
     let last: unknown;
-    for (const provider of [...ready, ...resting]) {
+    const order = [...ready, ...resting];
+    for (const [index, provider] of order.entries()) {
       try {
         const answer = await ask(provider);
         delete provider.unreachableSince;
@@ -147,6 +148,8 @@ export class Client {
         provider.unreachableSince = performance.now();
         last = error.cause;
         if (control.ended()) break;
+        const next = order[index + 1];
+        if (next) this.#settings.log.tryingNext(provider.place.url, error.cause, next.place.url);
       }
     }
     throw last;
@@ -182,6 +185,7 @@ export class Client {
         throw error instanceof SkipError && error.code !== "invalid_argument" ? new Unreachable(error) : error;
       });
       this.#connection = info;
+      this.#settings.log.connected(info);
       const { status, headers, body } = await exchange(socket, place, request as unknown as SkipRequest, control);
       try {
         return parseResponse(request as unknown as Options, status, headers, body);
@@ -190,6 +194,7 @@ export class Client {
         const busy = error instanceof SkipError && error.code === "busy";
         if (!busy || patience < pause || control.left() <= pause) throw error;
         patience -= pause;
+        this.#settings.log.waiting(place.url, pause);
         await control.step<void>(
           (done) => {
             const timer = setTimeout(done, pause);

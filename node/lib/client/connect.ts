@@ -52,6 +52,7 @@ export async function connect(place: Place, settings: Settings, control: Control
       } catch (error) {
         const code = (error as { reason?: string }).reason;
         if (attempts.length === 0 || !NO_SUITE.includes(code ?? "")) throw error;
+        settings.log.handshakeFailed(place.url, "TLS 1.2 with DHE-PSK", error as Error);
       }
     }
   } finally {

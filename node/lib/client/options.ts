@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import tls from "node:tls";
 import { wrong } from "./errors.js";
+import { Log, type Logger } from "./log.js";
 
 /** PEM: bytes, text that begins with `-----BEGIN`, or the path of a file, which is read again for each connection. */
 export type Pem = string | Uint8Array;
@@ -69,6 +70,8 @@ export interface ClientOptions {
   legacy?: boolean | undefined;
   /** Ends all calls of the client when it is aborted. */
   signal?: AbortSignal | undefined;
+  /** Takes lines about connections, for example `console`. Without one, `NODE_DEBUG=skip-client` shows them. */
+  logger?: Logger | undefined;
 }
 
 /** The names: a test compares them with the core's table. */
@@ -92,6 +95,7 @@ export const OPTION_NAMES = [
   "forwardSecrecy",
   "legacy",
   "signal",
+  "logger",
 ] as const satisfies readonly (keyof ClientOptions)[];
 
 /** Refuses what is not an option: a misspelled one must not be ignored. */
@@ -188,6 +192,7 @@ export interface Settings {
   forwardSecrecy: boolean;
   legacy: boolean;
   signal: AbortSignal | undefined;
+  log: Log;
 }
 
 /** What proves each side. */
@@ -258,6 +263,7 @@ export function settingsOf(options: ClientOptions): Settings {
     forwardSecrecy: flag("forwardSecrecy", options.forwardSecrecy, false),
     legacy: flag("legacy", options.legacy, false),
     signal: signalOf(options.signal),
+    log: new Log(loggerOf(options.logger)),
   };
 }
 
@@ -284,6 +290,13 @@ export function signalOf(signal: unknown): AbortSignal | undefined {
   const like = typeof signal === "object" && signal !== null && "aborted" in signal && "addEventListener" in signal;
   if (!like) throw wrong("signal", "must be an AbortSignal", "for example AbortSignal.timeout(5000)");
   return signal as AbortSignal;
+}
+
+function loggerOf(logger: unknown): Logger | undefined {
+  if (logger === undefined) return undefined;
+  const has = (name: string): boolean => typeof (logger as Record<string, unknown> | null)?.[name] === "function";
+  if (["debug", "info", "warn"].every(has)) return logger as Logger;
+  throw wrong("logger", "must have the methods debug, info and warn", "for example console");
 }
 
 function pinOf(pin: unknown): Buffer | undefined {
