@@ -149,10 +149,13 @@ pub use client::{Call, Client, ClientBuilder};
 pub use entropy::Entropy;
 pub use error::{Advice, Error, ErrorCode, Result, Side};
 pub use export::ExportFormat;
-#[cfg(all(feature = "https", fuzzing))]
-pub use https::fuzz_reply;
 #[cfg(feature = "https")]
 #[doc(hidden)] // for the agent's own TLS; the types are of rustls, which may change
+pub use https::Pin;
+#[cfg(all(feature = "https", fuzzing))]
+pub use https::fuzz_reply;
+#[cfg(feature = "psk")]
+#[doc(hidden)] // likewise
 pub use https::read_private_key;
 pub use key::Key;
 pub use key_id::KeyId;

@@ -219,6 +219,7 @@ class Console:
             return self.serve(words, printed)
         if words[2] == "handoff-certs":
             status, text = self.output(words)
+            text = re.sub(r"sha256/[^\"]{43}=", "sha256/…", text)
             assert status == 0 and text.splitlines() == printed, text
             modes = {path.stat().st_mode & 0o777 for path in self.folder.glob("hand-off/*.key")}
             assert modes == {0o600}, modes

@@ -44,13 +44,15 @@ use renewal::{Renewal, Setup};
 use route::{Dialer, Route};
 use url::Url;
 
+#[cfg(feature = "psk")]
+pub use self::openssl::read_private_key;
 #[cfg(fuzzing)]
 pub use fuzzing::reply as fuzz_reply;
 #[cfg(feature = "probe")]
 pub use hello::HelloAnswer;
 #[cfg(feature = "ureq")]
 pub use over_ureq::UreqTransport;
-pub use private_key::read as read_private_key;
+pub use pin::Pin;
 #[cfg(feature = "probe")]
 pub use probe::{Ending, Probe, ProbeConnection, ProbeReply};
 pub(crate) use renewal::read_credentials;

@@ -36,7 +36,11 @@ pub fn check(path: &Path) -> Result<(), Vec<String>> {
     let config =
         Config::load(path).map_err(|error| error.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let mut wrong = Vec::new();
-    wrong.extend(Tls::load(&config.hand_off).err().map(|why| format!("hand-off: {why}")));
+    wrong.extend(
+        Tls::load(&config.hand_off, &config.peers)
+            .err()
+            .map(|why| format!("hand-off: {why}")),
+    );
     for (name, table) in &config.providers {
         wrong.extend(provider(name, table).err());
     }
@@ -79,15 +83,17 @@ pub fn dry_run(config: &Config) -> Vec<Finding> {
     if let Some(address) = config.agent.metrics {
         findings.add("agent.metrics".to_owned(), can_listen(address, runs));
     }
-    let tls = Tls::load(&config.hand_off);
+    let tls = Tls::load(&config.hand_off, &config.peers);
     let listens = tls.as_ref().map_err(Clone::clone).and_then(|tls| {
         let listens = can_listen(config.hand_off.listen, runs)?;
-        Ok(format!("{listens}, as {}", tls.names.join(", ")))
+        let pin = tls.pin.map_or_else(String::new, |pin| pin.to_string());
+        Ok(format!("{listens}, as {}, pin {pin}", tls.names.join(", ")))
     });
     findings.add("hand-off".to_owned(), listens);
     if let Ok(tls) = &tls {
         for (name, table) in &config.peers {
-            let (client, within) = (Arc::clone(&tls.client), config.hand_off.answer_within);
+            let Some(client) = tls.client(name) else { continue };
+            let within = config.hand_off.answer_within;
             let peer = Peer::new(
                 Reach::unwatched(name),
                 table.clone(),
@@ -98,7 +104,7 @@ pub fn dry_run(config: &Config) -> Vec<Finding> {
             let outcome = peer
                 .try_connection()
                 .map_err(|error| format!("{}: {error}", error.code));
-            let outcome = outcome.map(|()| format!("{} answers as {}", table.address, table.certificate_name));
+            let outcome = outcome.map(|()| format!("{} answers as {}", table.address, table.identity));
             findings.add(format!("peer.{name}"), outcome);
         }
     }

@@ -43,7 +43,7 @@ pub use check::{Finding, check, dry_run};
 pub use codes::{agent_codes, explain_code};
 pub use config::{Config, ConfigError, Mistake};
 pub use control::{ask, ask_rotation};
-pub use handoff_certs::handoff_certificates;
+pub use handoff_certs::{Pins, handoff_certificates, self_signed_certificates};
 pub use journal::{Level, LogFormat};
 pub use plan::{Role, WhenTooOld};
 pub use report::{HandOffReport, ReachReport, ReloadReport, Report, TunnelReport};

@@ -27,7 +27,7 @@ mod unix {
     use skip_client::process::{harden_process, lock_memory};
     use skip_client_agent::{
         Config, ConfigError, Ended, ask, ask_rotation, check, dry_run, handoff_certificates, run as run_agent,
-        run_once, signals, state_of,
+        run_once, self_signed_certificates, signals, state_of,
     };
 
     use super::{Agent, Result};
@@ -167,11 +167,18 @@ mod unix {
     }
 
     fn handoff_certs(args: &AgentHandoffCerts) -> Result<i32> {
-        let written = handoff_certificates(&args.out, &args.names, args.days)
-            .map_err(|why| Error::invalid_argument("handoff-certs", why, ""))?;
+        let made = if args.self_signed {
+            self_signed_certificates(&args.out, &args.names)
+        } else {
+            handoff_certificates(&args.out, &args.names, args.days).map(|written| (written, Vec::new()))
+        };
+        let (written, pins) = made.map_err(|why| Error::invalid_argument("handoff-certs", why, ""))?;
         let mut lines = String::new();
         for path in written {
             let _ = writeln!(lines, "{}", path.display());
+        }
+        for (name, pin) in pins {
+            let _ = writeln!(lines, "{name}: pin = \"{pin}\"");
         }
         write_stdout(lines.as_bytes())?;
         Ok(0)

@@ -498,6 +498,9 @@ pub(crate) struct AgentHandoffCerts {
     /// The folder for ca.pem and ca.key (kept if they are there), and NAME.pem and NAME.key
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub out: PathBuf,
+    /// Make self-signed certificates, without a CA and without an end, and print the pins for the peers' configurations
+    #[arg(long, conflicts_with = "days")]
+    pub self_signed: bool,
     /// Days that the agents' certificates are valid; the authority's is for ten years
     #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub days: u32,

@@ -18,7 +18,8 @@ use crate::error::Error;
 use crate::options::{Options, TlsVersion};
 
 pub(super) use legacy::Legacy;
-pub(crate) use password::open as open_with_password;
+pub(super) use password::open as open_with_password;
+pub use password::read_private_key;
 pub(super) use psk::WithPsk;
 
 /// The settings that all contexts share.

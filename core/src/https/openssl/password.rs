@@ -1,16 +1,18 @@
 //! Private keys that are encrypted with a password: PKCS#8, and PKCS#12 with their certificates.
 
 use std::ffi::CStr;
+use std::path::Path;
 
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
+use rustls::pki_types::PrivateKeyDer;
 use skip_tls_psk::{open_pkcs12, prepare};
 use zeroize::Zeroizing;
 
-use crate::credentials::is_pkcs12;
+use crate::credentials::{self, is_pkcs12};
 use crate::error::{Error, Result};
 use crate::fork::hold_off;
-use crate::https::private_key::encrypted;
+use crate::https::private_key::{self, encrypted};
 use crate::options::ClientCert;
 
 /// OpenSSL's buffer for a password has 1024 bytes.
@@ -31,6 +33,26 @@ pub(crate) fn open(client: &mut ClientCert, password: Option<&[u8]>) -> Result<(
     } else {
         Ok(())
     }
+}
+
+/// Parses a private key in PEM form and lends it to `take`; its bytes are wiped afterwards. An encrypted one is opened with the password in
+/// the first line of a file.
+///
+/// # Errors
+/// `invalid_argument` if there is no key, or the password is missing or wrong, and any error of `take`.
+pub fn read_private_key<T>(
+    pem: &[u8],
+    password_file: Option<&Path>,
+    take: impl FnOnce(&PrivateKeyDer<'static>) -> Result<T>,
+) -> Result<T> {
+    let password = password_file
+        .map(|path| credentials::password("key_password", path))
+        .transpose()?;
+    let mut client = ClientCert::default();
+    client.key_pem.reserve_exact(pem.len());
+    client.key_pem.extend_from_slice(pem);
+    open(&mut client, password.as_ref().map(|password| password.as_slice()))?;
+    private_key::read(&client.key_pem, take)
 }
 
 fn pkcs8(der: &[u8], password: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>> {

@@ -101,7 +101,7 @@ impl Agent {
         let state = config.agent.state.clone();
         let store = Folder::open(&state).map_err(|error| one(format!("{}: {error}", state.display())))?;
         let lock = state_folder::lock(&state).map_err(one)?;
-        let tls = Tls::load(&config.hand_off).map_err(|why| one(format!("hand-off: {why}")))?;
+        let tls = Tls::load(&config.hand_off, &config.peers).map_err(|why| one(format!("hand-off: {why}")))?;
         let metrics = Arc::new(Metrics::default());
         let inner = Arc::new(Inner {
             journal,
@@ -122,7 +122,7 @@ impl Agent {
         inner.take_over(config, &tls)?;
         let handler = environment.handler(Arc::new(PeerRequests(Arc::clone(&inner))));
         let listen = config.hand_off.listen;
-        let server = Server::start(listen, &tls, handler, metrics, Arc::clone(&inner.journal))
+        let server = Server::start(listen, Arc::new(tls), handler, metrics, Arc::clone(&inner.journal))
             .map_err(|error| one(format!("hand-off.listen: cannot listen on {listen}: {error}")))?;
         let metrics_page = match config.agent.metrics {
             Some(address) => {
@@ -210,12 +210,11 @@ impl Agent {
         if !changed.is_empty() {
             return Err(changed);
         }
-        let tls = Tls::load(&config.hand_off).map_err(|why| vec![format!("hand-off: {why}")])?;
+        let tls = Tls::load(&config.hand_off, &config.peers).map_err(|why| vec![format!("hand-off: {why}")])?;
         self.inner.take_over(config, &tls)?;
-        let same_peers = now.peers == config.peers;
         *self.inner.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config.clone());
         if let Some(server) = &self.server {
-            server.take_over(&tls, same_peers);
+            server.take_over(Arc::new(tls));
         }
         Ok(())
     }

@@ -11,12 +11,6 @@ use crate::journal::Level;
 pub(super) struct PeerRequests(pub Arc<Inner>);
 
 impl Handler for PeerRequests {
-    fn peer_of(&self, is_named: &dyn Fn(&str) -> bool) -> Option<String> {
-        let config = self.0.config();
-        let found = config.peers.iter().find(|(_, table)| is_named(&table.certificate_name));
-        found.map(|(name, _)| name.clone())
-    }
-
     fn is_peer_address(&self, ip: IpAddr) -> bool {
         let peers = self.0.peers.lock().unwrap_or_else(PoisonError::into_inner);
         peers.values().any(|peer| peer.is_at(ip))

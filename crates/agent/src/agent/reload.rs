@@ -61,8 +61,10 @@ impl Inner {
         for (provider, change) in changes {
             provider.change(change);
         }
-        for peer in new_peers.values() {
-            peer.set_tls(Arc::clone(&tls.client));
+        for (name, peer) in &new_peers {
+            if let Some(client) = tls.client(name) {
+                peer.set_tls(client);
+            }
         }
         let ended: Vec<Arc<RunningTunnel>> = {
             let mut tunnels = self.tunnels.write().unwrap_or_else(PoisonError::into_inner);
@@ -144,15 +146,21 @@ impl Inner {
         let old = self.config();
         let within = config.hand_off.answer_within;
         let make = |(name, table): (&String, &PeerTable)| {
+            let client = tls.client(name)?;
             let same = old.peers.get(name) == Some(table) && old.hand_off.answer_within == within;
             let peer = peers.get(name).filter(|_| same).cloned().unwrap_or_else(|| {
-                let (tls, metrics) = (Arc::clone(&tls.client), Arc::clone(&self.metrics));
                 let reach = self.reach(name, |running| &running.table.peer);
-                Arc::new(Peer::new(reach, table.clone(), tls, within, metrics))
+                Arc::new(Peer::new(
+                    reach,
+                    table.clone(),
+                    client,
+                    within,
+                    Arc::clone(&self.metrics),
+                ))
             });
-            (name.clone(), peer)
+            Some((name.clone(), peer))
         };
-        config.peers.iter().map(make).collect()
+        config.peers.iter().filter_map(make).collect()
     }
 
     /// Watches a Key Provider or a peer: when it answers again, the tunnels that use it stop waiting.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::Toml;
 use crate::reader::{Found, Mistakes};
 
 /// Checks the files that a configuration names.
@@ -42,8 +43,8 @@ impl Content {
                 }
                 Ok(())
             }
-            Self::PrivateKey => skip_client::read_private_key(&content, |_| Ok(()))
-                .map_err(|error| (format!("{shown}: {}", error.message()), error.hint().to_owned())),
+            Self::PrivateKey => skip_client::read_private_key(&content, None, |_| Ok(()))
+                .map_err(|error| (format!("{shown}: {}", error.message_in(&Toml)), error.hint_in(&Toml))),
             // which of several lines is used is checked elsewhere
             Self::Psk | Self::Sealed => Ok(()),
         }

@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use skip_client::Client;
 use skip_client::error::Spelling as _;
+use skip_client::{Client, Pin};
 use toml::de::DeTable;
 
 use crate::consumer::ConsumerConfig;
@@ -23,7 +23,7 @@ use crate::plan::{Pace, Plan};
 use self::files::{Content, Files, is_trusted};
 use self::tunnel::{shared_targets, tunnel_table};
 pub use crate::reader::Mistake;
-use crate::reader::{Mistakes, Table};
+use crate::reader::{Found, Mistakes, Table};
 pub(crate) use settings::{Settings, Toml};
 
 /// More than any configuration needs: one with 10,000 tunnels has about 3 MB.
@@ -54,9 +54,11 @@ pub(crate) struct AgentTable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HandOffTable {
     pub listen: SocketAddr,
-    pub ca: PathBuf,
+    /// `None` if all peers are pinned.
+    pub ca: Option<PathBuf>,
     pub cert: PathBuf,
     pub key: PathBuf,
+    pub key_password_file: Option<PathBuf>,
     /// The name that peers expect in this agent's certificate; not checked if absent.
     pub certificate_name: Option<String>,
     pub answer_within: Duration,
@@ -82,8 +84,25 @@ pub(crate) struct ProviderTable {
 pub(crate) struct PeerTable {
     /// `host:port`
     pub address: String,
-    /// The name that its certificate must have.
-    pub certificate_name: String,
+    pub identity: Identity,
+}
+
+/// How a peer is recognized.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// By this name in a certificate of the CA.
+    Name(String),
+    /// By this public key, whatever else its certificate says.
+    Pin(Pin),
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Pin(pin) => write!(f, "the key {pin}"),
+        }
+    }
 }
 
 /// A table `tunnel.NAME`.
@@ -198,12 +217,6 @@ impl Config {
             );
             None
         });
-        let hand_off = document.table("hand-off", files.mistakes);
-        let hand_off = hand_off.map(|table| hand_off_table(table, &mut files)).or_else(|| {
-            let hint = "a table [hand-off] with listen, ca, cert and key";
-            files.mistakes.add(&document.at("hand-off"), "is missing", hint);
-            None
-        });
         let pace = agent
             .as_ref()
             .and_then(Option::as_ref)
@@ -213,7 +226,20 @@ impl Config {
             &mut files,
             provider_table,
         );
-        let peers = named(document.tables("peer", files.mistakes), &mut files, peer_table);
+        let mut pins = BTreeMap::new();
+        let peers = named(
+            document.tables("peer", files.mistakes),
+            &mut files,
+            |name, table, files| peer_table(name, table, &mut pins, files),
+        );
+        let hand_off = document.table("hand-off", files.mistakes);
+        let hand_off = hand_off
+            .map(|table| hand_off_table(table, &peers, &mut files))
+            .or_else(|| {
+                let hint = "a table [hand-off] with listen, cert and key, and a ca unless all peers have a pin";
+                files.mistakes.add(&document.at("hand-off"), "is missing", hint);
+                None
+            });
         let names = Names {
             providers: providers.iter().map(|(name, _)| name.clone()).collect(),
             peers: peers.iter().map(|(name, _)| name.clone()).collect(),
@@ -333,21 +359,49 @@ fn positive(table: &mut Table<'_>, name: &'static str, default: Duration, mistak
     }
 }
 
-fn hand_off_table(mut table: Table<'_>, files: &mut Files<'_, '_>) -> Option<HandOffTable> {
+fn hand_off_table(
+    mut table: Table<'_>,
+    peers: &[(String, Option<PeerTable>)],
+    files: &mut Files<'_, '_>,
+) -> Option<HandOffTable> {
     let listen = table.required_text("listen", files.mistakes);
-    let [ca, cert, key] = ["ca", "cert", "key"].map(|name| table.required_text(name, files.mistakes));
+    let ca = table.text("ca", files.mistakes);
+    let [cert, key] = ["cert", "key"].map(|name| table.required_text(name, files.mistakes));
+    let key_password_file = table.text("key-password-file", files.mistakes);
+    let is_named = |peer: &PeerTable| matches!(peer.identity, Identity::Name(_));
+    let named = peers.iter().filter(|(_, peer)| peer.as_ref().is_some_and(is_named));
+    let named: Vec<&str> = named.map(|(name, _)| name.as_str()).collect();
+    if !table.had("ca") && (peers.is_empty() || !named.is_empty()) {
+        let hint = format!("the CA of the peers that have no pin: {}", named.join(", "));
+        files.mistakes.add(&table.at("ca"), "is missing", hint);
+    }
     let listen = files.address(listen, false);
     let ca = files.file(ca, Content::Certificates);
     let cert = files.file(cert, Content::Certificates);
-    let key = files.file(key, Content::PrivateKey);
+    let of_key = if key_password_file.is_some() {
+        Content::Sealed
+    } else {
+        Content::PrivateKey
+    };
+    let key = files.file(key, of_key);
+    let key_password_file = files.file(key_password_file, Content::Sealed);
+    if files.look_inside
+        && let (Some(key), Some(password)) = (&key, &key_password_file)
+        && let Ok(pem) = crate::files::read(key)
+        && let Err(error) = skip_client::read_private_key(&pem, Some(password), |_| Ok(()))
+    {
+        let at = table.at(&Toml.name(error.field().unwrap_or("key")));
+        files.mistakes.add(&at, error.what(), error.hint_in(&Toml));
+    }
     let certificate_name = table.text("certificate-name", files.mistakes);
     let answer_within = positive(&mut table, "answer-within", Duration::from_mins(1), files.mistakes);
     table.finish(files.mistakes);
     Some(HandOffTable {
         listen: listen?,
-        ca: ca?,
+        ca,
         cert: cert?,
         key: key?,
+        key_password_file,
         certificate_name: certificate_name.map(|found| found.value),
         answer_within,
     })
@@ -472,9 +526,16 @@ fn urls(table: &mut Table<'_>, mistakes: &mut Mistakes<'_>) -> Option<Vec<String
     Some(list)
 }
 
-fn peer_table(name: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> Option<PeerTable> {
+/// `pins`: those of other peers.
+fn peer_table(
+    name: &str,
+    mut table: Table<'_>,
+    pins: &mut BTreeMap<Pin, String>,
+    files: &mut Files<'_, '_>,
+) -> Option<PeerTable> {
     let address = table.required_text("address", files.mistakes);
     let certificate_name = table.text("certificate-name", files.mistakes);
+    let pin = table.text("pin", files.mistakes);
     if let Some(found) = &address {
         let port = found
             .value
@@ -488,21 +549,53 @@ fn peer_table(name: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> Op
             files.mistakes.add(&found.at, "must be a host and a port", hint);
         }
     }
-    let at = certificate_name
-        .as_ref()
-        .map_or_else(|| table.at(""), |found| found.at.clone());
-    let certificate_name = certificate_name.map_or_else(|| name.to_owned(), |found| found.value);
-    if rustls::pki_types::ServerName::try_from(certificate_name.as_str()).is_err() {
-        let rule = "certificate-name (or the peer's own name) must be a DNS name or an address";
-        files
-            .mistakes
-            .add(&at, rule, "as the peer's certificate has it in its subjectAltName");
-    }
+    let identity = if table.had("pin") {
+        if let Some(name) = certificate_name {
+            let hint = "give one of them: with a pin, the names in the certificate do not matter";
+            files.mistakes.add(&name.at, "stands beside pin", hint);
+        }
+        pin.and_then(|found| pinned(name, &found, pins, files.mistakes))
+            .map(Identity::Pin)
+    } else {
+        let at = certificate_name
+            .as_ref()
+            .map_or_else(|| table.at(""), |found| found.at.clone());
+        let certificate_name = certificate_name.map_or_else(|| name.to_owned(), |found| found.value);
+        if rustls::pki_types::ServerName::try_from(certificate_name.as_str()).is_err() {
+            let rule = "certificate-name (or the peer's own name) must be a DNS name or an address";
+            files
+                .mistakes
+                .add(&at, rule, "as the peer's certificate has it in its subjectAltName");
+        }
+        Some(Identity::Name(certificate_name))
+    };
     table.finish(files.mistakes);
     Some(PeerTable {
         address: address?.value,
-        certificate_name,
+        identity: identity?,
     })
+}
+
+/// A pin that no other peer has: two peers with the same key could not be told apart.
+fn pinned(
+    name: &str,
+    found: &Found<String>,
+    pins: &mut BTreeMap<Pin, String>,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<Pin> {
+    match Pin::parse(&found.value) {
+        Ok(pin) => {
+            if let Some(other) = pins.insert(pin, name.to_owned()) {
+                let rule = format!("is that of peer.{other} already");
+                mistakes.add(&found.at, rule, "each peer needs its own key");
+            }
+            Some(pin)
+        }
+        Err(error) => {
+            mistakes.add(&found.at, error.what(), error.hint_in(&Toml));
+            None
+        }
+    }
 }
 
 fn read(path: &Path) -> Result<String, String> {

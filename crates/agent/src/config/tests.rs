@@ -85,6 +85,7 @@ fn every_mistake_is_named() {
         ("state = \"state\"", "state = \"state\"\nmetrics = \"0.0.0.0:9464\""),
         ("state = \"state\"", "state = \"state\"\ncheck-every = \"0s\""),
         ("127.0.0.1:7464", "localhost"),
+        ("ca = \"ca.pem\"\ncert", "cert"),
         ("key = \"me.key\"", "key = \"open.key\""),
         ("key = \"me.key\"", "key = \"missing.key\""),
         ("key = \"me.key\"", "key = \"me.key\"\nkeys = \"x\""),
@@ -103,6 +104,19 @@ fn every_mistake_is_named() {
         (
             "certificate-name = \"agent.site-b.example\"",
             "certificate-name = \"a b\"",
+        ),
+        (
+            "certificate-name = \"agent.site-b.example\"",
+            "certificate-name = \"agent.site-b.example\"\npin = \"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"",
+        ),
+        (
+            "certificate-name = \"agent.site-b.example\"",
+            "pin = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"",
+        ),
+        (
+            "[tunnel.a]",
+            "[peer.one]\naddress = \"one:7464\"\npin = \"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n\
+             [peer.two]\naddress = \"two:7464\"\npin = \"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n[tunnel.a]",
         ),
         ("[tunnel.a]", "[tunnel.\"a/b\"]"),
         ("key-provider = \"kp\"", "key-provider = \"kb\""),

@@ -1,7 +1,7 @@
 //! The client of the hand-off: a few connections to a peer, kept open and shared by all its tunnels.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,9 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::message::{Answer, Request};
-use super::tls::HANDSHAKE;
+use super::tls::{HANDSHAKE, why_failed};
 use super::{Line, Link, LinkError, Timed, read_line};
-use crate::config::PeerTable;
+use crate::config::{Identity, PeerTable};
 use crate::metrics::{HANDOFF_SENT, Metrics};
 use crate::reach::Reach;
 use crate::report::ReachReport;
@@ -180,8 +180,12 @@ impl Peer {
             return Err(refused(&error));
         };
         let _ = socket.set_nodelay(true);
-        let name = ServerName::try_from(self.table.certificate_name.clone());
-        let name = name.map_err(|_| failed("tls_failed", "the peer's certificate-name is no name".to_owned()))?;
+        let name = match &self.table.identity {
+            Identity::Name(name) => ServerName::try_from(name.clone())
+                .map_err(|_| failed("tls_failed", "the peer's certificate-name is no name".to_owned()))?,
+            // an address is not sent
+            Identity::Pin(_) => ServerName::from(IpAddr::from(Ipv4Addr::UNSPECIFIED)),
+        };
         let tls = Arc::clone(&self.tls.read().unwrap_or_else(PoisonError::into_inner));
         let session = ClientConnection::new(tls, name).map_err(|error| failed("tls_failed", error.to_string()))?;
         let mut timed = Timed::new(socket);
@@ -189,7 +193,11 @@ impl Peer {
         let mut stream = StreamOwned::new(session, timed);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock).map_err(|error| {
-                let what = format!("no TLS with {} ({address}): {error}", self.table.certificate_name);
+                let what = format!(
+                    "no TLS with {} ({address}): {}",
+                    self.table.identity,
+                    why_failed(&error)
+                );
                 failed("tls_failed", what)
             })?;
         }

@@ -1,9 +1,10 @@
 //! The hand-off: how the agents at both ends of a tunnel exchange keyIds.
 //!
-//! Mutual TLS 1.3, and a line of JSON each way. A peer is identified by the name in its certificate.
+//! Mutual TLS 1.3, and a line of JSON each way. A peer is identified by the name in its certificate, or by its public key.
 
 pub(crate) mod client;
 pub(crate) mod message;
+mod pinned;
 mod refusals;
 pub(crate) mod server;
 pub(crate) mod tls;

@@ -13,7 +13,7 @@ use rustls::{ServerConnection, StreamOwned};
 
 use super::message::{Answer, Request};
 use super::refusals::Refusals;
-use super::tls::{HANDSHAKE, Tls, is_named, names};
+use super::tls::{HANDSHAKE, Tls, names, why_failed};
 use super::{Line, Timed, read_line, wake};
 use crate::journal::Journal;
 use crate::metrics::{HANDOFF_HANDLED, HANDOFF_REFUSED, Metrics};
@@ -45,8 +45,6 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Answers the requests of peers.
 pub(crate) trait Handler: Send + Sync {
-    /// The peer with this certificate.
-    fn peer_of(&self, is_named: &dyn Fn(&str) -> bool) -> Option<String>;
     /// Whether this is the known address of a peer.
     fn is_peer_address(&self, ip: IpAddr) -> bool;
     /// The answer; `None` closes the connection without one.
@@ -62,7 +60,7 @@ pub(crate) struct Server {
 
 struct Shared {
     handler: Arc<dyn Handler>,
-    tls: RwLock<Tls>,
+    tls: RwLock<Arc<Tls>>,
     /// Changes when existing connections must be authenticated again.
     epoch: AtomicU64,
     metrics: Arc<Metrics>,
@@ -100,7 +98,7 @@ struct PeerGuests {
 impl Server {
     pub fn start(
         listen: SocketAddr,
-        tls: &Tls,
+        tls: Arc<Tls>,
         handler: Arc<dyn Handler>,
         metrics: Arc<Metrics>,
         journal: Arc<Journal>,
@@ -111,7 +109,7 @@ impl Server {
         socket2::SockRef::from(&listener).set_read_timeout(Some(LOOK))?;
         let shared = Arc::new(Shared {
             handler,
-            tls: RwLock::new(tls.clone()),
+            tls: RwLock::new(tls),
             epoch: AtomicU64::new(0),
             metrics,
             refusals: Refusals::new(journal),
@@ -154,10 +152,10 @@ impl Server {
     }
 
     /// Switches to other certificates or peers. Connections accepted under the old ones are closed.
-    pub fn take_over(&self, tls: &Tls, same_peers: bool) {
+    pub fn take_over(&self, tls: Arc<Tls>) {
         let mut current = self.shared.tls.write().unwrap_or_else(PoisonError::into_inner);
-        let is_same = current.is_same(tls) && same_peers;
-        *current = tls.clone();
+        let is_same = current.is_same(&tls);
+        *current = tls;
         drop(current);
         if is_same {
             return;
@@ -301,11 +299,12 @@ impl Guest {
         self.shared.refused(reason, self.ip, why);
     }
 
-    /// Runs the handshake; returns the peer that the certificate names.
+    /// Runs the handshake; returns the peer with this certificate.
     fn greet(&self, socket: TcpStream) -> Option<(String, StreamOwned<ServerConnection, Timed>)> {
         let _ = socket.set_nodelay(true);
-        let tls = Arc::clone(&self.shared.tls.read().unwrap_or_else(PoisonError::into_inner).server);
-        let session = ServerConnection::new(tls).ok()?;
+        // verified and identified by the same configuration, even if another one comes in between
+        let tls = Arc::clone(&self.shared.tls.read().unwrap_or_else(PoisonError::into_inner));
+        let session = ServerConnection::new(Arc::clone(&tls.server)).ok()?;
         let mut timed = Timed::new(socket);
         timed.within(HANDSHAKE);
         let mut stream = StreamOwned::new(session, timed);
@@ -316,13 +315,13 @@ impl Guest {
                 } else {
                     let shown = stream.conn.peer_certificates().and_then(<[_]>::first).map(names);
                     let whose = shown.map_or_else(String::new, |names| format!(" (of {})", names.join(", ")));
-                    self.refused("tls_failed", &format_args!("{error}{whose}"));
+                    self.refused("tls_failed", &format_args!("{}{whose}", why_failed(&error)));
                 }
                 return None;
             }
         }
         let certificate = stream.conn.peer_certificates()?.first()?.clone();
-        let peer = self.shared.handler.peer_of(&|name| is_named(&certificate, name));
+        let peer = tls.peer_of(&certificate);
         if peer.is_none() {
             let names = names(&certificate).join(", ");
             let why = format!("its certificate is for {names}, which is no peer's certificate-name");

@@ -1,6 +1,8 @@
-//! Mutual TLS 1.3 between agents, by rustls and aws-lc-rs. Both ends show a certificate issued by the CA configured for
-//! the hand-off, and a peer is identified by the name in its certificate.
+//! Mutual TLS 1.3 between agents, by rustls and aws-lc-rs. A peer is identified by its name in a certificate issued by the
+//! CA configured for the hand-off, or by its pinned public key.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,30 +11,38 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use skip_client::Pin;
 use webpki::{EndEntityCert, KeyUsage};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::config::HandOffTable;
+use super::pinned::{OtherKey, Pinned};
+use crate::config::{HandOffTable, Identity, PeerTable, Toml};
 use crate::files::read;
 
 /// How long a handshake may take.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Both sides of an agent's TLS.
-#[derive(Clone)]
 pub(crate) struct Tls {
     pub server: Arc<ServerConfig>,
-    pub client: Arc<ClientConfig>,
-    /// When the first of the certificates expires, in seconds since 1970.
+    /// For each peer.
+    clients: BTreeMap<String, Arc<ClientConfig>>,
+    identities: BTreeMap<String, Identity>,
+    /// When the first of the certificates expires, in seconds since 1970. Nobody looks at the dates without a CA.
     pub expires: Option<i64>,
     /// The names of this agent's certificate (subjectAltName).
     pub names: Vec<String>,
+    /// The pin of this agent's certificate.
+    pub pin: Option<Pin>,
     /// The CA certificates and this agent's chain.
     certificates: Vec<CertificateDer<'static>>,
 }
+
+type Peers = BTreeMap<String, PeerTable>;
 
 impl Tls {
     /// Reads the configured files, and checks this agent's certificate as a peer would, because a peer's alert does not
@@ -40,42 +50,76 @@ impl Tls {
     ///
     /// # Errors
     /// Which file cannot be used, and why, in one line.
-    pub fn load(table: &HandOffTable) -> Result<Self, String> {
-        let (tls, roots) = Self::read(table)?;
+    pub fn load(table: &HandOffTable, peers: &Peers) -> Result<Self, String> {
+        let (tls, roots) = Self::read(table, peers)?;
         let chain = &tls.certificates[roots.len()..];
         check_own(chain, &roots, table).map_err(|why| format!("{}: {why}", table.cert.display()))?;
+        let is_own = |identity: &Identity| matches!(identity, Identity::Pin(pin) if Some(*pin) == tls.pin);
+        if let Some((name, _)) = tls.identities.iter().find(|(_, identity)| is_own(identity)) {
+            return Err(format!(
+                "the pin of peer.{name} is that of this agent's own certificate"
+            ));
+        }
         Ok(tls)
     }
 
     /// Like [`Tls::load`], but accepts certificates that peers will refuse.
     #[cfg(test)]
-    pub fn load_unchecked(table: &HandOffTable) -> Result<Self, String> {
-        Self::read(table).map(|(tls, _)| tls)
+    pub fn load_unchecked(table: &HandOffTable, peers: &Peers) -> Result<Self, String> {
+        Self::read(table, peers).map(|(tls, _)| tls)
     }
 
     /// Whether peers accepted under the other configuration would be accepted under this one, and see the same
     /// certificate.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.certificates == other.certificates
+        self.certificates == other.certificates && self.identities == other.identities
     }
 
-    fn read(table: &HandOffTable) -> Result<(Self, Arc<RootCertStore>), String> {
+    /// The client's side of a connection to a peer, which admits this peer only.
+    pub fn client(&self, peer: &str) -> Option<Arc<ClientConfig>> {
+        self.clients.get(peer).cloned()
+    }
+
+    /// The peer with a verified certificate. A pinned key is its peer's and nobody else's, whatever names are in the
+    /// certificate.
+    pub fn peer_of(&self, certificate: &CertificateDer<'_>) -> Option<String> {
+        let pin = Pin::of(certificate);
+        let is_pinned = |identity: &Identity| matches!(identity, Identity::Pin(one) if Some(*one) == pin);
+        let has_name = |identity: &Identity| matches!(identity, Identity::Name(name) if is_named(certificate, name));
+        let find = |fits: &dyn Fn(&Identity) -> bool| self.identities.iter().find(|(_, identity)| fits(identity));
+        find(&is_pinned)
+            .or_else(|| find(&has_name))
+            .map(|(name, _)| name.clone())
+    }
+
+    fn read(table: &HandOffTable, peers: &Peers) -> Result<(Self, Arc<RootCertStore>), String> {
         let mut roots = RootCertStore::empty();
-        let mut all = certificates(&table.ca)?;
-        for certificate in &all {
-            let named = |error| format!("{}: {error}", table.ca.display());
-            roots.add(certificate.clone()).map_err(named)?;
+        let mut all = Vec::new();
+        if let Some(ca) = &table.ca {
+            all = certificates(ca)?;
+            for certificate in &all {
+                let named = |error| format!("{}: {error}", ca.display());
+                roots.add(certificate.clone()).map_err(named)?;
+            }
         }
         let roots = Arc::new(roots);
         let provider = Arc::new(provider());
         let chain = certificates(&table.cert)?;
-        let names = names(&chain[0]);
+        let (names, pin) = (names(&chain[0]), Pin::of(&chain[0]));
         let identity = Arc::new(identity(table, chain.clone(), &provider)?);
         let setup = |error: &dyn std::fmt::Display| format!("TLS cannot be set up: {error}");
 
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
-            .build()
-            .map_err(|error| setup(&error))?;
+        let pins = peers.values().filter_map(|peer| match peer.identity {
+            Identity::Pin(pin) => Some(pin),
+            Identity::Name(_) => None,
+        });
+        let of_ca = if roots.is_empty() {
+            None
+        } else {
+            let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
+            Some(builder.build().map_err(|error| setup(&error))?)
+        };
+        let verifier: Arc<dyn ClientCertVerifier> = Arc::new(Pinned::new(pins.collect(), of_ca, &provider));
         let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| setup(&error))?
@@ -86,27 +130,54 @@ impl Tls {
         server.send_tls13_tickets = 0;
         server.max_early_data_size = 0;
 
-        let mut client = ClientConfig::builder_with_provider(provider)
+        let mut client = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| setup(&error))?
             .with_root_certificates(Arc::clone(&roots))
             .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
         client.resumption = Resumption::disabled();
         client.enable_early_data = false;
+        let client = Arc::new(client);
+        let client_of = |peer: &PeerTable| match peer.identity {
+            Identity::Name(_) => Arc::clone(&client),
+            Identity::Pin(pin) => {
+                let mut client = ClientConfig::clone(&client);
+                let verifier = Pinned::new(vec![pin], None, &provider);
+                client.dangerous().set_certificate_verifier(Arc::new(verifier));
+                Arc::new(client)
+            }
+        };
         all.extend(chain);
         let tls = Self {
             server: Arc::new(server),
-            client: Arc::new(client),
-            expires: all.iter().filter_map(expires).min(),
+            clients: peers
+                .iter()
+                .map(|(name, peer)| (name.clone(), client_of(peer)))
+                .collect(),
+            identities: peers
+                .iter()
+                .map(|(name, peer)| (name.clone(), peer.identity.clone()))
+                .collect(),
+            expires: table.ca.as_ref().and_then(|_| all.iter().filter_map(expires).min()),
             names,
+            pin,
             certificates: all,
         };
         Ok((tls, roots))
     }
 }
 
+/// Why a handshake failed, in plain words.
+pub(crate) fn why_failed(error: &io::Error) -> String {
+    use rustls::{CertificateError::Other, Error::InvalidCertificate};
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(InvalidCertificate(Other(other))) if other.0.is::<OtherKey>() => other.0.to_string(),
+        _ => error.to_string(),
+    }
+}
+
 /// Whether a verified certificate is for this name.
-pub(crate) fn is_named(certificate: &CertificateDer<'_>, name: &str) -> bool {
+fn is_named(certificate: &CertificateDer<'_>, name: &str) -> bool {
     let (Ok(certificate), Ok(name)) = (EndEntityCert::try_from(certificate), ServerName::try_from(name)) else {
         return false;
     };
@@ -146,7 +217,29 @@ fn check_own(chain: &[CertificateDer<'_>], roots: &RootCertStore, table: &HandOf
     let Some((first, intermediates)) = chain.split_first() else {
         return Err("holds no certificate".to_owned());
     };
-    let certificate = EndEntityCert::try_from(first).map_err(|error| said(&error, table))?;
+    let names = names(first);
+    if let Some(ca) = &table.ca {
+        check_chain(first, intermediates, roots, ca)?;
+        if names.is_empty() {
+            return Err("has no subjectAltName, so that no peer can tell whose it is".to_owned());
+        }
+    }
+    match &table.certificate_name {
+        Some(name) if !is_named(first, name) => Err(format!(
+            "is for {}, and not for {name} (certificate-name)",
+            names.join(", ")
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_chain(
+    first: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    roots: &RootCertStore,
+    ca: &Path,
+) -> Result<(), String> {
+    let certificate = EndEntityCert::try_from(first).map_err(|error| said(&error))?;
     let algorithms = provider().signature_verification_algorithms.all;
     for (usage, purpose, eku) in [
         (KeyUsage::client_auth(), "clients", "clientAuth"),
@@ -166,24 +259,17 @@ fn check_own(chain: &[CertificateDer<'_>], roots: &RootCertStore, table: &HandOf
                 webpki::Error::RequiredEkuNotFoundContext(_) => {
                     format!("is not good for {purpose}: its extended key usage needs {eku}, since an agent is both")
                 }
-                error => said(&error, table),
+                webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+                    format!("was not issued by the CA in {}", ca.display())
+                }
+                error => said(&error),
             })?;
     }
-    let names = names(first);
-    if names.is_empty() {
-        return Err("has no subjectAltName, so that no peer can tell whose it is".to_owned());
-    }
-    match &table.certificate_name {
-        Some(name) if !is_named(first, name) => Err(format!(
-            "is for {}, and not for {name} (certificate-name)",
-            names.join(", ")
-        )),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// What is wrong with a certificate, in plain words.
-fn said(error: &webpki::Error, table: &HandOffTable) -> String {
+fn said(error: &webpki::Error) -> String {
     use webpki::Error;
     let date = |time: &UnixTime| {
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -197,9 +283,6 @@ fn said(error: &webpki::Error, table: &HandOffTable) -> String {
                 "a certificate of this chain is not valid before {}; is the clock right?",
                 date(not_before)
             )
-        }
-        Error::UnknownIssuer | Error::InvalidSignatureForPublicKey => {
-            format!("was not issued by the CA in {}", table.ca.display())
         }
         Error::UnsupportedCertVersion => {
             "is of X.509 version 1; a certificate with a subjectAltName, of version 3, is needed".to_owned()
@@ -228,15 +311,15 @@ fn identity(
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, String> {
     if let Err(error) = EndEntityCert::try_from(&chain[0]) {
-        return Err(format!("{}: {}", table.cert.display(), said(&error, table)));
+        return Err(format!("{}: {}", table.cert.display(), said(&error)));
     }
     let pem = read(&table.key)?;
     let mut signer = None;
-    skip_client::read_private_key(&pem, |key| {
+    skip_client::read_private_key(&pem, table.key_password_file.as_deref(), |key| {
         signer = provider.key_provider.load_private_key(key.clone_key()).ok();
         Ok(())
     })
-    .map_err(|error| format!("{}: {}", table.key.display(), error.message()))?;
+    .map_err(|error| format!("{}: {}", table.key.display(), error.message_in(&Toml)))?;
     let signer = signer.ok_or_else(|| format!("{}: this kind of private key is not known", table.key.display()))?;
     let identity = CertifiedKey::new(chain, signer);
     match identity.keys_match() {

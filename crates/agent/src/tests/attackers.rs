@@ -1,5 +1,6 @@
 //! Anybody can reach the hand-off port: unauthenticated clients can change nothing, and memory stays bounded.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
@@ -12,7 +13,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::rig::{Authority, ENDS, Rig, start_agent, wait_for};
 use crate::agent::Agent;
-use crate::config::HandOffTable;
+use crate::config::{HandOffTable, Identity, PeerTable};
 use crate::handoff::message::{Answer, MAX_LINE};
 use crate::handoff::tls::Tls;
 use crate::journal::tests::Kept;
@@ -72,13 +73,20 @@ impl Victim {
         let dir = self.rig.dir.path();
         let table = HandOffTable {
             listen: self.address,
-            ca: dir.join(ca),
+            ca: Some(dir.join(ca)),
             cert: dir.join(format!("{who}.pem")),
             key: dir.join(format!("{who}.key")),
+            key_password_file: None,
             certificate_name: None,
             answer_within: Duration::from_secs(5),
         };
-        Tls::load_unchecked(&table).expect("certificates").client
+        let peer = PeerTable {
+            address: self.address.to_string(),
+            identity: Identity::Name(ENDS[1].to_owned()),
+        };
+        let peers = BTreeMap::from([(ENDS[1].to_owned(), peer)]);
+        let tls = Tls::load_unchecked(&table, &peers).expect("certificates");
+        tls.client(ENDS[1]).expect("a client")
     }
 
     fn socket(&self, from: &str) -> TcpStream {
@@ -103,7 +111,7 @@ impl Victim {
 }
 
 /// Sends a message and reads one line; `None` if there is none.
-fn say(stream: &mut (impl Read + Write), what: &[u8]) -> Option<Answer> {
+pub(super) fn say(stream: &mut (impl Read + Write), what: &[u8]) -> Option<Answer> {
     stream.write_all(what).ok()?;
     stream.flush().ok()?;
     let mut line = Vec::new();
@@ -117,7 +125,7 @@ fn say(stream: &mut (impl Read + Write), what: &[u8]) -> Option<Answer> {
     }
 }
 
-fn line(text: &str) -> Vec<u8> {
+pub(super) fn line(text: &str) -> Vec<u8> {
     format!("{text}\n").into_bytes()
 }
 

@@ -16,10 +16,16 @@ const EXAMPLES: [&str; 2] = [
 #[test]
 fn configurations_are_read() {
     let dir = tempfile::tempdir().expect("a folder");
-    for name in ["hand-off-ca.pem", "ca.pem", "site-a.pem", "site-b.pem"] {
+    for name in [
+        "hand-off-ca.pem",
+        "ca.pem",
+        "site-a.pem",
+        "site-b.pem",
+        "agent.site-b.example.pem",
+    ] {
         fs::write(dir.path().join(name), "not looked at here").expect("written");
     }
-    for name in ["site-a.key", "site-b.key", "psk.txt"] {
+    for name in ["site-a.key", "site-b.key", "agent.site-b.example.key", "psk.txt"] {
         write_secret(&dir.path().join(name), b"not looked at here");
     }
     let blocks = PAGE
@@ -28,11 +34,14 @@ fn configurations_are_read() {
         .map(|rest| rest.split("```").next().unwrap_or_default());
     let mut read = 0;
     for text in blocks.chain(EXAMPLES) {
-        let config = Config::of_text("document", text, dir.path()).unwrap_or_else(|error| panic!("{error}"));
-        assert!(!config.tunnels.is_empty());
+        // the tables that matter without a CA, and nothing else
+        let is_part = !text.contains("[agent]");
+        let text = format!("{}{text}", if is_part { "agent.state = \"state\"\n" } else { "" });
+        let config = Config::of_text("document", &text, dir.path()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.tunnels.is_empty(), is_part);
         read += 1;
     }
-    assert_eq!(read, 3);
+    assert_eq!(read, 4);
 }
 
 #[test]

@@ -185,10 +185,6 @@ impl Environment for Between {
 struct MortalHandler(Arc<dyn Handler>, Arc<Life>);
 
 impl Handler for MortalHandler {
-    fn peer_of(&self, is_named: &dyn Fn(&str) -> bool) -> Option<String> {
-        self.0.peer_of(is_named)
-    }
-
     fn is_peer_address(&self, ip: IpAddr) -> bool {
         self.0.is_peer_address(ip)
     }

@@ -5,5 +5,6 @@ mod documents;
 mod faults;
 mod many;
 mod operator;
+mod pinned;
 mod reload;
 mod rig;
