@@ -21,8 +21,9 @@ SITES = ("alice", "bob")
 OUTER = {"alice": "10.99.0.1", "bob": "10.99.0.2"}
 # the network behind each gateway, as a single address on lo
 INNER = {"alice": "10.99.1.1", "bob": "10.99.2.1"}
-# the addresses inside the WireGuard tunnel
+# the addresses inside the WireGuard tunnel, and on the MACsec link
 WIREGUARD = {"alice": "10.99.3.1", "bob": "10.99.3.2"}
+MACSEC = {"alice": "10.99.4.1", "bob": "10.99.4.2"}
 
 
 def other(site: str) -> str:

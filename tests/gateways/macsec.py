@@ -1,12 +1,12 @@
 """A `wpa_supplicant` at each site, which takes CAK and CKN over its control socket.
 
-It uses the driver `wired`, because few test machines have the kernel module `macsec`: keys are accepted, but MKA itself
-does not run.
+Without the kernel module `macsec`, which few test machines have, it uses the driver `wired`: keys are accepted, but MKA
+itself does not run.
 """
 
 import subprocess
 
-from lab import SITES, Lab, wait_for
+from lab import MACSEC, SITES, Lab, wait_for
 
 INTERFACE = "eth0"
 LINK = "macsec0"
@@ -25,8 +25,8 @@ network={{
 class Supplicant:
     """A `wpa_supplicant` process."""
 
-    def __init__(self, lab: Lab, site: str) -> None:
-        self.lab, self.site = lab, site
+    def __init__(self, lab: Lab, site: str, in_kernel: bool) -> None:
+        self.lab, self.site, self.in_kernel = lab, site, in_kernel
         self.folder = lab.folder / f"macsec-{site}"
         self.folder.mkdir()
         self.control = self.folder / "control"
@@ -35,13 +35,19 @@ class Supplicant:
 
     def start(self) -> None:
         """Starts it without a key."""
-        # stands in for the MACsec link, which must already exist, so that the kernel module is not needed
-        self.lab.ip(self.site, "link", "add", LINK, "type", "veth", "peer", "name", f"{LINK}-peer")
-        for name in (LINK, f"{LINK}-peer"):
-            self.lab.ip(self.site, "link", "set", name, "up")
+        if self.in_kernel:
+            kind = ("type", "macsec", "port", "1", "encrypt", "on", "send_sci", "on")
+            self.lab.ip(self.site, "link", "add", "link", INTERFACE, "name", LINK, *kind)
+            self.lab.ip(self.site, "addr", "add", f"{MACSEC[self.site]}/24", "dev", LINK)
+        else:
+            # stands in for the link, which must already exist
+            self.lab.ip(self.site, "link", "add", LINK, "type", "veth", "peer", "name", f"{LINK}-peer")
+            self.lab.ip(self.site, "link", "set", f"{LINK}-peer", "up")
+        self.lab.ip(self.site, "link", "set", LINK, "up")
         file = self.folder / "macsec.conf"
         file.write_text(CONFIGURATION.format(control=self.control))
-        command = ("wpa_supplicant", "-d", "-i", INTERFACE, "-D", "wired", "-c", file)
+        driver = "macsec_linux" if self.in_kernel else "wired"
+        command = ("wpa_supplicant", "-d", "-i", INTERFACE, "-D", driver, "-c", file)
         self.process = self.lab.start(self.lab.inside(self.site, *command), self.log)
         wait_for("wpa_supplicant", (self.control / INTERFACE).exists)
 
@@ -51,9 +57,9 @@ class Supplicant:
         return min(log.count(f"SET_NETWORK id=0 name='{name}'") for name in ("mka_cak", "mka_ckn"))
 
 
-def pair(lab: Lab) -> dict[str, Supplicant]:
+def pair(lab: Lab, in_kernel: bool = False) -> dict[str, Supplicant]:
     """Both."""
-    return {site: Supplicant(lab, site) for site in SITES}
+    return {site: Supplicant(lab, site, in_kernel) for site in SITES}
 
 
 def config(supplicant: Supplicant) -> str:

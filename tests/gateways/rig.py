@@ -4,20 +4,21 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import agents
 import macsec
 import strongswan
 import wireguard
-from lab import INNER, SITES, WIREGUARD, Lab, stop, wait_for
+from lab import INNER, MACSEC, SITES, WIREGUARD, Lab, stop, wait_for
 
 HERE = Path(__file__).resolve().parent
 INTERVALS = {"ipsec": "1s", "wireguard": "2500ms"}
 # without traffic
-MACSEC = {"macsec": "5s"}
-ADDRESSES = {"ipsec": INNER, "wireguard": WIREGUARD}
-PORTS = {"ipsec": 4001, "wireguard": 4002}
+SILENT = {"macsec": "5s"}
+ADDRESSES = {"ipsec": INNER, "wireguard": WIREGUARD, "macsec": MACSEC}
+PORTS = {"ipsec": 4001, "wireguard": 4002, "macsec": 4003}
 
 
 class Traffic:
@@ -62,7 +63,7 @@ class Watch:
 
     def __init__(self, lab: Lab, site: str = "alice") -> None:
         self.file = lab.folder / f"watch-{time.monotonic_ns()}"
-        networks = [f"{address}/32" for address in (*INNER.values(), *WIREGUARD.values())]
+        networks = [f"{address}/32" for address in (*INNER.values(), *WIREGUARD.values(), *MACSEC.values())]
         self.process = lab.start(
             lab.inside(site, sys.executable, HERE / "traffic.py", "watch", "eth0", self.file, *networks)
         )
@@ -108,7 +109,7 @@ class Rig:
             "wireguard": wireguard.config(self.wireguard[site]),
             "macsec": macsec.config(self.macsec[site]),
         }
-        return agents.Agent(self.lab, site, consumers, INTERVALS | MACSEC, self.providers.ca, more=self.more)
+        return agents.Agent(self.lab, site, consumers, INTERVALS | SILENT, self.providers.ca, more=self.more)
 
     def rotations(self, tunnel: str) -> int:
         """The number of rotations completed by Alice's agent."""
@@ -118,3 +119,47 @@ class Rig:
     def traffic(self) -> dict[str, Traffic]:
         """Starts traffic through both tunnels."""
         return {tunnel: Traffic(self.lab, tunnel) for tunnel in INTERVALS}
+
+
+class Rotating:
+    """Two agents that rotate the keys of one tunnel, and the watch."""
+
+    def __init__(self, lab: Lab, tunnel: str, consumers: Mapping[str, str], interval: str, wait: bool = True) -> None:
+        self.lab, self.tunnel = lab, tunnel
+        self.watch = Watch(lab)
+        (lab.folder / "hand-off").mkdir()
+        agents.make_certificates(lab.folder / "hand-off")
+        providers = agents.Providers(lab, wrong=False)
+        self.wires = agents.wires(lab)
+        self.agents = {
+            site: agents.Agent(lab, site, {tunnel: consumers[site]}, {tunnel: interval}, providers.ca) for site in SITES
+        }
+        for agent in self.agents.values():
+            agent.start()
+        if wait:
+            self.agents["alice"].wait_for_event("done", 0, tunnel, limit=120)
+
+    def rotations(self) -> int:
+        """The number of rotations completed by Alice's agent."""
+        events = self.agents["alice"].events()
+        return sum(event.get("step") == "done" and event.get("tunnel") == self.tunnel for event in events)
+
+    def under_traffic(self, count: int, each: float, until: Callable[[], bool] = lambda: True) -> str:
+        """Lets this many rotations happen while packets flow; returns what was counted."""
+        traffic = Traffic(self.lab, self.tunnel)
+        traffic.flows(60)
+        before = self.rotations()
+        wait_for(
+            f"{count} rotations of {self.tunnel}",
+            lambda: self.rotations() >= before + count and until(),
+            60 + each * count,
+            0.2,
+        )
+        rotations = self.rotations() - before
+        traffic.flows(60)
+        sent, lost = traffic.end()
+        seen, plain = self.watch.end()
+        self.lost = lost
+        assert plain == 0, "packets left unprotected"
+        assert seen > 0
+        return f"{rotations} rotations, {sent} packets, {lost} lost, {plain} of {seen} on the wire unprotected"

@@ -1,4 +1,4 @@
-"""A strongSwan gateway at each site, with ESP in user space."""
+"""A strongSwan gateway at each site, with ESP in the kernel or in user space."""
 
 import re
 import secrets
@@ -13,7 +13,7 @@ CHILD = "net"
 # in order of precedence
 PLUGINS = (
     "random nonce openssl aes sha1 sha2 hmac kdf gcm pem pkcs1 pkcs8 x509 pubkey "
-    "kernel-libipsec kernel-netlink socket-default vici"
+    "{esp}kernel-netlink socket-default vici"
 )
 
 
@@ -30,8 +30,8 @@ class Sa:
 class Charon:
     """A charon process. `connection` is the file read by the initiator's agent."""
 
-    def __init__(self, lab: Lab, site: str, psk: str, initiator: bool) -> None:
-        self.lab, self.site = lab, site
+    def __init__(self, lab: Lab, site: str, psk: str, initiator: bool, in_kernel: bool) -> None:
+        self.lab, self.site, self.in_kernel = lab, site, in_kernel
         self.folder = lab.folder / f"charon-{site}"
         (self.folder / "run").mkdir(parents=True)
         self.socket = self.folder / "run" / "charon.vici"
@@ -48,8 +48,9 @@ class Charon:
         self.process: subprocess.Popen[bytes] | None = None
 
     def _settings(self) -> str:
+        plugins = PLUGINS.format(esp="" if self.in_kernel else "kernel-libipsec ")
         return f"""charon {{
-  load = {PLUGINS}
+  load = {plugins}
   # a dead peer is noticed within seconds, as a test wants it
   retransmit_timeout = 0.5
   retransmit_base = 1
@@ -81,7 +82,7 @@ connections {{
     local_addrs = {OUTER[here]}
     remote_addrs = {OUTER[there]}
     proposals = aes256gcm16-prfsha384-ecp384
-    encap = yes
+    encap = {"no" if self.in_kernel else "yes"}
     unique = never
     ppk_required = yes
     dpd_delay = 1s
@@ -156,10 +157,10 @@ connections {{
         return re.findall(r"using PPK for PPK_ID '([^']+)'", self.log.read_text(errors="replace"))
 
 
-def pair(lab: Lab) -> dict[str, Charon]:
+def pair(lab: Lab, in_kernel: bool = False) -> dict[str, Charon]:
     """Two charons that share a PSK; Alice's is the initiator."""
     psk = secrets.token_urlsafe(24)
-    return {site: Charon(lab, site, psk, site == "alice") for site in SITES}
+    return {site: Charon(lab, site, psk, site == "alice", in_kernel) for site in SITES}
 
 
 def config(charon: Charon) -> str:

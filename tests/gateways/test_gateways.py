@@ -18,12 +18,13 @@ from pathlib import Path
 
 import attack
 import faults
+import libreswan
 import pytest
 import strongswan
 import wireguard
 from lab import INNER, OUTER, SITES, WIREGUARD, Lab, missing, other, run, wait_for
 from memory import pieces, search
-from rig import INTERVALS, Rig, Traffic, Watch
+from rig import INTERVALS, Rig, Rotating, Traffic, Watch
 
 ROTATIONS = int(os.environ.get("ROTATIONS", "100"))
 FAULTS = int(os.environ.get("FAULTS", "1000"))
@@ -98,6 +99,21 @@ def test_a_tunnel_that_is_taken_down_lets_nothing_out(tmp_path: Path) -> None:
         seen, plain = rig.watch.end()
         assert lost > 0 and seen > sent - lost
         assert plain == 0, "packets left unprotected"
+
+
+def test_libreswan_that_refuses_a_tunnel_is_a_failure(tmp_path: Path) -> None:
+    """Two real plutos: the IKE_SA with the new key comes up, its child does not, and `ipsec auto --up` exits with 0."""
+    with Lab(tmp_path) as lab:
+        pair = libreswan.pair(lab, bob_protects="10.99.9.0/24")
+        for pluto in pair.values():
+            pluto.start()
+        rotating = Rotating(lab, "ipsec", {site: libreswan.config(pair[site]) for site in SITES}, "1h", wait=False)
+        libreswan.is_refused(rotating, pair["alice"])
+        assert pair["bob"].ppks() >= 3
+        status = rotating.agents["alice"].status()
+        assert "trafficstatus" in str(status), status
+        seen, plain = rotating.watch.end()
+        assert seen > 0 and plain == 0, "packets left unprotected"
 
 
 def test_wireguard_does_not_come_up_with_a_wrong_key(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A WireGuard gateway at each site, in user space: wireguard-go, built from its Go module."""
+"""A WireGuard gateway at each site: that of the kernel, or wireguard-go, built from its Go module."""
 
 import os
 import shutil
@@ -57,7 +57,8 @@ def build(hurried: bool) -> Path:
 class WireGuard:
     """An interface with one peer."""
 
-    def __init__(self, lab: Lab, site: str, program: Path, private: str, peer: str) -> None:
+    def __init__(self, lab: Lab, site: str, program: Path | None, private: str, peer: str) -> None:
+        """`program`: wireguard-go; without it the kernel's."""
         self.lab, self.site, self.program = lab, site, program
         self.folder = lab.folder / f"wireguard-{site}"
         self.folder.mkdir()
@@ -69,6 +70,22 @@ class WireGuard:
 
     def start(self, psk: str | None = None) -> None:
         """Creates the interface as at boot: without a pre-shared key unless one is given."""
+        if self.program:
+            self._start_program()
+        else:
+            self.lab.ip(self.site, "link", "add", INTERFACE, "type", "wireguard")
+        there = other(self.site)
+        self.wg("set", INTERFACE, "listen-port", str(PORT), "private-key", str(self.private))
+        self.wg(
+            *("set", INTERFACE, "peer", self.peer, "allowed-ips", f"{WIREGUARD[there]}/32"),
+            *("endpoint", f"{OUTER[there]}:{PORT}", "persistent-keepalive", "1"),
+        )
+        if psk:
+            self.wg("set", INTERFACE, "peer", self.peer, "preshared-key", "/dev/stdin", stdin=psk)
+        self.lab.ip(self.site, "addr", "add", f"{WIREGUARD[self.site]}/24", "dev", INTERFACE)
+        self.lab.ip(self.site, "link", "set", INTERFACE, "up")
+
+    def _start_program(self) -> None:
         self.process = self.lab.start(
             # its control socket is in /var/run, so each site needs its own
             self.lab.inside(
@@ -82,16 +99,6 @@ class WireGuard:
             self.folder / "log",
         )
         wait_for("wireguard-go", lambda: (self.folder / "wireguard" / f"{INTERFACE}.sock").exists(), 20)
-        there = other(self.site)
-        self.wg("set", INTERFACE, "listen-port", str(PORT), "private-key", str(self.private))
-        self.wg(
-            *("set", INTERFACE, "peer", self.peer, "allowed-ips", f"{WIREGUARD[there]}/32"),
-            *("endpoint", f"{OUTER[there]}:{PORT}", "persistent-keepalive", "1"),
-        )
-        if psk:
-            self.wg("set", INTERFACE, "peer", self.peer, "preshared-key", "/dev/stdin", stdin=psk)
-        self.lab.ip(self.site, "addr", "add", f"{WIREGUARD[self.site]}/24", "dev", INTERFACE)
-        self.lab.ip(self.site, "link", "set", INTERFACE, "up")
 
     def stop(self, with_signal: int = signal.SIGKILL) -> None:
         """Stops the process, which removes its interface."""
@@ -102,6 +109,8 @@ class WireGuard:
 
     def command(self) -> Path:
         """A `wg` that reaches this interface: the control socket of wireguard-go is in its own mount namespace."""
+        if not self.program:
+            return Path("/usr/bin/wg")
         path = self.folder / "wg"
         if not path.exists():
             inside = f"mount --bind {self.folder} /run && exec /usr/bin/wg"
@@ -118,9 +127,9 @@ class WireGuard:
         return int(self.wg("show", INTERFACE, "latest-handshakes").split()[1])
 
 
-def pair(lab: Lab, hurried: bool) -> dict[str, WireGuard]:
+def pair(lab: Lab, hurried: bool = False, in_kernel: bool = False) -> dict[str, WireGuard]:
     """Two gateways configured as each other's peers."""
-    program = build(hurried)
+    program = None if in_kernel else build(hurried)
     private = {site: run("wg", "genkey").strip() for site in SITES}
     public = {site: run("wg", "pubkey", stdin=private[site]).strip() for site in SITES}
     return {site: WireGuard(lab, site, program, private[site], public[other(site)]) for site in SITES}

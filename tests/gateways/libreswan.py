@@ -1,0 +1,152 @@
+"""A libreswan gateway at each site: two plutos, which need ESP in the kernel to carry traffic.
+
+Debian's package conflicts with strongSwan's, so it is unpacked in the cache, with the libraries that it needs.
+"""
+
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+
+from lab import INNER, OUTER, SITES, Lab, other, run, wait_for
+from rig import Rotating
+
+CONNECTION = "site-to-site"
+
+
+def unpack() -> Path:
+    """The root of the unpacked package: this machine's, or a folder in the cache."""
+    if Path("/usr/libexec/ipsec/pluto").exists():
+        return Path("/")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skip-client"
+    version = re.search(r"Candidate: (\S+)", run("apt-cache", "policy", "libreswan"))
+    assert version, "Debian has no libreswan"
+    made = cache / f"libreswan-{version[1].replace(':', '.')}"
+    if made.exists():
+        return made
+    building = made.with_suffix(f".{os.getpid()}")
+    packages = building / "packages"
+    (packages / "partial").mkdir(parents=True)
+    # what is not installed here, and nothing is installed now
+    quiet = ("-q", "-y", "--no-install-recommends", "--download-only", "-o", f"Dir::Cache::archives={packages}")
+    run("apt-get", *quiet, "install", "libreswan", timeout=300)
+    for package in packages.glob("*.deb"):
+        run("dpkg", "-x", package, building)
+    shutil.rmtree(packages)
+    building.rename(made)
+    return made
+
+
+class Pluto:
+    """A pluto process. `subnet`: what it protects at its own side."""
+
+    def __init__(self, lab: Lab, site: str, psk: str, root: Path, subnet: str | None = None) -> None:
+        self.lab, self.site, self.root = lab, site, root
+        self.subnet = subnet or f"{INNER[site]}/32"
+        self.folder = lab.folder / f"pluto-{site}"
+        (self.folder / "run" / "pluto").mkdir(parents=True)
+        self.log = self.folder / "pluto.log"
+        self.config = self.folder / "ipsec.conf"
+        self.config.write_text(self._config())
+        self.secrets = self.folder / "skip.secrets"
+        shared = self.folder / "ipsec.secrets"
+        shared.touch(0o600)
+        shared.write_text(f'@alice @bob : PSK "{psk}"\ninclude {self.folder}/skip.secrets*\n')
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def _config(self) -> str:
+        here, there = self.site, other(self.site)
+        return f"""config setup
+    logfile={self.log}
+    nssdir={self.folder}/nss
+    secretsfile={self.folder}/ipsec.secrets
+    dnssec-enable=no
+conn {CONNECTION}
+    left={OUTER[here]}
+    leftid=@{here}
+    leftsubnet={self.subnet}
+    right={OUTER[there]}
+    rightid=@{there}
+    rightsubnet={INNER[there]}/32
+    authby=secret
+    ikev2=insist
+    ppk=insist
+    auto=add
+    failureshunt=drop
+    negotiationshunt=hold
+    retransmit-timeout=5s
+"""
+
+    def start(self) -> None:
+        """Starts pluto and loads the connection."""
+        (self.folder / "nss").mkdir()
+        self.ipsec("initnss", "--nssdir", str(self.folder / "nss"))
+        pluto = ("/usr/libexec/ipsec/pluto", "--config", str(self.config), "--nofork")
+        self.process = self.lab.start(self.lab.inside(self.site, *self._private(*pluto)), self.folder / "out.log")
+        wait_for("pluto", (self.folder / "run/pluto/pluto.ctl").exists, 20)
+        self.load()
+
+    def load(self) -> None:
+        """Loads the connection from the file."""
+        self.config.write_text(self._config())
+        self.ipsec("auto", "--config", str(self.config), "--replace", CONNECTION)
+
+    def _private(self, *command: str) -> tuple[str, ...]:
+        """A command line that sees the unpacked package, and a /run of its own."""
+        libraries = ":".join(map(str, self.root.glob("usr/lib/*-linux-gnu")))
+        binds = f"mount --bind {self.root}/usr/libexec /usr/libexec && mount --bind {self.folder}/run /run"
+        environment = f"IPSEC_SBINDIR={self.root}/usr/sbin PATH=$PATH:{self.root}/usr/bin LD_LIBRARY_PATH={libraries}"
+        return ("unshare", "--mount", "sh", "-c", f'{binds} && {environment} exec "$@"', "sh", *command)
+
+    def command(self) -> Path:
+        """An `ipsec` that reaches this pluto."""
+        path = self.folder / "ipsec"
+        if not path.exists():
+            first, *rest = self._private(f"{self.root}/usr/sbin/ipsec")
+            quoted = " ".join("'" + part.replace("'", "'\\''") + "'" for part in (first, *rest))
+            path.write_text(f'#!/bin/sh\nexec {quoted} "$@"\n')
+            path.chmod(0o755)
+        return path
+
+    def ipsec(self, *arguments: str) -> str:
+        """Runs `ipsec`."""
+        return run(*self.lab.inside(self.site, self.command(), *arguments))
+
+    def ppks(self) -> int:
+        """How often an IKE_SA was authenticated with a PPK, from pluto's own log."""
+        return self.log.read_text(errors="replace").count("PPK AUTH calculated as")
+
+
+def pair(lab: Lab, bob_protects: str | None = None) -> dict[str, Pluto]:
+    """Two plutos that share a PSK."""
+    psk, root = secrets.token_urlsafe(24), unpack()
+    return {site: Pluto(lab, site, psk, root, bob_protects if site == "bob" else None) for site in SITES}
+
+
+def is_refused(rotating: Rotating, initiator: Pluto) -> str:
+    """Waits until the peer has refused the tunnel several times, although `ipsec auto --up` has succeeded."""
+    agent = rotating.agents["alice"]
+
+    def failures() -> list[dict[str, str]]:
+        return [event for event in agent.events() if event.get("step") == "activate" and event.get("code") == "gateway"]
+
+    wait_for("failures", lambda: len(failures()) >= 3, 60)
+    found, fetched = failures(), [event for event in agent.events() if event.get("step") == "fetch"]
+    assert "ipsec trafficstatus does not show it" in found[0]["error"], found[0]
+    assert "TS_UNACCEPTABLE" in initiator.log.read_text(), "the peer has refused something else"
+    assert initiator.ppks() >= 3
+    assert rotating.rotations() == 0
+    # a key for each attempt, and no others
+    keys = len([event for event in fetched if event.get("state") != "begin"])
+    assert keys <= len(failures()) + 1
+    return f"{len(found)} attempts refused with TS_UNACCEPTABLE, each a failure"
+
+
+def config(pluto: Pluto) -> str:
+    """The agent's consumer table for this gateway."""
+    return (
+        f'type = "libreswan"\nconnection = "{CONNECTION}"\nleft-id = "@{pluto.site}"\n'
+        f'right-id = "@{other(pluto.site)}"\nsecrets = "{pluto.secrets}"\nipsec = "{pluto.command()}"\n'
+    )
