@@ -1,6 +1,8 @@
 """pack.py wheel FILE | cli TARGET | library TARGET FOLDER | swift: packs a wheel tighter, archives of the command line
 (tar.gz and .deb), the C library (.deb) and the Swift package, into dist/.
 
+pack.py deb PROGRAM PAGES FOLDER: the .deb of the command line with any program, for tests.
+
 The same content gives the same bytes: one date, one owner, sorted names.
 """
 
@@ -15,7 +17,7 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from artefacts import DIST, VERSION
+from artefacts import DIST, GNU_X86, VERSION
 from linked import ROOT, Graph, linked, notices
 
 EPOCH = int(os.environ["SOURCE_DATE_EPOCH"])
@@ -107,7 +109,7 @@ def tarball(target: str, program: bytes, made: Path, texts: str) -> None:
     (DIST / f"{folder}.tar.gz").write_bytes(compressed(buffer.getvalue()))
 
 
-def deb(target: str, program: bytes, made: Path, texts: str) -> None:
+def deb(target: str, program: bytes, made: Path, texts: str, out: Path = DIST) -> None:
     """`skip-client_VERSION_ARCH.deb`, with the services of crates/agent/packaging if there are any."""
     files: Files = {"usr/bin/skip-client": program}
     share = "usr/share"
@@ -118,14 +120,18 @@ def deb(target: str, program: bytes, made: Path, texts: str) -> None:
         f"{share}/zsh/vendor-completions/_skip-client": (made / "completions/_skip-client").read_bytes(),
         f"{share}/fish/vendor_completions.d/skip-client.fish": (made / "completions/skip-client.fish").read_bytes(),
     }
-    services = sorted((ROOT / "crates/agent/packaging").glob("*.service"))
+    packaging = ROOT / "crates/agent/packaging"
+    services = sorted(packaging.glob("*.service"))
     files |= {f"usr/lib/systemd/system/{path.name}": path.read_bytes() for path in services}
+    users = {path.with_suffix(".conf").name: path.read_bytes() for path in packaging.glob("*.sysusers")}
+    files |= {f"usr/lib/sysusers.d/{name}": content for name, content in users.items()}
     if services:
         # installing does not start a service, which needs a configuration first
         reload = "#!/bin/sh\nset -e\nif [ -d /run/systemd/system ]; then systemctl daemon-reload; fi\n"
-        files |= {"DEBIAN/postinst": reload.encode(), "DEBIAN/postrm": reload.encode()}
+        make_users = f"if command -v systemd-sysusers >/dev/null; then systemd-sysusers {' '.join(users)}; fi\n"
+        files |= {"DEBIAN/postinst": (reload + make_users).encode(), "DEBIAN/postrm": reload.encode()}
     fields = "Depends: libc6 (>= 2.17)\nRecommends: ca-certificates\nSection: net\n"
-    _debian("skip-client", target, files, fields, COMMAND, texts)
+    _debian("skip-client", target, files, fields, COMMAND, texts, out)
 
 
 def library(target: str, folder: Path) -> None:
@@ -160,7 +166,9 @@ def library(target: str, folder: Path) -> None:
 Files = dict[str, bytes | Path]
 
 
-def _debian(package: str, target: str, files: Files, fields: str, description: str, texts: str) -> None:
+def _debian(
+    package: str, target: str, files: Files, fields: str, description: str, texts: str, folder: Path = DIST
+) -> None:
     """`PACKAGE_VERSION_ARCH.deb`."""
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}[target.partition("-")[0]]
     tree = WORK / f"{package}-{architecture}"
@@ -188,7 +196,7 @@ Description: {description}""".encode()
             continue
         path.write_bytes(content)
         path.chmod(0o755 if name in ("usr/bin/skip-client", "DEBIAN/postinst", "DEBIAN/postrm") else 0o644)
-    out = DIST / f"{package}_{VERSION}_{architecture}.deb"
+    out = folder / f"{package}_{VERSION}_{architecture}.deb"
     # xz, which every Debian and Ubuntu supports
     command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--threads-max=1", "--build", str(tree), str(out)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -255,12 +263,14 @@ def main() -> None:
             made = pages()
             tarball(target, program, made, texts)
             deb(target, program, made, texts)
+        case ["deb", program, made, folder]:
+            deb(GNU_X86, Path(program).read_bytes(), Path(made), "", Path(folder))
         case ["library", target, folder]:
             library(target, Path(folder))
         case ["swift"]:
             swift()
         case _:
-            sys.exit("usage: pack.py wheel FILE | cli TARGET | library TARGET FOLDER | swift")
+            sys.exit("usage: see the head of pack.py")
 
 
 if __name__ == "__main__":
