@@ -103,7 +103,8 @@ def changes(before: Results, after: Results) -> Iterator[str]:
     for case, found in after.items():
         for who, now in found.items():
             old, new = _relative(case, who, before), _relative(case, who, after)
-            if not old or not new:
+            comparable = (_base(case, who, before) is None) == (_base(case, who, after) is None)
+            if not old or not new or not comparable:
                 continue
             if len(old) == 1 and len(new) > 1:
                 # recorded without rounds: as noisy as this run
@@ -127,8 +128,8 @@ def _relative(case: str, who: str, results: Results) -> list[float]:
     if who not in found:
         return []
     rounds = found[who].get("rounds") or [first(found[who])]
-    base = found.get(BASES.get(case, "")) or floor_of(who, found)
-    if base is None or base is found[who]:
+    base = _base(case, who, results)
+    if base is None:
         return rounds
     bases = base.get("rounds") or [first(base)]
     if len(bases) != len(rounds):
@@ -145,10 +146,17 @@ def _range(values: list[float], once: float) -> tuple[float, float]:
     return values[0], values[-1]
 
 
+def _base(case: str, who: str, results: Results) -> Figure | None:
+    """The floor or base of a figure, if the results have it and it is another one."""
+    found = results.get(case, {})
+    base = found.get(BASES.get(case, "")) or floor_of(who, found)
+    return None if base is found.get(who) else base
+
+
 def _against(case: str, who: str, found: dict[str, Figure]) -> str:
     """What the change is relative to."""
-    base = found.get(BASES.get(case, ""), floor_of(who, found))
-    name = next((name for name, other in found.items() if other is base and name != who), None)
+    base = _base(case, who, {case: found})
+    name = next((name for name, other in found.items() if other is base), None)
     return f" against {name}" if name else ""
 
 
