@@ -82,9 +82,10 @@ NOTES = """
   and an OpenSSL stream with fixed bytes, the floor, takes nearly as long.
 * **ML-KEM.** With X25519MLKEM768 instead of X25519 a cold request takes 40 to 200 microseconds more, of both ends
   together, in our client and in others.
-* **Kotlin.** Of about 250 microseconds a warm call, the request in Rust is a third. UniFFI's records take about 100 on
-  their way through JNA, the cancel token 12, and the thread that waits in the library, so that an interrupt can end the
-  call, 15 to 45. The 99th percentile of a JVM that has just started is its compiler: in the first 300 requests 970
+* **Kotlin.** A blocking call is made in the thread of the caller. UniFFI's texts and records would take about 100
+  microseconds on their way through JNA, so that question and answer of `newKey` and `keyById` are in one buffer
+  instead, and three calls of JNA remain. Suspending calls and futures need a second thread, which takes 15 to 45
+  microseconds more. The 99th percentile of a JVM that has just started is its compiler: in the first 300 requests 970
   methods were compiled, in the next 2,100 another 750, while garbage was collected once in 1,000 requests; OkHttp and
   java.net.http show the same. What is compiled while it runs therefore warms up ten times as long here.
 * **Swift.** Its calls wait in a thread of their own: two changes of threads, which take longer than the request itself

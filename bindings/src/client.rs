@@ -33,6 +33,15 @@ pub struct CoreCall {
     cancel: Option<Arc<CoreCancel>>,
 }
 
+impl CoreCall {
+    pub(crate) fn new(timeout: Option<String>, cancel: Arc<CoreCancel>) -> Self {
+        Self {
+            timeout,
+            cancel: Some(cancel),
+        }
+    }
+}
+
 /// A TLS pre-shared key; wiped when the last reference is dropped.
 #[derive(uniffi::Object)]
 pub struct CorePsk(Psk);

@@ -2,12 +2,13 @@
 //! protocol.
 //!
 //! Nothing here is public to users. The packages have hand-written APIs that call this: a small number of coarse
-//! functions (a call from the JVM costs some 40 us) that block and can be cancelled with a token.
+//! functions that block and can be cancelled with a token.
 
 mod allocator;
 mod client;
 mod errors;
 mod ikev2;
+mod jvm;
 mod messages;
 mod secrets;
 

@@ -21,11 +21,11 @@ pub struct CoreEntropy(Entropy);
 /// A key and its public properties, in one result.
 #[derive(uniffi::Record)]
 pub struct CoreKeyAnswer {
-    handle: Arc<CoreKey>,
-    key_id: String,
-    bits: u32,
-    fingerprint: String,
-    warnings: Vec<CoreProblem>,
+    pub(crate) handle: Arc<CoreKey>,
+    pub(crate) key_id: String,
+    pub(crate) bits: u32,
+    pub(crate) fingerprint: String,
+    pub(crate) warnings: Vec<CoreProblem>,
 }
 
 /// Random bytes and their public properties, in one result.
@@ -39,12 +39,19 @@ pub struct CoreEntropyAnswer {
 
 impl From<Key> for CoreKeyAnswer {
     fn from(key: Key) -> Self {
+        Self::of(Arc::new(CoreKey(key)))
+    }
+}
+
+impl CoreKeyAnswer {
+    fn of(handle: Arc<CoreKey>) -> Self {
+        let key = &handle.0;
         Self {
             key_id: key.key_id().as_str().to_owned(),
             bits: key.bits(),
             fingerprint: key.fingerprint(),
             warnings: problems(key.warnings()),
-            handle: Arc::new(CoreKey(key)),
+            handle,
         }
     }
 }
@@ -62,6 +69,11 @@ impl From<Entropy> for CoreEntropyAnswer {
 
 #[uniffi::export]
 impl CoreKey {
+    /// The key with its public properties.
+    pub fn describe(self: Arc<Self>) -> CoreKeyAnswer {
+        CoreKeyAnswer::of(self)
+    }
+
     /// Whether the bytes are equal, in constant time.
     pub fn equals_key(&self, other: Arc<CoreKey>) -> bool {
         self.0 == other.0
@@ -111,8 +123,9 @@ fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
+/// Copies to memory of the caller, if there is enough; returns the length.
 #[allow(unsafe_code)]
-fn copy_out(bytes: &[u8], address: u64, capacity: u32) -> u32 {
+pub(crate) fn copy_out(bytes: &[u8], address: u64, capacity: u32) -> u32 {
     let length = length(bytes);
     if length <= capacity
         && let Ok(address) = usize::try_from(address)
@@ -126,15 +139,20 @@ fn copy_out(bytes: &[u8], address: u64, capacity: u32) -> u32 {
     length
 }
 
-#[allow(unsafe_code)]
 fn copy_in(address: u64, length: u32) -> Secret {
+    lent(address, length, Secret::copy_of)
+}
+
+/// Reads memory of the caller.
+#[allow(unsafe_code)]
+pub(crate) fn lent<T>(address: u64, length: u32, read: impl FnOnce(&[u8]) -> T) -> T {
     match (usize::try_from(address), usize::try_from(length)) {
         (Ok(address), Ok(length)) if address != 0 && length != 0 => {
             let room = std::ptr::with_exposed_provenance::<u8>(address);
             // SAFETY: the hand-written layers, the only callers, pass the address of memory that they filled with that many
             // bytes and keep until this returns
-            Secret::copy_of(unsafe { std::slice::from_raw_parts(room, length) })
+            read(unsafe { std::slice::from_raw_parts(room, length) })
         }
-        _ => Secret::copy_of(&[]),
+        _ => read(&[]),
     }
 }

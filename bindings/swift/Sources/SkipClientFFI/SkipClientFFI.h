@@ -309,6 +309,11 @@ RustBuffer uniffi_skip_client_ffi_fn_method_coreclient_new_key(uint64_t ptr, Rus
 void uniffi_skip_client_ffi_fn_method_coreclient_shut_down(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_CORECLIENT_ASK_KEY
+#define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_CORECLIENT_ASK_KEY
+uint64_t uniffi_skip_client_ffi_fn_method_coreclient_ask_key(uint64_t ptr, uint64_t address, uint32_t capacity, uint64_t cancel, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_CLONE_COREPSK
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_CLONE_COREPSK
 uint64_t uniffi_skip_client_ffi_fn_clone_corepsk(uint64_t handle, RustCallStatus *_Nonnull out_status
@@ -372,6 +377,11 @@ uint64_t uniffi_skip_client_ffi_fn_clone_corekey(uint64_t handle, RustCallStatus
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FREE_COREKEY
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FREE_COREKEY
 void uniffi_skip_client_ffi_fn_free_corekey(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_COREKEY_DESCRIBE
+#define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_COREKEY_DESCRIBE
+RustBuffer uniffi_skip_client_ffi_fn_method_corekey_describe(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_METHOD_COREKEY_EQUALS_KEY
@@ -848,6 +858,12 @@ uint16_t uniffi_skip_client_ffi_checksum_method_coreclient_shut_down(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_METHOD_CORECLIENT_ASK_KEY
+#define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_METHOD_CORECLIENT_ASK_KEY
+uint16_t uniffi_skip_client_ffi_checksum_method_coreclient_ask_key(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_METHOD_COREPSK_IDENTITY
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_METHOD_COREPSK_IDENTITY
 uint16_t uniffi_skip_client_ffi_checksum_method_corepsk_identity(void
@@ -857,6 +873,12 @@ uint16_t uniffi_skip_client_ffi_checksum_method_corepsk_identity(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_METHOD_COREENTROPY_WRITE_TO
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_METHOD_COREENTROPY_WRITE_TO
 uint16_t uniffi_skip_client_ffi_checksum_method_coreentropy_write_to(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_METHOD_COREKEY_DESCRIBE
+#define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_METHOD_COREKEY_DESCRIBE
+uint16_t uniffi_skip_client_ffi_checksum_method_corekey_describe(void
     
 );
 #endif

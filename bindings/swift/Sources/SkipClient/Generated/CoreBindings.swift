@@ -807,6 +807,15 @@ protocol CoreClientProtocol: AnyObject, Sendable {
      */
     func shutDown()
 
+    /**
+     * As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin with the question: the texts
+     * remote, keyId, size and timeout, each after its length in bytes (an `i32`, highest byte first; -1 for none).
+     *
+     * They are replaced with the answer: the key's bits, an `i32`, and keyId and fingerprint, in the same form. It is -1 if the
+     * reply has warnings or the answer does not fit: then [`CoreKey::describe`] has everything.
+     */
+    func askKey(address: UInt64, capacity: UInt32, cancel: CoreCancel) throws  -> CoreKey
+
 }
 /**
  * A client of one Key Provider, or of several in order of preference.
@@ -957,6 +966,25 @@ func shutDown()  {try! rustCall() {
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 }
+}
+
+    /**
+     * As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin with the question: the texts
+     * remote, keyId, size and timeout, each after its length in bytes (an `i32`, highest byte first; -1 for none).
+     *
+     * They are replaced with the answer: the key's bits, an `i32`, and keyId and fingerprint, in the same form. It is -1 if the
+     * reply has warnings or the answer does not fit: then [`CoreKey::describe`] has everything.
+     */
+func askKey(address: UInt64, capacity: UInt32, cancel: CoreCancel)throws  -> CoreKey  {
+    return try  FfiConverterTypeCoreKey_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
+        uniffiCallStatus in
+    uniffi_skip_client_ffi_fn_method_coreclient_ask_key(
+            self.uniffiCloneHandle(),
+        FfiConverterUInt64.lower(address),
+        FfiConverterUInt32.lower(capacity),
+        FfiConverterTypeCoreCancel_lower(cancel),uniffiCallStatus
+    )
+})
 }
 
 
@@ -1146,6 +1174,11 @@ func FfiConverterTypeCoreEntropy_lower(_ value: CoreEntropy) -> UInt64 {
 protocol CoreKeyProtocol: AnyObject, Sendable {
 
     /**
+     * The key with its properties.
+     */
+    func describe()  -> CoreKeyAnswer
+
+    /**
      * Whether the bytes are equal, in constant time.
      */
     func equalsKey(other: CoreKey)  -> Bool
@@ -1217,6 +1250,18 @@ final class CoreKey: CoreKeyProtocol, @unchecked Sendable {
 
 
 
+
+    /**
+     * The key with its properties.
+     */
+func describe() -> CoreKeyAnswer  {
+    return try!  FfiConverterTypeCoreKeyAnswer_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_skip_client_ffi_fn_method_corekey_describe(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
 
     /**
      * Whether the bytes are equal, in constant time.
@@ -2754,10 +2799,16 @@ private let initializationResult: InitializationResult = {
     if (uniffi_skip_client_ffi_checksum_method_coreclient_shut_down() != 31793) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_skip_client_ffi_checksum_method_coreclient_ask_key() != 46582) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_skip_client_ffi_checksum_method_corepsk_identity() != 1433) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_method_coreentropy_write_to() != 34930) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_skip_client_ffi_checksum_method_corekey_describe() != 19758) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_method_corekey_equals_key() != 62526) {

@@ -7,8 +7,10 @@ import io.github.skipclient.ffi.invalidArgument
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Runnable
 import kotlinx.coroutines.suspendCancellableCoroutine
+import java.nio.channels.spi.AbstractInterruptibleChannel
 import java.nio.charset.CharacterCodingException
 import java.util.concurrent.CompletableFuture
+import java.util.concurrent.ConcurrentLinkedQueue
 import java.util.concurrent.ExecutionException
 import java.util.concurrent.atomic.AtomicBoolean
 import kotlin.coroutines.EmptyCoroutineContext
@@ -67,12 +69,52 @@ internal suspend fun <T> awaiting(
         }
     }
 
-/**
- * A call as a blocking one. The caller is parked outside the native library: a virtual thread keeps no carrier
- * meanwhile, and an interrupt ends the request.
- */
+/** The blocking calls of a client. An interrupt ends the request. */
+internal class BlockingCalls {
+    private val idle = ConcurrentLinkedQueue<InterruptibleCall>()
+
+    fun <T> call(
+        discard: (T) -> Unit,
+        call: (CoreCancel) -> T,
+    ): T {
+        if (Thread.interrupted()) throw InterruptedException()
+        if (Thread.currentThread().isVirtualThread) return parked(discard, call)
+        val here = idle.poll() ?: InterruptibleCall()
+        try {
+            return here.run(call)
+        } finally {
+            if (here.isOpen) idle.add(here)
+        }
+    }
+}
+
+/** A call in the thread of the caller, which is not a virtual one: inside the native library that keeps its carrier. */
+private class InterruptibleCall : AbstractInterruptibleChannel() {
+    private val token = translated { CoreCancel() }
+
+    fun <T> run(call: (CoreCancel) -> T): T {
+        begin()
+        val answer = runCatching { call(token) }
+        val interrupted = runCatching { end(true) }.isFailure
+        // an answer that came all the same is the caller's, who finds the interrupt at the next wait
+        if (interrupted && answer.isFailure) {
+            Thread.interrupted()
+            throw InterruptedException()
+        }
+        return answer.getOrThrow()
+    }
+
+    /** When the thread is interrupted. */
+    override fun implCloseChannel() = token.cancel()
+}
+
+/** `Thread.isVirtual`, which Android and Java before 21 do not have. */
+private val Thread.isVirtualThread
+    get() = threadGroup?.name == "VirtualThreads"
+
+/** A blocking call whose caller is parked outside the native library: a virtual thread keeps no carrier meanwhile. */
 @Suppress("ThrowsCount")
-internal fun <T> parked(
+private fun <T> parked(
     discard: (T) -> Unit,
     call: (CoreCancel) -> T,
 ): T {

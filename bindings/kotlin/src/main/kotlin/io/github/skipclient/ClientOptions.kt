@@ -204,6 +204,7 @@ public class ClientOptions(
         override fun toString(): String = "ClientOptions.Builder([redacted])"
     }
 
+    /** Makes options step by step. */
     public companion object {
         /** Starts from the defaults. */
         @JvmStatic

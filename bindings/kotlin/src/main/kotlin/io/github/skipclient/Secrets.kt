@@ -174,7 +174,7 @@ private const val EXPORT_ROOM = 512
 private const val EXPORT_KEY_IDS = 4
 
 /** A direct buffer that was filled by the native library. */
-private class Room(
+internal class Room(
     val buffer: ByteBuffer,
 ) {
     val address = Pointer.nativeValue(Native.getDirectBufferPointer(buffer)).toULong()

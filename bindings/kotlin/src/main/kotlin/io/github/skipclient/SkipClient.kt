@@ -1,6 +1,7 @@
 package io.github.skipclient
 
 import io.github.skipclient.ffi.CoreCall
+import io.github.skipclient.ffi.CoreCancel
 import io.github.skipclient.ffi.CoreClient
 import io.github.skipclient.ffi.CoreLanguage
 import io.github.skipclient.ffi.CoreOptions
@@ -11,8 +12,8 @@ import java.util.concurrent.CompletableFuture
  * A client of one Key Provider (KP), or of several in order of preference (draft-cisco-skip-02).
  *
  * One client serves many coroutines and threads at once; it keeps connections and remembers the capabilities. Each
- * call has three forms: a `suspend` function, whose cancellation ends the request at once; `...Blocking`, which parks
- * the calling thread (virtual threads too) until the answer or an interrupt comes; and `...Async` with a
+ * call has three forms: a `suspend` function, whose cancellation ends the request at once; `...Blocking`, whose
+ * thread waits for the answer or an interrupt (a virtual thread is parked); and `...Async` with a
  * `CompletableFuture`. A request goes out once and is never repeated behind your back; every
  * [SkipException] says what to ask next ([SkipException.advice]).
  *
@@ -34,6 +35,7 @@ public class SkipClient
         options: ClientOptions,
     ) : KeyProvider() {
         private val urls = urls.toList()
+        private val blocking = BlockingCalls()
         private val core: CoreClient = translated { CoreClient(urls, options.toCore(), CoreLanguage.KOTLIN) }
 
         /** A client of the KP at [url], `https://host[:port][/path]`. */
@@ -54,7 +56,7 @@ public class SkipClient
         override fun capabilitiesBlocking(
             refresh: Boolean,
             timeout: Duration?,
-        ): Capabilities = parked({}) { fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), it)) }
+        ): Capabilities = blocking.call({}) { fetchCapabilities(refresh, CoreCall(timeout?.inSeconds(), it)) }
 
         override fun capabilitiesAsync(
             refresh: Boolean,
@@ -67,42 +69,40 @@ public class SkipClient
             remote: String,
             size: Int?,
             timeout: Duration?,
-        ): Key = awaiting(Key::close) { fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), it)) }
+        ): Key = awaiting(Key::close) { fetchKey(remote, null, size, timeout, it) }
 
         @Throws(SkipException::class, InterruptedException::class)
         override fun newKeyBlocking(
             remote: String,
             size: Int?,
             timeout: Duration?,
-        ): Key = parked(Key::close) { fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), it)) }
+        ): Key = blocking.call(Key::close) { fetchKey(remote, null, size, timeout, it) }
 
         override fun newKeyAsync(
             remote: String,
             size: Int?,
             timeout: Duration?,
-        ): CompletableFuture<Key> =
-            started(Key::close) { fetchNewKey(remote, size, CoreCall(timeout?.inSeconds(), it)) }
+        ): CompletableFuture<Key> = started(Key::close) { fetchKey(remote, null, size, timeout, it) }
 
         @Throws(SkipException::class)
         override suspend fun keyById(
             keyId: String,
             remote: String,
             timeout: Duration?,
-        ): Key = awaiting(Key::close) { fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), it)) }
+        ): Key = awaiting(Key::close) { fetchKey(remote, keyId, null, timeout, it) }
 
         @Throws(SkipException::class, InterruptedException::class)
         override fun keyByIdBlocking(
             keyId: String,
             remote: String,
             timeout: Duration?,
-        ): Key = parked(Key::close) { fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), it)) }
+        ): Key = blocking.call(Key::close) { fetchKey(remote, keyId, null, timeout, it) }
 
         override fun keyByIdAsync(
             keyId: String,
             remote: String,
             timeout: Duration?,
-        ): CompletableFuture<Key> =
-            started(Key::close) { fetchKeyById(keyId, remote, CoreCall(timeout?.inSeconds(), it)) }
+        ): CompletableFuture<Key> = started(Key::close) { fetchKey(remote, keyId, null, timeout, it) }
 
         @Throws(SkipException::class)
         override suspend fun entropy(
@@ -114,7 +114,7 @@ public class SkipClient
         override fun entropyBlocking(
             bits: Int?,
             timeout: Duration?,
-        ): Entropy = parked(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
+        ): Entropy = blocking.call(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
 
         override fun entropyAsync(
             bits: Int?,
@@ -136,17 +136,13 @@ public class SkipClient
             call: CoreCall,
         ): Capabilities = translated { core.capabilities(refresh, call) }.toPublic()
 
-        private fun fetchNewKey(
+        private fun fetchKey(
             remote: String,
+            keyId: String?,
             size: Int?,
-            call: CoreCall,
-        ): Key = Key(translated { core.newKey(remote, size?.toLong(), call) })
-
-        private fun fetchKeyById(
-            keyId: String,
-            remote: String,
-            call: CoreCall,
-        ): Key = Key(translated { core.keyById(keyId, remote, call) })
+            timeout: Duration?,
+            cancel: CoreCancel,
+        ): Key = Key(translated { core.askKey(remote, keyId, size, timeout?.inSeconds(), cancel) })
 
         private fun fetchEntropy(
             bits: Int?,

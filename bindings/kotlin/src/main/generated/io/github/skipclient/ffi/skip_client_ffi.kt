@@ -717,9 +717,13 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_skip_client_ffi_checksum_method_coreclient_shut_down(
     ): Int
+    external fun uniffi_skip_client_ffi_checksum_method_coreclient_ask_key(
+    ): Int
     external fun uniffi_skip_client_ffi_checksum_method_corepsk_identity(
     ): Int
     external fun uniffi_skip_client_ffi_checksum_method_coreentropy_write_to(
+    ): Int
+    external fun uniffi_skip_client_ffi_checksum_method_corekey_describe(
     ): Int
     external fun uniffi_skip_client_ffi_checksum_method_corekey_equals_key(
     ): Int
@@ -787,6 +791,8 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_skip_client_ffi_fn_method_coreclient_shut_down(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
+    external fun uniffi_skip_client_ffi_fn_method_coreclient_ask_key(`ptr`: Long,`address`: Long,`capacity`: Int,`cancel`: Long,uniffi_out_err: UniffiRustCallStatus,
+    ): Long
     external fun uniffi_skip_client_ffi_fn_clone_corepsk(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
     external fun uniffi_skip_client_ffi_fn_free_corepsk(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
@@ -813,6 +819,8 @@ internal object UniffiLib {
     ): Long
     external fun uniffi_skip_client_ffi_fn_free_corekey(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
+    external fun uniffi_skip_client_ffi_fn_method_corekey_describe(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
+    ): RustBuffer.ByValue
     external fun uniffi_skip_client_ffi_fn_method_corekey_equals_key(`ptr`: Long,`other`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Byte
     external fun uniffi_skip_client_ffi_fn_method_corekey_export_to(`ptr`: Long,`format`: RustBuffer.ByValue,`address`: Long,`capacity`: Int,uniffi_out_err: UniffiRustCallStatus,
@@ -1029,10 +1037,16 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_shut_down() and 0xFFFF) != 31793) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_ask_key() and 0xFFFF) != 46582) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_skip_client_ffi_checksum_method_corepsk_identity() and 0xFFFF) != 1433) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_method_coreentropy_write_to() and 0xFFFF) != 34930) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_skip_client_ffi_checksum_method_corekey_describe() and 0xFFFF) != 19758) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_method_corekey_equals_key() and 0xFFFF) != 62526) {
@@ -1852,6 +1866,15 @@ internal interface CoreClientInterface {
      */
     fun `shutDown`()
 
+    /**
+     * As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin with the question: the texts
+     * remote, keyId, size and timeout, each after its length in bytes (an `i32`, highest byte first; -1 for none).
+     *
+     * They are replaced with the answer: the key's bits, an `i32`, and keyId and fingerprint, in the same form. It is -1 if the
+     * reply has warnings or the answer does not fit: then [`CoreKey::describe`] has everything.
+     */
+    fun `askKey`(`address`: kotlin.ULong, `capacity`: kotlin.UInt, `cancel`: CoreCancel): CoreKey
+
     companion object
 }
 
@@ -2080,6 +2103,30 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
 }
     }
 
+
+
+
+    /**
+     * As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin with the question: the texts
+     * remote, keyId, size and timeout, each after its length in bytes (an `i32`, highest byte first; -1 for none).
+     *
+     * They are replaced with the answer: the key's bits, an `i32`, and keyId and fingerprint, in the same form. It is -1 if the
+     * reply has warnings or the answer does not fit: then [`CoreKey::describe`] has everything.
+     */
+    @Throws(CoreException::class)override fun `askKey`(`address`: kotlin.ULong, `capacity`: kotlin.UInt, `cancel`: CoreCancel): CoreKey {
+            return FfiConverterTypeCoreKey.lift(
+    callWithHandle {
+    uniffiRustCallWithError(CoreException) { _status ->
+    UniffiLib.uniffi_skip_client_ffi_fn_method_coreclient_ask_key(
+        it,
+
+        FfiConverterULong.lower(`address`),
+        FfiConverterUInt.lower(`capacity`),
+        FfiConverterTypeCoreCancel.lower(`cancel`),_status)
+}
+    }
+    )
+    }
 
 
 
@@ -2491,6 +2538,11 @@ internal object FfiConverterTypeCoreEntropy: FfiConverter<CoreEntropy, Long> {
 internal interface CoreKeyInterface {
 
     /**
+     * The key with its public properties.
+     */
+    fun `describe`(): CoreKeyAnswer
+
+    /**
      * Whether the bytes are equal, in constant time.
      */
     fun `equalsKey`(`other`: CoreKey): kotlin.Boolean
@@ -2612,6 +2664,22 @@ internal open class CoreKey: Disposable, AutoCloseable, CoreKeyInterface
             UniffiLib.uniffi_skip_client_ffi_fn_clone_corekey(handle, status)
         }
     }
+
+
+    /**
+     * The key with its public properties.
+     */override fun `describe`(): CoreKeyAnswer {
+            return FfiConverterTypeCoreKeyAnswer.lift(
+    callWithHandle {
+    uniffiRustCall() { _status ->
+    UniffiLib.uniffi_skip_client_ffi_fn_method_corekey_describe(
+        it,
+        _status)
+}
+    }
+    )
+    }
+
 
 
     /**
