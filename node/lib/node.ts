@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 export { type CallOptions, Client } from "./client/client.js";
-export type { ConnectionInfo } from "./client/connect.js";
+export type { ConnectionInfo } from "./client/connection.js";
 export type { Logger } from "./client/log.js";
 export type { ClientOptions, Pem, Psk } from "./client/options.js";
 export type { Capabilities, Entropy, Key } from "./index.js";

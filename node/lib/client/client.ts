@@ -11,7 +11,8 @@ import {
   SkipError,
   type SkipRequest,
 } from "../index.js";
-import { type ConnectionInfo, connect } from "./connect.js";
+import { connect } from "./connect.js";
+import type { ConnectionInfo } from "./connection.js";
 import { Control } from "./control.js";
 import { cancelled, clientClosed, wrong } from "./errors.js";
 import { exchange } from "./http.js";

@@ -3,23 +3,10 @@ import { constants, createHash, timingSafeEqual } from "node:crypto";
 import net from "node:net";
 import tls from "node:tls";
 import { SkipError } from "../index.js";
+import type { ConnectionInfo } from "./connection.js";
 import type { Control, Ended } from "./control.js";
 import { cancelled, connectFailed, proxyFailed, timedOut, tls as tlsError, tlsFailed } from "./errors.js";
 import type { HttpProxy, Place, Settings } from "./options.js";
-
-/** How a connection to a Key Provider was made. */
-export interface ConnectionInfo {
-  /** The Key Provider's URL. */
-  url: string;
-  /** Address and port of the Key Provider, or of the proxy. */
-  address: string;
-  /** `TLS 1.2` or `TLS 1.3`. */
-  tlsVersion: string;
-  /** The IANA name of the cipher suite, as in Table 1 of the draft. */
-  cipherSuite: string;
-  /** What is weaker than Table 1 of the draft asks for. */
-  warnings: string[];
-}
 
 export interface Connected {
   socket: tls.TLSSocket;

@@ -1,7 +1,7 @@
 /** Lines for the program's log. All of them are in this file, where it can be seen that none contains a secret. */
 import { debuglog } from "node:util";
 import type { SkipError } from "../index.js";
-import type { ConnectionInfo } from "./connect.js";
+import type { ConnectionInfo } from "./connection.js";
 
 /** Takes lines about connections: `console` does, and so do pino, winston and others. No line has a secret. */
 export interface Logger {
