@@ -9,6 +9,7 @@ mod client;
 mod errors;
 mod ikev2;
 mod jvm;
+mod log;
 mod messages;
 mod secrets;
 

@@ -3,11 +3,14 @@
 //!
 //! Writing a line calls code of our users, so it must not happen while a lock is held or forks are held off.
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use log::{Log, Metadata, Record};
 
 use crate::error::Error;
+use crate::fork::PerProcess;
 use crate::transport::ConnectionInfo;
 
 pub use log::{Level, LevelFilter, set_max_level};
@@ -70,8 +73,104 @@ pub(crate) fn waiting(url: &str, pause: Duration) {
 /// Passes all lines on, up to the level of [`set_max_level`], which is `Off` at first. For front ends in other languages; in a program
 /// that has a logger already, that one gets the lines.
 pub fn forward(write: fn(Level, &str)) {
-    // the only error is that there is one; it lives as long as the program
-    let _ = log::set_logger(Box::leak(Box::new(Forward(write))));
+    static LOGGER: OnceLock<Forward> = OnceLock::new();
+    // the only error is that there is one
+    let _ = log::set_logger(LOGGER.get_or_init(|| Forward(write)));
+}
+
+/// Keeps all lines up to a level for [`next`]; `Off` drops those that are kept. For front ends whose users' code must not run on a
+/// thread that is in the middle of a call.
+pub fn keep(level: LevelFilter) {
+    if level == LevelFilter::Off {
+        set_max_level(level);
+        KEPT.get().end();
+        return;
+    }
+    forward(|level, text| KEPT.get().put(level, text));
+    KEPT.get().lock().on = true;
+    set_max_level(level);
+}
+
+/// The oldest line that is kept, which is then kept no longer. Waits for one for so long, unless nothing is kept any more.
+#[must_use]
+pub fn next(wait: Duration) -> Option<(Level, String)> {
+    KEPT.get().next(wait)
+}
+
+/// As many lines are kept.
+const ROOM: usize = 1000;
+
+/// A child process has lines of its own.
+static KEPT: PerProcess<Kept> = PerProcess::new(Kept {
+    lines: Mutex::new(Lines::NONE),
+    changed: Condvar::new(),
+});
+
+#[derive(Default)]
+struct Kept {
+    lines: Mutex<Lines>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Lines {
+    on: bool,
+    kept: VecDeque<(Level, String)>,
+    /// How many had no room.
+    lost: usize,
+}
+
+impl Lines {
+    const NONE: Self = Self {
+        on: false,
+        kept: VecDeque::new(),
+        lost: 0,
+    };
+}
+
+impl Kept {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self, wait: Duration) -> Option<(Level, String)> {
+        // as good as for ever when that is beyond the clock's range
+        let until = Instant::now().checked_add(wait);
+        let mut lines = self.lock();
+        loop {
+            if lines.lost > 0 {
+                let lost = std::mem::take(&mut lines.lost);
+                return Some((
+                    Level::Warn,
+                    format!("{lost} lines of the log were lost: nobody fetched them"),
+                ));
+            }
+            if let Some(line) = lines.kept.pop_front() {
+                return Some(line);
+            }
+            let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+            if !lines.on || left.is_zero() {
+                return None;
+            }
+            let waited = self.changed.wait_timeout(lines, left);
+            lines = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn end(&self) {
+        *self.lock() = Lines::default();
+        self.changed.notify_all();
+    }
+
+    fn put(&self, level: Level, text: &str) {
+        let mut lines = self.lock();
+        if lines.kept.len() == ROOM {
+            lines.kept.pop_front();
+            lines.lost += 1;
+        }
+        lines.kept.push_back((level, text.to_owned()));
+        self.changed.notify_one();
+    }
 }
 
 struct Forward(fn(Level, &str));
@@ -88,4 +187,42 @@ impl Log for Forward {
     }
 
     fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Kept, Level, ROOM};
+
+    #[test]
+    fn lines_wait_in_order_and_what_has_no_room_is_told() {
+        let kept = Kept::default();
+        let now = Duration::ZERO;
+        assert_eq!(kept.next(now), None);
+        kept.lock().on = true;
+        for number in 0..ROOM + 2 {
+            kept.put(Level::Debug, &number.to_string());
+        }
+        let (level, text) = kept.next(now).expect("a line");
+        assert_eq!((level, text.starts_with("2 lines")), (Level::Warn, true), "{text}");
+        for number in 2..ROOM + 2 {
+            assert_eq!(kept.next(Duration::MAX), Some((Level::Debug, number.to_string())));
+        }
+        assert_eq!(kept.next(now), None);
+    }
+
+    #[test]
+    fn who_waits_gets_the_next_line_and_is_woken_when_no_more_comes() {
+        let kept = Kept::default();
+        kept.lock().on = true;
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| kept.next(Duration::MAX));
+            kept.put(Level::Info, "one");
+            assert_eq!(waiting.join().expect("a thread"), Some((Level::Info, "one".into())));
+            let waiting = scope.spawn(|| kept.next(Duration::MAX));
+            kept.end();
+            assert_eq!(waiting.join().expect("a thread"), None);
+        });
+    }
 }

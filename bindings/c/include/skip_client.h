@@ -19,6 +19,9 @@
  * Secrets. Keys and random bytes leave the library only into a buffer of the caller, who wipes it;
  * the library's own copy is wiped when the handle is freed. Errors and problems never contain one.
  *
+ * Log. skip_log_set_level has lines about connections kept, and skip_log_next fetches them: the
+ * library calls no function of the program, here or elsewhere.
+ *
  * Forks. A child process may use a client that was made before the fork: it opens connections of
  * its own. A handle is freed in each process that has it. */
 
@@ -183,7 +186,29 @@ typedef enum {
      * Those of the package for Go: fields of `Options`.
      */
     SKIP_SPELLING_GO = 1,
-} SkipSpelling;
+} skip_spelling;
+
+/**
+ * How much is logged, and the level of a line.
+ */
+typedef enum {
+    /**
+     * Nothing is logged: the default.
+     */
+    SKIP_LOG_LEVEL_OFF = 0,
+    /**
+     * Warnings about connections, and Key Providers that cannot be reached while another one can be tried.
+     */
+    SKIP_LOG_LEVEL_WARNING = 1,
+    /**
+     * The same, and weaker handshakes with pre-shared keys, and waits for a busy Key Provider.
+     */
+    SKIP_LOG_LEVEL_INFO = 2,
+    /**
+     * The same, and new connections.
+     */
+    SKIP_LOG_LEVEL_DEBUG = 3,
+} skip_log_level;
 
 /**
  * Cancels calls from another thread, and can carry their timeout.
@@ -219,6 +244,11 @@ typedef struct skip_error skip_error;
  * A key and its keyId; wiped when freed.
  */
 typedef struct skip_key skip_key;
+
+/**
+ * A line of the log.
+ */
+typedef struct skip_log_line skip_log_line;
 
 /**
  * Client options; see docs/fetch-a-key-from-c.md for the table.
@@ -421,7 +451,7 @@ const char *skip_error_provider_text(const skip_error *error,
  * Replaces the message and the hint with those in another spelling; earlier pointers to them become invalid.
  */
 void skip_error_spell(skip_error *error,
-                      SkipSpelling spelling);
+                      skip_spelling spelling);
 
 /**
  * Frees an error.
@@ -474,6 +504,33 @@ skip_error *skip_ikev2_decode_ppk_identity(const uint8_t *payload,
                                            uint8_t *buffer,
                                            size_t capacity,
                                            size_t *length);
+
+/**
+ * Keeps lines about the connections of all clients in this process, up to a level, for skip_log_next. The oldest are dropped when 1000
+ * are waiting. SKIP_LOG_LEVEL_OFF drops all, and wakes those who wait for one. A child process sets its own level.
+ */
+void skip_log_set_level(skip_log_level level);
+
+/**
+ * The next line, to be freed with skip_log_line_free. If there is none, waits for one for so many milliseconds, then returns NULL: 0
+ * does not wait. Usually called in a loop by a thread for the log; the library never calls the program.
+ */
+skip_log_line *skip_log_next(uint32_t milliseconds);
+
+/**
+ * The level of a line.
+ */
+skip_log_level skip_log_line_level(const skip_log_line *line);
+
+/**
+ * The text of a line, without a line feed. It never contains a secret.
+ */
+const char *skip_log_line_text(const skip_log_line *line, size_t *length);
+
+/**
+ * Frees a line.
+ */
+void skip_log_line_free(skip_log_line *line);
 
 /**
  * The Key Provider's own id (draft 4.1.1); empty if it is missing and the client is lenient.

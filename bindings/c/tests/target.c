@@ -367,6 +367,35 @@ static void forked(word *words, int count) {
     assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+static void *next_line(void *unused) {
+    (void)unused;
+    return skip_log_next(600000);
+}
+
+/* Who waits for a line is woken when no more will come. */
+static void woken(void) {
+    pthread_t thread;
+    void *line;
+    skip_log_set_level(SKIP_LOG_LEVEL_DEBUG);
+    assert(pthread_create(&thread, NULL, next_line, NULL) == 0);
+    skip_log_set_level(SKIP_LOG_LEVEL_OFF);
+    pthread_join(thread, &line);
+    assert(line == NULL);
+    fputs("ok", stdout);
+}
+
+static void say_line(const word *w) {
+    size_t length;
+    skip_log_line *line = skip_log_next((uint32_t)strtoul(w[1].data, NULL, 10));
+    fputs("ok", stdout);
+    if (line != NULL) {
+        say_number(skip_log_line_level(line));
+        const char *text = skip_log_line_text(line, &length);
+        say(text, length);
+        skip_log_line_free(line);
+    }
+}
+
 /* NULL is an error, or nothing, everywhere. */
 static void nulls(void) {
     size_t length = 7;
@@ -416,6 +445,8 @@ static void nulls(void) {
     assert(!skip_capabilities_matches_remote(NULL, NULL, 0) && !skip_matches_remote(NULL, Z, "Bob", Z));
     assert(skip_capabilities_warnings(NULL) == NULL && skip_client_connection(NULL) == NULL);
     assert(skip_connection_url(NULL, NULL) == NULL && skip_connection_warning_count(NULL) == 0);
+    assert(skip_log_line_text(NULL, NULL) == NULL && skip_log_line_level(NULL) == SKIP_LOG_LEVEL_OFF);
+    skip_log_line_free(NULL);
     skip_client_close(NULL);
     skip_cancel(NULL);
     skip_client_free(NULL);
@@ -519,6 +550,13 @@ static void step(word *words, int count) {
         ended(words, count, false);
     } else if (is(w, "closed")) {
         ended(words, count, true);
+    } else if (is(w, "log")) {
+        skip_log_set_level((skip_log_level)atoi(w[1].data));
+        fputs("ok", stdout);
+    } else if (is(w, "line")) {
+        say_line(w);
+    } else if (is(w, "woken")) {
+        woken();
     } else if (is(w, "forked")) {
         forked(words, count);
     } else if (is(w, "nulls")) {

@@ -105,6 +105,47 @@ def test_a_further_key_provider_is_asked_when_the_first_is_away(target: Target, 
     assert target.step("capabilities")[:2] == ["ok", "Alice"]
 
 
+def test_lines_of_the_log_have_no_secrets(target: Target, tmp_path: Path) -> None:
+    off, warning, info, debug = "0", "1", "2", "3"
+    soon, long = 0, 60_000
+    with serving(tmp_path / "kp", "--quirk", "classic-psk", "--fault", "entropy-503") as pair:
+        modes = pair.modes()
+        secrets, lines = [(pair.folder / "psk.txt").read_text().strip().rpartition(":")[2]], []
+
+        def line(level: str, words: str) -> None:
+            _, found, text = target.step("line", long)
+            lines.append(text)
+            assert found == level and words in text, text
+
+        def connect(mode: str, url: str, *more: str) -> None:
+            assert target.step("client", url, *modes[mode][2], *more) == ["ok"]
+            assert target.step("new_key") == ["ok"]
+            secrets.append(target.step("export", "hex")[1])
+
+        connect("certificates", modes["certificates"][0])
+        assert target.step("line", soon) == ["ok"], "it is off at first"
+        target.step("log", debug)
+        connect("certificates", "https://127.0.0.1:9", f"url={modes['certificates'][0]}")
+        line(warning, f"; trying {modes['certificates'][0]}")
+        line(debug, ": connected to 127.0.0.1:")
+        assert target.step("forked", "line", soon) == ["ok"], "a child has its own"
+        connect("psk", modes["psk"][0], "wait_when_busy=1")
+        line(info, "the handshake for TLS 1.3 with SHA-384 failed: ")
+        line(debug, ": connected to 127.0.0.1:")
+        line(warning, ": ")
+        assert target.step("entropy") == ["busy"]
+        while not lines[-1].endswith("; asking again in 1 s"):
+            lines.append(target.step("line", long)[2])
+        assert not [text for text in lines for secret in secrets if secret in text.lower()]
+        target.step("log", warning)
+        connect("certificates", modes["certificates"][0])
+        target.step("log", off)
+        connect("certificates", "https://127.0.0.1:9", f"url={modes['certificates'][0]}")
+        assert target.step("line", long) == ["ok"]
+        assert target.step("woken") == ["ok"]
+        target.step("drop")
+
+
 def test_a_psk_as_bytes(target: Target, pair: Pair) -> None:
     identity, _, digits = (pair.folder / "psk.txt").read_text().strip().rpartition(":")
     option = f"psk:{identity}=".encode() + bytes.fromhex(digits)

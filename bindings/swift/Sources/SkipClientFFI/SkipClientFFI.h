@@ -436,6 +436,17 @@ RustBuffer uniffi_skip_client_ffi_fn_func_encode_ppk_identity(RustBuffer key_id,
 RustBuffer uniffi_skip_client_ffi_fn_func_encode_use_ppk(RustBuffer local_system_id, uint8_t next_payload, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_KEEP_LOG
+#define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_KEEP_LOG
+void uniffi_skip_client_ffi_fn_func_keep_log(int8_t on, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_NEXT_LOG_LINE
+#define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_NEXT_LOG_LINE
+RustBuffer uniffi_skip_client_ffi_fn_func_next_log_line(RustCallStatus *_Nonnull out_status
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_IS_VALID_MESSAGE
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_FN_FUNC_IS_VALID_MESSAGE
 int8_t uniffi_skip_client_ffi_fn_func_is_valid_message(RustBuffer kind, RustBuffer message, RustBuffer rules, RustCallStatus *_Nonnull out_status
@@ -771,6 +782,18 @@ uint16_t uniffi_skip_client_ffi_checksum_func_encode_ppk_identity(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_FUNC_ENCODE_USE_PPK
 #define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_FUNC_ENCODE_USE_PPK
 uint16_t uniffi_skip_client_ffi_checksum_func_encode_use_ppk(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_FUNC_KEEP_LOG
+#define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_FUNC_KEEP_LOG
+uint16_t uniffi_skip_client_ffi_checksum_func_keep_log(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_FUNC_NEXT_LOG_LINE
+#define UNIFFI_FFIDEF_UNIFFI_SKIP_CLIENT_FFI_CHECKSUM_FUNC_NEXT_LOG_LINE
+uint16_t uniffi_skip_client_ffi_checksum_func_next_log_line(void
     
 );
 #endif

@@ -1892,6 +1892,69 @@ func FfiConverterTypeCoreKeyAnswer_lower(_ value: CoreKeyAnswer) -> RustBuffer {
 
 
 /**
+ * A line of the log.
+ */
+struct CoreLogLine: Equatable, Hashable {
+    /**
+     * `warning`, `info` or `debug`.
+     */
+    let level: String
+    let text: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    init(
+        /**
+         * `warning`, `info` or `debug`.
+         */level: String, text: String) {
+        self.level = level
+        self.text = text
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension CoreLogLine: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCoreLogLine: FfiConverterRustBuffer {
+    static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CoreLogLine {
+        return
+            try CoreLogLine(
+                level: FfiConverterString.read(from: &buf),
+                text: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    static func write(_ value: CoreLogLine, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.level, into: &buf)
+        FfiConverterString.write(value.text, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCoreLogLine_lift(_ buf: RustBuffer) throws -> CoreLogLine {
+    return try FfiConverterTypeCoreLogLine.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCoreLogLine_lower(_ value: CoreLogLine) -> RustBuffer {
+    return FfiConverterTypeCoreLogLine.lower(value)
+}
+
+
+/**
  * The options of a client.
  */
 struct CoreOptions {
@@ -2483,6 +2546,30 @@ fileprivate struct FfiConverterOptionTypeCoreConnection: FfiConverterRustBuffer 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeCoreLogLine: FfiConverterRustBuffer {
+    typealias SwiftType = CoreLogLine?
+
+    static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeCoreLogLine.write(value, into: &buf)
+    }
+
+    static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeCoreLogLine.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceString: FfiConverterRustBuffer {
     typealias SwiftType = [String]
 
@@ -2636,6 +2723,26 @@ func encodeUsePpk(localSystemId: String?, nextPayload: UInt8)throws  -> Data  {
 })
 }
 /**
+ * Keeps lines for [`next_log_line`], or drops them and keeps none.
+ */
+func keepLog(on: Bool)  {try! rustCall() {
+        uniffiCallStatus in
+    uniffi_skip_client_ffi_fn_func_keep_log(
+        FfiConverterBool.lower(on),uniffiCallStatus
+    )
+}
+}
+/**
+ * The next line; waits for one for a minute, unless none are kept.
+ */
+func nextLogLine() -> CoreLogLine?  {
+    return try!  FfiConverterOptionTypeCoreLogLine.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_skip_client_ffi_fn_func_next_log_line(uniffiCallStatus
+    )
+})
+}
+/**
  * Whether a message has no problems other than warnings.
  */
 func isValidMessage(kind: String, message: Data, rules: CoreRules)throws  -> Bool  {
@@ -2755,6 +2862,12 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_func_encode_use_ppk() != 52750) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_skip_client_ffi_checksum_func_keep_log() != 16438) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_skip_client_ffi_checksum_func_next_log_line() != 18272) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_func_is_valid_message() != 42491) {

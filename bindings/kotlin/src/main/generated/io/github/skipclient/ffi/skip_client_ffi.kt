@@ -689,6 +689,10 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_skip_client_ffi_checksum_func_encode_use_ppk(
     ): Int
+    external fun uniffi_skip_client_ffi_checksum_func_keep_log(
+    ): Int
+    external fun uniffi_skip_client_ffi_checksum_func_next_log_line(
+    ): Int
     external fun uniffi_skip_client_ffi_checksum_func_is_valid_message(
     ): Int
     external fun uniffi_skip_client_ffi_checksum_func_list_matches_remote(
@@ -840,6 +844,10 @@ internal object UniffiLib {
     external fun uniffi_skip_client_ffi_fn_func_encode_ppk_identity(`keyId`: RustBuffer.ByValue,`asOctets`: Byte,`nextPayload`: Byte,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
     external fun uniffi_skip_client_ffi_fn_func_encode_use_ppk(`localSystemId`: RustBuffer.ByValue,`nextPayload`: Byte,uniffi_out_err: UniffiRustCallStatus,
+    ): RustBuffer.ByValue
+    external fun uniffi_skip_client_ffi_fn_func_keep_log(`on`: Byte,uniffi_out_err: UniffiRustCallStatus,
+    ): Unit
+    external fun uniffi_skip_client_ffi_fn_func_next_log_line(uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
     external fun uniffi_skip_client_ffi_fn_func_is_valid_message(`kind`: RustBuffer.ByValue,`message`: RustBuffer.ByValue,`rules`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Byte
@@ -993,6 +1001,12 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_func_encode_use_ppk() and 0xFFFF) != 52750) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_skip_client_ffi_checksum_func_keep_log() and 0xFFFF) != 16438) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_skip_client_ffi_checksum_func_next_log_line() and 0xFFFF) != 18272) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_func_is_valid_message() and 0xFFFF) != 42491) {
@@ -3433,6 +3447,50 @@ internal object FfiConverterTypeCoreKeyAnswer: FfiConverterRustBuffer<CoreKeyAns
 
 
 /**
+ * A line of the log.
+ */
+internal data class CoreLogLine (
+    /**
+     * `warning`, `info` or `debug`.
+     */
+    val `level`: kotlin.String
+    ,
+    val `text`: kotlin.String
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+internal object FfiConverterTypeCoreLogLine: FfiConverterRustBuffer<CoreLogLine> {
+    override fun read(buf: ByteBuffer): CoreLogLine {
+        return CoreLogLine(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: CoreLogLine) = (
+            FfiConverterString.allocationSize(value.`level`) +
+            FfiConverterString.allocationSize(value.`text`)
+    )
+
+    override fun write(value: CoreLogLine, buf: ByteBuffer) {
+            FfiConverterString.write(value.`level`, buf)
+            FfiConverterString.write(value.`text`, buf)
+    }
+}
+
+
+
+/**
  * The options of a client.
  */
 internal data class CoreOptions (
@@ -4004,6 +4062,38 @@ internal object FfiConverterOptionalTypeCoreConnection: FfiConverterRustBuffer<C
 /**
  * @suppress
  */
+internal object FfiConverterOptionalTypeCoreLogLine: FfiConverterRustBuffer<CoreLogLine?> {
+    override fun read(buf: ByteBuffer): CoreLogLine? {
+        if (buf.get().toInt() == 0) {
+            return null
+        }
+        return FfiConverterTypeCoreLogLine.read(buf)
+    }
+
+    override fun allocationSize(value: CoreLogLine?): ULong {
+        if (value == null) {
+            return 1UL
+        } else {
+            return 1UL + FfiConverterTypeCoreLogLine.allocationSize(value)
+        }
+    }
+
+    override fun write(value: CoreLogLine?, buf: ByteBuffer) {
+        if (value == null) {
+            buf.put(0)
+        } else {
+            buf.put(1)
+            FfiConverterTypeCoreLogLine.write(value, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
 internal object FfiConverterSequenceString: FfiConverterRustBuffer<List<kotlin.String>> {
     override fun read(buf: ByteBuffer): List<kotlin.String> {
         val len = buf.getInt()
@@ -4193,6 +4283,32 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
         FfiConverterOptionalString.lower(`localSystemId`),
         FfiConverterUByte.lower(`nextPayload`),_status)
+}
+    )
+    }
+
+
+        /**
+         * Keeps lines for [`next_log_line`], or drops them and keeps none.
+         */ internal fun `keepLog`(`on`: kotlin.Boolean)
+        =
+    uniffiRustCall() { _status ->
+    UniffiLib.uniffi_skip_client_ffi_fn_func_keep_log(
+
+
+        FfiConverterBoolean.lower(`on`),_status)
+}
+
+
+
+        /**
+         * The next line; waits for one for a minute, unless none are kept.
+         */ internal fun `nextLogLine`(): CoreLogLine? {
+            return FfiConverterOptionalTypeCoreLogLine.lift(
+    uniffiRustCall() { _status ->
+    UniffiLib.uniffi_skip_client_ffi_fn_func_next_log_line(
+
+        _status)
 }
     )
     }

@@ -1,0 +1,32 @@
+//! Lines of the log, which the languages fetch in a thread of their own.
+
+use std::time::Duration;
+
+use skip_client::logging::{self, Level, LevelFilter};
+
+/// A line of the log.
+#[derive(uniffi::Record)]
+pub struct CoreLogLine {
+    /// `warning`, `info` or `debug`.
+    level: String,
+    text: String,
+}
+
+/// Keeps lines for [`next_log_line`], or drops them and keeps none.
+#[uniffi::export]
+pub fn keep_log(on: bool) {
+    logging::keep(if on { LevelFilter::Debug } else { LevelFilter::Off });
+}
+
+/// The next line; waits for one for a minute, unless none are kept.
+#[uniffi::export]
+pub fn next_log_line() -> Option<CoreLogLine> {
+    let (level, text) = logging::next(Duration::from_mins(1))?;
+    let level = match level {
+        Level::Error | Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug | Level::Trace => "debug",
+    };
+    let level = level.to_owned();
+    Some(CoreLogLine { level, text })
+}
