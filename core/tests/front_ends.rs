@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use skip_client::ExportFormat;
 use skip_client::options::{ClientOption, OPTIONS, OptionKind, camel_case};
 
 /// A section of a file, between lines with `options:NAME begin` and `options:NAME end`.
@@ -301,4 +302,36 @@ fn every_front_end_has_every_option() {
         wrong.is_empty(),
         "not as in core/src/options:\n{wrong}OPTIONS_UPDATE=1 cargo test -p skip-client --test front_ends writes them"
     );
+}
+
+/// How a place spells the name of an export format.
+type Spelled = fn(&str) -> String;
+
+/// The places that name each export format.
+const FORMATS: [(&str, Spelled); 7] = [
+    ("bindings/go/secrets.go", |name| format!("Format = \"{name}\"")),
+    (
+        "bindings/kotlin/src/main/kotlin/io/github/skipclient/Secrets.kt",
+        |name| format!("    {}(\"{name}\"),", name.to_uppercase()),
+    ),
+    ("bindings/swift/Sources/SkipClient/Secrets.swift", |name| {
+        format!("    case {name}\n")
+    }),
+    ("python/skip_client/types.py", |name| format!("\"{name}\"")),
+    ("docs/command-line.md", |name| format!("`{name}`")),
+    ("docs/agent.md", |name| format!("`{name}`")),
+    ("tests/vectors/draft-cisco-skip-02/export.json", |name| {
+        format!("\"{name}\"")
+    }),
+];
+
+#[test]
+fn every_front_end_has_every_export_format() {
+    let Some(root) = root() else { return };
+    for (file, spelled) in FORMATS {
+        let text = fs::read_to_string(root.join(file)).expect(file);
+        for name in ExportFormat::ALL.map(ExportFormat::as_str) {
+            assert!(text.contains(&spelled(name)), "{file} lacks the export format {name}");
+        }
+    }
 }

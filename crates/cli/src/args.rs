@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use skip_client::ErrorCode;
+use skip_client::{ErrorCode, ExportFormat};
 use skip_key_provider::{Fault, Quirk};
 
 use crate::options::{PeerSettings, Settings};
@@ -215,20 +215,29 @@ pub(crate) enum BytesFormat {
 }
 
 /// Forms of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyFormat {
-    /// For people: keyId, length and fingerprint, not the key
     Text,
     Json,
-    Hex,
-    Base64,
-    Raw,
-    Strongswan,
-    Libreswan,
-    Vyos,
-    Wireguard,
-    Wpa,
-    Cisco,
+    Export(ExportFormat),
+}
+
+impl ValueEnum for KeyFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        static ALL: OnceLock<Vec<KeyFormat>> = OnceLock::new();
+        ALL.get_or_init(|| {
+            let exports = ExportFormat::ALL.map(KeyFormat::Export);
+            [KeyFormat::Text, KeyFormat::Json].into_iter().chain(exports).collect()
+        })
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Text => PossibleValue::new("text").help("For people: keyId, length and fingerprint, not the key"),
+            Self::Json => PossibleValue::new("json"),
+            Self::Export(format) => PossibleValue::new(format.as_str()),
+        })
+    }
 }
 
 /// Credentials of the other end, where they differ: each encryptor has its own at its own Key Provider.

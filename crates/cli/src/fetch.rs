@@ -132,7 +132,6 @@ fn chosen<F: clap::ValueEnum + Clone + Send + Sync + 'static>(output: &Output<F>
 }
 
 fn key_bytes(key: &Key, format: KeyFormat, show: bool) -> Result<SecretBytes> {
-    let export = |format| key.export(format);
     match format {
         KeyFormat::Text => {
             let head = format!(
@@ -149,15 +148,8 @@ fn key_bytes(key: &Key, format: KeyFormat, show: bool) -> Result<SecretBytes> {
             }
         }
         KeyFormat::Json => secret_text::key_json(key.key_id().as_str(), key.bits(), key.secret()),
-        KeyFormat::Raw => export(ExportFormat::Raw),
-        KeyFormat::Hex => Ok(secret_text::line(&export(ExportFormat::Hex)?)),
-        KeyFormat::Base64 => Ok(secret_text::line(&export(ExportFormat::Base64)?)),
-        KeyFormat::Strongswan => Ok(secret_text::line(&export(ExportFormat::Strongswan)?)),
-        KeyFormat::Libreswan => Ok(secret_text::line(&export(ExportFormat::Libreswan)?)),
-        KeyFormat::Vyos => Ok(secret_text::line(&export(ExportFormat::Vyos)?)),
-        KeyFormat::Wireguard => Ok(secret_text::line(&export(ExportFormat::Wireguard)?)),
-        KeyFormat::Wpa => Ok(secret_text::line(&export(ExportFormat::Wpa)?)),
-        KeyFormat::Cisco => Ok(secret_text::line(&export(ExportFormat::Cisco)?)),
+        KeyFormat::Export(ExportFormat::Raw) => key.export(ExportFormat::Raw),
+        KeyFormat::Export(format) => Ok(secret_text::line(&key.export(format)?)),
     }
 }
 
