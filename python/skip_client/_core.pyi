@@ -528,7 +528,7 @@ def validate(
     kind: MessageKind,
     data: Message,
     *,
-    lenient: bool = False,
+    lenient: bool | None = None,
     schema: SchemaStyle = "strict",
     strict: bool | None = None,
 ) -> list[Problem]:
@@ -537,18 +537,18 @@ def validate(
     `lenient` accepts known deviations of real Key Providers; `strict` is its opposite, until 1.0. With the schema
     `as-published` no more is required than by the JSON Schemas that the draft prints (Figures 3, 5 and 7).
 
-    Raises InvalidArgument for another kind or schema.
+    Raises InvalidArgument for another kind or schema, and when `lenient` and `strict` contradict each other.
     """
 
 def is_valid(
     kind: MessageKind,
     data: Message,
     *,
-    lenient: bool = False,
+    lenient: bool | None = None,
     schema: SchemaStyle = "strict",
     strict: bool | None = None,
 ) -> bool:
-    """Whether `validate` finds no problem of severity `error`. Raises InvalidArgument for another kind or schema."""
+    """Whether `validate` finds no problem of severity `error`. Raises InvalidArgument as `validate`."""
 
 def matches_remote(remote_system_ids: Sequence[str], id: str) -> bool:
     """Whether an entry of the list is `id` itself, or a pattern of Table 5 of the draft that matches it."""

@@ -14,7 +14,7 @@ use skip_client::{Call, ClientBuilder, Error, KeyId, SystemId};
 use crate::arguments::{Pem, bits, pem, text};
 use crate::errors::OrRaise;
 use crate::logs;
-use crate::messages::{Capabilities, ConnectionInfo};
+use crate::messages::{Capabilities, ConnectionInfo, is_lenient};
 use crate::psk::Psk;
 use crate::secrets::{Entropy, Key};
 use crate::values::{quoted, quoted_text};
@@ -250,11 +250,16 @@ impl Connection<'_, '_> {
         if let Some(psk) = self.psk {
             builder = builder.psk(psk.0.clone());
         }
+        let given = |name: &str| {
+            let value = self.options.map_or(Ok(None), |options| options.get_item(name))?;
+            value.map_or(Ok(None), |value| value.extract::<Option<bool>>())
+        };
+        if let Some(strict) = given("strict")? {
+            builder = builder.lenient(is_lenient(py, given("lenient")?, Some(strict))?);
+        }
         for (name, value) in self.options.into_iter().flat_map(PyDictMethods::iter) {
             let name = text("name", &name)?;
-            // accepted until 1.0: the opposite of `lenient`
             if name == "strict" {
-                builder = builder.lenient(!value.extract::<bool>()?);
                 continue;
             }
             if name == "key_password" {

@@ -207,12 +207,23 @@ fn with_bytes<T>(data: &Bound<'_, PyAny>, judge: impl FnOnce(&[u8]) -> T) -> PyR
     Ok(judge(&bytes))
 }
 
-/// `schema` goes first. `strict`, the opposite of `lenient`, is accepted until 1.0.
-fn rules(py: Python<'_>, lenient: bool, strict: Option<bool>, schema: &str) -> PyResult<Rules> {
+/// `schema` goes first.
+fn rules(py: Python<'_>, lenient: Option<bool>, strict: Option<bool>, schema: &str) -> PyResult<Rules> {
+    let lenient = is_lenient(py, lenient, strict)?;
     Ok(match style(py, "schema", schema)? {
         SchemaStyle::AsPublished => Rules::AsPublished,
-        SchemaStyle::Strict => Rules::of_lenient(strict.map_or(lenient, |strict| !strict)),
+        SchemaStyle::Strict => Rules::of_lenient(lenient),
     })
+}
+
+/// `strict`, the opposite of `lenient`, is accepted until 1.0.
+pub fn is_lenient(py: Python<'_>, lenient: Option<bool>, strict: Option<bool>) -> PyResult<bool> {
+    if lenient.is_some() && lenient == strict {
+        let error =
+            skip_client::Error::invalid_argument("strict", "contradicts lenient, its opposite", "give lenient alone");
+        return Err(raise(py, &error));
+    }
+    Ok(lenient.or(strict.map(|strict| !strict)).unwrap_or_default())
 }
 
 fn style(py: Python<'_>, field: &str, name: &str) -> PyResult<SchemaStyle> {
@@ -234,12 +245,12 @@ fn kind(py: Python<'_>, name: &str) -> PyResult<MessageKind> {
 }
 
 #[pyfunction]
-#[pyo3(signature = (kind, data, *, lenient=false, schema="strict", strict=None))]
+#[pyo3(signature = (kind, data, *, lenient=None, schema="strict", strict=None))]
 pub fn validate(
     py: Python<'_>,
     kind: &str,
     data: &Bound<'_, PyAny>,
-    lenient: bool,
+    lenient: Option<bool>,
     schema: &str,
     strict: Option<bool>,
 ) -> PyResult<Vec<Problem>> {
@@ -248,12 +259,12 @@ pub fn validate(
 }
 
 #[pyfunction]
-#[pyo3(signature = (kind, data, *, lenient=false, schema="strict", strict=None))]
+#[pyo3(signature = (kind, data, *, lenient=None, schema="strict", strict=None))]
 pub fn is_valid(
     py: Python<'_>,
     kind: &str,
     data: &Bound<'_, PyAny>,
-    lenient: bool,
+    lenient: Option<bool>,
     schema: &str,
     strict: Option<bool>,
 ) -> PyResult<bool> {

@@ -75,6 +75,23 @@ def test_lenient_has_its_opposite_until_one() -> None:
     assert not [problem for problem in validate("key", body, lenient=True) if problem.severity == "error"]
 
 
+@pytest.mark.parametrize("both", [True, False])
+def test_lenient_and_its_opposite_do_not_contradict_each_other(both: bool) -> None:
+    """Whichever comes first; both may be given if they agree."""
+    body = b'{"keyId": "SKIP-1", "key": "ad229dfb8a276e74c1f3b6e09a1852aa"}'
+    for call in (
+        lambda: validate("key", body, lenient=both, strict=both),
+        lambda: is_valid("key", body, lenient=both, strict=both, schema="as-published"),
+        lambda: Client("https://kp", ca="system", lenient=both, strict=both),
+        lambda: Client("https://kp", ca="system", strict=both, lenient=both),
+    ):
+        with pytest.raises(InvalidArgument, match=r"^strict: contradicts lenient") as error:
+            call()
+        assert error.value.hint == "give lenient alone"
+    assert is_valid("key", body, lenient=both, strict=not both) == both
+    Client("https://kp", ca="system", lenient=both, strict=not both).close()
+
+
 def test_a_call_may_have_a_timeout_of_its_own() -> None:
     """In both clients; an invalid one is refused before anything is sent."""
     with KeyProviderPair() as pair, Client(pair.alice.url, ca=pair.ca) as kp:
