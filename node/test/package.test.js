@@ -10,6 +10,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { launch, needsBrowser } from "./browser.js";
+import { serve } from "./serve.js";
 
 const NODE = fileURLToPath(new URL("..", import.meta.url));
 const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
@@ -140,6 +141,42 @@ test("import and require are one library with one core", () => {
      }));`,
   );
   assert.equal(good("node", ["one.cjs"]), "true\n");
+});
+
+test("Node 26, Bun and Deno: one library, and a client with certificates", async () => {
+  const kp = await serve(join(folder, "kp"));
+  write(
+    "runtime.mjs",
+    `import assert from "node:assert/strict";
+     import { createRequire } from "node:module";
+     import { SkipError, validateKey } from "skip-client";
+     import { Client } from "skip-client/node";
+     const required = createRequire(import.meta.url)("skip-client");
+     assert.ok(required.SkipError === SkipError && validateKey('${KEY}').valid);
+     const { alice, bob, ca, client_cert: cert, client_key: key, psk } = ${JSON.stringify(kp)};
+     const made = await new Client(alice.url, { ca, cert, key }).newKey(bob.id);
+     const same = await new Client(bob.url, { ca }).keyById(made.keyId, alice.id);
+     assert.ok(same.equals(made));
+     const refused = (code, options) => assert.rejects(new Client(alice.url, options).newKey(bob.id), { code });
+     await refused("tls_failed", { ca: cert });
+     await refused("tls_failed", { ca, serverName: "elsewhere" });
+     await refused("tls_failed", { pin: "sha256/${"A".repeat(43)}=" });
+     await refused("connection_lost", { ca, signal: AbortSignal.abort() });
+     const withPsk = () => new Client(alice.psk_url, { psk }).newKey(bob.id);
+     const hasPsk = !("bun" in process.versions || "deno" in process.versions);
+     if (hasPsk) assert.equal((await withPsk()).bits, 256);
+     else assert.throws(withPsk, { code: "invalid_argument", message: /^psk: / });
+     console.log(hasPsk);`,
+  );
+  try {
+    const bin = join(ECOSYSTEM, "node_modules/.bin");
+    assert.match(good(join(bin, "node"), ["--version"]), /^v26\./);
+    assert.equal(good(join(bin, "node"), ["runtime.mjs"]), "true\n");
+    assert.equal(good(join(bin, "bun"), ["runtime.mjs"]), "false\n");
+    assert.equal(good(join(bin, "deno"), ["run", "--allow-all", "runtime.mjs"]), "false\n");
+  } finally {
+    kp.stop();
+  }
 });
 
 test("an uncaught error shows names and short lines", () => {

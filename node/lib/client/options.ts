@@ -210,6 +210,10 @@ export function settingsOf(options: ClientOptions): Settings {
         throw wrong(other, rule, "give either certificates or a pre-shared key");
       }
     }
+    if ("bun" in process.versions || "deno" in process.versions) {
+      const hint = "run the program in Node, use the package of another language, or certificates";
+      throw wrong("psk", "is not possible in Bun and Deno, whose TLS has no pre-shared keys", hint);
+    }
     if (versions === "1.3") {
       const hint = "use tls 1.2 here, or the package of another language, which have pre-shared keys in TLS 1.3 too";
       throw wrong("tls", "must not be 1.3 with a pre-shared key: Node has pre-shared keys in TLS 1.2 only", hint);
