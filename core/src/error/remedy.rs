@@ -34,6 +34,7 @@ pub enum Remedy {
     CheckFile,
     PathOrPem,
     ChooseIdentity,
+    OneLineOfPsk,
     LengthInBits,
     KeyOfThatSize,
     OtherFormatOrKey,
@@ -102,8 +103,8 @@ pub enum Remedy {
     // TLS
     TrustIssuer,
     PinAlone,
-    SubjectAltNameOrPin,
-    AddressInSubjectAltNameOrPin,
+    /// Have the certificate issued in another way, which the text says, or pin its key.
+    OrPin(&'static str),
     OneOfTheseNames,
     RenewCertificate,
     RenewIssuer,
@@ -112,10 +113,10 @@ pub enum Remedy {
     LargerRsaKey,
     CheckClocks,
     CheckPin,
-    ServerCertificateOrPin,
     CheckCertificate,
     GiveClientCert,
     TrustedClientCert,
+    ReplaceClientCert,
     UpdateTlsOfProvider,
     SuitesOfCertificates,
     CheckUrlOrName,
@@ -236,6 +237,7 @@ impl Remedy {
             Self::PskFileForm => {
                 "the file should have a line identity:hex for each identity, or one line with the key in hexadecimal"
             }
+            Self::OneLineOfPsk => "the file should have one line with the key and nothing else",
             Self::ChooseIdentity => "give the identity of your key as well",
             Self::Convert(command) => return format!("convert it: {command}").into(),
             Self::PemForm => "PEM is text with a line -----BEGIN ...-----",
@@ -310,22 +312,9 @@ impl Remedy {
                 .into();
             }
             Self::PinAlone => return format!("pin its public key ({}, without {})", name("pin"), name("ca")).into(),
-            Self::SubjectAltNameOrPin => {
-                return format!(
-                    "a common name does not count: have it issued with a subjectAltName, or pin its public key ({}, without {})",
-                    name("pin"),
-                    name("ca")
-                )
-                .into();
-            }
-            Self::AddressInSubjectAltNameOrPin => {
-                return format!(
-                    "have it issued with the address as an IP address of the subjectAltName (IP:, not DNS:), or pin its public key \
-                     ({}, without {})",
-                    name("pin"),
-                    name("ca")
-                )
-                .into();
+            Self::OrPin(how) => {
+                let (pin, ca) = (name("pin"), name("ca"));
+                return format!("{how}, or pin its public key ({pin}, without {ca})").into();
             }
             Self::OneOfTheseNames => {
                 return format!(
@@ -337,7 +326,12 @@ impl Remedy {
             }
             Self::RenewCertificate => "have it renewed; check the clock of this machine",
             Self::RenewIssuer => {
-                "the Key Provider must send the renewed certificate of that CA; check the clock of this machine"
+                let ca = name("ca");
+                return format!(
+                    "the Key Provider must send the renewed certificate of that CA, or, if it is the one given here ({ca}), give the \
+                     renewed one; check the clock of this machine"
+                )
+                .into();
             }
             Self::VersionThree => {
                 "have it issued again with an extension, for example a subjectAltName, which makes it version 3"
@@ -349,14 +343,6 @@ impl Remedy {
                 let pin = name("pin");
                 return format!(
                     "check the pin ({pin}); if nobody changed the Key Provider's key, somebody else answers"
-                )
-                .into();
-            }
-            Self::ServerCertificateOrPin => {
-                return format!(
-                    "have a server certificate issued, or pin its public key ({}, without {})",
-                    name("pin"),
-                    name("ca")
                 )
                 .into();
             }
@@ -372,6 +358,7 @@ impl Remedy {
                 )
                 .into();
             }
+            Self::ReplaceClientCert => "have its CA issue another one",
             Self::UpdateTlsOfProvider => "update the Key Provider: SKIP needs TLS 1.2 at least",
             Self::SuitesOfCertificates => {
                 "certificates need TLS_AES_256_GCM_SHA384 or ECDHE with AES-256-GCM-SHA384; a Key Provider with pre-shared keys \

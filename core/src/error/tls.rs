@@ -28,7 +28,7 @@ impl Error {
         if presented.is_empty() {
             return Self::tls(
                 "the Key Provider's certificate does not name the host",
-                Remedy::SubjectAltNameOrPin,
+                Remedy::OrPin("a common name does not count: have it issued with a subjectAltName"),
             );
         }
         let names: Vec<&str> = presented.iter().take(5).map(String::as_str).collect();
@@ -45,7 +45,7 @@ impl Error {
     pub(crate) fn tls_address_as_dns_name(address: &str) -> Self {
         Self::tls(
             format!("the Key Provider's certificate has {address} as a DNS name, where an address does not count"),
-            Remedy::AddressInSubjectAltNameOrPin,
+            Remedy::OrPin("have it issued with the address as an IP address of the subjectAltName (IP:, not DNS:)"),
         )
         .saw(address.to_owned())
     }
@@ -92,13 +92,16 @@ impl Error {
                 "a CA in the Key Provider's chain may not issue certificates for servers: the extended key usage of {issuer} lacks serverAuth"
             ),
         };
-        Self::tls(what, Remedy::ServerCertificateOrPin)
+        Self::tls(
+            what,
+            Remedy::OrPin("have a server certificate issued (extendedKeyUsage = serverAuth)"),
+        )
     }
 
     pub(crate) fn tls_wrong_key_usage() -> Self {
         Self::tls(
             "the Key Provider's certificate is not for this use: its key usage lacks digitalSignature",
-            Remedy::ServerCertificateOrPin,
+            Remedy::OrPin("have it issued with the key usage digitalSignature"),
         )
     }
 
@@ -113,21 +116,21 @@ impl Error {
     pub(crate) fn tls_name_constraint() -> Self {
         Self::tls(
             "the CA of the Key Provider may not issue certificates for this name: its name constraints forbid it",
-            Remedy::ServerCertificateOrPin,
+            Remedy::OrPin("have it issued by a CA that may name this host"),
         )
     }
 
     pub(crate) fn tls_path_length() -> Self {
         Self::tls(
             "the Key Provider's chain has more CAs than one of them allows: its path length constraint forbids it",
-            Remedy::ServerCertificateOrPin,
+            Remedy::OrPin("have it issued by a CA with fewer others between it and the root"),
         )
     }
 
     pub(crate) fn tls_issuer_is_no_ca(issuer: &str) -> Self {
         Self::tls(
             format!("the Key Provider's certificate was issued by {issuer}, which may not issue certificates (CA:TRUE, keyCertSign)"),
-            Remedy::ServerCertificateOrPin,
+            Remedy::OrPin("have it issued by a CA"),
         )
         .saw(issuer.to_owned())
     }
@@ -153,7 +156,7 @@ impl Error {
     pub(crate) fn tls_broken_hash(hash: &'static str, subject: &str) -> Self {
         Self::tls(
             format!("a certificate of the Key Provider is signed with {hash} ({subject}), which is broken"),
-            Remedy::ServerCertificateOrPin,
+            Remedy::OrPin("have it issued again, signed with SHA-256 or SHA-384"),
         )
         .saw(hash)
     }
@@ -168,7 +171,7 @@ impl Error {
     pub(crate) fn tls_ca_as_server() -> Self {
         Self::tls(
             "the Key Provider uses a CA's certificate as its own",
-            Remedy::ServerCertificateOrPin,
+            Remedy::OrPin("have a server certificate issued (CA:FALSE)"),
         )
     }
 
@@ -187,7 +190,11 @@ impl Error {
     pub(crate) fn tls_client_cert_refused(alert: &'static str, look: &str) -> Self {
         Self::tls(
             format!("the Key Provider refused the client certificate ({alert}); {look}"),
-            Remedy::TrustedClientCert,
+            match alert {
+                "certificate_expired" => Remedy::CheckClocks,
+                "certificate_revoked" => Remedy::ReplaceClientCert,
+                _ => Remedy::TrustedClientCert,
+            },
         )
         .saw(alert)
     }

@@ -17,20 +17,23 @@ pub(super) fn explain(alert: u8, versions: TlsVersion) -> Error {
 /// Whether this alert means that the peer rejected this client, and so accepted no request from it. In TLS 1.3 it
 /// arrives after the first request was sent, because the peer verifies a client's certificate last.
 pub(super) fn refuses_client(alert: u8) -> bool {
-    matches!(
-        alert,
-        HANDSHAKE_FAILURE | 41..=46 | 48 | 49 | DECRYPT_ERROR | CERTIFICATE_REQUIRED
-    )
+    matches!(alert, HANDSHAKE_FAILURE | ILLEGAL_PARAMETER | DECRYPT_ERROR) || is_about_certificates(alert)
+}
+
+/// Whether this alert is about a certificate, and nothing else.
+pub(super) fn is_about_certificates(alert: u8) -> bool {
+    matches!(alert, 41..=46 | 48 | 49 | CERTIFICATE_REQUIRED)
 }
 
 pub(super) const HANDSHAKE_FAILURE: u8 = 40;
-const DECRYPT_ERROR: u8 = 51;
+const ILLEGAL_PARAMETER: u8 = 47;
+pub(super) const DECRYPT_ERROR: u8 = 51;
 pub(super) const PROTOCOL_VERSION: u8 = 70;
 pub(super) const INSUFFICIENT_SECURITY: u8 = 71;
 #[cfg(feature = "psk")]
 pub(super) const INAPPROPRIATE_FALLBACK: u8 = 86;
 pub(super) const UNRECOGNISED_NAME: u8 = 112;
-pub(super) const CERTIFICATE_REQUIRED: u8 = 116;
+const CERTIFICATE_REQUIRED: u8 = 116;
 
 /// The name in the RFC.
 pub(super) fn name(alert: u8) -> &'static str {

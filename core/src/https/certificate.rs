@@ -28,19 +28,18 @@ const BROKEN_SIGNATURES: [(ObjectIdentifier, &str); 3] = [
 ];
 /// The minimum size of RSA keys in both TLS libraries.
 const RSA_BITS: usize = 2048;
-/// Extensions that both libraries process: key usage, alternative name, basic constraints, name constraints, policies, policy mappings and
-/// constraints, inhibit any policy, extended key usage.
-const KNOWN_EXTENSIONS: [&str; 9] = [
+/// Extensions that both libraries process: key usage, alternative name, basic constraints, name constraints, CRL distribution points,
+/// extended key usage.
+const KNOWN_EXTENSIONS: [&str; 6] = [
     "2.5.29.15",
     "2.5.29.17",
     "2.5.29.19",
     "2.5.29.30",
-    "2.5.29.32",
-    "2.5.29.33",
-    "2.5.29.36",
-    "2.5.29.54",
+    "2.5.29.31",
     "2.5.29.37",
 ];
+/// Extensions that OpenSSL alone processes: policies, policy mappings and constraints, inhibit any policy.
+const POLICY_EXTENSIONS: [&str; 4] = ["2.5.29.32", "2.5.29.33", "2.5.29.36", "2.5.29.54"];
 
 /// A TLS library's verdict on a chain; it does not always say which certificate is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,13 +138,13 @@ impl Certificate {
         self.extension::<KeyUsage>().is_none_or(|it| it.key_cert_sign())
     }
 
-    /// The first critical extension that the libraries do not process.
-    fn unknown_extension(&self) -> Option<String> {
+    /// The first critical extension that is not among these.
+    fn critical_extension_besides(&self, known: &[&str]) -> Option<String> {
         let extensions = self.0.tbs_certificate.extensions.iter().flatten();
         extensions
             .filter(|extension| extension.critical)
             .map(|extension| extension.extn_id.to_string())
-            .find(|id| !KNOWN_EXTENSIONS.contains(&id.as_str()))
+            .find(|id| !known.contains(&id.as_str()))
     }
 
     /// The hash of its signature, if it is broken.
@@ -221,7 +220,9 @@ pub(super) fn explain(verdict: Verdict, chain: &[CertificateDer<'_>], name: &Ser
         return Error::tls_bad_certificate();
     };
     // libraries check these in a different order from people: start with what cannot be valid in any chain
-    if let Some(old) = chain.iter().find(|certificate| certificate.is_old()) {
+    // a root of version 1, which a Key Provider may send along, is accepted
+    let is_too_old = |depth: usize, it: &Certificate| it.is_old() && (depth == 0 || !it.is_self_issued());
+    if let Some((_, old)) = chain.iter().enumerate().find(|(depth, it)| is_too_old(*depth, it)) {
         return Error::tls_old_certificate(old.version(), &old.subject());
     }
     match verdict {
@@ -238,7 +239,9 @@ pub(super) fn explain(verdict: Verdict, chain: &[CertificateDer<'_>], name: &Ser
         Verdict::Name => wrong_name(own, name),
         Verdict::Purpose => wrong_purpose(own, issuers),
         Verdict::CriticalExtension => {
-            let unknown = chain.iter().find_map(Certificate::unknown_extension);
+            let besides = |known: &[&str]| chain.iter().find_map(|it| it.critical_extension_besides(known));
+            let unknown = besides(&[&KNOWN_EXTENSIONS[..], &POLICY_EXTENSIONS].concat());
+            let unknown = unknown.or_else(|| besides(&KNOWN_EXTENSIONS));
             Error::tls_critical_extension(&unknown.unwrap_or_default())
         }
         Verdict::NameConstraint => Error::tls_name_constraint(),

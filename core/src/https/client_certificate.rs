@@ -81,15 +81,17 @@ impl Shown {
 
     /// The error for an alert about the client's certificate; `None` if it is about something else.
     pub fn explain(&self, received: u8) -> Option<Error> {
-        match (&self.own, received) {
-            (None, alert::CERTIFICATE_REQUIRED | 41..=46 | 48 | 49) => Some(Error::tls_client_cert_wanted()),
-            // in TLS 1.2 the alert does not say what is missing
-            (None, alert::HANDSHAKE_FAILURE) if self.was_asked() => Some(Error::tls_client_cert_wanted()),
-            (Some(own), alert::CERTIFICATE_REQUIRED | 41..=46 | 48 | 49) => {
-                Some(Error::tls_client_cert_refused(alert::name(received), &self.look(own)))
-            }
-            _ => None,
-        }
+        let is_about_it = match received {
+            // the Key Provider chose a suite before it asked for a certificate
+            alert::HANDSHAKE_FAILURE => self.was_asked(),
+            // a signature is wrong: of the certificate's CA, or by its key
+            alert::DECRYPT_ERROR => self.own.is_some(),
+            _ => alert::is_about_certificates(received),
+        };
+        is_about_it.then(|| match &self.own {
+            None => Error::tls_client_cert_wanted(),
+            Some(own) => Error::tls_client_cert_refused(alert::name(received), &self.look(own)),
+        })
     }
 
     /// Whether the Key Provider requested a certificate and got none.

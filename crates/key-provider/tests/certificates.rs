@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::thread;
 
 use base64ct::{Base64, Encoding};
@@ -16,6 +17,14 @@ use openssl::sha::sha256;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode, SslVersion};
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName};
 use openssl::x509::{X509, X509Extension, X509NameBuilder};
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, PeerMisbehaved, ServerConfig,
+    SignatureScheme,
+};
 use skip_client::{Advice, Client, ClientBuilder, ErrorCode, TlsVersion};
 
 /// How a certificate differs from a valid one.
@@ -36,7 +45,8 @@ struct Spec {
     /// Whether its key usage allows signing certificates.
     signs: bool,
     permitted: Option<&'static str>,
-    unknown_extension: bool,
+    /// A critical extension with this id, and its value in DER.
+    critical: Option<(&'static str, &'static [u8])>,
 }
 
 fn leaf() -> Spec {
@@ -52,7 +62,7 @@ fn leaf() -> Spec {
         path_length: None,
         signs: false,
         permitted: None,
-        unknown_extension: false,
+        critical: None,
     }
 }
 
@@ -140,6 +150,9 @@ fn extensions(spec: &Spec, builder: &openssl::x509::X509Builder, issuer: Option<
         if spec.signs {
             usage.key_cert_sign();
         }
+        if spec.purpose.is_some() {
+            usage.digital_signature();
+        }
         all.push(usage.build().expect("a usage"));
     }
     if let Some(permitted) = spec.permitted {
@@ -147,9 +160,9 @@ fn extensions(spec: &Spec, builder: &openssl::x509::X509Builder, issuer: Option<
         let constraints = X509Extension::new_nid(None, Some(&context), Nid::NAME_CONSTRAINTS, permitted);
         all.push(constraints.expect("constraints"));
     }
-    if spec.unknown_extension {
-        let id = Asn1Object::from_str("1.3.6.1.4.1.99999.1").expect("an id");
-        let value = Asn1OctetString::new_from_bytes(&[5, 0]).expect("a value");
+    if let Some((id, value)) = spec.critical {
+        let id = Asn1Object::from_str(id).expect("an id");
+        let value = Asn1OctetString::new_from_bytes(value).expect("a value");
         all.push(X509Extension::new_from_der(&id, true, &value).expect("an extension"));
     }
     all
@@ -233,169 +246,256 @@ fn said(url: &str, trust: impl Fn(ClientBuilder) -> ClientBuilder) -> Option<(St
     Some((error.message().to_owned(), error.hint().to_owned()))
 }
 
+/// Which of the TLS libraries refuses a chain.
+#[derive(Clone, Copy, PartialEq)]
+enum SeenBy {
+    Both,
+    Rustls,
+    OpenSsl,
+}
+
+/// Both TLS libraries (OpenSSL is the legacy one), each with both versions.
+const WAYS: [(bool, TlsVersion); 4] = [
+    (false, TlsVersion::Tls12),
+    (false, TlsVersion::Tls13),
+    (true, TlsVersion::Tls12),
+    (true, TlsVersion::Tls13),
+];
+const UNKNOWN_EXTENSION: (&str, &[u8]) = ("1.3.6.1.4.1.99999.1", &[5, 0]);
+/// Certificate policies: the policy 1.2.3.
+const POLICIES: (&str, &[u8]) = ("2.5.29.32", &[0x30, 6, 0x30, 4, 6, 2, 0x2a, 3]);
+
 #[test]
 #[allow(clippy::too_many_lines)] // a row for each cause
 fn each_cause_for_which_a_certificate_is_refused_has_its_own_text() {
     let root = issue(&ca("Lab CA"), None);
     let other_root = issue(&ca("Other CA"), None);
-    let under = |spec: &Spec| issue(spec, Some(&root));
-    let middle = |spec: &Spec| issue(spec, Some(&root));
-    let with_middle = |spec: Spec, own: &Spec| {
-        let middle = middle(&spec);
-        vec![issue(own, Some(&middle)), middle]
-    };
-    let change = |change: fn(&mut Spec)| {
-        let mut spec = leaf();
+    let old_root = issue(
+        &Spec {
+            version: 1,
+            ..ca("Old CA")
+        },
+        None,
+    );
+    let expired_root = issue(
+        &Spec {
+            valid: (-20, -10),
+            ..ca("Expired CA")
+        },
+        None,
+    );
+    let roots = pem(&[&root, &old_root, &expired_root]);
+    let changed = |mut spec: Spec, change: fn(&mut Spec)| {
         change(&mut spec);
         spec
     };
-    let change_ca = |change: fn(&mut Spec)| {
-        let mut spec = ca("Middle CA");
-        change(&mut spec);
-        spec
+    // a chain of one certificate, and of one with a CA below the root
+    let own = |change: fn(&mut Spec)| vec![issue(&changed(leaf(), change), Some(&root))];
+    let middle = |change: fn(&mut Spec)| {
+        let middle = issue(&changed(ca("Middle CA"), change), Some(&root));
+        vec![issue(&leaf(), Some(&middle)), middle]
     };
     let two_middles = {
-        let first = middle(&change_ca(|it| it.path_length = Some(0)));
+        let first = issue(&changed(ca("Middle CA"), |it| it.path_length = Some(0)), Some(&root));
         let second = issue(&ca("Second CA"), Some(&first));
         vec![issue(&leaf(), Some(&second)), second, first]
     };
+    let with_old_root = {
+        let own = issue(&changed(leaf(), |it| it.names = &["DNS:kp.example"]), Some(&old_root));
+        vec![own, old_root]
+    };
 
-    // the chain, the message, and whether rustls checks it at all
-    let cases: Vec<(&str, Vec<Issued>, &str, bool)> = vec![
+    // the chain, the message, the hint, and which library refuses it
+    let cases: Vec<(Vec<Issued>, &str, &str, SeenBy)> = vec![
         (
-            "address as a DNS name",
-            vec![under(&change(|it| it.names = &["DNS:127.0.0.1"]))],
-            "has 127.0.0.1 as a DNS name",
-            true,
+            own(|it| it.names = &["DNS:127.0.0.1"]),
+            "has 127.0.0.1 as a DNS name, where an address does not count",
+            "as an IP address of the subjectAltName (IP:, not DNS:)",
+            SeenBy::Both,
         ),
         (
-            "another name",
-            vec![under(&change(|it| it.names = &["DNS:kp.example", "2001:db8::1"]))],
+            own(|it| it.names = &["DNS:kp.example", "2001:db8::1"]),
             "for another name: kp.example, 2001:db8::1",
-            true,
+            "give one of these names (server_name)",
+            SeenBy::Both,
         ),
         (
-            "no name",
-            vec![under(&change(|it| it.names = &[]))],
+            own(|it| it.names = &[]),
             "does not name the host",
-            true,
+            "issued with a subjectAltName",
+            SeenBy::Both,
         ),
         (
-            "purpose",
-            vec![under(&change(|it| it.purpose = Some("clientAuth")))],
-            "not for servers: its extended key usage",
-            true,
+            own(|it| it.purpose = Some("clientAuth")),
+            "not for servers: its extended key usage lacks serverAuth",
+            "extendedKeyUsage = serverAuth",
+            SeenBy::Both,
         ),
         (
-            "purpose of a CA",
-            with_middle(change_ca(|it| it.purpose = Some("clientAuth")), &leaf()),
+            middle(|it| it.purpose = Some("clientAuth")),
             "usage of CN=Middle CA lacks serverAuth",
-            true,
+            "extendedKeyUsage = serverAuth",
+            SeenBy::Both,
         ),
         (
-            "name constraint",
-            with_middle(
-                change_ca(|it| it.permitted = Some("critical,permitted;IP:10.0.0.0/255.0.0.0")),
-                &leaf(),
-            ),
+            middle(|it| it.permitted = Some("critical,permitted;IP:10.0.0.0/255.0.0.0")),
             "name constraints forbid it",
-            true,
+            "by a CA that may name this host",
+            SeenBy::Both,
         ),
-        ("path length", two_middles, "path length constraint", true),
         (
-            "issuer that is no CA",
-            with_middle(change_ca(|it| it.ca = false), &leaf()),
+            two_middles,
+            "path length constraint forbids it",
+            "by a CA with fewer others between it and the root",
+            SeenBy::Both,
+        ),
+        (
+            middle(|it| it.ca = false),
             "issued by CN=Middle CA, which may not issue",
-            true,
+            "have it issued by a CA",
+            SeenBy::Both,
         ),
         (
-            "key usage",
-            with_middle(change_ca(|it| it.signs = false), &leaf()),
+            middle(|it| it.signs = false),
             "issued by CN=Middle CA, which may not issue",
-            false,
+            "have it issued by a CA",
+            SeenBy::OpenSsl,
         ),
         (
-            "critical extension",
-            vec![under(&change(|it| it.unknown_extension = true))],
+            own(|it| it.critical = Some(UNKNOWN_EXTENSION)),
             "critical extension that is not known here (1.3.6.1.4.1.99999.1)",
-            true,
+            "without the extension",
+            SeenBy::Both,
         ),
         (
-            "SHA-1",
-            vec![under(&change(|it| it.digest = MessageDigest::sha1()))],
+            middle(|it| it.critical = Some(UNKNOWN_EXTENSION)),
+            "critical extension that is not known here (1.3.6.1.4.1.99999.1)",
+            "without the extension",
+            SeenBy::Both,
+        ),
+        (
+            own(|it| it.critical = Some(POLICIES)),
+            "critical extension that is not known here (2.5.29.32)",
+            "or with one that is not critical",
+            SeenBy::Rustls,
+        ),
+        (
+            own(|it| it.digest = MessageDigest::sha1()),
             "signed with SHA-1 (CN=kp)",
-            true,
+            "signed with SHA-256 or SHA-384",
+            SeenBy::Both,
         ),
         (
-            "short RSA key",
-            vec![under(&change(|it| it.rsa = Some(1024)))],
+            middle(|it| it.digest = MessageDigest::sha1()),
+            "signed with SHA-1 (CN=Middle CA)",
+            "signed with SHA-256 or SHA-384",
+            SeenBy::Both,
+        ),
+        (
+            own(|it| it.rsa = Some(1024)),
             "an RSA key of 1024 bits (CN=kp)",
-            true,
+            "an RSA key of at least 2048 bits",
+            SeenBy::Both,
         ),
         (
-            "expired",
-            vec![under(&change(|it| it.valid = (-20, -10)))],
-            "certificate has expired (",
-            true,
+            middle(|it| it.rsa = Some(1024)),
+            "an RSA key of 1024 bits (CN=Middle CA)",
+            "an RSA key of at least 2048 bits",
+            SeenBy::Both,
         ),
         (
-            "expired CA",
-            with_middle(change_ca(|it| it.valid = (-20, -10)), &leaf()),
+            own(|it| it.valid = (-20, -10)),
+            "the Key Provider's certificate has expired (",
+            "have it renewed",
+            SeenBy::Both,
+        ),
+        (
+            middle(|it| it.valid = (-20, -10)),
             "chain has expired (CN=Middle CA, ",
-            true,
+            "must send the renewed certificate of that CA",
+            SeenBy::Both,
         ),
         (
-            "not yet valid",
-            vec![under(&change(|it| it.valid = (10, 20)))],
+            vec![issue(&leaf(), Some(&expired_root))],
+            "chain has expired (CN=Expired CA, ",
+            "if it is the one given here (ca), give the renewed one",
+            SeenBy::OpenSsl,
+        ),
+        (
+            own(|it| it.valid = (10, 20)),
             "certificate is not valid yet (",
-            true,
+            "check the clocks",
+            SeenBy::Both,
         ),
         (
-            "CA not yet valid",
-            with_middle(change_ca(|it| it.valid = (10, 20)), &leaf()),
+            middle(|it| it.valid = (10, 20)),
             "chain is not valid yet (CN=Middle CA, ",
-            true,
+            "check the clocks",
+            SeenBy::Both,
         ),
         (
-            "version 1",
-            vec![under(&change(|it| it.version = 1))],
+            own(|it| it.version = 1),
             "has X.509 version 1 (CN=kp)",
-            true,
+            "which makes it version 3",
+            SeenBy::Both,
         ),
         (
-            "another CA",
+            middle(|it| it.version = 1),
+            "has X.509 version 1 (CN=Middle CA)",
+            "which makes it version 3",
+            SeenBy::Both,
+        ),
+        (
+            // the root, which is sent along, is not what is wrong
+            with_old_root,
+            "for another name: kp.example",
+            "give one of these names (server_name)",
+            SeenBy::Both,
+        ),
+        (
             vec![issue(&leaf(), Some(&other_root))],
             "its issuer is CN=Other CA",
-            true,
+            "the CA that issued it (ca)",
+            SeenBy::Both,
         ),
-        ("self-signed", vec![issue(&leaf(), None)], "is self-signed", true),
         (
-            "CA as server",
-            vec![under(&Spec { ca: true, ..leaf() })],
+            vec![issue(&leaf(), None)],
+            "is self-signed",
+            "pin its public key (pin, without ca)",
+            SeenBy::Both,
+        ),
+        (
+            own(|it| it.ca = true),
             "a CA's certificate as its own",
-            true,
+            "CA:FALSE",
+            SeenBy::Rustls,
         ),
     ];
-    let roots = pem(&[&root]);
-    for (case, chain, expected, seen_by_rustls) in &cases {
+    for (chain, expected, remedy, seen_by) in &cases {
         let chain: Vec<&Issued> = chain.iter().collect();
-        for legacy in [false, true] {
-            let url = serve(&chain, None);
-            let Some((message, hint)) = said(&url, |it| it.ca_pem(roots.clone()).legacy(legacy)) else {
-                // rustls does not check the key usage of CAs
-                assert!(!legacy && !seen_by_rustls, "{case} {legacy}: accepted");
+        for (legacy, tls) in WAYS {
+            let other = if legacy { SeenBy::Rustls } else { SeenBy::OpenSsl };
+            let case = format!("{expected} ({tls:?}, legacy: {legacy})");
+            let trusting = |it: ClientBuilder| it.ca_pem(roots.clone()).legacy(legacy).tls(tls);
+            let Some((message, hint)) = said(&serve(&chain, None), trusting) else {
+                assert!(*seen_by == other, "{case}: accepted");
                 continue;
             };
-            assert!(message.contains(expected), "{case} {legacy}: {message}");
-            // the hint names the remedy
-            assert!(
-                !hint.contains("server_name") || *case == "another name",
-                "{case}: {hint}"
-            );
+            assert!(*seen_by != other, "{case}: refused");
+            assert!(message.contains(expected), "{case}: {message}");
+            assert!(hint.contains(remedy), "{case}: {hint}");
+            // an option that is named helps
             if hint.contains("pin") {
-                let url = serve(&chain, None);
-                let refused = said(&url, |it| it.pin(&pin(chain[0])).legacy(legacy));
-                assert_eq!(refused, None, "{case} {legacy}: a pin does not help");
+                let pinned = |it: ClientBuilder| it.pin(&pin(chain[0])).legacy(legacy).tls(tls);
+                assert_eq!(said(&serve(&chain, None), pinned), None, "{case}: a pin does not help");
+            }
+            if hint.contains("server_name") {
+                let named = |it| trusting(it).server_name("kp.example");
+                assert_eq!(
+                    said(&serve(&chain, None), named),
+                    None,
+                    "{case}: the name does not help"
+                );
             }
         }
     }
@@ -483,6 +583,144 @@ fn a_refused_client_certificate_is_looked_at_again() {
                 "{message}"
             );
         }
+    }
+}
+
+/// Refuses every client certificate, for this reason.
+#[derive(Debug)]
+struct Refuses(rustls::Error, Arc<CryptoProvider>);
+
+impl ClientCertVerifier for Refuses {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Err(self.0.clone())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.1.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A server that answers the certificate of one client with the alert for this error; returns its URL.
+fn refuse(provider: &Issued, error: rustls::Error) -> String {
+    let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let certificate = CertificateDer::from(provider.certificate.to_der().expect("DER"));
+    let key = PrivateKeyDer::try_from(provider.key.private_key_to_pkcs8().expect("DER")).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::clone(&crypto))
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .expect("versions")
+        .with_client_cert_verifier(Arc::new(Refuses(error, crypto)))
+        .with_single_cert(vec![certificate], key)
+        .expect("a certificate");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("https://{}", listener.local_addr().expect("an address"));
+    thread::spawn(move || {
+        let (mut tcp, _) = listener.accept().expect("a client");
+        let mut session = rustls::ServerConnection::new(Arc::new(config)).expect("memory");
+        while session.complete_io(&mut tcp).is_ok() && session.is_handshaking() {}
+        while session.wants_write() && session.write_tls(&mut tcp).is_ok() {}
+        // closing with unread bytes would reset the connection, and the alert would be lost
+        let _ = tcp.shutdown(std::net::Shutdown::Write);
+        let _ = tcp.read_to_end(&mut Vec::new());
+    });
+    url
+}
+
+#[test]
+fn each_alert_about_our_certificate_is_named_beside_what_we_see_in_it() {
+    let root = issue(&ca("Lab CA"), None);
+    let provider = issue(&leaf(), Some(&root));
+    let own = issue(
+        &Spec {
+            name: "encryptor",
+            purpose: Some("clientAuth"),
+            ..leaf()
+        },
+        Some(&root),
+    );
+    let key = own.key.private_key_to_pem_pkcs8().expect("PEM");
+    let misbehaved = PeerMisbehaved::BadCertChainExtensions;
+    let trusted = "for clients, and of a CA that the Key Provider trusts";
+    let cases: [(rustls::Error, &str, &str); 9] = [
+        (CertificateError::BadEncoding.into(), "bad_certificate", trusted),
+        (
+            CertificateError::InvalidPurpose.into(),
+            "unsupported_certificate",
+            trusted,
+        ),
+        (
+            CertificateError::Revoked.into(),
+            "certificate_revoked",
+            "issue another one",
+        ),
+        (
+            CertificateError::Expired.into(),
+            "certificate_expired",
+            "the clocks of both machines",
+        ),
+        (
+            CertificateError::Other(OtherError(Arc::new(std::fmt::Error))).into(),
+            "certificate_unknown",
+            trusted,
+        ),
+        (CertificateError::UnknownIssuer.into(), "unknown_ca", trusted),
+        (
+            CertificateError::ApplicationVerificationFailure.into(),
+            "access_denied",
+            trusted,
+        ),
+        // a certificate of a CA that was replaced by one of the same name
+        (CertificateError::BadSignature.into(), "decrypt_error", trusted),
+        // some have one alert for everything
+        (rustls::Error::General(String::new()), "handshake_failure", trusted),
+    ];
+    for (legacy, tls) in WAYS {
+        let trust = |it: ClientBuilder| it.ca_pem(pem(&[&root])).legacy(legacy).tls(tls);
+        let shown = |it| trust(it).client_cert_pem(pem(&[&own]), key.clone());
+        for (error, alert, remedy) in &cases {
+            let (message, hint) = said(&refuse(&provider, error.clone()), shown).expect(alert);
+            let case = format!("{alert} ({tls:?}, legacy: {legacy}): {message}; {hint}");
+            let look = format!("the Key Provider refused the client certificate ({alert}); here it is valid until ");
+            assert!(message.starts_with(&look), "{case}");
+            assert!(message.ends_with("; its issuer is CN=Lab CA"), "{case}");
+            assert!(hint.contains(remedy), "{case}");
+        }
+        // an alert that is not about certificates
+        let (message, _) = said(&refuse(&provider, misbehaved.clone().into()), shown).expect("refused");
+        let expected = "the Key Provider ended the TLS handshake: illegal_parameter";
+        assert_eq!(message, expected, "{tls:?}, legacy: {legacy}");
+        let (message, hint) = said(&refuse(&provider, CertificateError::Revoked.into()), trust).expect("refused");
+        assert_eq!(
+            message, "the Key Provider wants a client certificate",
+            "{tls:?}, legacy: {legacy}"
+        );
+        assert!(hint.contains("cert and key"), "{hint}");
     }
 }
 

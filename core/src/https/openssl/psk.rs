@@ -180,9 +180,7 @@ pub(super) fn explain(why: &Why, attempt: Attempt, forward_secrecy: bool, asked:
         Why::Alert(BAD_RECORD_MAC | DECRYPT_ERROR) => (Error::psk_wrong_key(), Explains::All),
         // OpenSSL's alert for a wrong key in TLS 1.3; GnuTLS sends it for a key bound to SHA-384 as well
         Why::Alert(ILLEGAL_PARAMETER) => (Error::psk_wrong_key(), Explains::Likely),
-        Why::Alert(41..=46 | 48 | 49 | alert::CERTIFICATE_REQUIRED) => {
-            (Error::psk_client_cert_wanted(), Explains::Port)
-        }
+        Why::Alert(alert) if alert::is_about_certificates(alert) => (Error::psk_client_cert_wanted(), Explains::Port),
         Why::Alert(alert::UNRECOGNISED_NAME) => (Error::tls_unrecognised_name(), Explains::Port),
         Why::Alert(alert::HANDSHAKE_FAILURE | alert::INSUFFICIENT_SECURITY) => match attempt {
             Attempt::Sha384 | Attempt::Sha256 => (Error::psk_refused(), Explains::Key),

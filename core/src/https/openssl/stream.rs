@@ -138,7 +138,11 @@ impl TlsStream for Stream {
     fn refusal(&self, error: &io::Error) -> Option<Error> {
         match why(error) {
             Why::Alert(alert) if alert::refuses_client(alert) => {
-                let about_client = self.shown.as_ref().and_then(|shown| shown.explain(alert));
+                let about_client = self.shown.as_ref().and_then(|shown| {
+                    // on this side the handshake is complete: only a certificate is verified later
+                    shown.note_request(&[]);
+                    shown.explain(alert)
+                });
                 Some(about_client.unwrap_or_else(|| alert::explain(alert, TlsVersion::Auto)))
             }
             Why::Alert(_) | Why::Reason(_) | Why::Ended(_) | Why::Closed => None,
