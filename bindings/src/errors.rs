@@ -1,8 +1,7 @@
 //! Errors of the core: one record with all fields, which each language maps to its own type.
 
 use skip_client::Error;
-use skip_client::error::Spelling;
-use skip_client::options::camel_case;
+use skip_client::error::FrontEnd;
 
 /// An error. The fields are as in `skip_client::Error`; `message` would clash with Kotlin's.
 #[derive(Debug, uniffi::Error)]
@@ -38,39 +37,17 @@ pub enum CoreLanguage {
 impl CoreLanguage {
     /// The error in this language's names.
     pub(crate) fn error(self, error: &Error) -> CoreError {
+        let names = match self {
+            Self::Kotlin => FrontEnd::Kotlin,
+            Self::Swift => FrontEnd::Swift,
+        };
         CoreError::Failed {
             code: error.code().as_str().to_owned(),
-            reason: error.message_in(&self),
-            hint: error.hint_in(&self),
+            reason: error.message_in(&names),
+            hint: error.hint_in(&names),
             advice: error.advice().as_str().to_owned(),
             status: error.status(),
             provider_text: error.provider_text().map(str::to_owned),
-        }
-    }
-}
-
-impl Spelling for CoreLanguage {
-    fn name(&self, name: &str) -> String {
-        match (name, self) {
-            ("ca", Self::Kotlin) => "caPem".to_owned(),
-            ("ca", Self::Swift) => "caPEM".to_owned(),
-            ("cert", Self::Kotlin) => "clientCertPem".to_owned(),
-            ("cert", Self::Swift) => "clientCertPEM".to_owned(),
-            ("key", Self::Kotlin) => "clientKeyPem".to_owned(),
-            ("key", Self::Swift) => "clientKeyPEM".to_owned(),
-            ("remoteSystemID", _) => "remote".to_owned(),
-            _ => camel_case(name),
-        }
-    }
-
-    fn setting(&self, name: &str, value: &str) -> String {
-        match (name, self) {
-            ("ca", Self::Kotlin) => "systemCa = true".to_owned(),
-            ("ca", Self::Swift) => "systemCA: true".to_owned(),
-            ("tls", Self::Kotlin) => "tls = TlsVersion.AUTO".to_owned(),
-            ("tls", Self::Swift) => "tls: .auto".to_owned(),
-            (_, Self::Kotlin) => format!("{} = {value}", self.name(name)),
-            (_, Self::Swift) => format!("{}: {value}", self.name(name)),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use skip_client::ExportFormat;
+use skip_client::error::{FrontEnd, Spelling as _};
 use skip_client::options::{ClientOption, OPTIONS, OptionKind, camel_case};
 
 /// A section of a file, between lines with `options:NAME begin` and `options:NAME end`.
@@ -186,17 +187,8 @@ fn swift_setting(option: &ClientOption) -> String {
     format!("        settings[\"{name}\"] = {value}\n")
 }
 
-/// The field of Go's options; those that are on by default have a field that switches them off.
-fn go_name(option: &ClientOption) -> String {
-    let name: String = option.name.split('_').map(go_word).collect();
-    match option.kind {
-        OptionKind::Flag { default: true } => format!("No{name}"),
-        _ => name,
-    }
-}
-
 fn go_field(option: &ClientOption) -> String {
-    let name = go_name(option);
+    let name = FrontEnd::Go.name(option.name);
     let help = option.help;
     let (comment, field) = match option.kind {
         OptionKind::Flag { default: true } => {
@@ -222,14 +214,6 @@ fn go_field(option: &ClientOption) -> String {
     format!("\n\t// {comment}\n\t{field}\n")
 }
 
-/// A word of a name; abbreviations are upper-case.
-fn go_word(word: &str) -> String {
-    match word {
-        "tls" | "url" | "psk" => word.to_uppercase(),
-        _ => word[..1].to_uppercase() + &word[1..],
-    }
-}
-
 fn markdown_row(option: &ClientOption) -> String {
     let default = match option.kind {
         OptionKind::Flag { default: true } => "on".to_owned(),
@@ -238,13 +222,13 @@ fn markdown_row(option: &ClientOption) -> String {
         OptionKind::Choice(words) => words[0].to_owned(),
         _ => String::new(),
     };
-    let kebab = option.name.replace('_', "-");
+    let kebab = FrontEnd::Agent.name(option.name);
+    let argument = FrontEnd::CommandLine.name(option.name);
     let flag = match option.kind {
-        OptionKind::Flag { default: true } => format!("`--no-{kebab}`"),
-        OptionKind::Flag { default: false } => format!("`--{kebab}`"),
-        OptionKind::Text { placeholder } => format!("`--{kebab} {placeholder}`"),
-        OptionKind::Choice(_) => format!("`--{kebab} VERSION`"),
-        _ => format!("`--{kebab} S`"),
+        OptionKind::Flag { .. } => format!("`{argument}`"),
+        OptionKind::Text { placeholder } => format!("`{argument} {placeholder}`"),
+        OptionKind::Choice(_) => format!("`{argument} VERSION`"),
+        _ => format!("`{argument} S`"),
     };
     let per_call = if option.per_call {
         " A single call may have another."
@@ -255,7 +239,7 @@ fn markdown_row(option: &ClientOption) -> String {
         "| `{}` | {flag} | `{kebab}` | `{}` | `{}` | {default} | {}.{per_call} |\n",
         option.name,
         camel_case(option.name),
-        go_name(option),
+        FrontEnd::Go.name(option.name),
         option.help
     )
 }
@@ -333,5 +317,48 @@ fn every_front_end_has_every_export_format() {
         for name in ExportFormat::ALL.map(ExportFormat::as_str) {
             assert!(text.contains(&spelled(name)), "{file} lacks the export format {name}");
         }
+    }
+}
+
+/// Errors name options as they are written: each name is in the file where the front end declares it.
+#[test]
+fn errors_spell_options_as_front_ends_declare_them() {
+    let Some(root) = root() else { return };
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let kotlin = read("bindings/kotlin/src/main/kotlin/io/github/skipclient/ClientOptions.kt");
+    let swift = read("bindings/swift/Sources/SkipClient/ClientOptions.swift");
+    let go = read("bindings/go/options.go");
+    let python = read("python/skip_client/_core.pyi") + &read("python/skip_client/types.py");
+    let agent = read("docs/agent.md") + &read("docs/options.md");
+    let help = read("crates/cli/tests/snapshots/help__capabilities.snap");
+    for option in OPTIONS {
+        for front_end in FrontEnd::ALL {
+            let name = front_end.name(option.name);
+            let is_declared = match front_end {
+                FrontEnd::CommandLine => help.split_whitespace().any(|word| word == name),
+                FrontEnd::Agent => agent.contains(&format!("`{name}`")),
+                // a pair with the certificate
+                FrontEnd::Python if name == "key" => python.contains("cert: tuple[Pem, Pem]"),
+                FrontEnd::Python => python.contains(&format!(" {name}: ")),
+                FrontEnd::Kotlin => kotlin.contains(&format!("public var {name}: ")),
+                FrontEnd::Swift => swift.contains(&format!("public var {name}: ")),
+                FrontEnd::Go => go.contains(&format!("\t{name} ")),
+                other => panic!("where does {other:?} declare its options?"),
+            };
+            assert!(is_declared, "{front_end:?} has no {name}");
+        }
+    }
+    assert!(kotlin.contains("public var systemCa: ") && swift.contains("public var systemCA: "));
+    assert!(go.contains("\tSystemCA bool"));
+    for version in ["auto", "1.2", "1.3"] {
+        let kotlin_word = FrontEnd::Kotlin
+            .setting("tls", version)
+            .replace("tls = TlsVersion.", "    ");
+        assert!(
+            kotlin.contains(&format!("{kotlin_word}(\"{version}\")")),
+            "{kotlin_word}"
+        );
+        let swift_word = FrontEnd::Swift.setting("tls", version).replace("tls: .", "case ");
+        assert!(swift.contains(&format!("{swift_word} = \"{version}\"")), "{swift_word}");
     }
 }

@@ -5,12 +5,13 @@ use std::cell::RefCell;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use skip_client::error::FrontEnd;
 use skip_client::{Client, Error, SystemId};
 use skip_client_doctor::{Examination, Id, Profile};
 
 use crate::arguments::text;
 use crate::client::Connection;
-use crate::errors::{Keywords, OrRaise};
+use crate::errors::OrRaise;
 use crate::psk::Psk;
 use crate::values::{self, quoted_text};
 
@@ -195,7 +196,7 @@ pub fn doctor(
         examination.remote = remote;
         examination.profile = profile;
         examination.budget = budget;
-        examination.spelling = &Keywords;
+        examination.spelling = &FrontEnd::Python;
         examination.only = only;
         examination.interrupted = Some(&interrupted);
         let report = skip_client_doctor::examine(&examination, &mut |_| ());

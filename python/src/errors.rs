@@ -2,42 +2,15 @@
 
 use pyo3::prelude::*;
 use skip_client::Error;
-use skip_client::error::Spelling;
-use skip_client::options::{OPTIONS, OptionKind};
-
-/// Spells names as keyword arguments.
-pub struct Keywords;
-
-impl Spelling for Keywords {
-    fn name(&self, name: &str) -> String {
-        match name {
-            "keyId" => "key_id".to_owned(),
-            "remoteSystemID" => "remote".to_owned(),
-            _ => name.to_owned(),
-        }
-    }
-
-    fn setting(&self, name: &str, value: &str) -> String {
-        let is_flag = |name| {
-            OPTIONS
-                .iter()
-                .any(|option| option.name == name && matches!(option.kind, OptionKind::Flag { .. }))
-        };
-        match value {
-            "true" if is_flag(name) => format!("{name}=True"),
-            "false" if is_flag(name) => format!("{name}=False"),
-            _ => format!("{name}=\"{value}\""),
-        }
-    }
-}
+use skip_client::error::FrontEnd;
 
 /// The Python exception for an error of the core.
 pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
     let made = py.import("skip_client.errors").and_then(|module| {
         module.getattr("_from_core")?.call1((
             error.code().as_str(),
-            error.message_in(&Keywords),
-            error.hint_in(&Keywords),
+            error.message_in(&FrontEnd::Python),
+            error.hint_in(&FrontEnd::Python),
             error.advice().as_str(),
             error.status(),
             error.provider_text(),

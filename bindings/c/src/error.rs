@@ -2,11 +2,10 @@
 
 use std::ffi::c_char;
 
-use skip_client::error::{Canonical, Spelling};
+use skip_client::error::{Canonical, FrontEnd, Spelling};
 use skip_client::{Advice, Error, ErrorCode, Side};
 
 use crate::border::{Text, free, lend};
-use crate::spelling::Go;
 
 /// Error codes. Their numbers are stable; later versions may add some.
 #[repr(C)]
@@ -172,7 +171,7 @@ pub unsafe extern "C" fn skip_error_spell(error: *mut SkipError, spelling: SkipS
     {
         let spelling: &dyn Spelling = match spelling {
             SkipSpelling::C => &Canonical,
-            SkipSpelling::Go => &Go,
+            SkipSpelling::Go => &FrontEnd::Go,
         };
         error.message = Text::new(&source.message_in(spelling));
         error.hint = Text::new(&source.hint_in(spelling));

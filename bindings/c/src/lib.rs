@@ -16,7 +16,6 @@ mod log;
 mod messages;
 mod options;
 mod secrets;
-mod spelling;
 
 pub use border::*;
 pub use client::*;

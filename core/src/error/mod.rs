@@ -22,7 +22,7 @@ use std::fmt;
 pub use code::{Advice, ErrorCode, Side};
 pub use explain::Explanation;
 pub use remedy::Remedy;
-pub use spelling::{Canonical, Spelling};
+pub use spelling::{Canonical, FrontEnd, Spelling};
 
 /// The `Result` of this crate's fallible functions.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -279,6 +279,8 @@ mod tests {
             Error::psk("must have 1 to 256 bytes", Remedy::RandomPsk),
             Error::psk_identity(),
             Error::psk_file("is empty", Remedy::PskFileForm),
+            Error::psk_file("has several keys", Remedy::ChooseIdentity),
+            Error::psk_file("has several lines", Remedy::OneLineOfPsk),
             Error::unknown_remote("Carol", &["Bob".to_owned(), "KP_*".to_owned()]),
             Error::unknown_remote("Carol", &[]),
             Error::not_supported("keys"),
@@ -354,7 +356,18 @@ mod tests {
             Error::tls_ca_as_server(),
             Error::tls_bad_certificate(),
             Error::tls_client_cert_wanted(),
-            Error::tls_client_cert_refused("unknown_ca", "it is valid here, and was issued by CN=Lab CA"),
+            Error::tls_client_cert_refused(
+                "unknown_ca",
+                "the Key Provider accepts other CAs than its issuer, CN=Lab CA",
+            ),
+            Error::tls_client_cert_refused(
+                "certificate_expired",
+                "here it is valid until 2027-01-01T00:00:00Z; its issuer is CN=Lab CA",
+            ),
+            Error::tls_client_cert_refused(
+                "certificate_revoked",
+                "here it is valid until 2027-01-01T00:00:00Z; its issuer is CN=Lab CA",
+            ),
             Error::client_cert_expired("2026-01-01T00:00:00Z"),
             Error::client_cert_not_yet_valid("2027-01-01T00:00:00Z"),
             Error::client_cert_not_for_clients(),
@@ -399,7 +412,7 @@ mod tests {
     /// `UPDATE_DOCS=1 cargo test -p skip-client --features psk --lib messages` writes the page.
     #[cfg(feature = "psk")]
     #[test]
-    fn the_page_of_messages_has_every_text() {
+    fn the_page_of_messages_has_every_text_and_every_name() {
         use std::fmt::Write as _;
 
         let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/messages.md");
@@ -410,11 +423,11 @@ mod tests {
         let mark = "<!-- from core/src/error: UPDATE_DOCS=1 cargo test -p skip-client --features psk --lib messages writes it -->\n";
         let (head, written) = text.split_once(mark).expect("the mark");
         let all = all();
-        let mut made = String::new();
+        let cell = |text: &str| text.replace('|', "\\|");
+        let mut made = names_of_each_front_end(&all);
         for code in super::ErrorCode::ALL {
             let _ = write!(made, "\n## {code}\n\n| message | hint | advice |\n|---|---|---|\n");
             for error in all.iter().filter(|error| error.code() == code) {
-                let cell = |text: &str| text.replace('|', "\\|");
                 let (message, hint) = (cell(error.message()), cell(error.hint()));
                 let _ = writeln!(made, "| `{message}` | `{hint}` | `{}` |", error.advice());
             }
@@ -423,6 +436,60 @@ mod tests {
             std::fs::write(&page, format!("{head}{mark}{made}")).expect("written");
         } else {
             assert_eq!(written, made, "UPDATE_DOCS=1 writes {}", page.display());
+        }
+    }
+
+    /// A table with every name and setting in these errors, as each front end spells it.
+    #[cfg(feature = "psk")]
+    fn names_of_each_front_end(all: &[Error]) -> String {
+        use std::fmt::Write as _;
+
+        use super::FrontEnd;
+
+        let names = Names::default();
+        for error in all {
+            let _ = (error.message_in(&names), error.hint_in(&names));
+        }
+        let heads = FrontEnd::ALL.map(|front_end| match front_end {
+            FrontEnd::CommandLine => "command line".to_owned(),
+            FrontEnd::Agent => "agent".to_owned(),
+            language => format!("{language:?}"),
+        });
+        let mut made = format!(
+            "\n## Names\n\n| Rust, C | {} |\n|{}\n",
+            heads.join(" | "),
+            "---|".repeat(7)
+        );
+        for (name, value) in names.0.into_inner() {
+            let spelled = |spelling: &dyn Spelling| match &value {
+                Some(value) => spelling.setting(&name, value),
+                None => spelling.name(&name),
+            };
+            let names = FrontEnd::ALL.map(|front_end| spelled(&front_end));
+            let canonical = spelled(&super::Canonical);
+            // what is the same everywhere needs no row
+            if names.iter().any(|name| *name != canonical) {
+                let _ = writeln!(made, "| `{canonical}` | `{}` |", names.join("` | `"));
+            }
+        }
+        made
+    }
+
+    /// Collects the names and settings that are spelled.
+    #[cfg(feature = "psk")]
+    #[derive(Default)]
+    struct Names(std::cell::RefCell<std::collections::BTreeSet<(String, Option<String>)>>);
+
+    #[cfg(feature = "psk")]
+    impl Spelling for Names {
+        fn name(&self, name: &str) -> String {
+            self.0.borrow_mut().insert((name.to_owned(), None));
+            String::new()
+        }
+
+        fn setting(&self, name: &str, value: &str) -> String {
+            self.0.borrow_mut().insert((name.to_owned(), Some(value.to_owned())));
+            String::new()
         }
     }
 

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::credentials;
 use crate::error::Result;
-use crate::psk::Psk;
+use crate::psk::{Psk, PskForm};
 
 use super::Options;
 
@@ -19,8 +19,15 @@ pub(crate) struct Files {
     pub cert: Option<PathBuf>,
     pub key: Option<PathBuf>,
     pub key_password: Option<PathBuf>,
-    /// The file, and the identity that selects a line.
-    pub psk: Option<(PathBuf, Option<String>)>,
+    pub psk: Option<PskFile>,
+}
+
+#[derive(Clone)]
+pub(crate) struct PskFile {
+    pub path: PathBuf,
+    /// Selects a line, or names the only key.
+    pub identity: Option<String>,
+    pub form: PskForm,
 }
 
 /// Identifies a version of a file, to detect changes.
@@ -58,7 +65,7 @@ impl Files {
     }
 
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {
-        let psk = self.psk.iter().map(|(path, _)| path);
+        let psk = self.psk.iter().map(|file| &file.path);
         let cert = self.cert.iter().chain(&self.key).chain(&self.key_password);
         self.ca.iter().chain(cert).chain(psk)
     }
@@ -92,9 +99,10 @@ impl Options {
         if let Some(path) = self.files.key_password.take_if(|path| is_wanted(path)) {
             self.key_password = Some(credentials::password("key_password", &path)?);
         }
-        if let Some((path, identity)) = self.files.psk.take_if(|(path, _)| is_wanted(path)) {
-            let content: Zeroizing<Vec<u8>> = credentials::file("psk_file", &path)?;
-            self.psk = Some(Psk::from_file_content(&content, identity.as_deref())?);
+        if let Some(file) = self.files.psk.take_if(|file| is_wanted(&file.path)) {
+            let content: Zeroizing<Vec<u8>> = credentials::file("psk", &file.path)?;
+            let psk = Psk::from_file_content_as(file.form, &content, file.identity.as_deref());
+            self.psk = Some(psk?);
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 #[cfg(feature = "https")]
 use crate::psk::Psk;
 #[cfg(feature = "https")]
-pub(crate) use files::Stamp;
+pub(crate) use files::{PskFile, Stamp};
 #[cfg(feature = "https")]
 pub(crate) use values::{ClientCert, Setting, check_seconds};
 #[cfg(feature = "https")]

@@ -8,9 +8,9 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::psk::Psk;
+use crate::psk::{Psk, PskForm};
 
-use super::files::Files;
+use super::files::{Files, PskFile};
 use super::{OptionKind, Options};
 
 /// A year in seconds; longer times are considered mistakes.
@@ -87,7 +87,13 @@ impl Options {
             "cert" => self.files.cert = Some(path),
             "key" => self.files.key = Some(path),
             "key_password" => self.files.key_password = Some(path),
-            "psk" => self.files.psk = Some((path, None)),
+            "psk" => {
+                self.files.psk = Some(PskFile {
+                    path,
+                    identity: None,
+                    form: PskForm::Lines,
+                });
+            }
             _ => return Err(Error::not_a_file_option(name)),
         }
         Ok(())

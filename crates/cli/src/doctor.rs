@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
+use skip_client::error::FrontEnd;
 use skip_client::{Error, Result, SystemId};
 use skip_client_doctor::{
     Baseline, Examination, Group, Id, Profile, Progress, Report, Watch, check_lines, examine, html, json_value, junit,
@@ -14,7 +15,6 @@ use crate::args::Doctor;
 use crate::connect;
 use crate::files;
 use crate::interrupt::{Interrupt, Listening};
-use crate::options::CommandLine;
 use crate::output::{Destination, write_stdout};
 use crate::report::INTERRUPTED;
 use crate::text::{json, shown, utc};
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Doctor, interrupt: &Interrupt) -> Result<i32> {
     examination.profile = profile;
     examination.budget = budget;
     examination.cancel = listening.token().clone();
-    examination.spelling = &CommandLine;
+    examination.spelling = &FrontEnd::CommandLine;
 
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut screen = Screen {

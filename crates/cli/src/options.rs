@@ -1,10 +1,9 @@
-//! The client's options on the command line: generated from the core's table, and spelled in errors as on the command
-//! line.
+//! The client's options on the command line, generated from the core's table.
 
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use skip_client::error::Spelling;
+use skip_client::error::{FrontEnd, Spelling as _};
 use skip_client::options::{ClientOption, OPTIONS, OptionKind};
 use skip_client::{ClientBuilder, Result};
 
@@ -25,23 +24,9 @@ fn rows() -> impl Iterator<Item = &'static ClientOption> {
     OPTIONS.iter().filter(|option| !option.kind.is_credential())
 }
 
-/// Whether the option is on by default, so that its argument switches it off.
-fn is_negated(kind: OptionKind) -> bool {
-    matches!(kind, OptionKind::Flag { default: true })
-}
-
-fn kebab(name: &str) -> String {
-    name.replace('_', "-")
-}
-
 /// The name of the argument, without the dashes.
 fn long(option: &ClientOption) -> String {
-    let name = kebab(option.name);
-    if is_negated(option.kind) {
-        format!("no-{name}")
-    } else {
-        name
-    }
+    FrontEnd::CommandLine.name(option.name).split_off(2)
 }
 
 /// The options that differ for the peer: names and pins of that Key Provider, and how to reach it.
@@ -158,42 +143,11 @@ impl FromArgMatches for Settings {
     }
 }
 
-/// Spells option names as on the command line.
-pub(crate) struct CommandLine;
-
-impl Spelling for CommandLine {
-    fn name(&self, name: &str) -> String {
-        match name {
-            "url" => "URL".to_owned(),
-            "keyId" => "KEYID".to_owned(),
-            "remoteSystemID" => "--remote".to_owned(),
-            "key_password" => "--key-password-file".to_owned(),
-            "psk" => "--psk-file".to_owned(),
-            "size" | "bits" | "format" | "profile" => format!("--{name}"),
-            _ => OPTIONS
-                .iter()
-                .find(|option| option.name == name)
-                .map_or_else(|| name.to_owned(), |option| format!("--{}", long(option))),
-        }
-    }
-
-    fn setting(&self, name: &str, value: &str) -> String {
-        let is_flag = OPTIONS
-            .iter()
-            .any(|option| option.name == name && matches!(option.kind, OptionKind::Flag { .. }));
-        if is_flag {
-            self.name(name)
-        } else {
-            format!("{} {value}", self.name(name))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{CommandLine, kebab, long};
+    use super::long;
     use clap::CommandFactory as _;
-    use skip_client::error::Spelling as _;
+    use skip_client::error::FrontEnd;
     use skip_client::options::OPTIONS;
     use skip_client::{BitLength, KeyId};
 
@@ -203,11 +157,7 @@ mod tests {
         for name in ["capabilities", "new-key", "key", "entropy", "doctor"] {
             let command = command.find_subcommand(name).expect("a command");
             for option in OPTIONS {
-                // each form of a pre-shared key has its own argument
-                let wanted = match option.name {
-                    "psk" | "key_password" => format!("{}-file", kebab(option.name)),
-                    _ => long(&option),
-                };
+                let wanted = long(&option);
                 assert!(
                     command.get_arguments().any(|arg| arg.get_long() == Some(&wanted)),
                     "{name} lacks --{wanted} for the option {}",
@@ -220,13 +170,18 @@ mod tests {
     #[test]
     fn errors_have_the_names_that_are_typed() {
         let error = BitLength::new(7).expect_err("no whole byte");
-        assert!(error.message_in(&CommandLine).starts_with("--size: "), "{error}");
+        assert!(
+            error.message_in(&FrontEnd::CommandLine).starts_with("--size: "),
+            "{error}"
+        );
         let error = KeyId::new("xyz").expect_err("not hexadecimal");
-        assert!(error.message_in(&CommandLine).starts_with("KEYID: "), "{error}");
-        assert!(error.hint_in(&CommandLine).ends_with(": --lenient"), "{error}");
-        assert_eq!(CommandLine.setting("check_remote", "false"), "--no-check-remote");
-        assert_eq!(CommandLine.setting("tls", "auto"), "--tls auto");
-        assert_eq!(CommandLine.setting("ca", "system"), "--ca system");
-        assert_eq!(CommandLine.name("output"), "output");
+        assert!(
+            error.message_in(&FrontEnd::CommandLine).starts_with("KEYID: "),
+            "{error}"
+        );
+        assert!(
+            error.hint_in(&FrontEnd::CommandLine).ends_with(": --lenient"),
+            "{error}"
+        );
     }
 }

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use skip_client::error::FrontEnd;
 use skip_client::{Error, ErrorCode, Side};
 
-use crate::options::CommandLine;
 use crate::text::{json, shown};
 
 /// Exit status after Ctrl-C: 128 plus the number of SIGINT, as in shells.
@@ -29,7 +29,10 @@ impl Reporter {
 
     /// Prints an error; returns the exit status for its side.
     pub fn error(&self, error: &Error) -> i32 {
-        let (message, hint) = (error.message_in(&CommandLine), error.hint_in(&CommandLine));
+        let (message, hint) = (
+            error.message_in(&FrontEnd::CommandLine),
+            error.hint_in(&FrontEnd::CommandLine),
+        );
         let text = if self.json {
             let mut object = serde_json::json!({
                 "code": error.code().as_str(),

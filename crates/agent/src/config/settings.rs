@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use skip_client::error::{Remedy, Spelling};
+use skip_client::error::{FrontEnd, Remedy, Spelling as _};
 use skip_client::options::{ClientOption, OPTIONS, OptionKind};
 use skip_client::{Client, ClientBuilder, Error, Result};
 
@@ -12,7 +12,9 @@ use crate::reader::{Found, Mistakes, Table};
 /// Each option with its field name.
 static FIELDS: LazyLock<Vec<(&ClientOption, String)>> = LazyLock::new(|| {
     let options = OPTIONS.iter().filter(|option| !option.kind.is_credential());
-    options.map(|option| (option, option.name.replace('_', "-"))).collect()
+    options
+        .map(|option| (option, FrontEnd::Agent.name(option.name)))
+        .collect()
 });
 
 /// Options by their names in the core, with their values as text.
@@ -70,30 +72,7 @@ impl Settings {
 fn hint(error: &Error, kind: OptionKind) -> String {
     match (error.remedy(), kind) {
         (Remedy::Example(_), OptionKind::Seconds { .. }) => "for example \"10s\"".to_owned(),
-        _ => error.hint_in(&Toml),
-    }
-}
-
-/// Spells option names as configuration fields.
-pub(crate) struct Toml;
-
-impl Spelling for Toml {
-    fn name(&self, name: &str) -> String {
-        match name {
-            "remoteSystemID" => "remote".to_owned(),
-            "psk" | "key_password" => format!("{}-file", name.replace('_', "-")),
-            _ => name.replace('_', "-"),
-        }
-    }
-
-    fn setting(&self, name: &str, value: &str) -> String {
-        let plain = matches!(value, "true" | "false");
-        let name = self.name(name);
-        if plain {
-            format!("{name} = {value}")
-        } else {
-            format!("{name} = \"{value}\"")
-        }
+        _ => error.hint_in(&FrontEnd::Agent),
     }
 }
 

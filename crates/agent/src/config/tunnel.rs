@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use skip_client::error::FrontEnd;
 use skip_client::{BitLength, SystemId};
 
 use super::files::Files;
-use super::{Names, Toml, TunnelTable, positive};
+use super::{Names, TunnelTable, positive};
 use crate::consumer::ConsumerConfig;
 use crate::consumer::command::check_program;
 use crate::plan::{Pace, Plan, Role, WhenTooOld};
@@ -107,7 +108,7 @@ fn system_id(found: &Found<String>, role: Option<Role>, mistakes: &mut Mistakes<
         Ok(id) => Some(id),
         Err(error) => {
             let message = error.what().to_owned();
-            mistakes.add(&found.at, message, error.hint_in(&Toml));
+            mistakes.add(&found.at, message, error.hint_in(&FrontEnd::Agent));
             None
         }
     }
