@@ -43,6 +43,8 @@ type Options struct {
 	PSK *PSK `option:"psk"`
 	// PSKFile is the path of a file with a line identity:hex.
 	PSKFile string `file:"psk"`
+	// PSKIdentity selects a line of PSKFile, or names the key of a file with hex alone.
+	PSKIdentity string
 
 	// options:fields begin (core/tests/front_ends.rs writes it)
 
@@ -151,7 +153,14 @@ func (o *Options) handle() (*C.skip_options, error) {
 		if name, ok := values.Type().Field(i).Tag.Lookup("file"); ok {
 			n, nameLength := chars(name)
 			path, length := chars(values.Field(i).String())
-			if err := failure(C.skip_options_set_file(set, n, nameLength, path, length)); err != nil {
+			var err error
+			if name == "psk" && o.PSKIdentity != "" {
+				identity, identityLength := chars(o.PSKIdentity)
+				err = failure(C.skip_options_set_psk_file(set, path, length, identity, identityLength))
+			} else {
+				err = failure(C.skip_options_set_file(set, n, nameLength, path, length))
+			}
+			if err != nil {
 				return set, err
 			}
 			continue

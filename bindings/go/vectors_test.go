@@ -8,10 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	skip "github.com/skip-client/skip-client/bindings/go"
 )
@@ -45,6 +47,11 @@ type vector struct {
 	Key           string   `json:"key"`
 	Output        *string  `json:"output"`
 	OutputHex     string   `json:"output_hex"`
+	Form          string   `json:"form"`
+	Identity      string   `json:"identity"`
+	Input         *string  `json:"input"`
+	InputBase64   string   `json:"input_base64"`
+	Is            string   `json:"is"`
 }
 
 // vectors reads a file; one without cases, or with an unknown word, is an error.
@@ -228,6 +235,53 @@ func FuzzValidate(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestPreSharedKeys(t *testing.T) {
+	const psk = "0123456789abcdef0123456789abcdef"
+	cases := vectors(t, "psk", "form identity input input_base64 is code")
+	dir := t.TempDir()
+	known, file := filepath.Join(dir, "known"), filepath.Join(dir, "psk.txt")
+	var lines []string
+	for _, one := range cases {
+		line := fmt.Sprintf("#%x:%x\n", one.Is, psk)
+		if one.Is != "" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	must(t, os.WriteFile(known, []byte(strings.Join(lines, "")), 0o600))
+	pair := startPair(t, "--psk-file", known)
+	for _, one := range cases {
+		content, err := base64.StdEncoding.DecodeString(one.InputBase64)
+		must(t, err)
+		if one.Input != nil {
+			content = []byte(*one.Input)
+		}
+		options := skip.Options{Timeout: time.Minute, ConnectTimeout: time.Minute}
+		switch one.Form {
+		case "file":
+			must(t, os.WriteFile(file, content, 0o600))
+			options.PSKFile, options.PSKIdentity = file, one.Identity
+		case "text":
+			options.PSK = &skip.PSK{Identity: one.Identity, Secret: content}
+		default:
+			// Go has bytes
+			continue
+		}
+		kp, err := skip.New(pair.alice.PSKURL, options)
+		if err == nil {
+			_, err = kp.Capabilities(t.Context())
+			kp.Close()
+		}
+		var failed *skip.Error
+		errors.As(err, &failed)
+		switch {
+		case one.Is != "" && err != nil:
+			t.Errorf("%s: %v", one.Name, err)
+		case one.Is == "" && (failed == nil || string(failed.Code) != one.Code):
+			t.Errorf("%s: %v", one.Name, err)
+		}
+	}
 }
 
 // startVectors is the server that answers as the vectors say, under the certificate of a pair.

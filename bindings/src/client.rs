@@ -19,6 +19,8 @@ pub struct CoreOptions {
     client_key_pem: Option<Vec<u8>>,
     key_password: Option<String>,
     psk: Option<Arc<CorePsk>>,
+    /// The identity that selects a line of the file `psk`.
+    psk_identity: Option<String>,
     /// Paths of credentials, by the names of their options; read again when the files change.
     files: HashMap<String, String>,
     /// The other options of the core's table, by name, as text.
@@ -211,7 +213,10 @@ fn builder(urls: &[String], options: CoreOptions) -> skip_client::Result<ClientB
         builder = builder.psk(psk.0.clone());
     }
     for (name, path) in options.files {
-        builder = builder.set_file(&name, path)?;
+        builder = match name.as_str() {
+            "psk" => builder.psk_file(path, options.psk_identity.as_deref()),
+            _ => builder.set_file(&name, path)?,
+        };
     }
     let mut settings = options.settings.iter();
     settings.try_fold(builder, |builder, (name, value)| builder.set(name, value))

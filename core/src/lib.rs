@@ -163,7 +163,7 @@ pub use key_id::KeyId;
 pub use options::TlsVersion;
 pub use problem::{Problem, Rules, Severity};
 #[cfg(feature = "https")]
-pub use psk::Psk;
+pub use psk::{Psk, PskForm};
 pub use remote_system_ids::RemoteSystemIds;
 pub use request::{Request, RequestKind};
 pub use response::{Answer, Headers, parse_response};

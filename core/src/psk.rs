@@ -26,6 +26,18 @@ pub struct Psk {
     key: Secret,
 }
 
+/// How a file contains a pre-shared key. Nothing is guessed: the same characters are another key as text than as hexadecimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PskForm {
+    /// Lines `identity:hex`, or `hex` alone: see [`Psk::from_file_content`].
+    #[default]
+    Lines,
+    /// The content is the key itself, as text; a line ending after it is not part of it.
+    Text,
+    /// The content is the key in base64; a line ending after it is not part of it.
+    Base64,
+}
+
 impl Psk {
     /// Creates one from a hexadecimal key: an even number of digits of either case, 2 to 512, without separators.
     ///
@@ -86,6 +98,28 @@ impl Psk {
         }
     }
 
+    /// The same for a file of this form; text and base64 need the identity.
+    ///
+    /// # Errors
+    /// The same as [`Psk::from_file_content`]; also if text or base64 has several lines, or no identity is given.
+    pub fn from_file_content_as(form: PskForm, content: &[u8], identity: Option<&str>) -> Result<Self> {
+        if form == PskForm::Lines {
+            return Self::from_file_content(content, identity);
+        }
+        let content = without_bom(content)?;
+        let line = content.strip_suffix(b"\n").unwrap_or(content);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.contains(&b'\n') {
+            return Err(Error::psk_file("has several lines", Remedy::OneLineOfPsk));
+        }
+        let identity =
+            identity.ok_or_else(|| Error::psk_file("has a key without an identity", Remedy::ChooseIdentity))?;
+        match form {
+            PskForm::Base64 => Self::from_base64(identity, line),
+            _ => Self::from_bytes(identity, line),
+        }
+    }
+
     /// Reads all keys from a file's content with lines `identity:hex`; comments and escapes as in [`Psk::from_file_content`].
     ///
     /// # Errors
@@ -141,11 +175,14 @@ struct Line<'a> {
 
 /// The lines that contain a key.
 fn lines(content: &[u8]) -> Result<impl Iterator<Item = Line<'_>>> {
-    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    Ok(without_bom(content)?.split(|byte| *byte == b'\n').filter_map(line))
+}
+
+fn without_bom(content: &[u8]) -> Result<&[u8]> {
     if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
         return Err(Error::utf_16("psk"));
     }
-    Ok(content.split(|byte| *byte == b'\n').filter_map(line))
+    Ok(content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content))
 }
 
 /// Parses a line, unless it is empty or a comment.
@@ -195,7 +232,7 @@ impl fmt::Debug for Psk {
 
 #[cfg(test)]
 mod tests {
-    use super::Psk;
+    use super::{Psk, PskForm};
     use crate::error::ErrorCode;
 
     #[test]
@@ -224,6 +261,30 @@ mod tests {
         let all = Psk::all_of_file_content(b"a:00\n\nb:01\n").expect("valid");
         assert_eq!(all.iter().map(Psk::identity).collect::<Vec<_>>(), ["a", "b"]);
         assert!(Psk::all_of_file_content(b"a:00\n01").is_err() && Psk::all_of_file_content(b"\n").is_err());
+    }
+
+    #[test]
+    fn a_file_can_be_the_key_itself() {
+        let read = |form, content: &[u8]| Psk::from_file_content_as(form, content, Some("router"));
+        for (form, content) in [
+            (PskForm::Lines, &b"router:6d61726b"[..]),
+            (PskForm::Text, b"mark"),
+            (PskForm::Text, b"mark\r\n"),
+            (PskForm::Text, b"\xef\xbb\xbfmark\n"),
+            (PskForm::Base64, b"bWFyaw==\n"),
+        ] {
+            assert_eq!(read(form, content).expect("valid").key().expose(), b"mark", "{form:?}");
+        }
+        // spaces and colons are characters like others
+        assert_eq!(read(PskForm::Text, b" a:b ").expect("valid").key().expose(), b" a:b ");
+        for (form, content) in [
+            (PskForm::Text, &b"mark\n\n"[..]),
+            (PskForm::Text, b"\n"),
+            (PskForm::Base64, b"mark\nbook"),
+        ] {
+            assert!(read(form, content).is_err(), "{form:?}");
+        }
+        assert!(Psk::from_file_content_as(PskForm::Text, b"mark", None).is_err());
     }
 
     #[test]

@@ -343,3 +343,52 @@ fn keys_are_exported_as_the_vectors_say() {
         }
     }
 }
+
+/// The key of all vectors that are taken.
+#[cfg(feature = "https")]
+const PSK: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+#[cfg(feature = "https")]
+#[test]
+fn pre_shared_keys_are_read_as_the_vectors_say() {
+    use skip_client::{Psk, PskForm};
+
+    for case in cases("psk", &["form", "identity", "input", "input_base64", "is", "code"]) {
+        let name = name(&case);
+        let input = match case.get("input_base64") {
+            Some(_) => base64(text(&case, "input_base64")),
+            None => text(&case, "input").as_bytes().to_vec(),
+        };
+        let chosen = case.get("identity").and_then(Value::as_str);
+        let identity = || chosen.expect("an identity");
+        let read = match text(&case, "form") {
+            "file" => Psk::from_file_content(&input, chosen),
+            "hex" => Psk::from_hex(identity(), &input),
+            "text" => Psk::from_text(identity(), text(&case, "input")),
+            "base64" => Psk::from_base64(identity(), &input),
+            other => panic!("{name}: unknown form {other}"),
+        };
+        let result = read.as_ref().map(Psk::identity).map_err(|error| error.code().as_str());
+        let expected = match case.get("code") {
+            Some(_) => Err(text(&case, "code")),
+            None => Ok(text(&case, "is")),
+        };
+        assert_eq!(result, expected, "{name}");
+        if let Ok(psk) = &read {
+            assert!(psk.key().expose() == PSK, "{name}: another key");
+        }
+        // a file that has the key as text or in base64, with and without a line feed
+        let form = match text(&case, "form") {
+            "text" => PskForm::Text,
+            "base64" => PskForm::Base64,
+            _ => continue,
+        };
+        for end in ["", "\r\n"] {
+            let content = [&input[..], end.as_bytes()].concat();
+            let read = Psk::from_file_content_as(form, &content, chosen);
+            // the line feed at the end of a file does not count
+            let is_taken = result.is_ok() || (end.is_empty() && input.ends_with(b"\n") && !identity().ends_with('\n'));
+            assert_eq!(read.is_ok(), is_taken, "{name}, in a file");
+        }
+    }
+}

@@ -12,6 +12,7 @@ import { inspect } from "node:util";
 import { SkipError } from "skip-client";
 import { Client } from "skip-client/node";
 import { serve } from "./serve.js";
+import { cases } from "./vectors.js";
 
 const folder = mkdtempSync(join(tmpdir(), "skip-client-node-"));
 let kp;
@@ -321,6 +322,58 @@ test("a busy Key Provider is asked again only where the caller waits, and a prox
   assert.match(heads[0], /Proxy-Authorization: Basic dXNlcjpwYXNzIHdvcmQ=\r\n/);
   proxy.close();
   await busy.stop();
+});
+
+test("what a proxy answers is shown with its name", async () => {
+  let answer = "";
+  const proxy = net.createServer((socket) => {
+    socket.on("error", () => {}).once("data", () => socket.end(answer));
+  });
+  await new Promise((ready) => proxy.listen(0, "127.0.0.1", ready));
+  const name = `127.0.0.1:${proxy.address().port}`;
+  const failure = (url) =>
+    client("https://kp.example", { proxy: url })
+      .newKey("Bob")
+      .catch((error) => error);
+  for (const [status, user, message, hint] of [
+    [403, "", `the proxy ${name} refused the tunnel (its status is 403)`, /what the proxy allows/],
+    [407, "", `the proxy ${name} wants a user name and password (its status is 407)`, /put them into/],
+    [407, "u:p@", `the proxy ${name} does not accept the user name and password (its status is 407)`, /check them/],
+    [503, "", `the proxy ${name} cannot reach the Key Provider (its status is 503)`, /Key Provider's host and port/],
+    ["", "", `the proxy ${name} did not open a tunnel`, /understands CONNECT/],
+  ]) {
+    answer = status ? `HTTP/1.1 ${status} x\r\nContent-Length: 0\r\n\r\n` : "SSH-2.0-x\r\n\r\n";
+    const error = await failure(`http://${user}${name}`);
+    assert.deepEqual([error.code, error.message, error.advice], ["connect_failed", message, "same_request"]);
+    assert.match(error.hint, hint);
+  }
+  await new Promise((done) => proxy.close(done));
+  const error = await failure(`http://${name}`);
+  assert.equal(error.message, `the proxy cannot be reached: cannot connect to ${name}: nothing listens there`);
+  assert.match(error.hint, /the proxy's host and port \(proxy\)/);
+});
+
+test("pre-shared keys are read as the vectors say", async () => {
+  const key = Buffer.from("0123456789abcdef0123456789abcdef");
+  const all = cases("psk", ["form", "identity", "input", "input_base64", "is", "code"]);
+  const [known, file, dir] = ["known.txt", "psk.txt", "psks"].map((name) => join(folder, name));
+  const identities = new Set(all.map((one) => one.is).filter((is) => is !== undefined));
+  const line = (identity) => `#${Buffer.from(identity).toString("hex")}:${key.toString("hex")}\n`;
+  writeFileSync(known, [...identities].map(line).join(""));
+  const pair = await serve(dir, "--psk-file", known);
+  try {
+    for (const { name, form, identity, input, input_base64, is, code } of all) {
+      const content = input === undefined ? Buffer.from(input_base64, "base64") : Buffer.from(input);
+      writeFileSync(file, content);
+      const psk =
+        form === "file" ? { file, ...(identity === undefined ? {} : { identity }) } : { identity, [form]: input };
+      const ask = async () => (await new Client(pair.alice.psk_url, { psk }).capabilities()).localSystemId;
+      if (code === undefined) assert.equal(await ask(), "Alice", `${name}: ${is}`);
+      else await assert.rejects(ask, { code }, name);
+    }
+  } finally {
+    pair.stop();
+  }
 });
 
 test("wrong options are errors that show no secret", () => {

@@ -1,8 +1,12 @@
 """Pre-shared keys as arguments: their forms, their limits, and that they are never shown."""
 
 import copy
+import json
 import pickle
+from base64 import b64decode
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +33,43 @@ def test_each_form_is_the_same_key(tmp_path: Path) -> None:
         for psk in forms:
             with Client(pair.alice.psk_url, psk=psk) as kp:
                 assert kp.capabilities().local_system_id == "Alice"
+
+
+VECTORS = Path(__file__).resolve().parents[2] / "tests/vectors/draft-cisco-skip-02/psk.json"
+CASES: list[dict[str, Any]] = json.loads(VECTORS.read_text(encoding="utf-8"))["cases"]
+# the key of all that are taken
+SHARED = b"0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def knows_all() -> Iterator[KeyProviderPair]:
+    """Key Providers that know every identity of the vectors."""
+    identities = sorted({case["is"] for case in CASES if "is" in case})
+    with KeyProviderPair(psks=[Psk(identity, raw=SHARED) for identity in identities]) as pair:
+        yield pair
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES])
+def test_the_vectors(case: dict[str, Any], knows_all: KeyProviderPair, tmp_path: Path) -> None:
+    assert set(case) <= {"name", "form", "identity", "input", "input_base64", "is", "code"}
+    form, identity, file = case["form"], case.get("identity"), tmp_path / "psk.txt"
+
+    def read() -> Psk:
+        if form == "file":
+            file.write_bytes(case["input"].encode() if "input" in case else b64decode(case["input_base64"]))
+            return Psk.from_file(file, identity)
+        assert form in ("hex", "text", "base64")
+        return Psk(identity, **{form: case["input"]})
+
+    if "code" in case:
+        with pytest.raises(InvalidArgument) as caught:
+            read()
+        assert caught.value.code == case["code"]
+    else:
+        psk = read()
+        assert psk.identity == case["is"]
+        with Client(knows_all.alice.psk_url, psk=psk) as kp:
+            assert kp.capabilities().local_system_id == "Alice"
 
 
 def test_a_psk_may_go_once_a_client_was_made() -> None:

@@ -691,6 +691,16 @@ skip_error *skip_options_set_file(skip_options *options,
                                   size_t path_length);
 
 /**
+ * The same with a file of pre-shared keys, of which `identity` selects a line or names the only one, if that has no name.
+ */
+SKIP_CHECK_RESULT
+skip_error *skip_options_set_psk_file(skip_options *options,
+                                      const char *path,
+                                      size_t path_length,
+                                      const char *identity,
+                                      size_t identity_length);
+
+/**
  * Sets the pre-shared key of TLS to `key_length` bytes; for hexadecimal digits see the option "psk".
  */
 SKIP_CHECK_RESULT

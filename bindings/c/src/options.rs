@@ -19,6 +19,8 @@ pub struct SkipOptions {
     values: Vec<(String, Zeroizing<Vec<u8>>)>,
     files: Vec<(String, PathBuf)>,
     psk: Option<Psk>,
+    /// The identity that selects a line of the file "psk".
+    psk_identity: Option<String>,
 }
 
 /// Creates an empty set of options.
@@ -66,6 +68,27 @@ pub unsafe extern "C" fn skip_options_set_file(
             let options = options.as_mut().ok_or_else(|| null("options"))?;
             let name = text("name", name, name_length)?;
             options.set_file(name, text("path", path, path_length)?)
+        })
+    }
+}
+
+/// The same with a file of pre-shared keys, of which `identity` selects a line or names the only one, if that has no name.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn skip_options_set_psk_file(
+    options: *mut SkipOptions,
+    path: *const c_char,
+    path_length: usize,
+    identity: *const c_char,
+    identity_length: usize,
+) -> *mut SkipError {
+    // SAFETY: NULL or a live handle that no other thread uses now; strings
+    unsafe {
+        fallible(|| {
+            let options = options.as_mut().ok_or_else(|| null("options"))?;
+            options.set_file("psk", text("path", path, path_length)?)?;
+            options.psk_identity = Some(text("identity", identity, identity_length)?.to_owned());
+            Ok(())
         })
     }
 }
@@ -160,7 +183,10 @@ pub(crate) fn build(url: &str, options: Option<&SkipOptions>) -> Result<Client> 
             builder = builder.set(name, value.as_slice())?;
         }
         for (name, path) in &options.files {
-            builder = builder.set_file(name, path)?;
+            builder = match name.as_str() {
+                "psk" => builder.psk_file(path, options.psk_identity.as_deref()),
+                _ => builder.set_file(name, path)?,
+            };
         }
         if let Some(psk) = &options.psk {
             builder = builder.psk(psk.clone());

@@ -114,6 +114,9 @@ static skip_error *set(skip_options *options, const word *w) {
     if (strncmp(w->data, "file:", 5) == 0) {
         return skip_options_set_file(options, w->data + 5, name - 5, value, length);
     }
+    if (strncmp(w->data, "pskfile:", 8) == 0) {
+        return skip_options_set_psk_file(options, value, length, w->data + 8, name - 8);
+    }
     if (strncmp(w->data, "psk:", 4) == 0) {
         return skip_options_set_psk(options, w->data + 4, name - 4, (const uint8_t *)value, length);
     }

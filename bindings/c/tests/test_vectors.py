@@ -2,11 +2,14 @@
 
 import json
 from base64 import b64decode
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import VECTORS, Pair, Target
+from conftest import VECTORS, Pair, Target, serving
 
+# the key of all that are taken
+PSK = b"0123456789abcdef0123456789abcdef"
 ADVICE = {"no": 0, "same_request": 1, "new_key": 2}
 
 
@@ -113,3 +116,26 @@ def test_exports(target: Target, pair: Pair, vector_server: str) -> None:
             content = case["output"].encode() if "output" in case else bytes.fromhex(case["output_hex"])
             assert exported == said(content), case["name"]
         target.step("drop")
+
+
+def test_pre_shared_keys(target: Target, library: Path, tmp_path: Path) -> None:
+    found = cases("psk", "form identity input input_base64 is code")
+    known, file = tmp_path / "known", tmp_path / "psk.txt"
+    identities = {case["is"] for case in found if "is" in case}
+    known.write_text("".join(f"#{id.encode().hex()}:{PSK.hex()}\n" for id in sorted(identities)))
+    with serving(tmp_path / "kp", "--psk-file", str(known)) as pair:
+        for case in found:
+            content = case["input"].encode() if "input" in case else b64decode(case["input_base64"])
+            identity = case.get("identity")
+            file.write_bytes(content)
+            if case["form"] == "file":
+                option: str | bytes = f"file:psk={file}" if identity is None else f"pskfile:{identity}={file}"
+            elif case["form"] == "text":
+                option = f"psk:{identity}=".encode() + content
+            else:
+                # C has bytes
+                continue
+            made = target.step("client", pair.psk_alice, option, "timeout=60", "connect_timeout=60")
+            assert made == ["ok" if "is" in case else case["code"]], case["name"]
+            if "is" in case:
+                assert target.step("capabilities")[:2] == ["ok", "Alice"], case["name"]

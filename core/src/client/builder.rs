@@ -10,8 +10,8 @@ use crate::error::Result;
 #[cfg(feature = "probe")]
 use crate::https::Probe;
 use crate::https::{Https, read_credentials};
-use crate::options::{ClientCert, Options, Setting, TlsVersion, setters};
-use crate::psk::Psk;
+use crate::options::{ClientCert, Options, PskFile, Setting, TlsVersion, setters};
+use crate::psk::{Psk, PskForm};
 use crate::transport::{CancelToken, Transport};
 
 use super::Client;
@@ -149,8 +149,8 @@ impl ClientBuilder {
     /// `psk`.
     ///
     /// TLS 1.3 with `TLS_AES_256_GCM_SHA384` and TLS 1.2 with DHE are offered first. If a Key Provider rejects that handshake, the client
-    /// falls back to TLS 1.2 alone, then to a TLS 1.3 key bound to SHA-256, and remembers what worked. All of this happens before the first
-    /// byte of a request. [`ConnectionInfo::warnings`] names suites that are weaker than Table 1 recommends.
+    /// tries a TLS 1.3 key bound to SHA-256, then TLS 1.2 with DHE, then without, and remembers for minutes what worked. All of this
+    /// happens before the first byte of a request. [`ConnectionInfo::warnings`] names suites that are weaker than Table 1 recommends.
     ///
     /// [`ConnectionInfo::warnings`]: crate::ConnectionInfo::warnings
     pub fn psk(mut self, psk: Psk) -> Self {
@@ -159,8 +159,17 @@ impl ClientBuilder {
     }
 
     /// The same in a file with the lines that [`Psk::from_file_content`] takes, read as in [`ClientBuilder::ca_file`]; `identity` chooses one.
-    pub fn psk_file(mut self, path: impl Into<PathBuf>, identity: Option<&str>) -> Self {
-        self.options.files.psk = Some((path.into(), identity.map(str::to_owned)));
+    pub fn psk_file(self, path: impl Into<PathBuf>, identity: Option<&str>) -> Self {
+        self.psk_file_as(PskForm::Lines, path, identity)
+    }
+
+    /// The same with a file of another form, which [`Psk::from_file_content_as`] takes.
+    pub fn psk_file_as(mut self, form: PskForm, path: impl Into<PathBuf>, identity: Option<&str>) -> Self {
+        self.options.files.psk = Some(PskFile {
+            path: path.into(),
+            identity: identity.map(str::to_owned),
+            form,
+        });
         self
     }
 

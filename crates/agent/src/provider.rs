@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
+use skip_client::error::FrontEnd;
 use skip_client::{BitLength, Client, ClientBuilder, Error, Key, KeyId, Result, SystemId};
 
-use crate::config::{ProviderTable, Toml};
+use crate::config::ProviderTable;
 use crate::journal::{Journal, Level};
 use crate::metrics::{KEY_FAILURES, KEYS, KP_SECONDS, Metrics};
 use crate::ports::Keys;
@@ -177,7 +178,10 @@ impl Keys for Provider {
 
 fn make(table: &ProviderTable) -> std::result::Result<Made, String> {
     let files = stamps(table);
-    let said = |error: Error| format!("{} ({})", error.message_in(&Toml), error.hint_in(&Toml));
+    let said = |error: Error| {
+        let (message, hint) = (error.message_in(&FrontEnd::Agent), error.hint_in(&FrontEnd::Agent));
+        format!("{message} ({hint})")
+    };
     let mut builder = Client::of_urls(&table.urls).map_err(said)?;
     builder = match table.ca.as_deref() {
         Some(ca) if ca == Path::new("system") => builder.ca_system(),
@@ -194,7 +198,7 @@ fn make(table: &ProviderTable) -> std::result::Result<Made, String> {
         builder = builder.key_password_file(file);
     }
     if let Some(file) = &table.psk_file {
-        builder = builder.psk_file(file, table.psk_identity.as_deref());
+        builder = builder.psk_file_as(table.psk_form, file, table.psk_identity.as_deref());
     }
     let client = table.settings.apply(builder).and_then(ClientBuilder::build);
     let client = client.map_err(said)?;
@@ -214,4 +218,80 @@ fn stamps(table: &ProviderTable) -> Vec<Stamp> {
             (path.clone(), stamp.ok())
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::Value;
+    use skip_client::{Psk, PskForm};
+    use skip_key_provider::{KeyProviderPair, PairOptions};
+
+    use super::make;
+    use crate::config::{ProviderTable, Settings};
+
+    /// The key of all vectors that are taken.
+    const SHARED: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn files_of_pre_shared_keys_are_read_as_the_vectors_say() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/vectors/draft-cisco-skip-02/psk.json"
+        );
+        let document: Value = serde_json::from_slice(&fs::read(path).expect("the vectors")).expect("JSON");
+        let cases = document["cases"].as_array().expect("cases");
+        assert!(!cases.is_empty());
+        let mut identities: Vec<&str> = cases.iter().filter_map(|case| case["is"].as_str()).collect();
+        identities.sort_unstable();
+        identities.dedup();
+        let psk = |identity: &&str| Psk::from_bytes(identity, SHARED).expect("a key");
+        let pair = KeyProviderPair::start(PairOptions {
+            psks: identities.iter().map(psk).collect(),
+            ..PairOptions::default()
+        });
+        let pair = pair.expect("the pair starts");
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("psk.txt");
+        for case in cases {
+            let name = case["name"].as_str().expect("a name");
+            let psk_form = match case["form"].as_str().expect("a form") {
+                "file" => PskForm::Lines,
+                "text" => PskForm::Text,
+                "base64" => PskForm::Base64,
+                // in an agent's file, it has an identity
+                "hex" => continue,
+                other => panic!("{name}: unknown form {other}"),
+            };
+            let content = match (case["input"].as_str(), case["input_base64"].as_str()) {
+                (Some(text), _) => text.as_bytes().to_vec(),
+                (None, bytes) => openssl::base64::decode_block(bytes.expect("bytes")).expect("base64"),
+            };
+            // of a file with one key, the line feed at its end is no part
+            if psk_form != PskForm::Lines && content.ends_with(b"\n") {
+                continue;
+            }
+            fs::write(&file, content).expect("written");
+            let made = make(&ProviderTable {
+                urls: vec![pair.alice().psk_url.clone()],
+                ca: None,
+                cert: None,
+                key: None,
+                key_password_file: None,
+                psk_file: Some(file.clone()),
+                psk_identity: case["identity"].as_str().map(str::to_owned),
+                psk_form,
+                settings: Settings::default(),
+            });
+            match (case["is"].as_str(), made) {
+                (Some(_), Ok(made)) => {
+                    let capabilities = made.client.capabilities();
+                    assert_eq!(capabilities.expect(name).local_system_id(), "Alice", "{name}");
+                }
+                (None, Err(why)) => assert!(why.starts_with("psk-file: "), "{name}: {why}"),
+                (_, made) => panic!("{name}: {:?}", made.err()),
+            }
+        }
+    }
 }

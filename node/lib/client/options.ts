@@ -1,4 +1,5 @@
 /** The options of a client, checked once. */
+import { isUtf8 } from "node:buffer";
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
@@ -445,8 +446,8 @@ function pskOf(psk: Psk): { identity: string; key: Buffer } {
 }
 
 function pskOfParts(identity: unknown, key: Buffer): { identity: string; key: Buffer } {
-  if (typeof identity !== "string" || !/^[^\0]+$/.test(identity) || Buffer.byteLength(identity) > 128) {
-    const rule = "the identity must have 1 to 128 bytes of UTF-8, without NUL";
+  if (typeof identity !== "string" || !/^\P{Cc}+$/u.test(identity) || Buffer.byteLength(identity) > 128) {
+    const rule = "the identity must have 1 to 128 bytes of UTF-8, without line feeds or other control characters";
     throw wrong("psk", rule, "give the identity exactly as the Key Provider knows it");
   }
   if (key.length < 1 || key.length > 256) {
@@ -473,23 +474,47 @@ function keyOf(form: (typeof PSK_FORMS)[number], value: unknown): Buffer {
   throw wrong("psk", "the key must be base64 with padding", hint);
 }
 
-/** A file with lines `identity:hex`, or one line of digits. Lines that begin with `#` are comments. */
+/** A file with lines `identity:hex`, or one line of digits. */
 function pskOfFile(path: unknown, wanted: string | undefined): { identity: string; key: Buffer } {
   const form = "it should have a line identity:hex for each identity, or one line with the key in hexadecimal";
   if (typeof path !== "string") throw wrong("psk", "the path of the file must be a string", form);
   const content = contentOf("psk", path);
-  const lines = content.toString("utf8").split(/\r?\n/);
+  // one character for each byte: comments may be in any encoding
+  const text = content.toString("latin1").replace(/^\xef\xbb\xbf/, "");
   content.fill(0);
-  const found: { identity: string | undefined; digits: string }[] = [];
-  for (const line of lines.map((line) => line.trim())) {
-    if (line === "" || line.startsWith("#")) continue;
-    const colon = line.lastIndexOf(":");
-    const identity = colon < 0 ? wanted : line.slice(0, colon).trim();
-    if (wanted === undefined || identity === wanted) found.push({ identity, digits: line.slice(colon + 1).trim() });
+  if (/^(\xff\xfe|\xfe\xff)/.test(text)) {
+    throw wrong("psk", "is UTF-16, as some editors on Windows write it", "save it as UTF-8");
   }
-  const [only, more] = found;
+  const bytesOf = (identity: string): string => Buffer.from(identity).toString("latin1");
+  const lines = text.split("\n").map(pskLine);
+  const fitting = lines.filter(
+    (line) =>
+      line !== undefined && (wanted === undefined || line.identity === undefined || line.identity === bytesOf(wanted)),
+  );
+  const [only, more] = fitting;
   if (only === undefined)
     throw wrong("psk", wanted === undefined ? "the file is empty" : "the file has no key of that identity", form);
   if (more !== undefined) throw wrong("psk", "the file has several keys", "say which identity is yours");
-  return pskOfParts(only.identity, keyOf("hex", only.digits));
+  let { identity } = only;
+  if (identity !== undefined) {
+    const bytes = Buffer.from(identity, "latin1");
+    if (!isUtf8(bytes)) throw wrong("psk", "the file has an identity that is not UTF-8", form);
+    identity = bytes.toString();
+  }
+  return pskOfParts(identity ?? wanted, keyOf("hex", only.digits));
+}
+
+/** A line of such a file, unless it is empty or a comment. A `#` before digits and a colon is an identity that psktool escaped. */
+function pskLine(line: string): { identity: string | undefined; digits: string } | undefined {
+  const trim = (text: string): string => text.replace(/^[ \t\r\f]+|[ \t\r\f]+$/g, "");
+  const text = trim(line);
+  if (text === "") return undefined;
+  const colon = text.lastIndexOf(":");
+  const digits = trim(text.slice(colon + 1));
+  if (text.startsWith("#")) {
+    const escaped = trim(text.slice(1, Math.max(colon, 1)));
+    if (!/^([0-9a-f]{2})+$/i.test(escaped)) return undefined;
+    return { identity: Buffer.from(escaped, "hex").toString("latin1"), digits };
+  }
+  return { identity: colon < 0 ? undefined : trim(text.slice(0, colon)), digits };
 }

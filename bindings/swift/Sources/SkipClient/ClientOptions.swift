@@ -26,6 +26,8 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var keyPasswordFile: URL?
     /// A file with a line `identity:hex`, instead of ``psk``, read again when it changes.
     public var pskFile: URL?
+    /// Selects a line of ``pskFile``, or names the key of a file with `hex` alone.
+    public var pskIdentity: String?
     // options:properties begin (core/tests/front_ends.rs writes it)
     /// The name that the Key Provider's certificate must have, instead of the URL's host.
     public var serverName: String?
@@ -68,6 +70,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         clientKeyFile: URL? = nil,
         keyPasswordFile: URL? = nil,
         pskFile: URL? = nil,
+        pskIdentity: String? = nil,
         // options:parameters begin (core/tests/front_ends.rs writes it)
         serverName: String? = nil,
         pin: String? = nil,
@@ -95,6 +98,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         self.clientKeyFile = clientKeyFile
         self.keyPasswordFile = keyPasswordFile
         self.pskFile = pskFile
+        self.pskIdentity = pskIdentity
         // options:assignments begin (core/tests/front_ends.rs writes it)
         self.serverName = serverName
         self.pin = pin
@@ -122,7 +126,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     func toCore() -> CoreOptions {
         CoreOptions(
             caPem: caPEM, caSystem: systemCA, clientCertPem: clientCertPEM, clientKeyPem: clientKeyPEM,
-            keyPassword: keyPassword, psk: psk?.core, files: files, settings: settings)
+            keyPassword: keyPassword, psk: psk?.core, pskIdentity: pskIdentity, files: files, settings: settings)
     }
 
     /// Paths of credentials, by the names of the core.

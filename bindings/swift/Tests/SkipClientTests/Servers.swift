@@ -162,6 +162,11 @@ struct Case: Decodable {
     var key: String?
     var output: String?
     var output_hex: String?
+    var form: String?
+    var identity: String?
+    var input: String?
+    var input_base64: String?
+    var `is`: String?
 }
 
 /// The cases of a file of vectors. A file without cases, or with an unknown word, is an error.

@@ -55,6 +55,47 @@ final class VectorsTests: XCTestCase, @unchecked Sendable {
         }
     }
 
+    func testPreSharedKeys() async throws {
+        let shared = Data("0123456789abcdef0123456789abcdef".utf8)
+        let all = try cases("psk", ["form", "identity", "input", "input_base64", "is", "code"])
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("psk-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: file) }
+        let lines = Set(all.compactMap(\.`is`)).map { "#\(Data($0.utf8).hex):\(shared.hex)\n" }
+        try Data(lines.joined().utf8).write(to: file)
+        let pair = try KeyProviderPair("--psk-file", file.path)
+        for one in all {
+            let input = try XCTUnwrap(
+                one.input.map { Data($0.utf8) } ?? one.input_base64.flatMap { Data(base64Encoded: $0) })
+            let identity = one.identity ?? ""
+            try input.write(to: file)
+            let text = String(decoding: input, as: UTF8.self)
+            let ways: [() throws -> ClientOptions]
+            switch one.form {
+            case "file":
+                ways = [
+                    { ClientOptions(psk: try Psk.file(input, identity: one.identity)) },
+                    { ClientOptions(pskFile: file, pskIdentity: one.identity) },
+                ]
+            case "hex": ways = [{ ClientOptions(psk: try Psk.hex(identity, text)) }]
+            case "text":
+                ways = [
+                    { ClientOptions(psk: try Psk.text(identity, text)) },
+                    { ClientOptions(psk: try Psk.raw(identity, input)) },
+                ]
+            case "base64": ways = [{ ClientOptions(psk: try Psk.base64(identity, text)) }]
+            default: return XCTFail("\(one.name): unknown form")
+            }
+            for options in ways {
+                let failure = try await failure {
+                    let kp = try Client(url: pair.alicePSK, options: options())
+                    let id = try await kp.capabilities().localSystemID
+                    XCTAssertEqual(id, "Alice", one.name)
+                }
+                XCTAssertEqual(failure?.code.rawValue, one.code, one.name)
+            }
+        }
+    }
+
     func testRequests() async throws {
         let (pair, server) = try servers()
         let words: Set = ["kind", "remote", "size", "key_id", "lenient", "target", "code"]

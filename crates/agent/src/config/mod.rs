@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use skip_client::error::Spelling as _;
-use skip_client::{Client, Pin};
+use skip_client::error::{FrontEnd, Spelling as _};
+use skip_client::{Client, Pin, PskForm};
 use toml::de::DeTable;
 
 use crate::consumer::ConsumerConfig;
@@ -24,7 +24,7 @@ use self::files::{Content, Files, is_trusted};
 use self::tunnel::{shared_targets, tunnel_table};
 pub use crate::reader::Mistake;
 use crate::reader::{Found, Mistakes, Table};
-pub(crate) use settings::{Settings, Toml};
+pub(crate) use settings::Settings;
 
 /// More than any configuration needs: one with 10,000 tunnels has about 3 MB.
 const MAX_BYTES: u64 = 16 << 20;
@@ -76,6 +76,7 @@ pub(crate) struct ProviderTable {
     pub key_password_file: Option<PathBuf>,
     pub psk_file: Option<PathBuf>,
     pub psk_identity: Option<String>,
+    pub psk_form: PskForm,
     pub settings: Settings,
 }
 
@@ -438,8 +439,10 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
         && let (Some(cert), Some(password)) = (&cert, &key_password_file)
         && let Err(error) = opened(cert, key.as_deref(), password)
     {
-        let at = error.field().map_or(at_cert, |field| table.at(&Toml.name(field)));
-        files.mistakes.add(&at, error.what(), error.hint_in(&Toml));
+        let at = error
+            .field()
+            .map_or(at_cert, |field| table.at(&FrontEnd::Agent.name(field)));
+        files.mistakes.add(&at, error.what(), error.hint_in(&FrontEnd::Agent));
     }
     if has_cert != has_key && !(has_cert && is_sealed) {
         let missing = if has_cert { "key" } else { "cert" };
@@ -464,10 +467,20 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
             .mistakes
             .add(&table.at(""), rule, "give psk-file, or ca or pin (and cert with key)");
     }
-    if psk_identity.is_some() && !has_psk {
-        files
-            .mistakes
-            .add(&table.at("psk-file"), "is missing", "psk-identity chooses a line of it");
+    let forms = [
+        ("hex", PskForm::Lines),
+        ("text", PskForm::Text),
+        ("base64", PskForm::Base64),
+    ];
+    let psk_form = table.choice("psk-form", &forms, files.mistakes);
+    if !has_psk && (psk_identity.is_some() || psk_form.is_some()) {
+        let hint = "psk-identity chooses a line of it, psk-form says how the key is written there";
+        files.mistakes.add(&table.at("psk-file"), "is missing", hint);
+    }
+    let psk_form = psk_form.unwrap_or_default();
+    if psk_form != PskForm::Lines && psk_identity.is_none() {
+        let hint = "a file with a key as text or base64 does not contain it";
+        files.mistakes.add(&table.at("psk-identity"), "is missing", hint);
     }
     table.finish(files.mistakes);
     Some(ProviderTable {
@@ -478,6 +491,7 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
         key_password_file,
         psk_file,
         psk_identity: psk_identity.map(|found| found.value),
+        psk_form,
         settings,
     })
 }
@@ -520,7 +534,7 @@ fn urls(table: &mut Table<'_>, mistakes: &mut Mistakes<'_>) -> Option<Vec<String
     for url in &list {
         if let Err(error) = Client::builder(url) {
             let message = error.what().to_owned();
-            mistakes.add(&at, message, error.hint_in(&Toml));
+            mistakes.add(&at, message, error.hint_in(&FrontEnd::Agent));
         }
     }
     Some(list)

@@ -9,6 +9,7 @@ use openssl::pkcs12::Pkcs12;
 use openssl::pkey::PKey;
 use openssl::symm::Cipher;
 use openssl::x509::X509;
+use skip_client::PskForm;
 use skip_key_provider::{KeyProviderPair, PairOptions};
 
 use super::Config;
@@ -73,6 +74,17 @@ fn a_good_configuration_is_taken() {
 }
 
 #[test]
+fn a_key_provider_may_have_a_key_as_a_router_takes_it() {
+    let dir = folder();
+    let psk = "psk-file = \"me.key\"\npsk-identity = \"router\"\npsk-form = \"text\"\n\n[peer";
+    let text = GOOD.replacen("ca = \"ca.pem\"\n\n[peer", psk, 1);
+    let config = Config::of_text("agent.toml", &text, dir.path()).unwrap_or_else(|error| panic!("{error}"));
+    let provider = &config.providers["kp"];
+    assert_eq!(provider.psk_form, PskForm::Text);
+    assert_eq!(provider.psk_identity.as_deref(), Some("router"));
+}
+
+#[test]
 fn every_mistake_is_named() {
     let dir = folder();
     let mut text = String::new();
@@ -95,6 +107,18 @@ fn every_mistake_is_named() {
         (
             "ca = \"ca.pem\"\n\n[peer",
             "ca = \"ca.pem\"\npsk-file = \"me.key\"\n\n[peer",
+        ),
+        (
+            "ca = \"ca.pem\"\n\n[peer",
+            "ca = \"ca.pem\"\npsk-form = \"text\"\n\n[peer",
+        ),
+        (
+            "ca = \"ca.pem\"\n\n[peer",
+            "psk-file = \"me.key\"\npsk-form = \"base46\"\n\n[peer",
+        ),
+        (
+            "ca = \"ca.pem\"\n\n[peer",
+            "psk-file = \"me.key\"\npsk-form = \"text\"\n\n[peer",
         ),
         (
             "ca = \"ca.pem\"\n\n[peer",

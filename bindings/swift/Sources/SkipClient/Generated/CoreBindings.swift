@@ -1965,6 +1965,10 @@ struct CoreOptions {
     let keyPassword: String?
     let psk: CorePsk?
     /**
+     * The identity that selects a line of the file `psk`.
+     */
+    let pskIdentity: String?
+    /**
      * Paths of credentials, by the names of their options; read again when the files change.
      */
     let files: [String: String]
@@ -1977,6 +1981,9 @@ struct CoreOptions {
     // declare one manually.
     init(caPem: Data?, caSystem: Bool, clientCertPem: Data?, clientKeyPem: Data?, keyPassword: String?, psk: CorePsk?,
         /**
+         * The identity that selects a line of the file `psk`.
+         */pskIdentity: String?,
+        /**
          * Paths of credentials, by the names of their options; read again when the files change.
          */files: [String: String],
         /**
@@ -1988,6 +1995,7 @@ struct CoreOptions {
         self.clientKeyPem = clientKeyPem
         self.keyPassword = keyPassword
         self.psk = psk
+        self.pskIdentity = pskIdentity
         self.files = files
         self.settings = settings
     }
@@ -2014,6 +2022,7 @@ struct FfiConverterTypeCoreOptions: FfiConverterRustBuffer {
                 clientKeyPem: FfiConverterOptionData.read(from: &buf),
                 keyPassword: FfiConverterOptionString.read(from: &buf),
                 psk: FfiConverterOptionTypeCorePsk.read(from: &buf),
+                pskIdentity: FfiConverterOptionString.read(from: &buf),
                 files: FfiConverterDictionaryStringString.read(from: &buf),
                 settings: FfiConverterDictionaryStringString.read(from: &buf)
         )
@@ -2026,6 +2035,7 @@ struct FfiConverterTypeCoreOptions: FfiConverterRustBuffer {
         FfiConverterOptionData.write(value.clientKeyPem, into: &buf)
         FfiConverterOptionString.write(value.keyPassword, into: &buf)
         FfiConverterOptionTypeCorePsk.write(value.psk, into: &buf)
+        FfiConverterOptionString.write(value.pskIdentity, into: &buf)
         FfiConverterDictionaryStringString.write(value.files, into: &buf)
         FfiConverterDictionaryStringString.write(value.settings, into: &buf)
     }

@@ -42,6 +42,8 @@ public class ClientOptions(
     public var keyPasswordFile: File? = null,
     /** A file with a line `identity:hex`, instead of [psk], read again when it changes. */
     public var pskFile: File? = null,
+    /** Selects a line of [pskFile], or names the key of a file with `hex` alone. */
+    public var pskIdentity: String? = null,
     // options:parameters begin (core/tests/front_ends.rs writes it)
     /** The name that the Key Provider's certificate must have, instead of the URL's host. */
     public var serverName: String? = null,
@@ -154,6 +156,9 @@ public class ClientOptions(
 
         /** See [ClientOptions.pskFile]. */
         public fun pskFile(pskFile: File?): Builder = set { it.pskFile = pskFile }
+
+        /** See [ClientOptions.pskIdentity]. */
+        public fun pskIdentity(pskIdentity: String?): Builder = set { it.pskIdentity = pskIdentity }
 
         // options:builder begin (core/tests/front_ends.rs writes it)
 

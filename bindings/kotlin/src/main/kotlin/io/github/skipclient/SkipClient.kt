@@ -159,5 +159,6 @@ private fun ClientOptions.toCore() =
         keyPassword = keyPassword,
         files = files(),
         psk = psk?.core,
+        pskIdentity = pskIdentity,
         settings = settings(),
     )

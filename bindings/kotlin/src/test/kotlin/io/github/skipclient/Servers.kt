@@ -42,6 +42,7 @@ internal class KeyProviderPair(
 
     val alice: String = endpoints["alice"]["url"].textValue()
     val bob: String = endpoints["bob"]["url"].textValue()
+    val alicePsk: String = endpoints["alice"]["psk_url"].textValue()
     val ca: ByteArray = file("ca.pem")
 
     /** An end of the pair in both modes of TLS: by certificate and by pre-shared key. */

@@ -11,6 +11,7 @@ import org.junit.jupiter.api.DynamicTest
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestFactory
 import org.junit.jupiter.api.assertThrows
+import java.io.File
 import java.util.Base64
 
 /** The vectors that every language of the project reads. */
@@ -122,6 +123,58 @@ internal class VectorsTest {
         }
 
     @Test
+    fun `pre-shared keys`() {
+        val cases = cases("psk", "form", "identity", "input", "input_base64", "is", "code")
+        val file = File.createTempFile("psk", null)
+        val identities = cases.mapNotNull { it.text("is") }.distinct()
+        file.writeText(identities.joinToString("") { "#${it.encodeToByteArray().hex()}:${PSK.hex()}\n" })
+        KeyProviderPair("--psk-file", file.path).use { pair ->
+            for (case in cases) {
+                val name = case.text("name")!!
+                val input =
+                    case.text("input")?.encodeToByteArray() ?: Base64.getDecoder().decode(case.text("input_base64"))
+                val identity = case.text("identity")
+                file.writeBytes(input)
+                val options =
+                    when (case.text("form")) {
+                        "file" -> {
+                            listOf({
+                                ClientOptions(psk = Psk.file(input, identity))
+                            }, { ClientOptions(pskFile = file, pskIdentity = identity) })
+                        }
+
+                        "hex" -> {
+                            listOf { ClientOptions(psk = Psk.hex(identity!!, input.decodeToString())) }
+                        }
+
+                        "text" -> {
+                            listOf({
+                                ClientOptions(psk = Psk.text(identity!!, input.decodeToString()))
+                            }, { ClientOptions(psk = Psk.raw(identity!!, input)) })
+                        }
+
+                        "base64" -> {
+                            listOf { ClientOptions(psk = Psk.base64(identity!!, input.decodeToString())) }
+                        }
+
+                        else -> {
+                            error("unknown form")
+                        }
+                    }
+                for (make in options) {
+                    fun connect() = SkipClient(pair.alicePsk, make()).use { kp -> runBlocking { kp.capabilities() } }
+                    if (case.has("code")) {
+                        assertEquals(case.text("code"), assertThrows<SkipException>(name) { connect() }.code.text, name)
+                    } else {
+                        assertEquals("Alice", connect().localSystemId, name)
+                    }
+                }
+            }
+        }
+        file.delete()
+    }
+
+    @Test
     fun `codes, advice and forms are those of the core`() {
         assertEquals(
             io.github.skipclient.ffi
@@ -182,6 +235,8 @@ internal class VectorsTest {
         }
 
     internal companion object {
+        /** The key of all that are taken. */
+        private val PSK = "0123456789abcdef0123456789abcdef".encodeToByteArray()
         private val pair = KeyProviderPair()
         private val server = VectorServer(pair)
 

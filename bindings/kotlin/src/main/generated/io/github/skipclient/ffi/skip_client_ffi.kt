@@ -3507,6 +3507,11 @@ internal data class CoreOptions (
     val `psk`: CorePsk?
     ,
     /**
+     * The identity that selects a line of the file `psk`.
+     */
+    val `pskIdentity`: kotlin.String?
+    ,
+    /**
      * Paths of credentials, by the names of their options; read again when the files change.
      */
     val `files`: Map<kotlin.String, kotlin.String>
@@ -3532,6 +3537,7 @@ internal data class CoreOptions (
         this.`clientKeyPem`,
         this.`keyPassword`,
         this.`psk`,
+        this.`pskIdentity`,
         this.`files`,
         this.`settings`
     )
@@ -3552,6 +3558,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterOptionalByteArray.read(buf),
             FfiConverterOptionalString.read(buf),
             FfiConverterOptionalTypeCorePsk.read(buf),
+            FfiConverterOptionalString.read(buf),
             FfiConverterMapStringString.read(buf),
             FfiConverterMapStringString.read(buf),
         )
@@ -3564,6 +3571,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterOptionalByteArray.allocationSize(value.`clientKeyPem`) +
             FfiConverterOptionalString.allocationSize(value.`keyPassword`) +
             FfiConverterOptionalTypeCorePsk.allocationSize(value.`psk`) +
+            FfiConverterOptionalString.allocationSize(value.`pskIdentity`) +
             FfiConverterMapStringString.allocationSize(value.`files`) +
             FfiConverterMapStringString.allocationSize(value.`settings`)
     )
@@ -3575,6 +3583,7 @@ internal object FfiConverterTypeCoreOptions: FfiConverterRustBuffer<CoreOptions>
             FfiConverterOptionalByteArray.write(value.`clientKeyPem`, buf)
             FfiConverterOptionalString.write(value.`keyPassword`, buf)
             FfiConverterOptionalTypeCorePsk.write(value.`psk`, buf)
+            FfiConverterOptionalString.write(value.`pskIdentity`, buf)
             FfiConverterMapStringString.write(value.`files`, buf)
             FfiConverterMapStringString.write(value.`settings`, buf)
     }
