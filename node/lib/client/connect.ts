@@ -5,7 +5,16 @@ import tls from "node:tls";
 import { SkipError } from "../index.js";
 import type { ConnectionInfo } from "./connection.js";
 import type { Control, Ended } from "./control.js";
-import { cancelled, connectFailed, proxyFailed, timedOut, tls as tlsError, tlsFailed } from "./errors.js";
+import {
+  atTheProxy,
+  authorityOf,
+  cancelled,
+  connectFailed,
+  proxyFailed,
+  timedOut,
+  tls as tlsError,
+  tlsFailed,
+} from "./errors.js";
 import type { HttpProxy, Place, Settings } from "./options.js";
 
 export interface Connected {
@@ -179,7 +188,7 @@ function infoOf(socket: tls.TLSSocket, place: Place, settings: Settings): Connec
   const peer = settings.proxy ? settings.proxy : { host: address ?? place.host, port: port ?? place.port };
   return {
     url: place.url,
-    address: net.isIPv6(peer.host) ? `[${peer.host}]:${peer.port}` : `${peer.host}:${peer.port}`,
+    address: authorityOf(peer),
     tlsVersion: socket.getProtocol()?.replace("TLSv", "TLS ") ?? "",
     cipherSuite: standardName,
     warnings,
@@ -196,8 +205,11 @@ function throughProxy(
   control: Control,
   until: number,
 ): Promise<net.Socket> {
-  const stopped = (why: Ended): SkipError =>
-    why === "deadline" ? timedOut("the tunnel", "same_request") : cancelled("same_request");
+  let connected = false;
+  const stopped = (why: Ended): SkipError => {
+    if (why !== "deadline") return cancelled("same_request");
+    return connected ? timedOut("the tunnel", "same_request") : atTheProxy(timedOut("a connection", "same_request"));
+  };
   return control.step<net.Socket>(
     (done, failed) => {
       const { sourceAddress } = settings;
@@ -207,14 +219,13 @@ function throughProxy(
         ...(sourceAddress === undefined ? {} : { localAddress: sourceAddress }),
       });
       let head = Buffer.alloc(0);
-      let connected = false;
       const fail = (error: SkipError): void => {
         socket.destroy();
         failed(error);
       };
       socket.once("connect", () => {
         connected = true;
-        const host = `${place.host.includes(":") ? `[${place.host}]` : place.host}:${place.port}`;
+        const host = authorityOf(place);
         const authorization = proxy.authorization ? `Proxy-Authorization: ${proxy.authorization}\r\n` : "";
         socket.write(`CONNECT ${host} HTTP/1.1\r\nHost: ${host}\r\n${authorization}\r\n`);
       });
@@ -224,14 +235,15 @@ function throughProxy(
         if (end < 0 && head.length <= PROXY_HEAD) return;
         const status = /^HTTP\/1\.[01] (\d{3})[ \r]/.exec(head.toString("latin1"))?.[1];
         // bytes of the Key Provider cannot be here before our hello
-        if (end !== head.length - 4 || status !== "200") return fail(proxyFailed(status ? Number(status) : undefined));
+        if (end !== head.length - 4 || status !== "200")
+          return fail(proxyFailed(proxy, status ? Number(status) : undefined));
         socket.removeAllListeners().pause().on("error", nothing);
         done(socket);
       });
       socket.on("error", (error: NodeJS.ErrnoException) =>
-        fail(connected ? proxyFailed(undefined) : connectFailed(`${proxy.host}:${proxy.port}`, error.code)),
+        fail(connected ? proxyFailed(proxy, undefined) : atTheProxy(connectFailed(authorityOf(proxy), error.code))),
       );
-      socket.on("close", () => fail(proxyFailed(undefined)));
+      socket.on("close", () => fail(proxyFailed(proxy, undefined)));
       return () => socket.destroy();
     },
     stopped,

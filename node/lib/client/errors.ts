@@ -1,5 +1,6 @@
 /** The errors of connections. Their texts are those of the core, with Node's names of options. */
 import { type Advice, SkipError } from "../index.js";
+import type { HttpProxy } from "./options.js";
 
 export function wrong(field: string, rule: string, hint: string): SkipError {
   return new SkipError({ code: "invalid_argument", message: `${field}: ${rule}`, hint, advice: "no" });
@@ -68,17 +69,38 @@ const CONNECT: Record<string, readonly [string, string] | undefined> = {
   EADDRNOTAVAIL: ["the local address is not free or not ours", "check sourceAddress; make fewer connections at a time"],
 };
 
-export function proxyFailed(status: number | undefined): SkipError {
+/** The same error about the proxy instead of the Key Provider. */
+export function atTheProxy({ code, message, advice }: SkipError): SkipError {
+  const hint = "check the proxy's host and port (proxy), and that it runs";
+  return new SkipError({ code, message: `the proxy cannot be reached: ${message}`, hint, advice });
+}
+
+/** A proxy that answered with another status than 200, or with something else. */
+export function proxyFailed(proxy: HttpProxy, status: number | undefined): SkipError {
+  const name = `the proxy ${authorityOf(proxy)}`;
+  if (status === undefined) {
+    return unreachable(`${name} did not open a tunnel`, "check that it is an HTTP proxy that understands CONNECT");
+  }
+  const its = `(its status is ${status})`;
   if (status === 407) {
-    return unreachable("the proxy wants a user name and password", "put them into the proxy's URL");
+    return proxy.authorization === undefined
+      ? unreachable(`${name} wants a user name and password ${its}`, "put them into the proxy's URL")
+      : unreachable(
+          `${name} does not accept the user name and password ${its}`,
+          "check them in the proxy's URL; special characters are percent-encoded there",
+        );
   }
-  if (status !== undefined && status >= 500) {
-    const hint = "check the Key Provider's host and port, and what the proxy can reach";
-    return unreachable(`the proxy cannot reach the Key Provider (its status is ${status})`, hint);
-  }
-  return status === undefined
-    ? unreachable("the proxy did not open a tunnel", "check that it is an HTTP proxy that understands CONNECT")
-    : unreachable(`the proxy refused the tunnel (its status is ${status})`, "check what the proxy allows");
+  return status >= 500
+    ? unreachable(
+        `${name} cannot reach the Key Provider ${its}`,
+        "check the Key Provider's host and port, and what the proxy can reach",
+      )
+    : unreachable(`${name} refused the tunnel ${its}`, "check what the proxy allows");
+}
+
+/** Host and port as in a URL. */
+export function authorityOf({ host, port }: { host: string; port: number }): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 export function tls(message: string, hint: string): SkipError {
