@@ -278,8 +278,9 @@ mod tests {
                 let asked = String::from_utf8_lossy(&buffer[..length]).into_owned();
                 act(&path, &asked);
                 let said = if asked == "STATUS" { status } else { answer };
-                let _ = socket.send_to_addr(said.as_bytes(), &from);
+                // first, so that whoever has the answer finds it recorded
                 let _ = send.send(asked);
+                let _ = socket.send_to_addr(said.as_bytes(), &from);
             }
         });
         (folder, receive)
