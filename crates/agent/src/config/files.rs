@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use skip_client::error::FrontEnd;
 
-use super::Toml;
 use crate::reader::{Found, Mistakes};
 
 /// Checks the files that a configuration names.
@@ -43,8 +43,12 @@ impl Content {
                 }
                 Ok(())
             }
-            Self::PrivateKey => skip_client::read_private_key(&content, None, |_| Ok(()))
-                .map_err(|error| (format!("{shown}: {}", error.message_in(&Toml)), error.hint_in(&Toml))),
+            Self::PrivateKey => skip_client::read_private_key(&content, None, |_| Ok(())).map_err(|error| {
+                (
+                    format!("{shown}: {}", error.message_in(&FrontEnd::Agent)),
+                    error.hint_in(&FrontEnd::Agent),
+                )
+            }),
             // which of several lines is used is checked elsewhere
             Self::Psk | Self::Sealed => Ok(()),
         }

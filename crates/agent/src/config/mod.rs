@@ -391,8 +391,8 @@ fn hand_off_table(
         && let Ok(pem) = crate::files::read(key)
         && let Err(error) = skip_client::read_private_key(&pem, Some(password), |_| Ok(()))
     {
-        let at = table.at(&Toml.name(error.field().unwrap_or("key")));
-        files.mistakes.add(&at, error.what(), error.hint_in(&Toml));
+        let at = table.at(&FrontEnd::Agent.name(error.field().unwrap_or("key")));
+        files.mistakes.add(&at, error.what(), error.hint_in(&FrontEnd::Agent));
     }
     let certificate_name = table.text("certificate-name", files.mistakes);
     let answer_within = positive(&mut table, "answer-within", Duration::from_mins(1), files.mistakes);
@@ -606,7 +606,7 @@ fn pinned(
             Some(pin)
         }
         Err(error) => {
-            mistakes.add(&found.at, error.what(), error.hint_in(&Toml));
+            mistakes.add(&found.at, error.what(), error.hint_in(&FrontEnd::Agent));
             None
         }
     }

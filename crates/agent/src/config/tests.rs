@@ -85,6 +85,7 @@ fn a_key_provider_may_have_a_key_as_a_router_takes_it() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // a row for each
 fn every_mistake_is_named() {
     let dir = folder();
     let mut text = String::new();

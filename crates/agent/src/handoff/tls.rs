@@ -16,11 +16,12 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use skip_client::Pin;
+use skip_client::error::FrontEnd;
 use webpki::{EndEntityCert, KeyUsage};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::pinned::{OtherKey, Pinned};
-use crate::config::{HandOffTable, Identity, PeerTable, Toml};
+use crate::config::{HandOffTable, Identity, PeerTable};
 use crate::files::read;
 
 /// How long a handshake may take.
@@ -319,7 +320,7 @@ fn identity(
         signer = provider.key_provider.load_private_key(key.clone_key()).ok();
         Ok(())
     })
-    .map_err(|error| format!("{}: {}", table.key.display(), error.message_in(&Toml)))?;
+    .map_err(|error| format!("{}: {}", table.key.display(), error.message_in(&FrontEnd::Agent)))?;
     let signer = signer.ok_or_else(|| format!("{}: this kind of private key is not known", table.key.display()))?;
     let identity = CertifiedKey::new(chain, signer);
     match identity.keys_match() {
