@@ -29,14 +29,15 @@ TARGET_DIR = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 TABLE = "<!-- what `make test-release` printed -->"
 
 
-def root(suite: str, architecture: str) -> Path:
-    """A minimal Debian with Python, created if missing."""
-    place = CACHE / f"release-debian-{suite}-{architecture}"
+def root(suite: str, architecture: str, packages: str = "iproute2 python3 python3-pip-whl python3-venv") -> Path:
+    """A minimal Debian with these packages, created if missing: with Python unless others are given."""
+    kind = "" if "python3" in packages else f"-{packages.partition(' ')[0]}"
+    place = CACHE / f"release-debian-{suite}-{architecture}{kind}"
     if not (place / "usr").exists():
         print(f"making {place}", file=sys.stderr)
         building = place.with_name(f"{place.name}.new")
         shutil.rmtree(building, ignore_errors=True)
-        packages = "ca-certificates iproute2 python3 python3-pip-whl python3-venv"
+        packages += " ca-certificates"
         variant = "apt"
         if architecture != X86:
             # for another architecture: unpacked but not configured, so that nothing in it has to run
@@ -114,7 +115,7 @@ def last(text: str) -> str:
 
 
 WHEEL = """
-! ip route | grep .
+if ip route | grep .; then exit 1; fi
 python3 -m venv fresh
 fresh/bin/pip install --quiet --no-index --disable-pip-version-check /mnt/dist/{wheel}
 [ "$(fresh/bin/pip freeze --disable-pip-version-check | wc -l)" = 1 ]
@@ -239,6 +240,116 @@ def tarball(pattern: str, suite: str, architecture: str) -> str:
     return last(inside(root(suite, architecture), TARBALL.format(name=artefact(pattern).name)))
 
 
+SERVE = """
+mkdir serving
+tar xzf /mnt/dist/{command} -C serving --strip-components=1
+serving/skip-client serve --dir kp >/dev/null &
+trap "kill $!" EXIT
+until test -e kp/endpoints.json; do sleep 0.1; done
+"""
+LIBRARY = """
+# without what dpkg and ldconfig keep for themselves
+here() { find / -xdev -not -path '/mnt/*' -not -path '/var/lib/dpkg/*' -not -path '/var/log/*' \\
+    -not -path '/var/cache/ldconfig/*' | sort; }
+here > before
+dpkg -i /mnt/dist/{library} /mnt/dist/{development} >/dev/null
+"""
+NO_LIBRARY = """
+dpkg -P libskip-client-dev libskip-client0 >/dev/null
+here > after
+diff before after
+"""
+C = f"""
+if command -v python3 g++; then exit 1; fi
+{LIBRARY}
+cc -Wall -Wextra -Werror -o fetch /mnt/proof/fetch_ppk.c $(pkg-config --cflags --libs skip-client)
+cc -o fetch-static /mnt/proof/fetch_ppk.c $(pkg-config --cflags --libs skip-client-static)
+{SERVE}
+for program in ./fetch ./fetch-static; do
+    rm -f key.json
+    serving/skip-client new-key https://127.0.0.1:8443 --ca kp/ca.pem --remote Bob --json -o key.json
+    keyid=$(sed -n 's/.*"keyId": *"\\([^"]*\\)".*/\\1/p' key.json)
+    $program https://127.0.0.1:8444 kp/ca.pem "$keyid" Alice | grep '256 bits, fingerprint'
+done
+{NO_LIBRARY}
+# the static library is in the program
+if ./fetch 2>/dev/null; then exit 1; fi
+./fetch-static https://127.0.0.1:8444 kp/ca.pem "$keyid" Alice 2>&1 | grep -q '^error: '
+echo "the example, shared and static, with $(cc --version | head -n 1)"
+"""
+GO = f"""
+{LIBRARY}
+export GOPROXY=off GOTOOLCHAIN=local GOFLAGS=-mod=mod
+mkdir program
+cp /mnt/proof/main.go program
+cd program
+go mod init program 2>/dev/null
+go mod edit -require=github.com/skip-client/skip-client/bindings/go@v0.0.0 \
+    -replace=github.com/skip-client/skip-client/bindings/go=/mnt/proof/go
+go build -o fetch
+cd ..
+{NO_LIBRARY}
+{SERVE}
+program/fetch 2>&1 | grep ' true$'
+echo "README, the library linked in: $(go version | cut -d ' ' -f 3)"
+"""
+
+
+def library(script: str, suite: str, packages: str, *files: Path) -> str:
+    """The C library from its Debian packages, in a root with nothing but these packages."""
+    names = {
+        "library": artefact("libskip-client0_*_amd64.deb").name,
+        "development": artefact("libskip-client-dev_*_amd64.deb").name,
+        "command": artefact("*-x86_64-linux.tar.gz").name,
+    }
+    for name, file in names.items():
+        script = script.replace("{" + name + "}", file)
+    return last(inside(root(suite, X86, f"{packages} iproute2"), script, *files))
+
+
+def c() -> str:
+    """The example of C."""
+    return library(C, "bookworm", "gcc libc6-dev pkg-config", ROOT / "examples/c/fetch_ppk.c")
+
+
+def go() -> str:
+    """The code of README in Go, from the sources of the package."""
+    block = re.search(r"```go\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    if block is None:
+        raise RuntimeError("README.md has no code in Go")
+    with tempfile.TemporaryDirectory() as name:
+        program = Path(name, "main.go")
+        program.write_text(GO_PROGRAM.replace("BLOCK", block[1]))
+        return library(GO, "trixie", "golang-go gcc libc6-dev pkg-config", program, ROOT / "bindings/go")
+
+
+GO_PROGRAM = """package main
+
+import (
+	"context"
+	"log"
+	"os"
+
+	skip "github.com/skip-client/skip-client/bindings/go"
+)
+
+func fetch(ctx context.Context, alice, bob string, pem []byte) error {
+	BLOCK
+	return nil
+}
+
+func main() {
+	pem, err := os.ReadFile("kp/ca.pem")
+	if err == nil {
+		err = fetch(context.Background(), "https://127.0.0.1:8443", "https://127.0.0.1:8444", pem)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+"""
+
+
 def sdist() -> str:
     """The sdist, built and installed without access to the repository."""
     with tempfile.TemporaryDirectory() as name:
@@ -343,6 +454,8 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "deb-aarch64": (".deb, Debian 13, aarch64 (qemu)", lambda: deb("trixie", ARM)),
     "cli-debian-12": ("command, Debian 12, x86-64", lambda: tarball("*-x86_64-linux.tar.gz", "bookworm", X86)),
     "cli-aarch64": ("command, Debian 13, aarch64 (qemu)", lambda: tarball("*-aarch64-linux.tar.gz", "trixie", ARM)),
+    "c": ("C library, Debian 12, x86-64, with gcc and pkg-config", c),
+    "go": ("Go package, Debian 13, x86-64, with Go and gcc", go),
     "sdist": ("sdist, repository hidden", sdist),
     "cargo-install": ("cargo install --path cli", cargo_install),
     "cargo-package": ("cargo package, verified", cargo_package),
