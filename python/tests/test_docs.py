@@ -221,7 +221,8 @@ class Console:
             status, text = self.output(words)
             text = re.sub(r"sha256/[^\"]{43}=", "sha256/…", text)
             assert status == 0 and text.splitlines() == printed, text
-            modes = {path.stat().st_mode & 0o777 for path in self.folder.glob("hand-off/*.key")}
+            made = self.folder / words[words.index("--out") + 1]
+            modes = {path.stat().st_mode & 0o777 for path in made.glob("*.key")}
             assert modes == {0o600}, modes
             return None
         status, text = self.output(words)
