@@ -14,6 +14,15 @@ WRONG = ("all-zero-key", "wrong-key-id", "key-500", "drop-mid-body", "stall")
 # the real port, and the port of the wire in front of it
 KP = {"alice": (8443, 9443), "bob": (8444, 9444)}
 HAND_OFF = {"alice": (7464, 9464), "bob": (7465, 9465)}
+# so that faults are noticed and repaired within a second; not for gateways that take longer to come up
+HURRY = {
+    "agent": """check-every = "250ms"
+retry-first = "100ms"
+retry-longest = "1s"
+confirm-within = "2s\"""",
+    "hand-off": 'answer-within = "2s"',
+    "key-provider": 'timeout = "2s"\nconnect-timeout = "1s"',
+}
 
 
 def skip_client() -> str:
@@ -106,9 +115,11 @@ class Agent:
         ca: Path,
         *,
         more: str = "",
+        hurried: bool = True,
     ) -> None:
-        """`more`: additional lines for each tunnel."""
+        """`more`: additional lines for each tunnel; `hurried`: with `HURRY` instead of the agent's defaults."""
         self.lab, self.site, self.more = lab, site, more
+        self.pace = HURRY if hurried else dict.fromkeys(HURRY, "")
         self.folder = lab.folder / f"agent-{site}"
         self.folder.mkdir()
         self.log = self.folder / "log"
@@ -128,23 +139,19 @@ class Agent:
 state = "{self.state}"
 log-format = "json"
 log-level = "debug"
-check-every = "250ms"
-retry-first = "100ms"
-retry-longest = "1s"
-confirm-within = "2s"
+{self.pace["agent"]}
 metrics = "127.0.0.1:9470"
 [hand-off]
 listen = "{OUTER[here]}:{HAND_OFF[here][0]}"
 ca = "{certificates}/ca.pem"
 cert = "{certificates}/{here}.pem"
 key = "{certificates}/{here}.key"
-answer-within = "2s"
+{self.pace["hand-off"]}
 [key-provider.kp]
 url = "https://{OUTER["alice"]}:{KP[here][1]}"
 ca = "{ca}"
 server-name = "127.0.0.1"
-timeout = "2s"
-connect-timeout = "1s"
+{self.pace["key-provider"]}
 [peer.{there}]
 address = "{OUTER["alice"]}:{HAND_OFF[there][1]}"
 certificate-name = "{there}"

@@ -90,7 +90,8 @@ class Lab:
                 self.ip(site, "link", "set", "eth0", "up")
                 # block the unprotected route to the other inner network: packets that the tunnel does not take are
                 # dropped
-                self.ip(site, "route", "add", "blackhole", f"{INNER[other(site)]}/32")
+                blackhole = ("blackhole", f"{INNER[other(site)]}/32", "metric", "4294967295")
+                self.ip(site, "route", "add", *blackhole)
         except BaseException:
             self.__exit__()
             raise

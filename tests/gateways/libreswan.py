@@ -67,6 +67,7 @@ conn {CONNECTION}
     left={OUTER[here]}
     leftid=@{here}
     leftsubnet={self.subnet}
+    leftsourceip={INNER[here]}
     right={OUTER[there]}
     rightid=@{there}
     rightsubnet={INNER[there]}/32
@@ -132,7 +133,7 @@ def is_refused(rotating: Rotating, initiator: Pluto) -> str:
     def failures() -> list[dict[str, str]]:
         return [event for event in agent.events() if event.get("step") == "activate" and event.get("code") == "gateway"]
 
-    wait_for("failures", lambda: len(failures()) >= 3, 60)
+    wait_for("failures", lambda: len(failures()) >= 3, 180)
     found, fetched = failures(), [event for event in agent.events() if event.get("step") == "fetch"]
     assert "ipsec trafficstatus does not show it" in found[0]["error"], found[0]
     assert "TS_UNACCEPTABLE" in initiator.log.read_text(), "the peer has refused something else"

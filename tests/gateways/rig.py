@@ -124,7 +124,9 @@ class Rig:
 class Rotating:
     """Two agents that rotate the keys of one tunnel, and the watch."""
 
-    def __init__(self, lab: Lab, tunnel: str, consumers: Mapping[str, str], interval: str, wait: bool = True) -> None:
+    def __init__(
+        self, lab: Lab, tunnel: str, consumers: Mapping[str, str], interval: str, hurried: bool = True
+    ) -> None:
         self.lab, self.tunnel = lab, tunnel
         self.watch = Watch(lab)
         (lab.folder / "hand-off").mkdir()
@@ -132,12 +134,11 @@ class Rotating:
         providers = agents.Providers(lab, wrong=False)
         self.wires = agents.wires(lab)
         self.agents = {
-            site: agents.Agent(lab, site, {tunnel: consumers[site]}, {tunnel: interval}, providers.ca) for site in SITES
+            site: agents.Agent(lab, site, {tunnel: consumers[site]}, {tunnel: interval}, providers.ca, hurried=hurried)
+            for site in SITES
         }
         for agent in self.agents.values():
             agent.start()
-        if wait:
-            self.agents["alice"].wait_for_event("done", 0, tunnel, limit=120)
 
     def rotations(self) -> int:
         """The number of rotations completed by Alice's agent."""
@@ -146,7 +147,12 @@ class Rotating:
 
     def under_traffic(self, count: int, each: float, until: Callable[[], bool] = lambda: True) -> str:
         """Lets this many rotations happen while packets flow; returns what was counted."""
-        traffic = Traffic(self.lab, self.tunnel)
+        self.agents["alice"].wait_for_event("done", 0, self.tunnel, limit=180)
+        # what is lost before the first packet arrives does not count
+        first = Traffic(self.lab, self.tunnel)
+        first.flows(60)
+        first.end()
+        traffic, began = Traffic(self.lab, self.tunnel), time.monotonic()
         traffic.flows(60)
         before = self.rotations()
         wait_for(
@@ -157,9 +163,9 @@ class Rotating:
         )
         rotations = self.rotations() - before
         traffic.flows(60)
-        sent, lost = traffic.end()
+        sent, self.lost = traffic.end()
+        self.down = (time.monotonic() - began) * self.lost / sent / rotations
         seen, plain = self.watch.end()
-        self.lost = lost
         assert plain == 0, "packets left unprotected"
         assert seen > 0
-        return f"{rotations} rotations, {sent} packets, {lost} lost, {plain} of {seen} on the wire unprotected"
+        return f"{rotations} rotations, {sent} packets, {self.lost} lost, {plain} of {seen} on the wire unprotected"
