@@ -20,7 +20,7 @@ WHEEL_SOURCES := Cargo.toml Cargo.lock $(shell find core/src crates/*/src python
 	\( -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.json' \) ! -path '*/tests/*' 2>/dev/null)
 NPM_SOURCES := Cargo.toml Cargo.lock LICENSE-APACHE $(wildcard node/README.md node/*.json node/scripts/* examples/validator-page/*) \
 	$(shell find core/src node/lib node/src node/bindgen/src -type f ! -path 'node/lib/generated/*')
-PYTHON_CODE := $(wildcard python examples/python tests/residue tests/gateways tests/fuzz/*.py bench scripts bindings/tests bindings/c/tests docs/site/*.py)
+PYTHON_CODE := $(wildcard python examples/python tests/residue tests/gateways tests/vm tests/fuzz/*.py bench scripts bindings/tests bindings/c/tests docs/site/*.py)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
