@@ -96,9 +96,9 @@ def test_libreswan(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     refused = libreswan.is_refused(rotating, pair["alice"])
     pair["bob"].subnet = f"{INNER['bob']}/32"
     pair["bob"].load()
-    said = rotating.under_traffic(3, 120)
+    said = rotating.under_traffic(2, 300)
     assert "proto esp" in lab.ip("alice", "xfrm", "state")
-    assert all(pluto.ppks() >= 4 for pluto in pair.values())
+    assert all(pluto.ppks() >= 3 for pluto in pair.values())
     say(capsys, f"libreswan, two plutos: {refused}; then {said}, {rotating.down:.1f} s in each rotation")
 
 
