@@ -80,6 +80,7 @@ impl<'a> Dialer<'a> {
     }
 
     /// The Key Provider's URL, for messages.
+    #[cfg(feature = "psk")]
     pub fn url(&self) -> &'a str {
         &self.route.url.text
     }
