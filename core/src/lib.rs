@@ -76,7 +76,7 @@
 //! * `psk`: TLS with pre-shared keys by the system's OpenSSL (3.0 or later), and the option `legacy`.
 //! * `psk-vendored`: the same with a bundled OpenSSL.
 //! * `tokio`: `AsyncClient`, the same client for tokio.
-//! * `ureq`: [`transport::UreqTransport`], over an agent of ureq that you configure.
+//! * `ureq`: `transport::UreqTransport`, over an agent of ureq that you configure.
 //! * `probe`: [`probe`], for programs that examine a Key Provider.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
