@@ -72,7 +72,8 @@ def main() -> int:
     """Prints violations of the rules; the exit status is 1 if there are any."""
     rules = tomllib.loads((ROOT / "deny.toml").read_text())
     allowed = set(rules["licenses"]["allow"])
-    banned = {ban["crate"] for ban in rules["bans"]["deny"]}
+    # with the packages that may use them all the same
+    banned = {ban["crate"]: set(ban.get("wrappers", [])) for ban in rules["bans"]["deny"]}
     registries = {f"registry+{url}" for url in rules["sources"]["allow-registry"]}
     packages = in_use()
 
@@ -82,7 +83,11 @@ def main() -> int:
         if not satisfied(package["license"] or "none", allowed):
             complaints.append(f"{name}: licence {package['license']}")
         if package["name"] in banned:
-            complaints.append(f"{name}: banned")
+            users = {
+                user["name"] for user in packages if package["name"] in {used["name"] for used in user["dependencies"]}
+            }
+            if not users <= banned[package["name"]]:
+                complaints.append(f"{name}: banned")
         if package["source"] is not None and package["source"] not in registries:
             complaints.append(f"{name}: source {package['source']}")
     for complaint in complaints:
