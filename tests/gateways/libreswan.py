@@ -21,11 +21,12 @@ def unpack() -> Path:
     if Path("/usr/libexec/ipsec/pluto").exists():
         return Path("/")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skip-client"
-    version = re.search(r"Candidate: (\S+)", run("apt-cache", "policy", "libreswan"))
-    assert version, "Debian has no libreswan"
-    made = cache / f"libreswan-{version[1].replace(':', '.')}"
+    made = cache / f"libreswan-{_candidate()}"
     if made.exists():
         return made
+    # without a list of packages there is no candidate, and an old one names files that are gone
+    run("apt-get", "-q", "update", timeout=300)
+    made = cache / f"libreswan-{_candidate()}"
     building = made.with_suffix(f".{os.getpid()}")
     packages = building / "packages"
     (packages / "partial").mkdir(parents=True)
@@ -37,6 +38,12 @@ def unpack() -> Path:
     shutil.rmtree(packages)
     building.rename(made)
     return made
+
+
+def _candidate() -> str:
+    """The version that Debian has, as a name of a file."""
+    version = re.search(r"Candidate: (\S+)", run("apt-cache", "policy", "libreswan"))
+    return version[1].replace(":", ".") if version else "unknown"
 
 
 class Pluto:
