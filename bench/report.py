@@ -77,7 +77,8 @@ NOTES = """
   on one CPU, where the floor takes 42 microseconds, the timer is worth 0.5 of them, the look at the connection 0.2, and
   clearing the stack and holding forks off nothing that can be measured; all together 1.7. The rest of the difference is
   code that the processor has to load again after each change to the server: headers, JSON, keys in locked memory.
-  Between runs on this machine the same program was at 1.03 to 1.34 of the floor.
+  Between runs on this machine the same program was at 1.03 to 1.34 of the floor; with two CPUs once at 1.84, where
+  TLS 1.2 in the same run was at 0.89: it is the CPU that the system gives to each end.
 * **Cold, with a pre-shared key.** OpenSSL makes this handshake, and it is the slower of the two libraries: 3.8
   million instructions on the client's side, against 1.5 million of rustls with AWS-LC, which also verifies a
   certificate. ML-KEM-768 is 31 % of them and X25519 28 % (both in C here, in assembly there), the key schedule with
@@ -87,7 +88,8 @@ NOTES = """
   together, in our client and in others.
 * **Kotlin.** A blocking call is made in the thread of the caller. UniFFI's texts and records would take about 100
   microseconds on their way through JNA, so that question and answer of `newKey` and `keyById` are in one buffer
-  instead, and three calls of JNA remain. Suspending calls and futures need a second thread, which takes 15 to 45
+  instead, and three calls of JNA remain: 117 microseconds where it was 330, side by side on a busy machine, and after
+  the run above, which has the 330. Suspending calls and futures need a second thread, which takes 15 to 45
   microseconds more. The 99th percentile of a JVM that has just started is its compiler: in the first 300 requests 970
   methods were compiled, in the next 2,100 another 750, while garbage was collected once in 1,000 requests; OkHttp and
   java.net.http show the same. What is compiled while it runs therefore warms up ten times as long here.
