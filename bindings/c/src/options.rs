@@ -17,10 +17,9 @@ use crate::border::{Text, bytes, fallible, free, lend, null, text, utf_8};
 pub struct SkipOptions {
     urls: Vec<String>,
     values: Vec<(String, Zeroizing<Vec<u8>>)>,
-    files: Vec<(String, PathBuf)>,
+    /// Name, path, and for "psk" the identity that selects a line.
+    files: Vec<(String, PathBuf, Option<String>)>,
     psk: Option<Psk>,
-    /// The identity that selects a line of the file "psk".
-    psk_identity: Option<String>,
 }
 
 /// Creates an empty set of options.
@@ -67,7 +66,7 @@ pub unsafe extern "C" fn skip_options_set_file(
         fallible(|| {
             let options = options.as_mut().ok_or_else(|| null("options"))?;
             let name = text("name", name, name_length)?;
-            options.set_file(name, text("path", path, path_length)?)
+            options.set_file(name, text("path", path, path_length)?, None)
         })
     }
 }
@@ -86,9 +85,8 @@ pub unsafe extern "C" fn skip_options_set_psk_file(
     unsafe {
         fallible(|| {
             let options = options.as_mut().ok_or_else(|| null("options"))?;
-            options.set_file("psk", text("path", path, path_length)?)?;
-            options.psk_identity = Some(text("identity", identity, identity_length)?.to_owned());
-            Ok(())
+            let identity = text("identity", identity, identity_length)?;
+            options.set_file("psk", text("path", path, path_length)?, Some(identity))
         })
     }
 }
@@ -161,14 +159,15 @@ impl SkipOptions {
     }
 
     /// Stores a path, and reports a file that cannot be read at once.
-    fn set_file(&mut self, name: &str, path: &str) -> Result<()> {
+    fn set_file(&mut self, name: &str, path: &str, identity: Option<&str>) -> Result<()> {
         let _ = Client::builder("https://localhost")?.set_file(name, path)?;
         File::open(path).map_err(|error| {
             // the path is not shown: it may be a secret passed by mistake
             let rule = format_args!("the file cannot be read: {}", error.kind());
             Error::invalid_argument(name, rule, "give its path")
         })?;
-        self.files.push((name.to_owned(), path.into()));
+        self.files
+            .push((name.to_owned(), path.into(), identity.map(str::to_owned)));
         Ok(())
     }
 }
@@ -182,9 +181,9 @@ pub(crate) fn build(url: &str, options: Option<&SkipOptions>) -> Result<Client> 
         for (name, value) in &options.values {
             builder = builder.set(name, value.as_slice())?;
         }
-        for (name, path) in &options.files {
+        for (name, path, identity) in &options.files {
             builder = match name.as_str() {
-                "psk" => builder.psk_file(path, options.psk_identity.as_deref()),
+                "psk" => builder.psk_file(path, identity.as_deref()),
                 _ => builder.set_file(name, path)?,
             };
         }
@@ -193,4 +192,28 @@ pub(crate) fn build(url: &str, options: Option<&SkipOptions>) -> Result<Client> 
         }
     }
     builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SkipOptions, build};
+
+    #[test]
+    fn an_identity_belongs_to_the_file_it_came_with() {
+        let folder = std::env::temp_dir().join(format!("skip-client-c-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let [two, one] = [("two", "a:00\nb:01\n"), ("one", "c:02\n")].map(|(name, text)| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).expect("written");
+            path.to_str().expect("UTF-8").to_owned()
+        });
+        let mut options = SkipOptions::default();
+        options.set_file("psk", &two, Some("a")).expect("readable");
+        assert!(build("https://localhost", Some(&options)).is_ok());
+        options.set_file("psk", &one, Some("a")).expect("readable");
+        assert!(build("https://localhost", Some(&options)).is_err());
+        options.set_file("psk", &one, None).expect("readable");
+        assert!(build("https://localhost", Some(&options)).is_ok());
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
 }
