@@ -10,8 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use rustls::SupportedProtocolVersion;
 use skip_client::transport::UreqTransport;
-use skip_client::{Advice, CancelToken, Client, ClientBuilder, ErrorCode, Psk, SystemId};
+use skip_client::{Advice, CancelToken, Client, ClientBuilder, Error, ErrorCode, Psk, SystemId};
 use skip_key_provider::{KeyProviderPair, PairOptions};
 use socket2::{Domain, Socket, Type};
 
@@ -93,50 +94,38 @@ fn replies() -> impl Strategy<Value = Reply> {
     })
 }
 
-fn each_call_gets_its_own_reply(stack: Stack, tls12: bool, replies: &[Reply]) {
-    let version = if tls12 {
-        &rustls::version::TLS12
-    } else {
-        &rustls::version::TLS13
-    };
+/// Each call gets the key that was made for it, or an error that is `told` for its reply.
+fn each_call_gets_its_own_reply(
+    version: &'static SupportedProtocolVersion,
+    builder: impl FnOnce(SocketAddr) -> ClientBuilder,
+    replies: &[Reply],
+    told: impl Fn(&Reply, &Error) -> bool,
+) {
     let provider = Provider::start(pair().dir(), version, 2);
-    let client = builder(stack, provider.address).build().expect("a client");
+    let client = builder(provider.address).build().expect("a client");
     for (number, reply) in replies.iter().enumerate() {
         provider.will(reply.clone());
         let remote = format!("Remote{number}").parse().expect("an id");
         let made = || provider.made(&format!("/key?remoteSystemID=Remote{number}"));
         match client.new_key(&remote) {
             Ok(key) => assert_eq!(Some(key.key_id().as_str()), made().as_deref(), "{reply:?}"),
-            Err(error) => {
-                let told = reply.interim.len() > 8 || reply.status != 200;
-                assert!(
-                    told && error.code() == ErrorCode::UnexpectedStatus,
-                    "{reply:?}: {error:?}"
-                );
-            }
+            Err(error) => assert!(told(reply, &error), "{reply:?}: {error:?}"),
         }
     }
     drop(client);
     assert_eq!(provider.faults(), [""; 0]);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 60,
-        max_shrink_iters: 60,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn a_reply_belongs_to_its_request_with_rustls(tls12: bool, replies in prop::collection::vec(replies(), 1..7)) {
-        each_call_gets_its_own_reply(Stack::Rustls, tls12, &replies);
-    }
-
-    #[test]
-    fn a_reply_belongs_to_its_request_with_openssl(tls12: bool, replies in prop::collection::vec(replies(), 1..7)) {
-        each_call_gets_its_own_reply(Stack::OpenSsl, tls12, &replies);
-    }
+fn with(stack: Stack, tls12: bool, replies: &[Reply]) {
+    let version = if tls12 {
+        &rustls::version::TLS12
+    } else {
+        &rustls::version::TLS13
+    };
+    let told = |reply: &Reply, error: &Error| {
+        (reply.interim.len() > 8 || reply.status != 200) && error.code() == ErrorCode::UnexpectedStatus
+    };
+    each_call_gets_its_own_reply(version, |address| builder(stack, address), replies, told);
 }
 
 /// The certificate of the pair's CA, for ureq.
@@ -168,21 +157,20 @@ proptest! {
     })]
 
     #[test]
+    fn a_reply_belongs_to_its_request_with_rustls(tls12: bool, replies in prop::collection::vec(replies(), 1..7)) {
+        with(Stack::Rustls, tls12, &replies);
+    }
+
+    #[test]
+    fn a_reply_belongs_to_its_request_with_openssl(tls12: bool, replies in prop::collection::vec(replies(), 1..7)) {
+        with(Stack::OpenSsl, tls12, &replies);
+    }
+
+    #[test]
     fn a_reply_belongs_to_its_request_over_ureq(replies in prop::collection::vec(replies(), 1..7)) {
-        let provider = Provider::start(pair().dir(), &rustls::version::TLS13, 2);
-        let client = over_ureq(provider.address).build().expect("a client");
-        for (number, reply) in replies.iter().enumerate() {
-            provider.will(reply.clone());
-            let remote = format!("Remote{number}").parse().expect("an id");
-            let made = || provider.made(&format!("/key?remoteSystemID=Remote{number}"));
-            match client.new_key(&remote) {
-                Ok(key) => assert_eq!(Some(key.key_id().as_str()), made().as_deref(), "{reply:?}"),
-                // ureq does not read past interim replies
-                Err(error) => assert!(!reply.interim.is_empty() || reply.status != 200, "{reply:?}: {error:?}"),
-            }
-        }
-        drop(client);
-        assert_eq!(provider.faults(), [""; 0]);
+        // ureq does not read past interim replies
+        let told = |reply: &Reply, _: &Error| !reply.interim.is_empty() || reply.status != 200;
+        each_call_gets_its_own_reply(&rustls::version::TLS13, over_ureq, &replies, told);
     }
 }
 
