@@ -30,6 +30,11 @@ pub(super) enum Content {
 }
 
 impl Content {
+    /// Of a private key.
+    pub fn of_key(is_sealed: bool) -> Self {
+        if is_sealed { Self::Sealed } else { Self::PrivateKey }
+    }
+
     /// What is wrong with the file, and what to do.
     fn check(self, path: &Path) -> Result<(), (String, String)> {
         let content = crate::files::read(path).map_err(|why| (why, String::new()))?;

@@ -379,12 +379,7 @@ fn hand_off_table(
     let listen = files.address(listen, false);
     let ca = files.file(ca, Content::Certificates);
     let cert = files.file(cert, Content::Certificates);
-    let of_key = if key_password_file.is_some() {
-        Content::Sealed
-    } else {
-        Content::PrivateKey
-    };
-    let key = files.file(key, of_key);
+    let key = files.file(key, Content::of_key(key_password_file.is_some()));
     let key_password_file = files.file(key_password_file, Content::Sealed);
     if files.look_inside
         && let (Some(key), Some(password)) = (&key, &key_password_file)
@@ -427,13 +422,8 @@ fn provider_table(_: &str, mut table: Table<'_>, files: &mut Files<'_, '_>) -> O
     } else {
         Content::Certificates
     };
-    let of_key = if is_sealed {
-        Content::Sealed
-    } else {
-        Content::PrivateKey
-    };
     let cert = files.file(cert, of_cert);
-    let key = files.file(key, of_key);
+    let key = files.file(key, Content::of_key(is_sealed));
     let key_password_file = files.file(key_password_file, Content::Sealed);
     if files.look_inside
         && let (Some(cert), Some(password)) = (&cert, &key_password_file)
