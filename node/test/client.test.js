@@ -548,7 +548,7 @@ test("lines for a log: connections, retries and warnings, without secrets", asyn
   for (const [, line] of lines) assert.ok(!secrets.some((secret) => line.includes(secret)), "a secret is in a line");
 });
 
-test("a logger that is none is refused, one that throws changes no call, and NODE_DEBUG shows the lines", async () => {
+test("anything but a logger is refused, one that throws does not change a call, and NODE_DEBUG shows the lines", async () => {
   for (const logger of [null, "console", {}, { debug() {}, info() {} }]) {
     assert.throws(() => client(kp.alice.url, { logger }), { ...misuse, message: /^logger: / });
   }

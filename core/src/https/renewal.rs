@@ -91,16 +91,13 @@ fn set_up(options: &Options, url: &Url) -> Result<Arc<dyn TlsStack>> {
 
 /// The options with the contents of the files, and with the password applied.
 pub(crate) fn read_credentials(options: &Options) -> Result<Options> {
-    let options = options.with_files()?;
+    #[cfg_attr(not(feature = "psk"), expect(unused_mut))]
+    let mut options = options.with_files()?;
     #[cfg(feature = "psk")]
-    let options = {
-        let mut options = options;
-        if let Some(client) = &mut options.client_cert {
-            let password = options.key_password.as_ref().map(|password| password.as_slice());
-            openssl::open_with_password(client, password)?;
-        }
-        options
-    };
+    if let Some(client) = &mut options.client_cert {
+        let password = options.key_password.as_ref().map(|password| password.as_slice());
+        openssl::open_with_password(client, password)?;
+    }
     Ok(options)
 }
 
