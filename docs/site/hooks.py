@@ -124,11 +124,29 @@ def on_page_content(html: str, **_kwargs: object) -> str:
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Takes the references in that are sites of their own, without the scripts that they would load from elsewhere."""
+    """Makes the search whole, and takes in the references that are sites of their own."""
+    mend_search(Path(config.site_dir))
+    take_references(Path(config.site_dir))
+
+
+def mend_search(site: Path) -> None:
+    """
+    Two states of lunr's word graph can have the same name, because edges are written as label and number with nothing
+    between: `a1` `23` and `a12` `3`. Then they become one, and some searches, such as `P`, end with a TypeError.
+    """
+    (worker,) = site.glob("assets/javascripts/workers/search.*.min.js")
+    mended, found = re.subn(r"e=e\+s\+o\.id(?=\}return e\})", 'e=e+s+o.id+","', worker.read_text(encoding="utf-8"))
+    if found != 1:
+        raise PluginError("the theme has another lunr now: is the search whole without mend_search?")
+    worker.write_text(mended, encoding="utf-8")
+
+
+def take_references(site: Path) -> None:
+    """References of other makers, without the scripts that they would load from elsewhere."""
     for name in SITES:
         if not (DIST / f"docs-{name}").is_dir():
             continue
-        copy = Path(config.site_dir) / "reference" / name
+        copy = site / "reference" / name
         shutil.copytree(DIST / f"docs-{name}", copy, dirs_exist_ok=True)
         for page in copy.rglob("*.html"):
             text = page.read_text(encoding="utf-8")

@@ -131,6 +131,23 @@ for (const [name, viewport] of Object.entries(VIEWPORTS)) {
   });
 }
 
+test("a search for any letter or digit finds something", needsBrowser, async () => {
+  const { context, page, wrong } = await open({ viewport: VIEWPORTS.desktop });
+  await page.goto(new URL("what-skip-is.html", SITE).href);
+  const field = page.locator(".md-search__input");
+  const type = async (words, result) => {
+    await field.fill("");
+    await field.pressSequentially(words);
+    await page.locator(".md-search-result__meta").getByText(result).waitFor();
+    assert.deepEqual(wrong, [], words);
+  };
+  for (const typed of "abcdefghijklmnopqrstuvwxyz0123456789") {
+    await type("qqq", /^No/);
+    await type(typed, /^\d+ matching/);
+  }
+  await context.close();
+});
+
 test("pictures follow the colours that were chosen, against the system", needsBrowser, async () => {
   const { context, page } = await open({ colorScheme: "dark" });
   await page.goto(new URL("what-skip-is.html", SITE).href);
