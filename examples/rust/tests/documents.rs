@@ -73,22 +73,22 @@ fn the_tables_are_complete() {
 const BEGIN: &str =
     "<!-- from core/src/error/explain.rs: UPDATE_DOCS=1 cargo test -p skip-client-examples writes it -->\n";
 
-/// The sections of docs/errors.md about the codes, as the core explains them.
+/// The sections of docs/errors.md, generated from the core's explanations of the codes.
 fn sections() -> String {
     let sides = [
         (Side::You, 2, "Your side", "Nothing was sent."),
-        (Side::Network, 3, "The network", "No whole reply came."),
+        (Side::Network, 3, "The network", "No complete reply arrived."),
         (
             Side::ProviderRefused,
             4,
             "The Key Provider refused",
-            "It answered with another status than 200.",
+            "It answered with a status other than 200.",
         ),
         (
             Side::ProviderAnswer,
             5,
-            "The Key Provider's answer is wrong",
-            "What came is not used.",
+            "The Key Provider's reply is invalid",
+            "The reply is not used.",
         ),
     ];
     let mut text = String::new();
@@ -120,7 +120,7 @@ fn the_page_of_errors_has_cause_and_remedy_of_each_code() {
     } else {
         assert!(
             written == right,
-            "UPDATE_DOCS=1 cargo test -p skip-client-examples writes docs/errors.md anew"
+            "UPDATE_DOCS=1 cargo test -p skip-client-examples regenerates docs/errors.md"
         );
     }
     for code in ErrorCode::ALL {
