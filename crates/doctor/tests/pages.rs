@@ -28,11 +28,11 @@ fn page(id: Id) -> String {
     // writing to a String cannot fail
     let _ = write!(
         out,
-        "| | |\n|---|---|\n| section of the draft | {} |\n| level | {level} |\n| measured against | {} |\n\n",
+        "| | |\n|---|---|\n| section of the draft | {} |\n| level | {level} |\n| control | {} |\n\n",
         id.section(),
         id.control().description()
     );
-    let _ = write!(out, "## What is asked\n\n{}\n\n", id.asked());
+    let _ = write!(out, "## What is tested\n\n{}\n\n", id.asked());
     let _ = write!(out, "## Why it matters\n\n{}\n\n", id.about());
     let _ = write!(out, "## What to do\n\n{}\n", id.remedy());
     for recipe in id.recipes() {
