@@ -68,50 +68,49 @@ GROWTH = 0.05
 
 # instructions are counted by callgrind and are therefore reproducible; they change with the code and the libraries
 NOTES = """
-## What the rest is made of
+## Where the time goes
 
-* **Warm requests.** The Rust floor takes 11,000 instructions of its own a request, the client 21,000 (clearing memory
-  not counted by the byte). The difference is one look at the idle connection before a key is asked for on it (a
-  system call), the deadline (the kernel sets a timer for each read), headers and JSON, and buffers that are cleared.
-  A deadline and a key that is asked for once are what the client is for, so neither goes. Switched off one at a time
-  on one CPU, where the floor takes 42 microseconds, the timer is worth 0.5 of them, the look at the connection 0.2, and
-  clearing the stack and holding forks off nothing that can be measured; all together 1.7. The rest of the difference is
-  code that the processor has to load again after each change to the server: headers, JSON, keys in locked memory.
-  Between runs on this machine the same program was at 1.03 to 1.34 of the floor; with two CPUs once at 1.84, where
-  TLS 1.2 in the same run was at 0.89: it is the CPU that the system gives to each end.
-* **Cold, with a pre-shared key.** OpenSSL makes this handshake, and it is the slower of the two libraries: 3.8
-  million instructions on the client's side, against 1.5 million of rustls with AWS-LC, which also verifies a
-  certificate. ML-KEM-768 is 31 % of them and X25519 28 % (both in C here, in assembly there), the key schedule with
-  SHA-384 12 %, clearing memory 9 %. Beside certificates by the same OpenSSL the pre-shared key saves what it should,
-  and an OpenSSL stream with fixed bytes, the floor, takes nearly as long.
-* **ML-KEM.** With X25519MLKEM768 instead of X25519 a cold request takes 40 to 200 microseconds more, of both ends
+* **Warm requests.** The Rust floor takes 11,000 instructions per request, the client 21,000 (not counting the bytes
+  of memory that is cleared). The difference: a check of the idle connection before a key is requested on it (a system
+  call), the deadline (the kernel sets a timer for each read), headers and JSON, and clearing buffers. Deadlines and
+  requests that are sent exactly once are the purpose of the client, so neither is optional. Disabled one at a time on
+  one CPU, where the floor takes 42 microseconds, the timer accounts for 0.5 of them and the check of the connection
+  for 0.2; clearing the stack and delaying forks have no measurable effect; together they account for 1.7. The rest is
+  code that the processor has to load again after each switch to the server: headers, JSON, keys in locked memory.
+  Between runs on this machine the same program took 1.03 to 1.34 times the floor; once, with two CPUs, 1.84, although
+  TLS 1.2 took 0.89 in the same run: the result depends on which CPU the system gives to each end.
+* **Cold, with a pre-shared key.** This handshake uses OpenSSL, the slower of the two libraries: 3.8 million
+  instructions on the client's side, against 1.5 million with rustls and AWS-LC, which also verify a certificate.
+  ML-KEM-768 takes 31 % of them and X25519 28 % (both in C here, in assembly there), the key schedule with SHA-384
+  12 %, and clearing memory 9 %. Compared with certificates on the same OpenSSL, the pre-shared key saves what it
+  should, and the floor, an OpenSSL stream with fixed bytes, takes nearly as long.
+* **ML-KEM.** With X25519MLKEM768 instead of X25519, a cold request takes 40 to 200 microseconds longer, at both ends
   together, in our client and in others.
-* **Kotlin.** A blocking call is made in the thread of the caller. UniFFI's texts and records would take about 100
-  microseconds on their way through JNA, so that question and answer of `newKey` and `keyById` are in one buffer
-  instead, and three calls of JNA remain: 117 microseconds where it was 330, side by side on a busy machine, and after
-  the run above, which has the 330. Suspending calls and futures need a second thread, which takes 15 to 45
-  microseconds more. The 99th percentile of a JVM that has just started is its compiler: in the first 300 requests 970
-  methods were compiled, in the next 2,100 another 750, while garbage was collected once in 1,000 requests; OkHttp and
-  java.net.http show the same. What is compiled while it runs therefore warms up ten times as long here.
-* **Swift.** Its calls wait in a thread of their own: two changes of threads, which take longer than the request itself
-  in Rust.
-* **skip-qkd** is good for one request, so it connects for each, in the tables of warm requests too.
-* **Coroutines.** The calls run in threads that never take the interpreter's lock, and the event loop is woken once for
-  as many answers as there are. With 8 calls at once instead of 128 a key costs 1.4 instead of 2.4 changes of threads,
-  and two thirds of the processor's time; calls that take longer than a millisecond do not count. For one caller the
-  changes of threads, there and back, are most of it.
-* **Import.** `_core` is mapped and linked, then errors and names are made; nothing else of Python is imported.
-* **Long lists of remoteSystemID.** An index of a list is built once; then a call costs the same with any list. A client
-  reads replies of up to 64 KiB, which is a list of 3,000 to 16,000 entries; larger ones are refused. Patterns with a
-  wildcard at both ends have nothing to be found by, and are compared one by one.
-* **Keys alive.** 100,000 keys of 256 bits take 21 MB in Python, of which 3.1 MB are the keys, in locked memory. Beyond
-  the limit on locked memory (`RLIMIT_MEMLOCK`, often 8 MB) nothing fails, and calls take a few percent longer: with
-  limits of 0, 64 KiB and 2 MiB exactly so much was locked, and the rest is only excluded from core dumps. Memory for
-  keys is used again for later ones; it is not unlocked or given back.
+* **Kotlin.** A blocking call runs on the caller's thread. Passing UniFFI's strings and records through JNA takes
+  about 100 microseconds, so `newKey` and `keyById` pass arguments and results in one buffer, and three JNA calls
+  remain. Suspending calls and futures need a second thread, which takes 15 to 45 microseconds more. The 99th
+  percentile of a newly started JVM comes from its compiler: during the first 300 requests it compiled 970 methods,
+  during the next 2,100 another 750, while garbage was collected once in 1,000 requests. OkHttp and java.net.http show
+  the same, so contestants with a JIT compiler get ten times the warm-up here.
+* **Swift.** Calls wait on a separate thread: two thread switches, which take longer than the request itself in Rust.
+* **skip-qkd.** An object of it supports only one request, so it connects for each, in the tables of warm requests
+  too.
+* **Coroutines.** The calls run on threads that never take the interpreter's lock, and the event loop is woken once
+  for all replies that are ready. With 8 concurrent calls instead of 128, a key costs 1.4 instead of 2.4 thread
+  switches and two thirds of the CPU time; calls that take longer than a millisecond do not count towards the 8. For a
+  single caller, the thread switches take most of the time.
+* **Import.** `_core` is mapped and linked, then errors and names are created; no other Python module is imported.
+* **Long lists of remoteSystemID.** The index of a list is built once; after that, a call takes the same time for any
+  list. A client accepts replies of up to 64 KiB, which is a list of 3,000 to 16,000 entries; larger ones are refused.
+  Patterns with a wildcard at both ends cannot be indexed, and are compared one by one.
+* **Keys alive.** 100,000 keys of 256 bits take 21 MB in Python, of which 3.1 MB are the keys, in locked memory.
+  Beyond the limit on locked memory (`RLIMIT_MEMLOCK`, often 8 MB) nothing fails, and calls take a few percent longer:
+  with limits of 0, 64 KiB and 2 MiB, exactly that much was locked, and the rest is only excluded from core dumps.
+  Memory for keys is reused for later ones; it is not unlocked or returned to the system.
 * **The command.** 200 system calls and no configuration to read, where curl makes 560 and loads 30 libraries; most of
-  its time is the dynamic loader, the parser of arguments and one handshake.
-* **Wheel.** 12 MB of machine code: a third OpenSSL, a sixth AWS-LC, and the command line with its doctor, its agent and
-  the development Key Providers. That of a release is packed tighter: [packages](packages.md).
+  its time goes to the dynamic loader, argument parsing and one handshake.
+* **Wheel.** 12 MB of machine code: one third is OpenSSL, one sixth AWS-LC, and the rest the command line with its
+  doctor, its agent and the development Key Providers. Release wheels are compressed better: [packages](packages.md).
 """
 
 
@@ -122,9 +121,9 @@ def write(recorded: dict[str, dict[str, Any]], docs: Path) -> None:
     lines = [
         "# Performance, measured",
         "",
-        "Written by `make bench`: all contestants in one run, taking turns, on one machine. Ratios count: the",
-        "machine was shared and noisy. The floor is a TLS stream with fixed bytes and no HTTP library, in the same",
-        "language. Times are microseconds unless a table says otherwise.",
+        "Written by `make bench`: all contestants in one run, taking turns, on one machine. The ratios are what",
+        "counts, because the machine was shared and noisy. The floor is a TLS stream with fixed bytes and no HTTP",
+        "library, in the same language. Times are in microseconds unless a table says otherwise.",
         "",
         f"Machine: {records.kind(machine)}, {machine['system']}, Python {machine['python']}.",
         "",
@@ -198,7 +197,7 @@ def over_rust(results: records.Results) -> list[str]:
     rust = value(results, ONE_CPU, "rust skip-client")
     costs = [(name, value(results, ONE_CPU, f"{language} skip-client")) for language, name in LAYERS.items()]
     found = [f"{name} {cost - rust:+.1f}" for name, cost in costs if cost is not None and rust is not None]
-    text = "A warm call beside the same call in Rust, on one CPU, in microseconds"
+    text = "A warm call compared with the same call in Rust, on one CPU, in microseconds"
     return [f"{text}: {', '.join(found)}.", ""] if found else []
 
 
