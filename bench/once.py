@@ -26,7 +26,7 @@ TARGET = "/key?remoteSystemID=Bob&size=256"
 # how the server treats the last request; `reused`: after one good response on the same connection
 FAILURES = {
     "no reply": "closes the connection without a reply",
-    "no reply, reused": "the same on a connection that served a request before",
+    "no reply, reused": "does the same on a connection that has served a request",
     "302": "redirects to the same path",
     "503": "is busy: 503 with `Retry-After: 0`",
 }
