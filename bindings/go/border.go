@@ -36,7 +36,7 @@ func texts(count C.size_t, get func(index C.size_t, length *C.size_t) *C.char) [
 	return list
 }
 
-// fill asks for the length of something, then for it.
+// fill queries a length, then the content.
 func fill(ask func(buffer *C.uint8_t, capacity C.size_t, length *C.size_t) *C.skip_error) ([]byte, error) {
 	var length C.size_t
 	if err := failure(ask(nil, 0, &length)); err != nil {
@@ -50,7 +50,7 @@ func fill(ask func(buffer *C.uint8_t, capacity C.size_t, length *C.size_t) *C.sk
 	return content, err
 }
 
-// lend fills a buffer, lends it, and wipes it, also when the borrower panics.
+// lend fills a buffer, lends it, and wipes it, even if the borrower panics.
 func lend(
 	ask func(buffer *C.uint8_t, capacity C.size_t, length *C.size_t) *C.skip_error, borrow func([]byte) error,
 ) error {
@@ -62,7 +62,7 @@ func lend(
 	return borrow(secret)
 }
 
-// wipe overwrites bytes with zeros; they count as used afterwards, so that the compiler keeps the writes.
+// wipe overwrites bytes with zeros, and uses them afterwards so that the compiler keeps the writes.
 func wipe(secret []byte) {
 	clear(secret)
 	runtime.KeepAlive(secret)

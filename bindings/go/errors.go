@@ -10,7 +10,7 @@ import (
 	"errors"
 )
 
-// Code is what went wrong, as a stable name; the names are the same in every language of the project.
+// Code is a stable error code; the codes are the same in every language of the project.
 type Code string
 
 // The codes, in the order of the four sides.
@@ -38,41 +38,41 @@ const (
 	CodeInternal Code = "internal"
 )
 
-// Side is whose side failed.
+// Side is the side at fault.
 type Side string
 
 // The sides.
 const (
-	// SideYou is the caller's: an argument, or a request that this Key Provider cannot serve.
+	// SideYou is the caller: an invalid argument, or a request that this Key Provider does not support.
 	SideYou Side = "you"
-	// SideNetwork is between the caller and the Key Provider.
+	// SideNetwork is the network between the caller and the Key Provider.
 	SideNetwork Side = "network"
-	// SideProviderRefused means that the Key Provider answered, and refused.
+	// SideProviderRefused means that the Key Provider refused the request.
 	SideProviderRefused Side = "provider_refused"
-	// SideProviderAnswer means that the Key Provider answered with something that is wrong.
+	// SideProviderAnswer means that the Key Provider's reply is invalid.
 	SideProviderAnswer Side = "provider_answer"
 )
 
-// Advice is what to ask next so that both encryptors end with the same key.
+// Advice is what to request next so that both encryptors end up with the same key.
 type Advice string
 
 // The advice.
 const (
-	// AdviceNo: asking again will not help until something was changed.
+	// AdviceNo: retrying will not help until something is changed.
 	AdviceNo Advice = "no"
-	// AdviceSameRequest: nothing was used up, the same request may be made again.
+	// AdviceSameRequest: no key was consumed; the same request can be retried.
 	AdviceSameRequest Advice = "same_request"
-	// AdviceNewKey: the key of this request may be gone; the initiator asks for a new key and passes its keyId on.
+	// AdviceNewKey: the key of this request may be lost; the initiator should request a new key and pass its keyId on.
 	AdviceNewKey Advice = "new_key"
 )
 
-// Error is every failure of this package; find it with errors.As. When a context ended the call, errors.Is finds its
-// error as well, for example context.DeadlineExceeded.
+// Error is the type of all errors of this package; use errors.As. If a context ended the call,
+// errors.Is also finds its error, for example context.DeadlineExceeded.
 type Error struct {
 	Code   Code
 	Side   Side
 	Advice Advice
-	// Status is the HTTP status; 0 when the Key Provider did not answer.
+	// Status is the HTTP status; 0 if the Key Provider did not reply.
 	Status int
 	// Message says what happened, in one line.
 	Message string
@@ -83,20 +83,20 @@ type Error struct {
 	cause        error
 }
 
-// Error is the message with the code.
+// Error returns the message with the code.
 func (e *Error) Error() string { return "skip: " + e.Message + " (" + string(e.Code) + ")" }
 
-// GoString is the same: what the Key Provider wrote is shown by nothing but ProviderText.
+// GoString returns the same: only ProviderText shows the Key Provider's text.
 func (e *Error) GoString() string { return e.Error() }
 
-// Unwrap is the context's error, when that ended the call.
+// Unwrap returns the context's error, if that ended the call.
 func (e *Error) Unwrap() error { return e.cause }
 
-// ProviderText is what the Key Provider wrote beside its status: printable text of at most 512 bytes, with what could be
-// a key redacted. It is not ours: show it to a person, do not log it.
+// ProviderText is the body of an error reply: printable text of at most 512 bytes, with anything
+// that could be a key redacted. It is not our text: show it to a person, do not log it.
 func (e *Error) ProviderText() string { return e.providerText }
 
-// failure takes an error of the library over; nil is nil.
+// failure converts and frees an error of the library; nil stays nil.
 func failure(handle *C.skip_error) error {
 	if handle == nil {
 		return nil
@@ -123,7 +123,7 @@ func failure(handle *C.skip_error) error {
 	}
 }
 
-// notAsked is for a context that ended before anything was asked.
+// notAsked is the error for a context that ended before the request.
 func notAsked(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	code, message := CodeConnectionLost, "the call was cancelled before its turn"

@@ -7,8 +7,8 @@ import "C"
 
 import "unsafe"
 
-// EncodeUsePPK writes the IKEv2 payload USE_PPK (draft 5) with a localSystemID, or empty as RFC 8784 has it. nextPayload
-// is the type of the payload behind it, 0 for none.
+// EncodeUsePPK encodes a USE_PPK payload (draft 5) with a localSystemID, or an empty one as in RFC
+// 8784. nextPayload is the type of the payload that follows, 0 for none.
 func EncodeUsePPK(localSystemID string, nextPayload byte) ([]byte, error) {
 	return fill(func(buffer *C.uint8_t, capacity C.size_t, length *C.size_t) *C.skip_error {
 		id, idLength := chars(localSystemID)
@@ -19,7 +19,7 @@ func EncodeUsePPK(localSystemID string, nextPayload byte) ([]byte, error) {
 	})
 }
 
-// DecodeUsePPK reads the localSystemID of one whole payload USE_PPK; empty when it has none.
+// DecodeUsePPK decodes the localSystemID of one complete USE_PPK payload; empty if it has none.
 func DecodeUsePPK(payload []byte) (string, error) {
 	id, err := fill(func(buffer *C.uint8_t, capacity C.size_t, length *C.size_t) *C.skip_error {
 		data, size := octets(payload)
@@ -28,8 +28,8 @@ func DecodeUsePPK(payload []byte) (string, error) {
 	return string(id), err
 }
 
-// EncodePPKIdentity writes the IKEv2 payload PPK_IDENTITY with a keyId: as its text, which every known implementation
-// takes, or with asOctets as the octets that its hexadecimal digits stand for.
+// EncodePPKIdentity encodes a PPK_IDENTITY payload with a keyId: as text, which every known
+// implementation accepts, or with asOctets as the octets of its hexadecimal digits.
 func EncodePPKIdentity(keyID string, asOctets bool, nextPayload byte) ([]byte, error) {
 	return fill(func(buffer *C.uint8_t, capacity C.size_t, length *C.size_t) *C.skip_error {
 		id, idLength := chars(keyID)
@@ -38,8 +38,8 @@ func EncodePPKIdentity(keyID string, asOctets bool, nextPayload byte) ([]byte, e
 	})
 }
 
-// DecodePPKIdentity reads the keyId of one whole payload PPK_IDENTITY; with asOctets its octets become lower-case
-// hexadecimal.
+// DecodePPKIdentity decodes the keyId of one complete PPK_IDENTITY payload; with asOctets its
+// octets become lower-case hexadecimal.
 func DecodePPKIdentity(payload []byte, asOctets bool) (string, error) {
 	id, err := fill(func(buffer *C.uint8_t, capacity C.size_t, length *C.size_t) *C.skip_error {
 		data, size := octets(payload)

@@ -13,16 +13,18 @@ import (
 
 var logging struct {
 	sync.Mutex
-	// ended is closed when the goroutine that writes the lines has ended; nil without one.
+	// ended is closed when the goroutine that delivers the lines has ended; nil without one.
 	ended chan struct{}
 	stop  context.CancelFunc
 }
 
-// SetLogger has lines about the connections of all clients of this process go to a logger, or to none with nil: new connections
-// (debug); weaker handshakes with pre-shared keys, and waits for a busy Key Provider (info); warnings about connections, and Key
-// Providers that cannot be reached while another one is tried (warn). No line has a secret.
+// SetLogger sends log lines about the connections of all clients of this process to a logger, or
+// stops that with nil: new connections (debug); weaker handshakes with pre-shared keys, and waits
+// for a busy Key Provider (info); warnings about connections, and failover to another Key Provider
+// (warn). No line contains a secret.
 //
-// One goroutine, with a thread, writes the lines soon after they come. SetLogger returns when that of the logger before has ended.
+// A goroutine with its own thread delivers the lines asynchronously. SetLogger returns after the
+// previous logger's goroutine has ended.
 func SetLogger(logger *slog.Logger) {
 	logging.Lock()
 	defer logging.Unlock()

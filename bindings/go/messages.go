@@ -5,33 +5,33 @@ package skip
 */
 import "C"
 
-// Capabilities are what a Key Provider offers (draft 4.1).
+// Capabilities are the capabilities of a Key Provider (draft 4.1).
 type Capabilities struct {
-	// LocalSystemID is the id of the Key Provider itself; empty when a lenient reading found none.
+	// LocalSystemID is the id of the Key Provider itself; empty if a lenient client found none.
 	LocalSystemID string
 	// RemoteSystemIDs are the ids, or patterns of ids, of the Key Providers that share keys with this one.
 	RemoteSystemIDs []string
-	// Algorithm says how keys are made and synchronised, in the Key Provider's own words.
+	// Algorithm says how keys are generated and synchronised, in the Key Provider's own words.
 	Algorithm string
 	// SupportsKey and SupportsEntropy say which methods it offers.
 	SupportsKey, SupportsEntropy bool
-	// Warnings say what is odd in the message though it is valid.
+	// Warnings are about a valid message.
 	Warnings []Problem
 }
 
-// MatchesRemote says whether one of the RemoteSystemIDs is, or matches, the id.
+// MatchesRemote reports whether one of the RemoteSystemIDs matches the id.
 func (c *Capabilities) MatchesRemote(id string) bool { return MatchesRemote(c.RemoteSystemIDs, id) }
 
-// Connection is how a connection to a Key Provider was made.
+// Connection is information about a connection to a Key Provider.
 type Connection struct {
 	URL, Address, TLSVersion, CipherSuite string
 	// Group is the key exchange group, for example X25519MLKEM768; empty if there was none.
 	Group string
-	// Warnings say what is weaker than Table 1 of the draft wants.
+	// Warnings are about anything weaker than Table 1 of the draft.
 	Warnings []string
 }
 
-// Problem is one thing that is wrong with a message. It never shows a value of the message.
+// Problem is a problem with a message. It never contains a value of the message.
 type Problem struct {
 	// Path is a JSON Pointer (RFC 6901), empty for the whole message.
 	Path string
@@ -41,11 +41,11 @@ type Problem struct {
 	Message string
 	// Severity is error or warning.
 	Severity string
-	// Section is the one of the draft that it is about.
+	// Section is the section of the draft with the violated rule.
 	Section string
 }
 
-// MessageKind is one of the draft's three messages.
+// MessageKind is one of the draft's three kinds of message.
 type MessageKind string
 
 // The kinds.
@@ -55,7 +55,7 @@ const (
 	EntropyMessage      MessageKind = "entropy"
 )
 
-// Rules are the rules by which a message is judged.
+// Rules are the rules for valid messages.
 type Rules bool
 
 const (
@@ -65,8 +65,8 @@ const (
 	Lenient Rules = true
 )
 
-// Validate lists what is wrong with a message; it is valid when no problem has the severity error. The error is for an
-// unknown kind.
+// Validate lists the problems of a message, which is valid if none has the severity error. It
+// returns an error for an unknown kind.
 func Validate(kind MessageKind, message []byte, rules Rules) ([]Problem, error) {
 	var handle *C.skip_problems
 	name, nameLength := chars(string(kind))
@@ -79,7 +79,7 @@ func Validate(kind MessageKind, message []byte, rules Rules) ([]Problem, error) 
 	return problemsOf(handle), nil
 }
 
-// IsValid says whether a message has no problem but warnings. The error is for an unknown kind.
+// IsValid reports whether a message has no problems other than warnings. It returns an error for an unknown kind.
 func IsValid(kind MessageKind, message []byte, rules Rules) (bool, error) {
 	var valid C.bool
 	name, nameLength := chars(string(kind))
@@ -88,7 +88,7 @@ func IsValid(kind MessageKind, message []byte, rules Rules) (bool, error) {
 	return bool(valid), err
 }
 
-// MatchesRemote says whether an entry of a remoteSystemID list is, or matches, the id (draft 4.1.2, Table 5).
+// MatchesRemote reports whether an entry of a remoteSystemID list matches the id (draft 4.1.2, Table 5).
 func MatchesRemote(remoteSystemIDs []string, id string) bool {
 	data, length := chars(id)
 	for _, entry := range remoteSystemIDs {
@@ -121,7 +121,7 @@ func Schema(kind MessageKind, style SchemaStyle) (string, error) {
 	return string(content), err
 }
 
-// Version is that of the library.
+// Version is the version of the library.
 func Version() string {
 	return text(func(length *C.size_t) *C.char { return C.skip_version(length) })
 }

@@ -15,31 +15,32 @@ import (
 	"unsafe"
 )
 
-// Options are the options of a client. The zero value of each is its default. One of CA, CAFile, SystemCA, Pin, PSK
-// and PSKFile must say whom to trust.
+// Options are the options of a client. The zero value of each field is its default. At least one of
+// CA, CAFile, SystemCA, Pin, PSK and PSKFile is required.
 //
-// The tags are the names of the options in the core's table; "=" is followed by what the field sets it to, and "file" is an option
-// whose value is in a file.
+// The tags are the names of the options in the core's table; "=" precedes the value that the field
+// sets, and "file" marks an option whose value is in a file.
 type Options struct {
 	// CA has the certificates of the CAs to trust, in PEM form.
 	CA []byte `option:"ca"`
-	// CAFile is the path of such a file. A client reads this and the other files when it is made, and again when they change.
+	// CAFile is the path of such a file. A client reads this and the other files when it is created,
+	// and reloads them when they change.
 	CAFile string `file:"ca"`
-	// SystemCA trusts the system's store, too.
+	// SystemCA also trusts the system's store.
 	SystemCA bool `option:"ca=system"`
 	// Cert is the client certificate with its chain, in PEM form, or PKCS#12 with both it and its private key.
 	Cert []byte `option:"cert"`
 	// CertFile is the path of such a file.
 	CertFile string `file:"cert"`
-	// Key is the private key of the client certificate, in PEM form. New copies it; wiping this one is the caller's part.
+	// Key is the private key of the client certificate, in PEM form. New copies it; wiping this copy is up to the caller.
 	Key []byte `option:"key"`
 	// KeyFile is the path of such a file.
 	KeyFile string `file:"key"`
 	// KeyPassword is the password of an encrypted Key (PKCS#8), or of a Cert that is PKCS#12.
 	KeyPassword []byte `option:"key_password"`
-	// KeyPasswordFile is the path of a file with it in the first line.
+	// KeyPasswordFile is the path of a file with the password in its first line.
 	KeyPasswordFile string `file:"key_password"`
-	// PSK is the pre-shared key that proves both sides instead of certificates.
+	// PSK is the pre-shared key, instead of certificates.
 	PSK *PSK `option:"psk"`
 	// PSKFile is the path of a file with a line identity:hex.
 	PSKFile string `file:"psk"`
@@ -88,10 +89,10 @@ type Options struct {
 	Legacy bool `option:"legacy=true"`
 	// options:fields end
 
-	// URLs are further Key Providers, asked when those before them cannot be reached.
+	// URLs are further Key Providers, used when those before them cannot be reached.
 	URLs []string
-	// MaxCalls bounds how many calls run at once, each on a thread of its own; 128 unless given. Others wait for their
-	// turn without a thread, for as long as their context allows.
+	// MaxCalls is the maximum number of concurrent calls, each on its own thread; 128 by default.
+	// Other calls wait without a thread, until their context ends.
 	MaxCalls int
 }
 
@@ -99,17 +100,17 @@ type Options struct {
 type PSK struct {
 	// Identity is the name of the key, which TLS sends in the clear.
 	Identity string
-	// Secret is the key. A router's key that is entered as text is the bytes of the text.
+	// Secret is the key. For a router's text key, these are the bytes of the text.
 	Secret []byte
 }
 
-// String shows the identity alone.
+// String shows only the identity.
 func (p PSK) String() string { return "skip.PSK(" + p.Identity + ", [redacted])" }
 
 // Format shows the same for every verb.
 func (p PSK) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, p.String()) }
 
-// MarshalText shows the same: encoders of logs and configurations never write a key.
+// MarshalText returns the same, so that encoders of logs and configurations never write a key.
 func (p PSK) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // String shows which options are set, and no value.
@@ -137,7 +138,8 @@ func (o *Options) maxCalls() int {
 	return 128
 }
 
-// handle is the same for the library; to be freed, also with an error.
+// handle returns the options as a handle of the library, which must be freed even if there is an
+// error.
 func (o *Options) handle() (*C.skip_options, error) {
 	set := C.skip_options_new()
 	for _, url := range o.URLs {

@@ -15,8 +15,8 @@ import (
 	"unsafe"
 )
 
-// Key is a key that a Key Provider gave out (draft 4.2), with the keyId that names it at the other end. It is wiped by
-// Close, and when nothing refers to it any more.
+// Key is a key from a Key Provider (draft 4.2) and its keyId. It is wiped by Close, or when it
+// becomes unreachable.
 type Key struct {
 	secret
 	id          string
@@ -25,27 +25,27 @@ type Key struct {
 	warnings    []Problem
 }
 
-// Entropy is random bytes that a Key Provider gave out (draft 4.3). They are wiped by Close, and when nothing refers to
-// them any more.
+// Entropy is random bytes from a Key Provider (draft 4.3). They are wiped by Close, or when they
+// become unreachable.
 type Entropy struct {
 	secret
 	bits     int
 	warnings []Problem
 }
 
-// open counts the secrets that were not freed yet, for tests that look for leaks.
+// open counts the secrets that are not freed yet, for leak tests.
 var open atomic.Int64
 
-// secret is a handle that is freed once, and not while it is in use.
+// secret is a handle that is freed exactly once, and never while it is in use.
 type secret struct {
 	using sync.RWMutex
-	// C's types of handles are incomplete, so they are no type arguments
+	// C's handle types are incomplete, so they cannot be type arguments
 	handle  unsafe.Pointer
 	free    func(unsafe.Pointer)
 	cleanup runtime.Cleanup
 }
 
-// Close wipes the secret. What is known of it, as its length, stays. A second Close does nothing.
+// Close wipes the secret. Its other properties, such as the length, remain available. A second Close does nothing.
 func (s *secret) Close() error {
 	s.using.Lock()
 	defer s.using.Unlock()
@@ -57,7 +57,7 @@ func (s *secret) Close() error {
 	return nil
 }
 
-// with holds the handle for as long as something is done with it.
+// with keeps the handle from being freed while a function uses it.
 func (s *secret) with(do func(unsafe.Pointer) error) error {
 	s.using.RLock()
 	defer s.using.RUnlock()
@@ -87,20 +87,21 @@ func newKey(handle *C.skip_key) *Key {
 	return key
 }
 
-// ID is the keyId, in the spelling of the Key Provider for a fresh key, and of the caller for a key asked for by its keyId.
+// ID is the keyId, as received for a fresh key, or as requested for a key by its keyId.
 func (k *Key) ID() string { return k.id }
 
 // Bits is the length of the key in bits.
 func (k *Key) Bits() int { return k.bits }
 
-// Fingerprint is eight hexadecimal digits that are equal at both ends when the keys are. For people to compare, not for
-// programs: see Equal.
+// Fingerprint is eight hexadecimal digits that are equal at both ends if the keys are. It is for
+// people; programs use Equal.
 func (k *Key) Fingerprint() string { return k.fingerprint }
 
-// Warnings says what is odd in the reply though it is valid.
+// Warnings returns the warnings about a valid reply.
 func (k *Key) Warnings() []Problem { return k.warnings }
 
-// Use lends the key's bytes until the function returns; they are wiped then. Its error is the result.
+// Use lends the key's bytes to a function and wipes them when it returns. It returns the function's
+// error.
 func (k *Key) Use(borrow func(secret []byte) error) error {
 	return k.with(func(handle unsafe.Pointer) error {
 		return lend(func(buffer *C.uint8_t, capacity C.size_t, length *C.size_t) *C.skip_error {
@@ -109,7 +110,7 @@ func (k *Key) Use(borrow func(secret []byte) error) error {
 	})
 }
 
-// Format is a form of a key that some consumer reads.
+// Format is an export format of a key.
 type Format string
 
 // The forms; see docs/command-line.md.
@@ -183,13 +184,14 @@ func newEntropy(handle *C.skip_entropy) *Entropy {
 	return entropy
 }
 
-// Bits is how many bits of entropy the Key Provider says there are, at least as many as were asked for.
+// Bits is the entropy in bits according to the Key Provider, at least as much as requested.
 func (e *Entropy) Bits() int { return e.bits }
 
-// Warnings says what is odd in the reply though it is valid.
+// Warnings returns the warnings about a valid reply.
 func (e *Entropy) Warnings() []Problem { return e.warnings }
 
-// Use lends the random bytes, at least Bits bits, until the function returns; they are wiped then. Its error is the result.
+// Use lends the random bytes, at least Bits bits, to a function and wipes them when it returns. It
+// returns the function's error.
 func (e *Entropy) Use(borrow func(secret []byte) error) error {
 	return e.with(func(handle unsafe.Pointer) error {
 		return lend(func(buffer *C.uint8_t, capacity C.size_t, length *C.size_t) *C.skip_error {

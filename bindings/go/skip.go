@@ -6,9 +6,10 @@
 //	defer key.Close()
 //	err = key.Use(func(secret []byte) error { return install(secret) })
 //
-// It is a layer over the C library of the project (libskip_client), which brings its TLS: Go's own has no pre-shared
-// keys. Lengths are bits. Keys stay in memory of that library, which is locked in RAM where the system allows it, and is
-// wiped by Close; String, fmt and slog never show them.
+// It is a layer over the project's C library (libskip_client), which includes its own TLS, because
+// Go's does not support pre-shared keys. Lengths are in bits. Keys stay in the library's memory,
+// which is locked in RAM where the system allows it, and are wiped by Close; String, fmt and slog
+// never show them.
 package skip
 
 /*
@@ -37,7 +38,7 @@ import (
 // Client is a client of one Key Provider, or of several in order of preference. It is safe for use by several
 // goroutines at once.
 type Client struct {
-	// a call holds it for reading; Close takes it to free the handle
+	// a call holds it for reading; Close locks it to free the handle
 	using  sync.RWMutex
 	handle *C.skip_client
 	closed *Error
@@ -47,7 +48,7 @@ type Client struct {
 	ending  sync.Once
 }
 
-// New makes a client of the Key Provider at url (https://host[:port][/path]). Nothing is connected yet.
+// New creates a client of the Key Provider at url (https://host[:port][/path]). It does not connect yet.
 func New(url string, options Options) (*Client, error) {
 	set, err := options.handle()
 	defer C.skip_options_free(set)
@@ -64,12 +65,12 @@ func New(url string, options Options) (*Client, error) {
 	return client, nil
 }
 
-// Close ends the running calls and every later one, and frees the client. Keys that it gave out stay.
+// Close cancels the running calls and all later ones, and frees the client. Its keys remain valid.
 func (c *Client) Close() error {
 	c.ending.Do(func() {
 		c.using.RLock()
 		C.skip_client_close(c.handle)
-		// what the library says of every call from now on
+		// the library's error for all later calls
 		var none *C.skip_capabilities
 		closed := failure(C.skip_client_capabilities(c.handle, false, nil, &none))
 		c.using.RUnlock()
@@ -84,7 +85,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Capabilities says what the Key Provider offers (draft 4.1): fetched once, then remembered.
+// Capabilities returns the Key Provider's capabilities (draft 4.1): fetched once, then cached.
 func (c *Client) Capabilities(ctx context.Context) (*Capabilities, error) {
 	return c.capabilities(ctx, false)
 }
@@ -111,15 +112,15 @@ type KeyOption func(*keyRequest)
 
 type keyRequest struct{ bits int }
 
-// Size asks for a key of so many bits, a multiple of 8 from 8 to 65536; without it the Key Provider decides.
+// Size requests a key of this many bits, a multiple of 8 from 8 to 65536; without it the Key Provider chooses.
 func Size(bits int) KeyOption {
 	return func(request *keyRequest) { request.bits = bits }
 }
 
-// NewKey requests a fresh key, shared with the Key Provider remote (draft 4.2). When an error advises NewKey, the key of
-// this request may be gone at both ends: ask for another.
+// NewKey requests a fresh key, shared with the Key Provider remote (draft 4.2). If an error has the
+// advice NewKey, the key of this request may be lost: request another one.
 func (c *Client) NewKey(ctx context.Context, remote string, options ...KeyOption) (*Key, error) {
-	// no size is 0 in the library, and a size of 0 is refused there as one that is too large
+	// 0 means no size in the library, so a size of 0 is passed as one that is too large, which it refuses
 	request := keyRequest{bits: unset}
 	for _, option := range options {
 		option(&request)
@@ -151,8 +152,8 @@ func (c *Client) KeyByID(ctx context.Context, keyID, remote string) (*Key, error
 	return newKey(handle), nil
 }
 
-// Entropy requests random bytes with at least so many bits of entropy (draft 4.3): a multiple of 8 from 8 to 65536, or 0
-// for the Key Provider's default.
+// Entropy requests random bytes with at least this many bits of entropy (draft 4.3): a multiple of
+// 8 from 8 to 65536, or 0 for the Key Provider's default.
 func (c *Client) Entropy(ctx context.Context, bits int) (*Entropy, error) {
 	if bits == 0 {
 		bits = unset
@@ -167,7 +168,7 @@ func (c *Client) Entropy(ctx context.Context, bits int) (*Entropy, error) {
 	return newEntropy(handle), nil
 }
 
-// Connection says how the last connection was made; nil before the first one.
+// Connection returns information about the last connection; nil before the first one.
 func (c *Client) Connection() *Connection {
 	c.using.RLock()
 	defer c.using.RUnlock()
@@ -181,13 +182,13 @@ func (c *Client) Connection() *Connection {
 
 type callTimeout struct{}
 
-// WithTimeout returns a context whose calls may take so long instead of Options.Timeout, longer ones too. The context's own
-// deadline ends them all the same.
+// WithTimeout returns a context whose calls have this timeout instead of Options.Timeout; it may be
+// longer. The context's own deadline still applies.
 func WithTimeout(ctx context.Context, timeout time.Duration) context.Context {
 	return context.WithValue(ctx, callTimeout{}, timeout)
 }
 
-// call waits for a turn, and ends the call when the context does.
+// call waits for a free slot, and cancels the call when the context ends.
 func (c *Client) call(ctx context.Context, ask func(*C.skip_client, *C.skip_cancel_token) *C.skip_error) error {
 	select {
 	case c.turns <- struct{}{}:
@@ -240,7 +241,8 @@ const (
 	tooLong = 1 << 31
 )
 
-// bitLength is what the library takes: 0 where nothing was asked for, and an impossible length for impossible numbers.
+// bitLength converts a length for the library: 0 if there was none, and an invalid length for a
+// number out of range.
 func bitLength(bits int) C.uint32_t {
 	switch {
 	case bits == unset:

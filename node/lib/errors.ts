@@ -3,7 +3,7 @@ import type { ErrorCode } from "./generated/codes.js";
 export { type ErrorCode, errorCodes } from "./generated/codes.js";
 
 /**
- * What to ask next so that both encryptors end with the same key: the same request again, a new key, or nothing until
+ * What to request next so that both encryptors end up with the same key: the same request again, a new key, or nothing until
  * something was changed.
  */
 export type Advice = "same_request" | "new_key" | "no";
@@ -19,20 +19,18 @@ export interface ErrorParts {
 }
 
 /**
- * A wrong argument, a failed connection, a Key Provider that refused, or a wrong reply. An invalid message is not an error:
- * the validators return its problems.
- *
- * Neither the message nor what a log shows of the error contains a body, a key or a random string.
+ * An invalid argument, a failed connection, a refusal by the Key Provider, or an invalid reply. For an invalid message, the
+ * validators return problems instead. Neither the message nor a logged error contains a body, a key or a random string.
  */
 export class SkipError extends Error {
   override readonly name = "SkipError";
-  /** Which failure it is; stable, and the same in every language of the project. */
+  /** The stable code, the same in every language of the project. */
   readonly code: ErrorCode;
   /** What to do about it; may be empty. */
   readonly hint: string;
-  /** What to ask next. */
+  /** What to request next. */
   readonly advice: Advice;
-  /** The HTTP status, when the Key Provider answered. */
+  /** The HTTP status, if the Key Provider replied. */
   readonly status: number | undefined;
   readonly #providerText: string | undefined;
 
@@ -46,8 +44,8 @@ export class SkipError extends Error {
   }
 
   /**
-   * What the Key Provider wrote with a status other than 200: printable text of at most 512 bytes, in which anything that
-   * could be a key is replaced by `[redacted]`. Show it to a person, do not log it.
+   * The body of a reply with a status other than 200: printable text of at most 512 bytes, with anything that could be a key
+   * replaced by `[redacted]`. Show it to a person, do not log it.
    */
   get providerText(): string | undefined {
     return this.#providerText;

@@ -5,13 +5,13 @@ import { Entropy, Key } from "./secrets.js";
 import type { Problem } from "./validate.js";
 
 /**
- * What to ask a Key Provider (draft, Table 2). `lenient` accepts known deviations of real Key Providers in the reply.
+ * A request to a Key Provider (draft, Table 2). `lenient` accepts known deviations of real Key Providers in the reply.
  */
 export type RequestOptions =
   | { kind: "capabilities"; lenient?: boolean | undefined }
   /** A fresh key, shared with the Key Provider `remote`, of `size` bits (a multiple of 8 from 8 to 65536) or its default. */
   | { kind: "newKey"; remote: string; size?: number | undefined; lenient?: boolean | undefined }
-  /** The key that the Key Provider `remote` gave out under `keyId`. */
+  /** The key that the initiator got from the Key Provider `remote` with `keyId`. */
   | { kind: "keyById"; keyId: string; remote: string; lenient?: boolean | undefined }
   /** Random bytes with at least `bits` bits of entropy (a multiple of 8 from 8 to 65536), or the default. */
   | { kind: "entropy"; bits?: number | undefined; lenient?: boolean | undefined };
@@ -21,8 +21,8 @@ export type Exact<Options extends RequestOptions> = Options &
   Record<Exclude<keyof Options, keyof Extract<RequestOptions, { kind: Options["kind"] }>>, never>;
 
 /**
- * One request, to be sent by a transport of your own, **once**: a GET makes a key or uses one up, so it is never repeated,
- * redirected or cached.
+ * One request, to be sent by your own transport, **once**: a GET creates or consumes a key, so it
+ * must not be repeated, redirected or cached.
  */
 export type SkipRequest<Options extends RequestOptions = RequestOptions> = Readonly<Options> & {
   readonly method: "GET";
@@ -32,19 +32,19 @@ export type SkipRequest<Options extends RequestOptions = RequestOptions> = Reado
   readonly headers: Readonly<Record<string, string>>;
 };
 
-/** What a Key Provider offers (draft 4.1). */
+/** The capabilities of a Key Provider (draft 4.1). */
 export interface Capabilities {
   /** The id of the Key Provider (draft 4.1.1). */
   localSystemId: string;
   /** Ids, or patterns of ids, of the Key Providers that share keys with it (draft 4.1.2): see `matchesRemote`. */
   remoteSystemIds: string[];
-  /** How it makes and synchronises keys, as it describes it. */
+  /** How it generates and synchronises keys, in its own words. */
   algorithm: string;
   /** Whether it offers `GET /key`. */
   supportsKey: boolean;
   /** Whether it offers `GET /entropy`. */
   supportsEntropy: boolean;
-  /** What is unusual in the reply although it is valid. */
+  /** Warnings about a valid reply. */
   warnings: Problem[];
 }
 
@@ -63,7 +63,7 @@ export type ReplyHeaders =
 /**
  * The request to send.
  *
- * @throws {SkipError} `invalid_argument` when an argument breaks a rule of the draft, or is not known.
+ * @throws {SkipError} `invalid_argument` if an argument is unknown or breaks a rule of the draft.
  */
 export function buildRequest<const Options extends RequestOptions>(options: Exact<Options>): SkipRequest<Options> {
   const target = targetOf(options);
@@ -83,11 +83,12 @@ const FIELDS = {
 const HEADERS = /* @__PURE__ */ Object.freeze({ accept: "application/json", "cache-control": "no-store" });
 
 /**
- * Reads the reply to a request. Give the body as bytes, and wipe them afterwards: a string cannot be wiped. No SKIP reply has
- * more than 64 KiB of body; stop receiving there.
+ * Parses the reply to a request. Pass the body as bytes and wipe them afterwards: a string cannot be wiped. No SKIP reply has
+ * a body of more than 64 KiB; stop receiving there.
  *
- * @throws {SkipError} For a status other than 200 the error that the status stands for; for a 200 `malformed_response`,
- * `response_too_large`, `key_id_mismatch`, `size_mismatch` or `weak_key`. The key, if there was one, is wiped.
+ * @throws {SkipError} For a status other than 200 the error of that status; for a 200
+ * `malformed_response`, `response_too_large`, `key_id_mismatch`, `size_mismatch` or `weak_key`. A
+ * key in the reply is wiped.
  */
 export function parseResponse<const Options extends RequestOptions>(
   request: Options,
@@ -141,10 +142,10 @@ function fieldsOf(request: RequestOptions): readonly string[] {
   );
 }
 
-/** Texts that a request does not have are empty. */
+/** Strings that do not apply to a request are empty. */
 type Call = [kind: number, remote: string, keyId: string, bits: string, lenient: boolean];
 
-/** A request as the core takes it. The core judges the values; this only looks at types and names. */
+/** A request for the core. The core validates the values; this only checks types and names. */
 function argumentsOf(options: RequestOptions, names: readonly string[]): Call {
   const given: Record<string, unknown> = knownOptions(options as unknown as Record<string, unknown>, names);
   const text = (name: string): string => (names.includes(name) ? string(name, given[name]) : "");
@@ -152,7 +153,7 @@ function argumentsOf(options: RequestOptions, names: readonly string[]): Call {
   return [KINDS.indexOf(options.kind), text("remote"), text("keyId"), bits, flag("lenient", given.lenient)];
 }
 
-/** The core reads, and judges, the digits. */
+/** The core parses and validates the digits. */
 function digits(field: string, bits: unknown): string {
   if (bits === undefined) return "";
   if (typeof bits !== "number") throw invalidArgument(field, "must be a number of bits", "for example 256");

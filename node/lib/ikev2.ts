@@ -2,28 +2,28 @@ import { invalidArgument } from "./errors.js";
 import { bytesOf, flag, knownOptions, placeBytes, string } from "./internal/input.js";
 import { checked, core, run, taken } from "./internal/wasm.js";
 
-/** What a `USE_PPK` says. */
+/** The content of a `USE_PPK`. */
 export interface UsePpk {
   /** The localSystemID of the sender's Key Provider; `null` from peers that only know RFC 8784. */
   localSystemId: string | null;
 }
 
-/** What a `PPK_IDENTITY` says. */
+/** The content of a `PPK_IDENTITY`. */
 export interface PpkIdentity {
-  /** The identity as it is on the wire. */
+  /** The identity, as on the wire. */
   identity: Uint8Array;
-  /** The keyId, when the identity is one as text. */
+  /** The keyId, if the identity is a keyId as text. */
   keyId: string | null;
-  /** The keyId in lower case, when the identity is the octets that its digits stand for. */
+  /** The keyId in lower case, if the identity is the octets of its digits. */
   keyIdOfOctets: string | null;
 }
 
 /**
- * The IKEv2 notify payloads that SKIP uses (draft 5; RFC 8784): whole payloads, from the next-payload byte on. All functions
- * throw `SkipError` with `invalid_argument`.
+ * The IKEv2 notify payloads that SKIP uses (draft 5; RFC 8784): complete payloads, from the
+ * next-payload byte on. All functions throw `SkipError` with `invalid_argument`.
  */
 export const ikev2 = {
-  /** `USE_PPK` (16435) with a localSystemID, or without one as RFC 8784 has it. */
+  /** `USE_PPK` (16435) with a localSystemID, or without one, as in RFC 8784. */
   encodeUsePpk(
     options: { localSystemId?: string | null | undefined; nextPayload?: number | undefined } = {},
   ): Uint8Array {
@@ -33,14 +33,15 @@ export const ikev2 = {
     return encoded(() => core.encode_use_ppk(named, name, next(nextPayload)));
   },
 
-  /** Reads one `USE_PPK`. */
+  /** Decodes one `USE_PPK`. */
   decodeUsePpk(payload: Uint8Array): UsePpk {
     return { localSystemId: decoded(true, payload).localSystemId ?? null };
   },
 
   /**
-   * `PPK_IDENTITY` (16436): the keyId as text, which every known implementation takes, or with `asOctets: true` the octets
-   * that its digits stand for (`octets: true` until 1.0). `lenient: true` takes keyIds that are not hexadecimal.
+   * `PPK_IDENTITY` (16436): the keyId as text, which every known implementation accepts, or with
+   * `asOctets: true` the octets of its digits (`octets: true` until 1.0). `lenient: true` accepts
+   * keyIds that are not hexadecimal.
    */
   encodePpkIdentity(options: {
     keyId: string;
@@ -60,7 +61,7 @@ export const ikev2 = {
     return encoded(() => core.encode_ppk_identity(string("keyId", keyId), ...flags, next(nextPayload)));
   },
 
-  /** Reads one `PPK_IDENTITY`. */
+  /** Decodes one `PPK_IDENTITY`. */
   decodePpkIdentity(payload: Uint8Array): PpkIdentity {
     const found = decoded(false, payload);
     return {

@@ -8,7 +8,7 @@ export interface CapabilitiesMessage {
   entropy: boolean;
   /** Whether `GET /key` is offered. */
   key: boolean;
-  /** How keys are made and synchronised, in the Key Provider's words; up to 1024 bytes. */
+  /** How keys are generated and synchronised, in the Key Provider's words; up to 1024 bytes. */
   algorithm: string;
   /** The id of this Key Provider (draft 4.1.1): 1 to 255 bytes. */
   localSystemID: string;
@@ -18,7 +18,7 @@ export interface CapabilitiesMessage {
 
 /** The reply to `GET /key` and `GET /key/{keyId}` (draft 4.2), as it is on the wire. */
 export interface KeyMessage {
-  /** What names the key at the other end: hexadecimal, 128 bits by default. */
+  /** The keyId: hexadecimal, 128 bits by default. */
   keyId: string;
   /** The key: hexadecimal, 256 bits by default. */
   key: string;
@@ -28,7 +28,7 @@ export interface KeyMessage {
 export interface EntropyMessage {
   /** Random bytes: hexadecimal, 256 bits by default. */
   randomStr: string;
-  /** How many bits of entropy they have. */
+  /** Their entropy in bits. */
   minentropy: number;
 }
 
@@ -54,13 +54,13 @@ export function isEntropyMessage(value: unknown): value is EntropyMessage {
   return isMessage("entropy", value);
 }
 
-/** Text and bytes are not parsed values, though the validators take them. */
+/** Text and bytes are not parsed values, although the validators accept them. */
 function isMessage(kind: MessageKind, value: unknown): boolean {
   if (typeof value !== "object" || value === null || bytesOf(value) !== null) return false;
   try {
     return isValid(kind, value);
   } catch (error) {
-    // a guard answers for any value, also for what is no message at all
+    // a guard must accept any value, even one that is not a message
     if (error instanceof SkipError && error.code === "invalid_argument") return false;
     throw error;
   }

@@ -6,11 +6,11 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** The two JSON Schemas of a message. */
 export interface SchemaPair {
-  /** 2020-12, with the rules of this project, as far as a schema can say them. */
+  /** 2020-12, with the rules of this project as far as a schema can express them. */
   readonly strict: JsonSchema;
   /**
-   * draft-04, with the constraints of the schemas that the draft prints (Figures 3, 5 and 7). They accept more than one would
-   * expect: an empty list of remotes, a key of any text.
+   * draft-04, with the constraints of the schemas in the draft (Figures 3, 5 and 7). They accept
+   * more than one would expect: an empty list of remotes, any text as a key.
    */
   readonly asPublished: JsonSchema;
 }

@@ -6,15 +6,15 @@ import { buffer, checked, core, run, taken } from "./internal/wasm.js";
 import type { Problem } from "./validate.js";
 
 /**
- * Secret bytes, which only `bytes`, `hex()` and a key's `export()` show. After `wipe()` these throw `SkipError` with the code
- * `invalid_argument`; the other members stay.
+ * Secret bytes, accessible only through `bytes`, `hex()` and a key's `export()`. After `wipe()` these throw `SkipError` with
+ * the code `invalid_argument`; the other members remain available.
  */
 class Secret {
   readonly #bytes: Uint8Array;
   #wiped = false;
-  /** What is unusual in the reply although it is valid. */
+  /** Warnings about a valid reply. */
   readonly warnings: Problem[];
-  /** The length of a key in bits; for entropy, how many bits of entropy the Key Provider says there are. */
+  /** The length of a key, or the entropy according to the Key Provider, in bits. */
   readonly bits: number;
 
   constructor(bytes: Uint8Array, bits: number, warnings: Problem[]) {
@@ -44,9 +44,9 @@ class Secret {
   }
 
   /**
-   * Whether the bytes are the same, in a time that does not depend on them.
+   * Whether the bytes are equal, compared in constant time.
    *
-   * @throws {SkipError} `invalid_argument` when one of the two was wiped or is not a secret.
+   * @throws {SkipError} `invalid_argument` if either was wiped or is not a secret.
    */
   equals(other: Secret): boolean {
     if (!(typeof other === "object" && other !== null && #bytes in other)) {
@@ -70,13 +70,13 @@ class Secret {
   }
 }
 
-/** A key that a Key Provider gave out (draft 4.2), and the keyId that names it at the other end. */
+/** A key (draft 4.2) and its keyId. */
 export class Key extends Secret {
-  /** The keyId, which is public: as received, and for a key asked for by keyId in the caller's spelling. */
+  /** The keyId, which is public: as received, or as requested for a key by its keyId. */
   readonly keyId: string;
   /**
-   * Eight hexadecimal digits that are equal at both ends when the keys are: the start of SHA-256 over a fixed label and the
-   * key. For people to compare; programs use `equals`.
+   * Eight hexadecimal digits that are equal at both ends if the keys are: the start of a SHA-256
+   * over a fixed label and the key. For people to compare; programs use `equals`.
    */
   readonly fingerprint: string;
 
@@ -88,13 +88,14 @@ export class Key extends Secret {
   }
 
   /**
-   * The key in the form that a consumer reads: `hex`, `base64`, `raw` (the bytes), or the configuration of `strongswan`,
-   * `libreswan`, `vyos`, `wireguard`, `wpa` (MACsec) or `cisco`. All but `raw` are ASCII text.
+   * The key in an export format: `hex`, `base64`, `raw` (the bytes), or configuration for
+   * `strongswan`, `libreswan`, `vyos`, `wireguard`, `wpa` (MACsec) or `cisco`. All except `raw` are
+   * ASCII text.
    *
    * The bytes are the caller's: overwrite them (`fill(0)`) after use.
    *
-   * @throws {SkipError} `invalid_argument` when the consumer does not take a key of this length or this keyId, for an unknown
-   * format, and after `wipe()`.
+   * @throws {SkipError} `invalid_argument` if the format is unknown or does not support this length
+   * or this keyId, and after `wipe()`.
    */
   export(format: ExportFormat): Uint8Array {
     const key = this.bytes;
@@ -105,7 +106,7 @@ export class Key extends Secret {
   }
 }
 
-/** Random bytes that a Key Provider gave out (draft 4.3). */
+/** Random bytes from a Key Provider (draft 4.3). */
 export class Entropy extends Secret {
   /** @internal */
   constructor(bytes: Uint8Array, parts: { bits: number; warnings: Problem[] }) {

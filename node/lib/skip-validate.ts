@@ -32,21 +32,21 @@ Exit status: 0 all valid, 2 wrong use or a file that cannot be read, 5 something
 const VALID = 0;
 const WRONG_USE = 2;
 const INVALID = 5;
-/** How many invalid lines of one file are listed as text. */
+/** The maximum number of invalid lines listed as text per file. */
 const LISTED = 1000;
 
-/** The largest message that is judged: with what one read adds to it, the library still takes it. */
+/** The largest message that is validated; even after one more read, the library still accepts it. */
 const LARGEST = 15 * 1024 * 1024;
 
 interface Report {
   file: string;
-  /** What it was judged as. */
+  /** The kind that it was validated as. */
   kind?: MessageKind;
   problems: Problem[];
   valid: boolean;
 }
 
-/** Where the verdict on lines goes while they are read: nothing is collected, so that a file may have any number of them. */
+/** Receives the result for each line as it is read: nothing is collected, so a file may have any number of lines. */
 interface Listing {
   begin(): Promise<void>;
   lines(invalid: InvalidLine[]): Promise<void>;
@@ -69,7 +69,7 @@ async function main(): Promise<number> {
   if (values.version) return print(`skip-validate ${version()}\n`);
   const kind = values.type as MessageKind | undefined;
   const rules = { lenient: values.lenient, schema: values.schema } as ValidateOptions;
-  // the library judges the arguments too, before any file is read
+  // the library also validates the arguments, before any file is read
   validate(kind ?? "key", "{}", rules);
   const paint = painter(values.color);
 
@@ -82,7 +82,7 @@ async function main(): Promise<number> {
       if (typeof report !== "boolean") await print(values.json ? `${JSON.stringify(report)}\n` : text(report, paint));
       if (status === VALID && !(typeof report === "boolean" ? report : report.valid)) status = INVALID;
     } catch (error) {
-      // the other files are still judged
+      // the other files are still validated
       fail(error);
       status = WRONG_USE;
     }
@@ -90,7 +90,7 @@ async function main(): Promise<number> {
   return status;
 }
 
-/** Reads a file to its end, and judges lines as they come: the report on one message, or whether all lines are valid. */
+/** Reads a file to its end and validates lines as they are read: the report on one message, or whether all lines are valid. */
 async function judge(
   file: string,
   name: string,
@@ -152,7 +152,7 @@ async function judge(
 
 const ENOUGH_TO_SEE = 64 * 1024;
 
-/** Newline-delimited JSON has a whole object in each of its first lines; one document over several lines has not. */
+/** Newline-delimited JSON has a whole object in each of its first lines; a document over several lines does not. */
 function areLines(bytes: Buffer): boolean {
   const first = bytes.subarray(0, ENOUGH_TO_SEE).toString("latin1").split("\n").slice(0, 20);
   const texts = first.map((line) => line.trim()).filter((line) => line !== "");
@@ -263,7 +263,7 @@ function textListing(file: string, paint: Paint): Listing {
   };
 }
 
-/** One object, written as its parts are known. */
+/** One object, written incrementally. */
 function jsonListing(file: string): Listing {
   let comma = "";
   return {
@@ -313,7 +313,7 @@ function print(text: string): Promise<number> {
   return new Promise((done) => process.stdout.write(text, () => done(VALID)));
 }
 
-// a reader that has seen enough, such as head, is not an error
+// a reader that closes the pipe early, such as head, is not an error
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? VALID : WRONG_USE));
 
 function fail(error: unknown): void {

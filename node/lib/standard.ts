@@ -10,13 +10,13 @@ export interface StandardIssue {
   readonly path: readonly string[];
 }
 
-/** A schema that libraries with Standard Schema v1 take, with the export of Standard JSON Schema v1. */
+/** A schema for libraries that support Standard Schema v1, with the export of Standard JSON Schema v1. */
 export interface StandardSchema<Input, Output> {
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: "skip-client";
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
-    /** Judges a parsed value, text or bytes by the strict rules. The output is the parsed message. */
+    /** Validates a parsed value, text or bytes by the strict rules. The output is the parsed message. */
     readonly validate: (
       value: unknown,
     ) => { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly StandardIssue[] };
@@ -39,7 +39,7 @@ export const standard: {
 
 function standardOf<Kind extends MessageKind>(kind: Kind): StandardSchema<Messages[Kind], Messages[Kind]> {
   const jsonSchema = (options: { readonly target: string }): Record<string, unknown> => {
-    // the strict schemas use nothing that draft-07 does not have
+    // the strict schemas use only features of draft-07
     const dialect = DIALECTS.get(options?.target);
     if (dialect === undefined) {
       throw invalidArgument("target", "must be draft-2020-12 or draft-07", "ask for a target that the library takes");

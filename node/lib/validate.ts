@@ -2,47 +2,47 @@ import { invalidArgument } from "./errors.js";
 import { bytesOf, encode, flag, knownOptions, place, placeBytes, string } from "./internal/input.js";
 import { core, run, USUAL } from "./internal/wasm.js";
 
-/** Which of the draft's three messages. */
+/** The draft's three kinds of message. */
 export type MessageKind = "capabilities" | "key" | "entropy";
 
-/** One fault of a message. It never shows a value of the message. */
+/** A problem with a message. It never contains a value of the message. */
 export interface Problem {
-  /** Where, as a JSON Pointer (RFC 6901), also to a member that is missing; empty for the whole document. */
+  /** The location as a JSON Pointer (RFC 6901), even of a missing member; empty for the whole document. */
   path: string;
-  /** What, as a stable name. */
+  /** A stable code. */
   code: string;
-  /** What, for people. A `syntax` problem begins with the line and the column. */
+  /** A text for people. That of a `syntax` problem begins with the line and the column. */
   message: string;
-  /** A message is invalid by an error; a warning is something that is likely to cause trouble. */
+  /** An error makes the message invalid; a warning is likely to cause trouble. */
   severity: "error" | "warning";
-  /** The section of draft-cisco-skip-02 that it is about. */
+  /** The section of draft-cisco-skip-02 with the violated rule. */
   section: string;
 }
 
-/** Whether a message is valid, and what is wrong with it; a valid one may have warnings. */
+/** Whether a message is valid, and its problems; a valid one may have warnings. */
 export interface Verdict {
   valid: boolean;
   problems: Problem[];
 }
 
-/** The rules by which messages are judged. */
+/** The rules for valid messages. */
 export interface ValidateOptions {
   /**
    * `true` accepts known deviations of real Key Providers: other keyIds, `minentropy` as a string, capabilities without
    * `algorithm` or `localSystemID`.
    */
   lenient?: boolean | undefined;
-  /** `"as-published"` checks no more than the JSON Schemas that the draft prints. */
+  /** `"as-published"` checks only the constraints of the JSON Schemas in the draft. */
   schema?: "strict" | "as-published" | undefined;
 }
 
-/** The verdict on newline-delimited JSON. */
+/** The result for newline-delimited JSON. */
 export interface LinesVerdict {
-  /** How many messages there are: lines that are not blank. */
+  /** The number of messages: lines that are not blank. */
   lines: number;
-  /** How many of them are valid. */
+  /** The number of valid messages. */
   valid: number;
-  /** The others. Lines are counted from 1, blank ones too. */
+  /** The invalid ones. Line numbers start at 1 and include blank lines. */
   invalid: InvalidLine[];
 }
 
@@ -53,12 +53,12 @@ export interface InvalidLine {
 }
 
 /**
- * Judges a message.
+ * Validates a message.
  *
- * @param message Text, bytes, or a value as `JSON.parse` returns it. Prefer the text as received: a parsed value has lost
- * doubled members and the spelling of numbers.
- * @throws {SkipError} `invalid_argument` for another kind or option, and for a message that is none of these or is larger than
- * 16 MiB.
+ * @param message Text, bytes, or a value as returned by `JSON.parse`. Prefer the text as received:
+ * parsing drops repeated members and the notation of numbers.
+ * @throws {SkipError} `invalid_argument` for an unknown kind or option, and for a message of
+ * another type or of more than 16 MiB.
  */
 export function validate(kind: MessageKind, message: unknown, options?: ValidateOptions): Verdict {
   const verdict = check(kind, message, options);
@@ -66,17 +66,17 @@ export function validate(kind: MessageKind, message: unknown, options?: Validate
   return { valid: verdict === 1, problems: JSON.parse(run(core.problems)) as Problem[] };
 }
 
-/** Judges a reply to `GET /capabilities` (draft 4.1); see {@link validate}. */
+/** Validates a reply to `GET /capabilities` (draft 4.1); see {@link validate}. */
 export function validateCapabilities(message: unknown, options?: ValidateOptions): Verdict {
   return validate("capabilities", message, options);
 }
 
-/** Judges a reply to `GET /key` or `GET /key/{keyId}` (draft 4.2); see {@link validate}. */
+/** Validates a reply to `GET /key` or `GET /key/{keyId}` (draft 4.2); see {@link validate}. */
 export function validateKey(message: unknown, options?: ValidateOptions): Verdict {
   return validate("key", message, options);
 }
 
-/** Judges a reply to `GET /entropy` (draft 4.3); see {@link validate}. */
+/** Validates a reply to `GET /entropy` (draft 4.3); see {@link validate}. */
 export function validateEntropy(message: unknown, options?: ValidateOptions): Verdict {
   return validate("entropy", message, options);
 }
@@ -87,9 +87,10 @@ export function isValid(kind: MessageKind, message: unknown, options?: ValidateO
 }
 
 /**
- * Judges newline-delimited JSON, one message a line, all of one kind. Blank lines are skipped.
+ * Validates newline-delimited JSON, one message per line, all of one kind. Blank lines are skipped.
  *
- * @throws {SkipError} `invalid_argument` when it is neither text nor bytes, and when a line is larger than 16 MiB.
+ * @throws {SkipError} `invalid_argument` if it is neither text nor bytes, or if a line is larger
+ * than 16 MiB.
  */
 export function validateLines(
   kind: MessageKind,
@@ -117,13 +118,13 @@ export function validateLines(
       start = end;
     }
   } finally {
-    // a copy of text is ours; the caller's bytes are not
+    // the copy of a text is ours to wipe; the caller's bytes are not
     if (typeof lines === "string") bytes.fill(0);
   }
   return total;
 }
 
-/** The end of as many whole lines as fit the core's buffer; a longer line is taken alone. */
+/** The end of the whole lines that fit the core's buffer; a longer line is passed alone. */
 function endOfLines(bytes: Uint8Array, start: number): number {
   if (bytes.length - start <= USUAL) return bytes.length;
   const last = bytes.lastIndexOf(LINE_FEED, start + USUAL - 1);
@@ -136,7 +137,7 @@ const LINE_FEED = 10;
 
 const KINDS = ["capabilities", "key", "entropy"] as const;
 
-/** The kind whose members a message has most of, or `null` when it has none of any. It may be broken. */
+/** The kind of message with most members in common, or `null` if there is none. The message may be invalid. */
 export function guessKind(message: unknown): MessageKind | null {
   return KINDS[run(() => core.guess(...place(message)))] ?? null;
 }

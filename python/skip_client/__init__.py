@@ -1,7 +1,7 @@
 """Client for the Secure Key Integration Protocol (SKIP, draft-cisco-skip-02).
 
-The initiator asks its Key Provider for a fresh key and passes the keyId on; the responder asks its own Key Provider for
-the key of that keyId. Lengths are in bits everywhere.
+The initiator requests a fresh key from its Key Provider and passes the keyId on; the responder requests the key with
+that keyId from its own Key Provider. All lengths are in bits.
 """
 
 from ._client import Client
@@ -50,7 +50,7 @@ from .errors import (
     WeakKey,
 )
 
-# as typing.TYPE_CHECKING, whose module takes half the time of all of this
+# like typing.TYPE_CHECKING; importing typing takes half as long as all of this
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._aio import AsyncClient
@@ -102,7 +102,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """AsyncClient when it is first asked for: asyncio alone takes ten times as long to import as all the rest."""
+    """Imports AsyncClient on first use: importing asyncio alone takes ten times as long as everything else."""
     if name == "AsyncClient":
         from ._aio import AsyncClient
 

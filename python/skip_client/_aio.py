@@ -1,4 +1,4 @@
-"""The client for asyncio and trio: blocking calls on threads, ended when their task is cancelled."""
+"""The client for asyncio and trio: blocking calls on threads, cancelled with their task."""
 
 import asyncio
 import sys
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """The same client for asyncio and trio: see Client for the arguments, and for what is raised."""
+    """The client for asyncio and trio: see Client for the arguments and exceptions."""
 
     _ended = True
 
@@ -32,7 +32,7 @@ class AsyncClient:
         psk: Psk | None = None,
         **options: "Unpack[ClientOptions]",
     ) -> None:
-        """Makes the client; nothing is connected yet. Raises InvalidArgument."""
+        """Creates the client, without connecting yet. Raises InvalidArgument."""
         self._client = Client(url, ca=ca, cert=cert, psk=psk, **options)
         self._threads = Threads(self._client)
         self._at_loop: dict[asyncio.AbstractEventLoop, Calls] = {}
@@ -40,7 +40,7 @@ class AsyncClient:
         self._ended = False
 
     async def capabilities(self, *, refresh: bool = False, timeout: float | None = None) -> Capabilities:
-        """What the Key Provider offers (draft 4.1): fetched once, then remembered; `refresh` asks again."""
+        """The Key Provider's capabilities (draft 4.1): fetched once, then cached; `refresh` fetches them again."""
         calls = self._calls()
         return await _outcome(calls, calls.capabilities(refresh, timeout))
 
@@ -50,7 +50,7 @@ class AsyncClient:
         return await _outcome(calls, calls.new_key(remote, size, timeout))
 
     async def key_by_id(self, key_id: str, remote: str, *, timeout: float | None = None) -> Key:
-        """The key that the initiator got from the Key Provider `remote` under `key_id` (draft 4.2), given once."""
+        """The key that the initiator got from the Key Provider `remote` with `key_id` (draft 4.2), handed out once."""
         calls = self._calls()
         return await _outcome(calls, calls.key_by_id(key_id, remote, timeout))
 
@@ -61,18 +61,18 @@ class AsyncClient:
 
     @property
     def connection(self) -> ConnectionInfo | None:
-        """How the last connection was made; None before the first one."""
+        """Information about the last connection; None before the first one."""
         return self._client.connection
 
     def close(self) -> None:
-        """Ends the running calls and closes every connection."""
+        """Cancels the running calls and closes all connections."""
         self._ended = True
         self._client.close()
         self._threads.end()
         self._at_loop = {}
 
     async def aclose(self) -> None:
-        """Ends the running calls and closes every connection."""
+        """Cancels the running calls and closes all connections."""
         self.close()
 
     async def __aenter__(self) -> Self:
@@ -90,7 +90,7 @@ class AsyncClient:
         return f"Async{self._client!r}"
 
     def __del__(self) -> None:
-        """Warns of connections that nobody closed, and closes them."""
+        """Warns about unclosed connections, and closes them."""
         if self._ended:
             return
         try:
@@ -99,7 +99,7 @@ class AsyncClient:
             self.close()
 
     def _calls(self) -> "Calls | CallsInTrio":
-        # first: a loop of asyncio may be trio's host
+        # checked first, because an asyncio loop may host trio
         if "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_task():
             return self._in_trio or self._begin_in_trio()
         try:
@@ -109,7 +109,7 @@ class AsyncClient:
         return self._at_loop.get(loop) or self._begin(loop)
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> Calls:
-        """The first call at a loop has it listen for answers, until it or the client ends."""
+        """Registers an inbox with the loop at its first call, until the loop or the client ends."""
         calls, inbox = self._threads.at_loop(loop.create_future)
 
         def deliver() -> None:
@@ -139,5 +139,5 @@ async def _outcome(calls: "Calls | CallsInTrio", future: Awaitable[T]) -> T:
         calls.cancel(future)
         raise
     finally:
-        # what it raises refers to this frame: a cycle would keep the client for a while
+        # an exception refers to this frame: a reference cycle would keep the client alive for a while
         del future

@@ -1,6 +1,6 @@
 """The blocking client."""
 
-# warnings itself takes as long to import as all of this package
+# importing `warnings` takes as long as this whole package
 from _warnings import warn
 
 from . import _core
@@ -14,18 +14,18 @@ class Client(_core.Client):
     `psk`: a pre-shared key, instead of certificates. All other options: see docs/options.md; times are in seconds.
     Raises InvalidArgument.
 
-    Close it, or use it in `with`: a ResourceWarning says where one that has connected is collected unclosed.
+    Close it, or use it in `with`: a connected client that is garbage-collected unclosed causes a ResourceWarning.
     """
 
     __slots__ = ()
     __module__ = "skip_client"
 
     def __del__(self) -> None:
-        """Warns of connections that nobody closed; they are closed now."""
+        """Warns about unclosed connections, which are closed now."""
         warn_of_unclosed(self, self)
 
 
 def warn_of_unclosed(client: _core.Client, owner: object) -> None:
-    """Warns if the client has connected and was not closed: one that was never used holds nothing."""
+    """Warns if the client has connected and was not closed; one that was never used holds no resources."""
     if not client.closed and client.connection is not None:
         warn(f"unclosed {owner!r}", ResourceWarning, stacklevel=3, source=owner)

@@ -1,4 +1,4 @@
-"""The compiled half of the package."""
+"""The compiled part of the package."""
 
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
@@ -57,18 +57,18 @@ __version__: str
 
 @final
 class CancelToken:
-    """Ends calls from another thread, at once."""
+    """Cancels calls from another thread."""
 
     def __new__(cls) -> Self: ...
     def cancel(self) -> None:
-        """Ends every call that was given this token, running or later: ConnectionLost."""
+        """Cancels every call that uses this token, now or later; they raise ConnectionLost."""
     @property
     def cancelled(self) -> bool:
         """Whether `cancel` was called."""
 
 @final
 class Capabilities:
-    """What a Key Provider offers (draft 4.1, Table 4). The constructor is for your tests."""
+    """The capabilities of a Key Provider (draft 4.1, Table 4). The constructor is for your tests."""
 
     def __new__(
         cls,
@@ -81,13 +81,13 @@ class Capabilities:
     ) -> Self: ...
     @property
     def local_system_id(self) -> str:
-        """The id of the Key Provider itself; empty when a lenient reading found none."""
+        """The id of the Key Provider itself; empty if a lenient client found none."""
     @property
     def remote_system_ids(self) -> list[str]:
         """The ids, or patterns of ids, of the Key Providers that share keys with this one."""
     @property
     def algorithm(self) -> str:
-        """How keys are made and synchronised, in the Key Provider's words (up to 1024 bytes)."""
+        """How keys are generated and synchronised, in the Key Provider's words (up to 1024 bytes)."""
     @property
     def supports_key(self) -> bool:
         """Whether GET /key is offered."""
@@ -96,39 +96,39 @@ class Capabilities:
         """Whether GET /entropy is offered."""
     @property
     def warnings(self) -> list[Problem]:
-        """What is odd in the message though it is valid."""
+        """Warnings about a valid message."""
     def matches_remote(self, id: str) -> bool:
-        """Whether the Key Provider says that it shares keys with the Key Provider `id` (draft 4.1.2)."""
+        """Whether the Key Provider lists `id` as a remote (draft 4.1.2)."""
     def __eq__(self, other: object, /) -> bool: ...
 
 @final
 class Problem:
-    """One thing that is wrong with a message; it never shows a value of it. The constructor is for your tests."""
+    """A problem with a message; it never contains a value of the message. The constructor is for your tests."""
 
     def __new__(
         cls, path: str, code: str, message: str, severity: Literal["error", "warning"] = "error", section: str = ""
     ) -> Self: ...
     @property
     def path(self) -> str:
-        """Where, as a JSON Pointer; empty for the whole document."""
+        """The location as a JSON Pointer; empty for the whole document."""
     @property
     def code(self) -> str:
-        """What, as a stable name."""
+        """A stable code."""
     @property
     def message(self) -> str:
-        """What, for people."""
+        """A text for people."""
     @property
     def severity(self) -> Literal["error", "warning"]:
-        """Whether the message is invalid by this."""
+        """Whether it makes the message invalid."""
     @property
     def section(self) -> str:
-        """The section of the draft that it is about."""
+        """The section of the draft concerned."""
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
 @final
 class ConnectionInfo:
-    """How a connection to a Key Provider was made. The constructor is for your tests."""
+    """Information about a connection to a Key Provider. The constructor is for your tests."""
 
     def __new__(
         cls,
@@ -156,7 +156,7 @@ class ConnectionInfo:
         """The key exchange group, for example `X25519MLKEM768`."""
     @property
     def warnings(self) -> list[str]:
-        """What is not as Table 1 of the draft wants it."""
+        """Deviations from Table 1 of the draft."""
     def __eq__(self, other: object, /) -> bool: ...
 
 @final
@@ -168,25 +168,25 @@ class Key:
 
     @property
     def key_id(self) -> str:
-        """The keyId, to be passed on to the other end exactly as it is."""
+        """The keyId, to be passed on to the other end unchanged."""
     @property
     def bits(self) -> int:
         """The length of the key in bits."""
     @property
     def fingerprint(self) -> str:
-        """Eight hexadecimal digits for people to compare; equal at both ends when the keys are."""
+        """Eight hexadecimal digits for people to compare; equal at both ends if the keys are."""
     @property
     def warnings(self) -> list[Problem]:
-        """What is odd in the reply though it is valid."""
+        """Warnings about a valid reply."""
     def hex(self) -> str:
         """The key in hexadecimal, lower case."""
     @overload
     def export(self, format: Literal["raw"]) -> bytes: ...
     @overload
     def export(self, format: TextFormat) -> str:
-        """The key as some consumer wants it: str, for `raw` bytes. See `export_formats()`.
+        """The key in an export format: str, or bytes for `raw`. See `export_formats()`.
 
-        Raises InvalidArgument for another format, and when that consumer cannot take this length or this keyId.
+        Raises InvalidArgument for an unknown format, and when the format does not support this length or this keyId.
         """
     def export_to(self, file_descriptor: int, format: ExportFormat = "raw") -> None:
         """Writes the exported key to a file descriptor, without a copy in Python (OSError on Windows).
@@ -196,7 +196,7 @@ class Key:
     def wipe(self) -> None:
         """Overwrites the key with zeros now; open memoryviews then read zeros.
 
-        `key_id`, `bits` and `fingerprint` stay. Reading, exporting and comparing raise InvalidArgument from now on.
+        `key_id`, `bits` and `fingerprint` remain. Reading, exporting and comparing then raise InvalidArgument.
         """
     def __bytes__(self) -> bytes: ...
     def __len__(self) -> int: ...
@@ -214,16 +214,16 @@ class Entropy:
 
     @property
     def bits(self) -> int:
-        """How many bits of entropy the Key Provider says there are, at least as many as were asked for."""
+        """The entropy in bits according to the Key Provider, at least as much as requested."""
     @property
     def warnings(self) -> list[Problem]:
-        """What is odd in the reply though it is valid."""
+        """Warnings about a valid reply."""
     def hex(self) -> str:
         """The bytes in hexadecimal, lower case."""
     def wipe(self) -> None:
         """Overwrites the bytes with zeros now; open memoryviews then read zeros.
 
-        Reading and comparing raise InvalidArgument from now on.
+        Reading and comparing then raise InvalidArgument.
         """
     def __bytes__(self) -> bytes: ...
     def __len__(self) -> int: ...
@@ -237,9 +237,9 @@ class Entropy:
 
 @final
 class Psk:
-    """A pre-shared key of TLS and its identity (draft 3, Table 1); it may be dropped once a client was made with it.
+    """A TLS pre-shared key and its identity (draft 3, Table 1). It may be dropped after creating a client with it.
 
-    `identity`: 1 to 128 bytes of UTF-8. The key, 1 to 256 bytes (32 random ones are a good key), in exactly one form:
+    `identity`: 1 to 128 bytes of UTF-8. The key, 1 to 256 bytes (32 random bytes are a good key), in exactly one form:
     `hex` digits, the `text` itself, `base64` with padding, or `raw` bytes. Raises InvalidArgument, which never shows
     the key. It cannot be compared, copied or pickled, and its repr shows the identity only.
     """
@@ -255,7 +255,7 @@ class Psk:
     ) -> Self: ...
     @staticmethod
     def from_file(path: str | PathLike[str], identity: str | None = None) -> Psk:
-        """The key of a file with lines `identity:hex`, or one line `hex`; `identity` chooses, or goes with the latter.
+        """The key in a file with lines `identity:hex`, one of them selected by `identity`, or with `hex` alone for it.
 
         Raises InvalidArgument.
         """
@@ -264,7 +264,7 @@ class Psk:
         """The identity, which TLS sends in the clear."""
 
 class Client:
-    """What `skip_client.Client` is made of."""
+    """The base class of `skip_client.Client`."""
 
     def __new__(
         cls,
@@ -278,10 +278,10 @@ class Client:
     def capabilities(
         self, *, refresh: bool = False, timeout: float | None = None, cancel: CancelToken | None = None
     ) -> Capabilities:
-        """What the Key Provider offers (draft 4.1): fetched once, then remembered; `refresh` asks again.
+        """The Key Provider's capabilities (draft 4.1): fetched once, then cached; `refresh` fetches them again.
 
-        `timeout`, here and at the other calls: seconds instead of the client's. Raises SkipError of the
-        network's and the provider's sides.
+        `timeout`, here and in the other calls: seconds, instead of the client's. Raises SkipError of the network's and
+        the provider's sides.
         """
     def new_key(
         self,
@@ -293,14 +293,14 @@ class Client:
     ) -> Key:
         """A fresh key of `size` bits (8 to 65536, a multiple of 8), or of the Key Provider's default (draft 4.2).
 
-        Raises SkipError; with advice `new_key` the key of this request may be used up: ask for another.
+        Raises SkipError; with the advice `new_key` the key of this request may be lost: request another one.
         """
     def key_by_id(
         self, key_id: str, remote: str, *, timeout: float | None = None, cancel: CancelToken | None = None
     ) -> Key:
-        """The key that the initiator got from the Key Provider `remote` under `key_id` (draft 4.2); it is given once.
+        """The key that the initiator got from the Key Provider `remote` with `key_id` (draft 4.2), handed out once.
 
-        Raises SkipError; with advice `new_key` the initiator has to ask for another key.
+        Raises SkipError; with the advice `new_key` the initiator has to request another key.
         """
     def entropy(
         self, bits: int | None = None, *, timeout: float | None = None, cancel: CancelToken | None = None
@@ -308,12 +308,12 @@ class Client:
         """Random bytes of at least `bits` bits, or of the default of 256 bits (draft 4.3). Raises SkipError."""
     @property
     def connection(self) -> ConnectionInfo | None:
-        """How the last connection was made; None before the first one."""
+        """Information about the last connection; None before the first one."""
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
     def close(self) -> None:
-        """Ends the running calls and closes every connection; later calls raise InvalidArgument."""
+        """Cancels the running calls and closes all connections; later calls raise InvalidArgument."""
     def __enter__(self) -> Self: ...
     def __exit__(self, *_error: object) -> None: ...
 
@@ -323,49 +323,49 @@ class Threads:
 
     def __new__(cls, client: Client) -> Self: ...
     def at_loop(self, create_future: Callable[[], Future[Any]]) -> tuple[Calls, Inbox]:
-        """The two ends at one event loop."""
+        """The two ends of the queue for one event loop."""
     def end(self) -> None:
-        """Has the threads end when what was asked is done."""
+        """Ends the threads when no calls are left."""
 
 @final
 class Calls:
-    """Where coroutines leave their calls. When it goes, the inbox is told that no other call will come."""
+    """Accepts the calls of coroutines. When it is dropped, the inbox learns that no other calls will follow."""
 
     def capabilities(self, refresh: bool, timeout: float | None = None) -> Future[Capabilities]:
-        """As the method of Client; so are the others."""
+        """Like the method of Client; the others likewise."""
     def new_key(self, remote: str, size: int | None, timeout: float | None = None) -> Future[Key]: ...
     def key_by_id(self, key_id: str, remote: str, timeout: float | None = None) -> Future[Key]: ...
     def entropy(self, bits: int | None, timeout: float | None = None) -> Future[Entropy]: ...
     def cancel(self, future: Awaitable[Any]) -> None:
-        """Ends the call that this future waits for, or wipes what came just before."""
+        """Cancels the call of this future, or wipes a result that has just arrived."""
 
 @final
 class Inbox:
-    """Where the event loop gets outcomes from. When it goes, so does what nobody waits for any more."""
+    """Delivers results to an event loop. When it is dropped, so are results that are no longer awaited."""
 
     def fileno(self) -> int:
-        """What becomes readable when there is something to deliver."""
+        """A descriptor that becomes readable when there are results to deliver."""
     def wake_by(self, call: Callable[[], object]) -> None:
-        """Has this called instead, from any thread."""
+        """Sets a callback instead, which is called from any thread."""
     def deliver(self) -> bool:
-        """Settles the futures of what came; says whether that was all, for ever."""
+        """Completes the futures of all results; returns whether these were the last ever."""
 
 @final
 class Check:
-    """One check of `doctor` and what became of it."""
+    """One check of `doctor` and its result."""
 
     @property
     def id(self) -> str:
         """Its stable name."""
     @property
     def section(self) -> str:
-        """The section of the draft that it is about."""
+        """The section of the draft concerned."""
     @property
     def level(self) -> Literal["MUST", "SHOULD", "security", "interop"]:
-        """How much it weighs in the profile."""
+        """Its level in the profile."""
     @property
     def result(self) -> Literal["pass", "fail", "warn", "skip"]:
-        """What became of it."""
+        """The result."""
     @property
     def message(self) -> str:
         """What was found."""
@@ -374,53 +374,53 @@ class Check:
         """What to do; empty when there is nothing to do."""
     @property
     def title(self) -> str:
-        """What must or should be."""
+        """The requirement."""
     @property
     def about(self) -> str:
         """Why it matters."""
     @property
     def page(self) -> str:
-        """URL of the page about it."""
+        """The URL of its page."""
     @property
     def provider_text(self) -> str:
-        """What the Key Provider wrote in an error of its own (status 500 and above), redacted; mostly empty."""
+        """The Key Provider's text of an internal error (status 500 and above), redacted; usually empty."""
     @property
     def evidence(self) -> list[str]:
-        """The requests that were made for it, and what came; nothing secret."""
+        """Its requests and the replies, without secrets."""
 
 @final
 class Report:
-    """What `doctor` found; `str(report)` is the report for people."""
+    """The report of `doctor`; `str(report)` is readable text."""
 
     @property
     def verdict(self) -> Literal["pass", "fail", "no-connection"]:
         """`fail` when a check of level MUST failed."""
     @property
     def summary(self) -> str:
-        """One line, of the size of a badge."""
+        """One line."""
     @property
     def checks(self) -> list[Check]:
         """All checks, in the order of the report."""
     @property
     def profile(self) -> DoctorProfile:
-        """For whom the Key Provider was examined."""
+        """The profile of the examination."""
     @property
     def remote(self) -> str | None:
-        """The remote that keys were asked for."""
+        """The remote that keys were requested for."""
     @property
     def keys_used(self) -> int:
-        """How many keys may have been used up."""
+        """The maximum number of keys that were used up."""
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The duration in seconds."""
     def __getitem__(self, id: str, /) -> Check:
-        """The check of that name. Raises KeyError."""
+        """The check with this id. Raises KeyError."""
     def json(self) -> str:
         """One JSON object, as `skip-client doctor --json` prints it."""
     def junit(self) -> str:
         """JUnit XML."""
     def html(self) -> str:
-        """A web page that needs nothing else."""
+        """A self-contained web page."""
 
 @final
 class Endpoint:
@@ -494,35 +494,34 @@ def doctor(
     peer_proxy: str | None = None,
     **options: Unpack[ClientOptions],
 ) -> Report:
-    """Examines a Key Provider, better with its peer: does it follow the draft, and if not, where?
+    """Examines whether a Key Provider, preferably together with its peer, follows the draft.
 
-    It uses up keys, never more than `budget`. `remote`: whose keys to ask for, by default the peer's. `profile`:
-    `draft`, `ios-xe`, `ios-xr` or `nx-os`. `only`: ids of the checks to make, together with what they are measured
-    against; by default all. The other arguments are those of Client, for both Key Providers, except where one that
-    begins with `peer_` says otherwise for the peer. What goes wrong is in the report; raises InvalidArgument for wrong
-    arguments only.
+    It uses up keys, at most `budget`. `remote`: the remote to request keys for, by default the peer. `profile`:
+    `draft`, `ios-xe`, `ios-xr` or `nx-os`. `only`: ids of the checks to run, together with their controls; by default
+    all. The other arguments are those of Client and apply to both Key Providers, unless one that begins with `peer_`
+    overrides them for the peer. Failures are in the report; raises InvalidArgument only for invalid arguments.
     """
 
 def encode_use_ppk(local_system_id: str | None = None, *, next_payload: int = 0) -> bytes:
     """`USE_PPK` with the localSystemID of the sender's Key Provider (draft 5, step 3), or empty as in RFC 8784.
 
-    Raises InvalidArgument when the id is none, OverflowError when `next_payload` is not from 0 to 255.
+    Raises InvalidArgument when the id is invalid, OverflowError when `next_payload` is not from 0 to 255.
     """
 
 def decode_use_ppk(payload: bytes) -> str | None:
     """The localSystemID of a `USE_PPK`; None when there is none. Raises InvalidArgument for another payload."""
 
 def encode_ppk_identity(key_id: str, *, as_octets: bool = False, next_payload: int = 0) -> bytes:
-    """`PPK_IDENTITY` for a keyId: as text, which every known implementation takes, or as the octets of its hex digits.
+    """`PPK_IDENTITY` for a keyId: as text, which every known implementation accepts, or as the octets of its digits.
 
-    Raises InvalidArgument when the keyId is none, or has no octets; OverflowError as encode_use_ppk.
+    Raises InvalidArgument when the keyId is invalid, or has no octets; OverflowError as encode_use_ppk.
     """
 
 def decode_ppk_identity(payload: bytes, *, as_octets: bool = False) -> str:
     """The keyId of a `PPK_IDENTITY` that has it as text, or as octets. Raises InvalidArgument for another payload."""
 
 def doctor_checks(profile: DoctorProfile, has_peer: bool) -> list[str]:
-    """The names of the checks that `doctor` makes. Raises InvalidArgument for another profile."""
+    """The ids of the checks of `doctor`. Raises InvalidArgument for an unknown profile."""
 
 def validate(
     kind: MessageKind,
@@ -532,12 +531,12 @@ def validate(
     schema: SchemaStyle = "strict",
     strict: bool | None = None,
 ) -> list[Problem]:
-    """Lists everything that is wrong with a message (capabilities, key or entropy); a valid one has warnings at most.
+    """Lists the problems of a message (capabilities, key or entropy); a valid one has no problems but warnings.
 
-    `lenient` accepts known deviations of real Key Providers; `strict` is its opposite, until 1.0. With the schema
-    `as-published` no more is required than by the JSON Schemas that the draft prints (Figures 3, 5 and 7).
+    `lenient` accepts known deviations of real Key Providers; `strict` is its opposite, until 1.0. The schema
+    `as-published` has only the constraints of the JSON Schemas in the draft (Figures 3, 5 and 7).
 
-    Raises InvalidArgument for another kind or schema, and when `lenient` and `strict` contradict each other.
+    Raises InvalidArgument for an unknown kind or schema, and if `lenient` and `strict` contradict each other.
     """
 
 def is_valid(
@@ -551,7 +550,7 @@ def is_valid(
     """Whether `validate` finds no problem of severity `error`. Raises InvalidArgument as `validate`."""
 
 def matches_remote(remote_system_ids: Sequence[str], id: str) -> bool:
-    """Whether an entry of the list is `id` itself, or a pattern of Table 5 of the draft that matches it."""
+    """Whether an entry of the list is `id`, or a pattern (Table 5 of the draft) that matches it."""
 
 def schema_text(kind: MessageKind, style: SchemaStyle) -> str:
     """The JSON Schema of a message, as JSON. Raises InvalidArgument."""
@@ -563,18 +562,18 @@ def export_formats() -> list[ExportFormat]:
     """The formats of Key.export."""
 
 def harden_process() -> Literal["full", "core_dumps_off", "nothing"]:
-    """Keeps this process's memory to itself, for programs that hold keys; a library must not do it for its host.
+    """Protects this process's memory, for programs that hold keys; a library must not call it on behalf of its host.
 
-    `full` (Linux): no core dumps, and no other process of the same user can read or trace this one. The price: nothing
-    to look at after a crash, here and in child programs, no debugger or profiler, and a process without privileges
-    cannot open its own /proc/self/mem or environ. It cannot be taken back.
+    `full` (Linux): no core dumps, and no other process of the same user can read or trace this one. The price: no core
+    dump after a crash, here and in child programs, no debugger or profiler, and a process without privileges cannot
+    open its own /proc/self/mem or environ. It cannot be undone.
     """
 
 def lock_memory() -> bool:
-    """Keeps every page that this process touches from now on out of swap (Linux); False when it is not allowed to.
+    """Keeps every page that this process touches from now on out of swap (Linux); False if that is not permitted.
 
-    It takes root's rights, or an unlimited RLIMIT_MEMLOCK (`LimitMEMLOCK=infinity` of a service). The price: what is in
-    memory stays there, whole interpreter included. A hibernated machine writes it to its disk all the same.
+    It requires root, or an unlimited RLIMIT_MEMLOCK (`LimitMEMLOCK=infinity` for a service). The price: all memory
+    stays in RAM, including that of the interpreter. Hibernation still writes it to disk.
     """
 
 def tls_libraries() -> dict[str, str]:

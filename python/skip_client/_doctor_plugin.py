@@ -34,7 +34,7 @@ OPTIONS = {
 
 
 class DoctorWarning(UserWarning):
-    """Something that is no requirement is not met."""
+    """A recommendation is not met."""
 
 
 class DoctorFailure(AssertionError):
@@ -61,7 +61,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def items(session: pytest.Session) -> list[pytest.Item]:
-    """The tests; none when no Key Provider is named."""
+    """The tests; none if no Key Provider is given."""
     if _option(session.config, "url") is None:
         return []
     from ._core import doctor_checks
@@ -76,7 +76,7 @@ def items(session: pytest.Session) -> list[pytest.Item]:
 
 
 class Examination:
-    """Runs when the first test asks for its result."""
+    """The examination, run when the first test needs its result."""
 
     def __init__(self, config: pytest.Config) -> None:
         """Nothing is asked yet."""
@@ -142,13 +142,13 @@ class Check(pytest.Item):
             pytest.skip(check.message)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
-        """What was found instead of a traceback of ours."""
+        """The findings instead of a traceback."""
         if isinstance(excinfo.value, DoctorFailure):
             return str(excinfo.value)
         return str(super().repr_failure(excinfo, style))
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Where it is: nowhere in a file."""
+        """There is no line number."""
         return self.path, None, self.name
 
 

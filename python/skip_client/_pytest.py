@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def skip_key_providers() -> "Iterator[KeyProviderPair]":
     """A pair of development Key Providers for one test."""
-    from .testing import KeyProviderPair  # only tests that use it pay for it
+    from .testing import KeyProviderPair  # imported only by tests that use it
 
     with KeyProviderPair() as pair:
         yield pair
@@ -26,5 +26,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
-    """Adds the tests of the examination, if one was asked for."""
+    """Adds the tests of the examination, if requested."""
     items.extend(_doctor_plugin.items(session))

@@ -16,7 +16,7 @@ def schema(kind: MessageKind, style: SchemaStyle = "strict") -> dict[str, Any]:
 
     Raises InvalidArgument for another kind or style.
     """
-    import json  # not everybody who fetches keys needs it
+    import json  # most programs that fetch keys do not need it
 
     document: dict[str, Any] = json.loads(schema_text(kind, style))
     return document

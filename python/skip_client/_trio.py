@@ -1,4 +1,4 @@
-"""The calls of AsyncClient in trio, which has threads of its own for what blocks."""
+"""The calls of AsyncClient in trio, on trio's own worker threads."""
 
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class CallsInTrio:
-    """As Calls is for asyncio."""
+    """The counterpart of Calls for asyncio."""
 
     def __init__(self, client: Client) -> None:
         """Nothing runs yet."""
@@ -21,7 +21,7 @@ class CallsInTrio:
         self._limiter = trio.CapacityLimiter(128)
 
     def capabilities(self, refresh: bool, timeout: float | None) -> Coroutine[Any, Any, Capabilities]:
-        """As the method of Client; so are the others."""
+        """Like the method of Client; the others likewise."""
         return self._run(partial(self._client.capabilities, refresh=refresh, timeout=timeout))
 
     def new_key(self, remote: str, size: int | None, timeout: float | None) -> Coroutine[Any, Any, Key]:
@@ -37,7 +37,7 @@ class CallsInTrio:
         return self._run(partial(self._client.entropy, bits, timeout=timeout))
 
     def cancel(self, _future: object) -> None:
-        """For asyncio only: a call in trio ends itself."""
+        """Does nothing: in trio, a call cancels itself."""
 
     async def _run(self, call: Callable[..., T]) -> T:
         token = CancelToken()
@@ -45,6 +45,6 @@ class CallsInTrio:
             run = partial(call, cancel=token)
             return await trio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._limiter)
         except trio.Cancelled:
-            # the thread then ends at once; a key that it still gets is wiped when it is dropped
+            # the call then ends at once; a key that still arrives is wiped when it is dropped
             token.cancel()
             raise

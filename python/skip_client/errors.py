@@ -1,4 +1,4 @@
-"""What can go wrong: one class for each code, whose base says what kind of Python error it is."""
+"""The exceptions: one class for each code, derived from the matching built-in exception."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ if TYPE_CHECKING:
 
 
 class SkipError(Exception):
-    """A failure. `str()` of it is one line, lower case, and never shows a key or what the Key Provider wrote.
+    """An error. `str(error)` is one line, lower case, and never contains a key or the Key Provider's text.
 
-    `code` is stable and the same in every language; `hint` says what to do; `advice` says what to ask next; `status` is
-    the HTTP status if there was one; `provider_text` is what the Key Provider wrote beside a status other than 200,
-    made safe to show to a person (printable, at most 512 bytes, anything that could be a key replaced).
+    `code` is stable and the same in every language; `hint` says what to do; `advice` says what to request next;
+    `status` is the HTTP status, if there was one; `provider_text` is the body of a reply with a status other than 200,
+    made safe to show to a person (printable, at most 512 bytes, anything that could be a key redacted).
     """
 
-    code: ErrorCode = ""  # type: ignore[assignment] # only of errors that a program makes of this class itself
+    code: ErrorCode = ""  # type: ignore[assignment] # only for instances of this base class that a program creates
     hint: str
     advice: Advice
     status: int | None
@@ -31,7 +31,7 @@ class SkipError(Exception):
         status: int | None = None,
         provider_text: str | None = None,
     ) -> None:
-        """Usually made by the client; `code` is that of the class unless given."""
+        """Usually raised by the client; `code` defaults to that of the class."""
         super().__init__(message)
         if code is not None:
             self.code = code
@@ -48,25 +48,25 @@ class InvalidArgument(SkipError, ValueError):
 
 
 class UnknownRemote(SkipError, LookupError):
-    """No entry of the Key Provider's remoteSystemID list matches the remote; no key was asked for."""
+    """No entry of the Key Provider's remoteSystemID list matches the remote; no key was requested."""
 
     code: ErrorCode = "unknown_remote"
 
 
 class NotSupported(SkipError):
-    """The capabilities say that this method is not offered; nothing was asked for."""
+    """The Key Provider does not offer this method; nothing was requested."""
 
     code: ErrorCode = "not_supported"
 
 
 class ConnectFailed(SkipError, ConnectionError):
-    """No connection: name, address, route, port or proxy."""
+    """No connection could be made: name, address, route, port or proxy."""
 
     code: ErrorCode = "connect_failed"
 
 
 class TlsFailed(SkipError, ConnectionError):
-    """TCP came up, TLS did not."""
+    """TCP connected, but the TLS handshake failed."""
 
     code: ErrorCode = "tls_failed"
 
@@ -78,7 +78,7 @@ class TimedOut(SkipError, TimeoutError):
 
 
 class ConnectionLost(SkipError, ConnectionError):
-    """The connection was lost after the request, or a part of it, had gone out."""
+    """The connection was lost after all or part of the request had been sent."""
 
     code: ErrorCode = "connection_lost"
 
@@ -108,49 +108,49 @@ class MethodNotAllowed(SkipError):
 
 
 class Busy(SkipError):
-    """The Key Provider is busy, or has no entropy now (429, 503)."""
+    """The Key Provider is busy, or currently has no entropy (429, 503)."""
 
     code: ErrorCode = "busy"
 
 
 class ProviderFailed(SkipError):
-    """The Key Provider failed inside (5xx)."""
+    """The Key Provider failed internally (5xx)."""
 
     code: ErrorCode = "provider_failed"
 
 
 class UnexpectedStatus(SkipError):
-    """A status that SKIP has no meaning for (1xx, 3xx, other 2xx, above 599)."""
+    """A status without a meaning in SKIP (1xx, 3xx, other 2xx, above 599)."""
 
     code: ErrorCode = "unexpected_status"
 
 
 class MalformedResponse(SkipError, ValueError):
-    """The reply is not what the draft describes."""
+    """The reply does not conform to the draft."""
 
     code: ErrorCode = "malformed_response"
 
 
 class ResponseTooLarge(SkipError, ValueError):
-    """The reply is larger than any SKIP message may be."""
+    """The reply is larger than any SKIP message can be."""
 
     code: ErrorCode = "response_too_large"
 
 
 class KeyIdMismatch(SkipError, ValueError):
-    """The reply names another keyId than the one asked for; the key was wiped."""
+    """The reply has a different keyId from the one requested; the key was wiped."""
 
     code: ErrorCode = "key_id_mismatch"
 
 
 class SizeMismatch(SkipError, ValueError):
-    """The key, or the random string, has another length than the one asked for."""
+    """The key or random string has a different length from the one requested."""
 
     code: ErrorCode = "size_mismatch"
 
 
 class WeakKey(SkipError, ValueError):
-    """The key is all zeros, all ones, or can be read off its keyId."""
+    """The key is all zeros, all ones, or can be read from its keyId."""
 
     code: ErrorCode = "weak_key"
 

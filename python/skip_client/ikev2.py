@@ -1,6 +1,6 @@
 """The IKEv2 notify payloads that carry the ids from encryptor to encryptor (draft 5; RFC 8784).
 
-All are whole payloads, from the next-payload byte on; `next_payload` is the type of what follows, 0 for nothing.
+All are complete payloads, from the next-payload byte on; `next_payload` is the type of the payload that follows, or 0.
 """
 
 from ._core import decode_ppk_identity, decode_use_ppk, encode_ppk_identity, encode_use_ppk

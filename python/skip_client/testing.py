@@ -1,7 +1,7 @@
 """A pair of development Key Providers for tests, also as the pytest fixture `skip_key_providers`.
 
-They are real servers over real TLS on free ports of 127.0.0.1, with a certificate authority and a pre-shared key of
-their own in a temporary folder.
+They are real servers over TLS on free ports of 127.0.0.1, with their own certificate authority and pre-shared key in a
+temporary directory.
 """
 
 from collections.abc import Iterable
@@ -19,9 +19,9 @@ class KeyProviderPair:
     """Two Key Providers that share keys; a context manager. The ids are `Alice` and `Bob` unless given.
 
     `quirks` and `faults` are names of `skip-client serve --help`, for both Key Providers. `psks` are the pre-shared
-    keys that both take (one is made when there is none; `.psk` is the first), and `psk_ciphers` which suites of TLS 1.2
-    go with them, by OpenSSL's names. `key_lifetime` is in seconds.
-    Raises InvalidArgument for an unknown name, OSError when a port cannot be had.
+    keys that both accept (one is generated if there is none; `.psk` is the first), and `psk_ciphers` the suites of TLS
+    1.2 for them, by OpenSSL's names. `key_lifetime` is in seconds.
+    Raises InvalidArgument for an unknown name, OSError if no port is available.
     """
 
     _pair: _Pair | None = None
@@ -64,15 +64,15 @@ class KeyProviderPair:
         self._pair = pair
 
     def set_quirks(self, quirks: Iterable[str]) -> None:
-        """From now on these quirks, and no others, at both Key Providers."""
+        """Replaces the quirks of both Key Providers."""
         self._running().set_quirks(list(quirks))
 
     def set_faults(self, faults: Iterable[str]) -> None:
-        """From now on these faults, and no others, at both Key Providers."""
+        """Replaces the faults of both Key Providers."""
         self._running().set_faults(list(faults))
 
     def close(self) -> None:
-        """Stops both; their folder goes with them."""
+        """Stops both, and deletes their directory."""
         pair, self._pair = self._pair, None
         if pair is not None:
             pair.stop()
@@ -88,11 +88,11 @@ class KeyProviderPair:
         self.close()
 
     def __repr__(self) -> str:
-        """Where both ends are."""
+        """The addresses of both ends."""
         return f"KeyProviderPair(alice={self.alice!r}, bob={self.bob!r})" if self._pair else "KeyProviderPair(closed)"
 
     def __del__(self) -> None:
-        """Warns of servers that nobody stopped, and stops them."""
+        """Warns about servers that were not stopped, and stops them."""
         if self._pair is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""Names for the types of arguments, for programs that pass them on."""
+"""The types of arguments, for programs that pass them on."""
 
 from os import PathLike
 from typing import Literal, TypeAlias, TypedDict
@@ -32,7 +32,7 @@ TextFormat: TypeAlias = Literal["hex", "base64", "strongswan", "libreswan", "vyo
 ExportFormat: TypeAlias = Literal["raw"] | TextFormat
 """A format of `Key.export`; `raw` is bytes."""
 Advice: TypeAlias = Literal["same_request", "new_key", "no"]
-"""What to ask next after a SkipError."""
+"""What to request next after a SkipError."""
 ErrorCode: TypeAlias = Literal[
     "invalid_argument",
     "unknown_remote",

@@ -27,11 +27,11 @@ import {
   time,
 } from "./options.js";
 
-/** What one call may have of its own. */
+/** The options of a single call. */
 export interface CallOptions {
   /** Milliseconds for the whole call, instead of the client's `timeout`. */
   timeout?: number | undefined;
-  /** Ends the call when it is aborted: `connection_lost`, with the advice that fits what was sent by then. */
+  /** Aborting it cancels the call: `connection_lost`, with advice that depends on what was already sent. */
   signal?: AbortSignal | undefined;
 }
 
@@ -42,15 +42,15 @@ interface Provider {
   unreachableSince?: number;
 }
 
-/** How long a Key Provider that could not be reached is tried last instead of first. */
+/** How long an unreachable Key Provider is tried last instead of first. */
 const REST = 30_000;
-/** The longest single wait that a Key Provider may ask for. */
+/** The longest single wait that a Key Provider may request. */
 const RETRY_AFTER_CAP = 30_000;
 
 /**
- * A client of a Key Provider over Node's TLS: one connection a request, each request sent once, one deadline a call.
+ * A client of a Key Provider over Node's TLS: one connection per request, each request sent once, one deadline per call.
  *
- * All failures are `SkipError`, with `code`, `hint`, `advice` (what to ask next) and `status`.
+ * All errors are `SkipError`, with `code`, `hint`, `advice` (what to request next) and `status`.
  */
 export class Client {
   readonly #providers: Provider[];
@@ -69,7 +69,7 @@ export class Client {
     this.#settings = settingsOf(options);
   }
 
-  /** What the Key Provider offers (draft 4.1): fetched once, then remembered, unless `refresh` asks again. */
+  /** The Key Provider's capabilities (draft 4.1): fetched once, then cached; `refresh` fetches them again. */
   async capabilities(options: CallOptions & { refresh?: boolean | undefined } = {}): Promise<Capabilities> {
     const control = this.#control(options, ["refresh"]);
     return this.#onFirst(control, async (provider) =>
@@ -87,7 +87,7 @@ export class Client {
     return this.#ask(buildRequest({ kind: "newKey", remote, size: options.size, lenient }), control);
   }
 
-  /** The key that the initiator got from the Key Provider `remote` under `keyId` (draft 4.2). A Key Provider gives it once. */
+  /** The key that the initiator got from the Key Provider `remote` with `keyId` (draft 4.2), handed out once. */
   async keyById(keyId: string, remote: string, options: CallOptions = {}): Promise<Key> {
     const control = this.#control(options);
     const { lenient } = this.#settings;
@@ -100,12 +100,12 @@ export class Client {
     return this.#ask(buildRequest({ kind: "entropy", bits, lenient: this.#settings.lenient }), control);
   }
 
-  /** How the last connection was made; `undefined` before the first one. */
+  /** Information about the last connection; `undefined` before the first one. */
   get connection(): ConnectionInfo | undefined {
     return this.#connection;
   }
 
-  /** Ends the running calls; later ones fail with `invalid_argument`. */
+  /** Cancels the running calls; later ones fail with `invalid_argument`. */
   close(): void {
     this.#closed.abort();
   }
@@ -132,7 +132,7 @@ export class Client {
     });
   }
 
-  /** Asks the first provider that can be reached; the next one only while no byte of a request has gone out. */
+  /** Uses the first Key Provider that can be reached; the next one only while no byte of a request has been sent. */
   async #onFirst<T>(control: Control, ask: (provider: Provider) => Promise<T>): Promise<T> {
     const now = performance.now();
     const rests = ({ unreachableSince: since }: Provider): boolean => since !== undefined && now - since < REST;
@@ -166,7 +166,7 @@ export class Client {
     return provider.capabilities;
   }
 
-  /** Refuses what the Key Provider says it does not offer, before a key is used up. A `no` from memory is asked again. */
+  /** Refuses what the capabilities exclude, before a key is used up. Cached capabilities that exclude it are refreshed first. */
   async #checkOffer(provider: Provider, request: RequestOptions, control: Control): Promise<void> {
     if (!this.#settings.checkRemote) return;
     const known = provider.capabilities;
@@ -175,7 +175,7 @@ export class Client {
     if (error) throw error;
   }
 
-  /** One request and its answer; a busy Key Provider is asked again only for as long as the caller wants to wait. */
+  /** One request and its reply; a busy Key Provider is asked again only within the caller's waiting time. */
   async #exchange<Options extends RequestOptions>(
     { place }: Provider,
     request: SkipRequest<Options>,
@@ -210,7 +210,7 @@ export class Client {
   }
 }
 
-/** A failure before the first byte of a request: another Key Provider may be asked instead. */
+/** A failure before the first byte of a request: another Key Provider may be used instead. */
 class Unreachable extends Error {
   override readonly cause: SkipError;
 

@@ -22,14 +22,14 @@ export interface Connected {
   info: ConnectionInfo;
 }
 
-// draft Table 1; the last one for Key Providers with an RSA certificate, which Table 1 forgot
+// draft Table 1; the last one is for Key Providers with RSA certificates, which Table 1 omits
 const CERTIFICATE_SUITES = "TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
-// one hello each, because a server that has both might choose the one without forward secrecy
+// a hello for each, because a server that supports both might choose the one without forward secrecy
 const PSK_SUITES = [
   "DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES256-CBC-SHA384:DHE-PSK-AES256-CBC-SHA",
   "PSK-AES256-GCM-SHA384",
 ];
-/** The alerts of a server that shares no suite with us. */
+/** The alerts of a server without a common suite. */
 const NO_SUITE = ["ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE", "ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY"];
 
 const nothing = (): void => {};
@@ -104,7 +104,7 @@ function pskOptions(psk: { identity: string; key: Buffer }): tls.ConnectionOptio
     minVersion: "TLSv1.2",
     maxVersion: "TLSv1.2",
     pskCallback: () => ({ identity: psk.identity, psk: psk.key }),
-    // the key proves both sides; the suites leave no room for a certificate
+    // the key authenticates both sides; these suites have no certificates
     checkServerIdentity: () => undefined,
     ca: [],
   };
@@ -121,9 +121,9 @@ function certificateOptions(
     ...(cert && key ? { cert, key } : {}),
     minVersion: settings.tls === "1.3" ? "TLSv1.3" : "TLSv1.2",
     maxVersion: settings.tls === "1.2" ? "TLSv1.2" : "TLSv1.3",
-    // SNI has no addresses
+    // SNI does not allow addresses
     servername: net.isIP(name) ? "" : name,
-    // a pin alone is the trust; checkPin looks at it before anything is sent
+    // with a pin alone, checkPin verifies the key before anything is sent
     rejectUnauthorized: ca !== undefined,
     checkServerIdentity: (_, certificate) => wrongName(name, certificate),
     ...(settings.postQuantum ? {} : { ecdhCurve: "X25519:P-256:P-384" }),
@@ -162,7 +162,7 @@ function checkPin(socket: tls.TLSSocket, pin: Buffer | undefined): SkipError | u
   );
 }
 
-/** The suites allow nothing else; this makes sure of it. */
+/** The suites allow nothing else; this verifies it. */
 function checkPsk(socket: tls.TLSSocket): SkipError | undefined {
   if (/PSK/.test(socket.getCipher().name) && !socket.getPeerX509Certificate()) return undefined;
   return tlsError(
@@ -197,7 +197,7 @@ function infoOf(socket: tls.TLSSocket, place: Place, settings: Settings): Connec
 
 const PROXY_HEAD = 16 * 1024;
 
-/** A tunnel that a proxy opened with CONNECT. */
+/** A tunnel through a proxy, opened with CONNECT. */
 function throughProxy(
   proxy: HttpProxy,
   place: Place,
@@ -234,7 +234,7 @@ function throughProxy(
         const end = head.indexOf("\r\n\r\n");
         if (end < 0 && head.length <= PROXY_HEAD) return;
         const status = /^HTTP\/1\.[01] (\d{3})[ \r]/.exec(head.toString("latin1"))?.[1];
-        // bytes of the Key Provider cannot be here before our hello
+        // the Key Provider cannot have sent bytes before our hello
         if (end !== head.length - 4 || status !== "200")
           return fail(proxyFailed(proxy, status ? Number(status) : undefined));
         socket.removeAllListeners().pause().on("error", nothing);

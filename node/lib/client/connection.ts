@@ -1,4 +1,4 @@
-/** How a connection to a Key Provider was made. */
+/** Information about a connection to a Key Provider. */
 export interface ConnectionInfo {
   /** The Key Provider's URL. */
   url: string;
@@ -8,6 +8,6 @@ export interface ConnectionInfo {
   tlsVersion: string;
   /** The IANA name of the cipher suite, as in Table 1 of the draft. */
   cipherSuite: string;
-  /** What is weaker than Table 1 of the draft asks for. */
+  /** Warnings about anything weaker than Table 1 of the draft. */
   warnings: string[];
 }

@@ -1,4 +1,4 @@
-/** When a call has to end: its deadline, and the signals of the client and the caller. */
+/** What ends a call: its deadline, and the signals of the client and the caller. */
 import type { SkipError } from "../index.js";
 
 /** Why a call ends before its reply. */
@@ -13,20 +13,20 @@ export class Control {
     this.#signals = signals.filter((signal) => signal !== undefined);
   }
 
-  /** The milliseconds that are left. */
+  /** The remaining milliseconds. */
   left(): number {
     return this.#deadline - performance.now();
   }
 
-  /** Why the call may not go on. */
+  /** Why the call must not continue. */
   ended(): Ended | undefined {
     if (this.#signals.some((signal) => signal.aborted)) return "cancelled";
     return this.left() <= 0 ? "deadline" : undefined;
   }
 
   /**
-   * Runs one step of the call until it is done, has failed, takes longer than `limit` milliseconds, or the call ends. `work`
-   * returns how to stop it; `stopped` makes the error.
+   * Runs one step of the call until it completes, fails, takes longer than `limit` milliseconds, or
+   * the call ends. `work` returns a function that stops it; `stopped` creates the error.
    */
   async step<T>(
     work: (done: (value: T) => void, failed: (error: unknown) => void) => () => void,

@@ -75,7 +75,7 @@ export function atTheProxy({ code, message, advice }: SkipError): SkipError {
   return new SkipError({ code, message: `the proxy cannot be reached: ${message}`, hint, advice });
 }
 
-/** A proxy that answered with another status than 200, or with something else. */
+/** A proxy that answered with a status other than 200, or without HTTP. */
 export function proxyFailed(proxy: HttpProxy, status: number | undefined): SkipError {
   const name = `the proxy ${authorityOf(proxy)}`;
   if (status === undefined) {
@@ -200,7 +200,7 @@ export function tlsFailed(code: string | undefined, withPsk: boolean): SkipError
   );
 }
 
-/** Whether an error of a connection is TLS saying no, and not the connection that broke. */
+/** Whether a connection error comes from TLS, rather than from a broken connection. */
 export function isRefusal(code: string | undefined): boolean {
   return code !== undefined && (TLS[code] !== undefined || /_ALERT_/.test(code));
 }

@@ -1,9 +1,9 @@
-/** Lines for the program's log. All of them are in this file, where it can be seen that none contains a secret. */
+/** The log lines. All of them are in this file, which makes it easy to verify that none contains a secret. */
 import { debuglog } from "node:util";
 import type { SkipError } from "../index.js";
 import type { ConnectionInfo } from "./connection.js";
 
-/** Takes lines about connections: `console` does, and so do pino, winston and others. No line has a secret. */
+/** Receives log lines about connections: `console`, or a logger of pino, winston and others. No line contains a secret. */
 export interface Logger {
   /** New connections. */
   debug(line: string): void;
@@ -25,7 +25,7 @@ export class Log {
     this.#logger = logger ?? (usual.enabled ? { debug: write, info: write, warn: write } : undefined);
   }
 
-  /** A new connection. A warning that the one before had too is not repeated. */
+  /** A new connection. Warnings of the previous one are not repeated. */
   connected({ url, address, tlsVersion, cipherSuite, warnings }: ConnectionInfo): void {
     this.#write("debug", () => `${url}: connected to ${address} with ${tlsVersion}, ${cipherSuite}`);
     for (const warning of warnings) {
@@ -34,17 +34,17 @@ export class Log {
     this.#known = warnings;
   }
 
-  /** A handshake after which a weaker one follows. */
+  /** A failed handshake that is followed by a weaker one. */
   handshakeFailed(url: string, attempt: string, { message }: Error): void {
     this.#write("info", () => `${url}: the handshake for ${attempt} failed: ${message}`);
   }
 
-  /** A Key Provider that cannot be reached, and the one that is tried next. */
+  /** An unreachable Key Provider, and the one that is tried next. */
   tryingNext(url: string, { message }: SkipError, next: string): void {
     this.#write("warn", () => `${url}: ${message}; trying ${next}`);
   }
 
-  /** A busy Key Provider that is asked again. */
+  /** A retry at a busy Key Provider. */
   waiting(url: string, milliseconds: number): void {
     this.#write("info", () => `${url}: busy; asking again in ${milliseconds / 1000} s`);
   }
@@ -54,7 +54,7 @@ export class Log {
     try {
       this.#logger[level](line());
     } catch (error) {
-      // the program's own error, which must not change what becomes of a key
+      // an error of the program, which must not affect the call and its key
       process.nextTick(() => {
         throw error;
       });

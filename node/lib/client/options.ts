@@ -11,8 +11,9 @@ import { Log, type Logger } from "./log.js";
 export type Pem = string | Uint8Array;
 
 /**
- * A pre-shared key and its identity. A key has no encoding of its own, so its form is named. A string, or `file`, is the path of
- * a file with a line `identity:hex` for each identity, or with one line of hexadecimal digits.
+ * A pre-shared key and its identity. The form of a key cannot be detected, so it must be named. A
+ * string, or `file`, is the path of a file with a line `identity:hex` for each identity, or with
+ * one line of hexadecimal digits.
  */
 export type Psk =
   | string
@@ -33,24 +34,24 @@ export interface ClientOptions {
   /** The password of an encrypted `key`. */
   keyPassword?: string | undefined;
   /**
-   * A pre-shared key instead of certificates. Node's TLS has pre-shared keys in TLS 1.2 only: a Key Provider must offer a suite
-   * of DHE-PSK or PSK with AES-256 there.
+   * A pre-shared key instead of certificates. Node supports pre-shared keys only in TLS 1.2: the
+   * Key Provider must offer a DHE-PSK or PSK suite with AES-256 there.
    */
   psk?: Psk | undefined;
   /** The name that the Key Provider's certificate must have, instead of the URL's host. */
   serverName?: string | undefined;
   /**
-   * `sha256/BASE64`: the SHA-256 of the Key Provider's public key (SubjectPublicKeyInfo). With `ca` both must hold; alone, the pin
-   * is the trust, and neither chain nor name nor dates are checked.
+   * `sha256/BASE64`: the SHA-256 of the Key Provider's public key (SubjectPublicKeyInfo). With `ca`
+   * both must match; with a pin alone, neither chain nor name nor dates are checked.
    */
   pin?: string | undefined;
   /** Versions of TLS to offer: `auto` (1.3 and 1.2), `1.2` or `1.3`. */
   tls?: "auto" | "1.2" | "1.3" | undefined;
-  /** Milliseconds for a whole call: 10,000 unless given. */
+  /** Milliseconds for a whole call: 10,000 by default. */
   timeout?: number | undefined;
-  /** Milliseconds for name, TCP and TLS of one Key Provider together: 3,000 unless given. */
+  /** Milliseconds for name resolution, TCP and TLS of one Key Provider: 3,000 by default. */
   connectTimeout?: number | undefined;
-  /** Milliseconds to ask a busy Key Provider again, as often as its `Retry-After` says: 0 unless given. */
+  /** Milliseconds to keep retrying a busy Key Provider, as its `Retry-After` says: 0 by default. */
   waitWhenBusy?: number | undefined;
   /** `http://[user:password@]host[:port]` of an HTTP proxy with CONNECT. Proxies of the environment are ignored. */
   proxy?: string | undefined;
@@ -58,15 +59,15 @@ export interface ClientOptions {
   sourceAddress?: string | undefined;
   /** Accept known deviations of real Key Providers from the draft. */
   lenient?: boolean | undefined;
-  /** Ask for the capabilities before the first key, and refuse remotes and methods that they do not list: true unless given. */
+  /** Fetch the capabilities before the first key, and refuse remotes and methods that they do not list: true by default. */
   checkRemote?: boolean | undefined;
-  /** Offer a post-quantum key exchange where Node has one (24 and later): true unless given. */
+  /** Offer a post-quantum key exchange if Node has one (24 and later): true by default. */
   postQuantum?: boolean | undefined;
   /** Refuse pre-shared keys without forward secrecy. */
   forwardSecrecy?: boolean | undefined;
   /**
-   * Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 of the draft recommends and which is not safe today. It has no
-   * forward secrecy, so it does not go with `forwardSecrecy`.
+   * Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 of the draft recommends and which
+   * is not safe today. It has no forward secrecy, so it cannot be combined with `forwardSecrecy`.
    */
   legacy?: boolean | undefined;
   /** Ends all calls of the client when it is aborted. */

@@ -3,25 +3,26 @@ import { invalidArgument } from "../errors.js";
 import { at, buffer, core, USUAL } from "./wasm.js";
 
 const encoder = /* @__PURE__ */ new TextEncoder();
-/** With the flag `u` a pair is one character, so that this finds halves of pairs only. */
+/** With the flag `u` a surrogate pair is one character, so this finds only lone surrogates. */
 const HALF_A_PAIR = /\p{Surrogate}/u;
 
 /**
- * The largest message that is judged. No SKIP message comes near; the core's memory ends long before JavaScript's does.
+ * The largest message that is validated. No SKIP message comes near, and the core has much less
+ * memory than JavaScript.
  */
 export const LARGEST = 16 * 1024 * 1024;
 
-/** How much memory was reserved, and how many bytes of it are the text. */
+/** The size of the reserved memory, and the length of the text in it, in bytes. */
 export type Placed = readonly [reserved: number, length: number];
 
-/** Puts the text or bytes of a message, or a value as `JSON.parse` makes it, where the core reads it. */
+/** Copies the text or bytes of a message, or a value from `JSON.parse`, into the core's memory. */
 export function place(message: unknown): Placed {
   if (typeof message === "string") return placeText(message);
   const bytes = bytesOf(message);
   return bytes === null ? placeText(stringify(message)) : placeBytes(bytes);
 }
 
-/** Text for the core to read. Most text is ASCII and is looked at only once. */
+/** Copies text for the core. Most text is ASCII and needs only one pass. */
 function placeText(text: string): Placed {
   if (text.length * 3 <= USUAL) {
     const { written } = encoder.encodeInto(text, buffer());
@@ -46,7 +47,7 @@ function tooLarge(): Error {
   return invalidArgument("message", "must not be larger than 16 MiB", "a SKIP message has at most 64 KiB");
 }
 
-/** UTF-8. Half a surrogate pair has none: the bytes stop being UTF-8 there, and the core says so. */
+/** UTF-8. A lone surrogate becomes invalid UTF-8, which the core reports. */
 export function encode(text: string): Uint8Array {
   const half = text.search(HALF_A_PAIR);
   if (half < 0) return encoder.encode(text);
@@ -72,7 +73,7 @@ function stringify(value: unknown): string {
       text = JSON.stringify(value);
     }
   } catch {
-    // a circle or a bigint: the reason could show a name or a value
+    // a cycle or a bigint: the original message could contain a name or a value
   }
   if (text !== undefined) return text;
   const hint = "pass the body as it was received; await it first where it is a Response, a Blob or a promise";
@@ -100,7 +101,7 @@ export function knownOptions<T extends object>(options: T | undefined, names: re
     throw invalidArgument("options", "must be an object", `give ${names.join(", ")}, or nothing`);
   }
   for (const name of Object.keys(options)) {
-    // a name could be anything, also a secret in the wrong place
+    // a name could be anything, even a secret in the wrong place
     const shown = /^\w{1,30}$/.test(name) ? name : "options";
     if (!names.includes(name)) throw invalidArgument(shown, "is not an option here", `give ${names.join(", ")}`);
   }

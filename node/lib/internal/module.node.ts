@@ -1,4 +1,4 @@
-/** The compiled core, from the file beside this one: for CommonJS, where no bundler comes between. */
+/** The compiled core, from the file next to this one: for CommonJS, without a bundler. */
 import { readFileSync } from "node:fs";
 
 declare const __dirname: string;

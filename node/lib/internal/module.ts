@@ -1,4 +1,4 @@
-/** The compiled core, from text that is part of the script: no request, no file. */
+/** The compiled core, from text inside the script: no request, no file. */
 import packed, { size } from "../generated/bytes.js";
 import { inflate } from "./inflate.js";
 

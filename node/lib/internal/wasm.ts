@@ -13,8 +13,8 @@ let memory: WebAssembly.Memory | undefined;
 let usual = new Uint8Array(0);
 
 /**
- * Calls the core. What is thrown there, such as a trap or a stack overflow, may have left it in any state: its memory is wiped
- * and the next call starts it again.
+ * Calls the core. After an exception, such as a trap or a stack overflow, it may be in any state:
+ * its memory is wiped, and the next call starts it again.
  */
 export function run<T>(call: () => T): T {
   try {
@@ -29,7 +29,7 @@ export function run<T>(call: () => T): T {
   }
 }
 
-/** A result of the core, which begins with an exclamation mark when it is the parts of an error. */
+/** A result of the core; one that begins with an exclamation mark has the parts of an error. */
 export function checked(result: string): string {
   if (result.startsWith("!")) throw new SkipError(JSON.parse(result.slice(1)));
   return result;
@@ -49,7 +49,7 @@ function start(): WebAssembly.Memory {
     return core.initSync({ module }).memory;
   } catch (thrown) {
     if (thrown instanceof RangeError) throw thrown;
-    // never the engine's own words alone: under a Content-Security-Policy they do not say which directive it is about
+    // the engine's own message does not name the directive of the Content-Security-Policy
     throw new SkipError({
       code: "not_supported",
       message: "WebAssembly cannot be compiled here",
@@ -67,13 +67,13 @@ export function buffer(): Uint8Array {
   return usual;
 }
 
-/** Memory for a text of so many bytes. The next call that is told its length reads it and wipes it. */
+/** Memory for a text of this many bytes. The next call that gets its length reads and wipes it. */
 export function at(reserved: number): Uint8Array {
   return reserved <= USUAL ? buffer() : reserve(reserved);
 }
 
 function reserve(bytes: number): Uint8Array<ArrayBuffer> {
-  // the memory may grow here, and then has another buffer
+  // the memory may grow here, which replaces its buffer
   const place = core.reserve(bytes);
   return new Uint8Array((memory as WebAssembly.Memory).buffer as ArrayBuffer, place, bytes);
 }

@@ -1,9 +1,9 @@
 import Foundation
 
-/// A blocking call as an asynchronous one, ended by its token when the task is cancelled.
+/// Runs a blocking call asynchronously; its token cancels it when the task is cancelled.
 ///
-/// Each call waits in a thread of its own: the threads of Swift's tasks are few, and those of Dispatch are, on Linux,
-/// the same ones, so that calls that wait for a slow Key Provider would stall everything else.
+/// Each call waits on its own thread: Swift's tasks have few threads, which on Linux they share
+/// with Dispatch, so calls that wait for a slow Key Provider would block everything else.
 func waiting<Answer: Sendable>(_ call: @escaping @Sendable (CoreCancel) throws -> Answer) async throws -> Answer {
     let token = CoreCancel()
     let answer = await withTaskCancellationHandler {
@@ -18,12 +18,12 @@ func waiting<Answer: Sendable>(_ call: @escaping @Sendable (CoreCancel) throws -
     } onCancel: {
         token.cancel()
     }
-    // a key that came all the same is dropped here, and so wiped
+    // a key that still arrived is dropped here, and so wiped
     try Task.checkCancellation()
     return try answer.get()
 }
 
-/// Runs a call of the native library, and turns its failures into ``SkipError``.
+/// Runs a call of the native library, and converts its errors to ``SkipError``.
 func translated<Answer>(_ call: () throws -> Answer) throws -> Answer {
     do {
         return try call()

@@ -2,7 +2,8 @@ import Foundation
 
 /// How a ``Client`` connects, and which deviations it accepts.
 ///
-/// Something must say whom to trust: ``caPEM``, ``caFile``, ``systemCA``, ``pin``, ``psk`` or ``pskFile``.
+/// At least one of ``caPEM``, ``caFile``, ``systemCA``, ``pin``, ``psk`` and ``pskFile`` is
+/// required.
 public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// Certificates of the CAs to trust, in PEM form.
     public var caPEM: Data?
@@ -16,15 +17,15 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var keyPassword: String?
     /// The pre-shared key, instead of certificates.
     public var psk: Psk?
-    /// A file with ``caPEM``, read again when it changes.
+    /// A file with ``caPEM``, reloaded when it changes.
     public var caFile: URL?
-    /// A file with ``clientCertPEM``, read again when it changes.
+    /// A file with ``clientCertPEM``, reloaded when it changes.
     public var clientCertFile: URL?
-    /// A file with ``clientKeyPEM``, read again when it changes.
+    /// A file with ``clientKeyPEM``, reloaded when it changes.
     public var clientKeyFile: URL?
-    /// A file with ``keyPassword`` in its first line, read again when it changes.
+    /// A file with ``keyPassword`` in its first line, reloaded when it changes.
     public var keyPasswordFile: URL?
-    /// A file with a line `identity:hex`, instead of ``psk``, read again when it changes.
+    /// A file with a line `identity:hex`, instead of ``psk``, reloaded when it changes.
     public var pskFile: URL?
     /// Selects a line of ``pskFile``, or names the key of a file with `hex` alone.
     public var pskIdentity: String?
@@ -57,7 +58,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var legacy: Bool
     // options:properties end
 
-    /// Options; each is described at its property.
+    /// The options; each is described at its property.
     public init(
         caPEM: Data? = nil,
         systemCA: Bool = false,
@@ -116,11 +117,11 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         // options:assignments end
     }
 
-    /// Shows none of the values: there are secrets among them.
+    /// Shows no values, because some are secret.
     public var description: String { "ClientOptions([redacted])" }
     /// As ``description``.
     public var debugDescription: String { description }
-    /// Shows none of the values, to `dump` either.
+    /// Shows no values to `dump` either.
     public var customMirror: Mirror { Mirror(self, children: []) }
 
     func toCore() -> CoreOptions {
@@ -129,7 +130,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
             keyPassword: keyPassword, psk: psk?.core, pskIdentity: pskIdentity, files: files, settings: settings)
     }
 
-    /// Paths of credentials, by the names of the core.
+    /// Paths of credentials, by the core's option names.
     private var files: [String: String] {
         [
             "ca": caFile,
@@ -140,7 +141,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
         ].compactMapValues { $0?.path }
     }
 
-    /// What is not a credential, by the names of the core.
+    /// The other options, by the core's names.
     private var settings: [String: String] {
         var settings: [String: String] = [:]
         // options:settings begin (core/tests/front_ends.rs writes it)
@@ -166,13 +167,13 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
 public enum TLSVersion: String, Sendable, CaseIterable {
     /// TLS 1.3 and 1.2.
     case auto = "auto"
-    /// TLS 1.2 alone.
+    /// TLS 1.2 only.
     case v12 = "1.2"
-    /// TLS 1.3 alone.
+    /// TLS 1.3 only.
     case v13 = "1.3"
 }
 
-/// As a plain number of seconds; what is none is for the core to refuse.
+/// As a plain number of seconds, validated by the core.
 func inSeconds(_ seconds: TimeInterval) -> String {
     guard seconds.isFinite, let milliseconds = Int64(exactly: (seconds * 1000).rounded(.up)), milliseconds >= 0 else {
         return "\(seconds)"

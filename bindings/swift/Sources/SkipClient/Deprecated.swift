@@ -31,7 +31,7 @@ extension Capabilities {
 extension IKEv2 {
     /// See ``encodeUsePPK(localSystemID:nextPayload:)``.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` when the id is none.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when the id is invalid.
     @available(*, deprecated, renamed: "encodeUsePPK(localSystemID:nextPayload:)")
     public static func encodeUsePPK(localSystemId: String?, nextPayload: UInt8 = 0) throws -> Data {
         try encodeUsePPK(localSystemID: localSystemId, nextPayload: nextPayload)
@@ -39,7 +39,7 @@ extension IKEv2 {
 
     /// See ``encodePPKIdentity(keyID:asOctets:nextPayload:)``.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` when the keyId is none, or has no octets.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when the keyId is invalid, or has no octets.
     @available(*, deprecated, renamed: "encodePPKIdentity(keyID:asOctets:nextPayload:)")
     public static func encodePPKIdentity(
         keyId: String, asOctets: Bool = false, nextPayload: UInt8 = 0

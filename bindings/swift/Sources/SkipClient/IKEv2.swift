@@ -1,11 +1,12 @@
 import Foundation
 
-/// The IKEv2 notify payloads that carry the ids from encryptor to encryptor (draft 5; RFC 8784). All are whole
-/// payloads, from the next-payload byte on. `nextPayload` is the type of what follows in the message; 0: nothing.
+/// The IKEv2 notify payloads that carry the ids from encryptor to encryptor (draft 5; RFC 8784).
+/// All are complete payloads, from the next-payload byte on. `nextPayload` is the type of the
+/// payload that follows, 0 for none.
 public enum IKEv2 {
     /// `USE_PPK` with the localSystemID of the sender's Key Provider (draft 5, step 3), or empty as in RFC 8784.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` when the id is none.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when the id is invalid.
     public static func encodeUsePPK(localSystemID: String?, nextPayload: UInt8 = 0) throws -> Data {
         try translated { try encodeUsePpk(localSystemId: localSystemID, nextPayload: nextPayload) }
     }
@@ -17,10 +18,10 @@ public enum IKEv2 {
         try translated { try decodeUsePpk(payload: payload) }
     }
 
-    /// `PPK_IDENTITY` for a keyId: as text, the form that every known implementation takes, or as the octets of its
-    /// hexadecimal digits.
+    /// `PPK_IDENTITY` for a keyId: as text, which every known implementation accepts, or as the
+    /// octets of its hexadecimal digits.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` when the keyId is none, or has no octets.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when the keyId is invalid, or has no octets.
     public static func encodePPKIdentity(
         keyID: String, asOctets: Bool = false, nextPayload: UInt8 = 0
     ) throws -> Data {

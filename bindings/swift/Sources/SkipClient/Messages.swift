@@ -1,21 +1,21 @@
 import Foundation
 
-/// What a Key Provider says of itself (draft 4.1, Table 4).
+/// The capabilities of a Key Provider (draft 4.1, Table 4).
 public struct Capabilities: Sendable, Equatable {
     /// The id of the KP itself (draft 4.1.1).
     public let localSystemID: String
     /// Ids, or patterns of ids, of the KPs that share keys with this one (draft 4.1.2).
     public let remoteSystemIDs: [String]
-    /// How the KP makes and synchronises keys, in its own words, up to 1024 bytes.
+    /// How the KP generates and synchronises keys, in its own words, up to 1024 bytes.
     public let algorithm: String
     /// Whether the KP offers `GET /key`.
     public let supportsKey: Bool
     /// Whether the KP offers `GET /entropy`.
     public let supportsEntropy: Bool
-    /// What is odd in the message though it is valid.
+    /// Warnings about a valid message.
     public let warnings: [Problem]
 
-    /// Capabilities that a fake ``KeyProvider`` gives in tests.
+    /// Capabilities for a fake ``KeyProvider`` in tests.
     public init(
         localSystemID: String, remoteSystemIDs: [String], algorithm: String = "", supportsKey: Bool = true,
         supportsEntropy: Bool = true, warnings: [Problem] = []
@@ -35,26 +35,26 @@ public struct Capabilities: Sendable, Equatable {
             warnings: core.warnings.map(Problem.init))
     }
 
-    /// Whether the KP says that it shares keys with the KP `id`.
+    /// Whether the KP lists `id` as a remote.
     public func matchesRemote(_ id: String) -> Bool {
         listMatchesRemote(remoteSystemIds: remoteSystemIDs, id: id)
     }
 }
 
-/// One thing that is wrong with a message. It shows no value of the message.
+/// A problem with a message. It contains no value of the message.
 public struct Problem: Sendable, Hashable {
-    /// Where, as a JSON Pointer (RFC 6901); empty for the whole document.
+    /// The location as a JSON Pointer (RFC 6901); empty for the whole document.
     public let path: String
-    /// What, as a stable name.
+    /// A stable code.
     public let code: String
-    /// What, for people.
+    /// A text for people.
     public let message: String
-    /// Whether the message is invalid by this.
+    /// Whether it makes the message invalid.
     public let severity: Severity
-    /// The section of the draft that it is about.
+    /// The section of the draft with the violated rule.
     public let section: String
 
-    /// A problem that a test makes.
+    /// A problem for tests.
     public init(path: String, code: String, message: String, severity: Severity, section: String) {
         self.path = path
         self.code = code
@@ -78,7 +78,7 @@ public enum Severity: String, Sendable, CaseIterable {
     case warning
 }
 
-/// How a connection to a Key Provider was made.
+/// Information about a connection to a Key Provider.
 public struct ConnectionInfo: Sendable, Equatable {
     /// The Key Provider's URL.
     public let url: String
@@ -90,10 +90,10 @@ public struct ConnectionInfo: Sendable, Equatable {
     public let cipherSuite: String
     /// The key exchange group, for example `X25519MLKEM768`.
     public let group: String?
-    /// What is not as Table 1 wants it.
+    /// Deviations from Table 1 of the draft.
     public let warnings: [String]
 
-    /// A connection that a fake ``KeyProvider`` says it has.
+    /// Connection information for a fake ``KeyProvider`` in tests.
     public init(
         url: String, address: String, tlsVersion: String, cipherSuite: String, group: String? = nil,
         warnings: [String] = []
@@ -113,7 +113,7 @@ public struct ConnectionInfo: Sendable, Equatable {
     }
 }
 
-/// The draft's three messages.
+/// The draft's three kinds of message.
 public enum MessageKind: String, Sendable, CaseIterable {
     /// The reply to `GET /capabilities` (draft 4.1).
     case capabilities
@@ -122,14 +122,14 @@ public enum MessageKind: String, Sendable, CaseIterable {
     /// The reply to `GET /entropy` (draft 4.3).
     case entropy
 
-    /// Everything that is wrong with a message of this kind; empty, or nothing but warnings, when it is valid.
+    /// All problems of a message of this kind; empty, or only warnings, if it is valid.
     public func validate(_ message: Data, rules: Rules = .strict) -> [Problem] {
-        // the core knows every kind: it cannot fail
+        // the core knows every kind, so this cannot fail
         let problems = try? validateMessage(kind: rawValue, message: message, rules: rules.core)
         return problems.unwrapped.map(Problem.init)
     }
 
-    /// Whether `validate` finds no problem but warnings.
+    /// Whether `validate` finds no problems other than warnings.
     public func isValid(_ message: Data, rules: Rules = .strict) -> Bool {
         (try? isValidMessage(kind: rawValue, message: message, rules: rules.core)).unwrapped
     }
@@ -154,10 +154,10 @@ public enum MessageKind: String, Sendable, CaseIterable {
 public enum Rules: Sendable, CaseIterable {
     /// The draft, with limits where it has none.
     case strict
-    /// As `strict`, but known deviations of real Key Providers pass: other keyIds, `minentropy` as a string,
+    /// As `strict`, but accepts known deviations of real Key Providers: other keyIds, `minentropy` as a string,
     /// capabilities without `algorithm` or `localSystemID`.
     case lenient
-    /// No more than the JSON Schemas that the draft prints.
+    /// Only the constraints of the JSON Schemas in the draft.
     case asPublished
 
     var core: CoreRules {
@@ -169,7 +169,7 @@ public enum Rules: Sendable, CaseIterable {
     }
 }
 
-/// Which schema of a message.
+/// The two sets of schemas.
 public enum SchemaStyle: String, Sendable, CaseIterable {
     /// JSON Schema 2020-12 with the rules of this project.
     case strict
@@ -177,8 +177,8 @@ public enum SchemaStyle: String, Sendable, CaseIterable {
     case asPublished = "as-published"
 }
 
-/// Whether an entry of a remoteSystemID list stands for `id`: names as they are, and patterns with `*`, `?` and `[...]`
-/// (draft 4.1.2, Table 5).
+/// Whether an entry of a remoteSystemID list matches `id`: literal ids, and patterns with `*`, `?`
+/// and `[...]` (draft 4.1.2, Table 5).
 public func matchesRemote(_ remoteSystemIDs: [String], _ id: String) -> Bool {
     listMatchesRemote(remoteSystemIds: remoteSystemIDs, id: id)
 }

@@ -1,10 +1,10 @@
 import Foundation
 
-/// What a client and a Key Provider share so that TLS needs no certificate (draft 3, Table 1): an identity of 1 to 128
-/// bytes and a key of 1 to 256 bytes. A key has no encoding of its own, so each form has its own function.
+/// A TLS pre-shared key (draft 3, Table 1): an identity of 1 to 128 bytes and a key of 1 to 256
+/// bytes. The form of a key cannot be detected, so there is a function for each form.
 ///
-/// The key is wiped when the last reference to it goes; a client keeps its own copy. A `String` cannot be wiped: take
-/// ``raw(_:_:)`` or ``file(_:identity:)`` where that matters.
+/// The key is wiped when the last reference to it is released; a client keeps its own copy. A
+/// `String` cannot be wiped: use ``raw(_:_:)`` or ``file(_:identity:)`` if that matters.
 public final class Psk: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// The identity, which TLS sends in the clear.
     public let identity: String
@@ -17,35 +17,35 @@ public final class Psk: Sendable, CustomStringConvertible, CustomDebugStringConv
 
     /// A key in hexadecimal digits, an even number from 2 to 512.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` for another form, or an identity that is none.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when the key or the identity is malformed.
     public static func hex(_ identity: String, _ digits: String) throws -> Psk {
         try Psk { try CorePsk.fromHex(identity: identity, digits: digits) }
     }
 
-    /// A key that is the text itself, in UTF-8: what a router calls a key of type 0.
+    /// A key that is the text itself, in UTF-8: type 0 on a router.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` for another form, or an identity that is none.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when the key or the identity is malformed.
     public static func text(_ identity: String, _ text: String) throws -> Psk {
         try Psk { try CorePsk.fromText(identity: identity, text: text) }
     }
 
     /// A key in base64, the standard alphabet with padding.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` for another form, or an identity that is none.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when the key or the identity is malformed.
     public static func base64(_ identity: String, _ text: String) throws -> Psk {
         try Psk { try CorePsk.fromBase64(identity: identity, text: text) }
     }
 
-    /// A key of bytes as they are.
+    /// A key given as bytes.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` for another length, or an identity that is none.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when the length or the identity is invalid.
     public static func raw(_ identity: String, _ key: Data) throws -> Psk {
         try Psk { try CorePsk.fromBytes(identity: identity, key: key) }
     }
 
     /// The key of a file's content: lines `identity:hex`, of which `identity` chooses one, or one line of hexadecimal.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` for another form, or when there is no one line that fits.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` for another form, or unless exactly one line matches.
     public static func file(_ content: Data, identity: String? = nil) throws -> Psk {
         try Psk { try CorePsk.fromFileContent(content: content, identity: identity) }
     }

@@ -8,22 +8,22 @@ import Foundation
     import Darwin
 #endif
 
-/// A key and its keyId (draft 4.2). The key is wiped by ``close()``, or when the last reference to it goes.
+/// A key and its keyId (draft 4.2). The key is wiped by ``close()``, or when the last reference to it is released.
 public final class Key: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    /// Names the key at the other end (draft 4.2); public, hexadecimal unless the client is lenient.
+    /// The keyId (draft 4.2): public, hexadecimal unless the client is lenient.
     public let keyID: String
     /// The length of the key in bits.
     public let bits: Int
-    /// Eight hexadecimal digits for people to compare: equal at both ends when the keys are.
+    /// Eight hexadecimal digits for people to compare: equal at both ends if the keys are.
     public let fingerprint: String
-    /// What is odd in the reply though it is valid.
+    /// Warnings about a valid reply.
     public let warnings: [Problem]
     private let core: Closable<CoreKey>
 
-    /// A key of your own, which a fake ``KeyProvider`` gives in tests. The bytes are copied; `keyID` may have any form
-    /// that a lenient client takes.
+    /// A key of your own, for a fake ``KeyProvider`` in tests. The bytes are copied; `keyID` may
+    /// have any form that a lenient client accepts.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` when it is no keyId.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when the keyId is invalid.
     public convenience init(keyID: String, bytes: some ContiguousBytes) throws {
         let answer = try bytes.lent { address, length in
             try translated { try keyOf(keyId: keyID, address: address, length: length) }
@@ -39,35 +39,35 @@ public final class Key: Sendable, Equatable, CustomStringConvertible, CustomDebu
         core = Closable(answer.handle)
     }
 
-    /// Lends the key, ``bits`` / 8 bytes. The bytes are wiped when the last reference to the `Data` goes; a copy that
-    /// you make of them, and a `Data` that you change, is yours to wipe.
+    /// Lends the key, ``bits`` / 8 bytes. The bytes are wiped when the last reference to the `Data`
+    /// is released; copies, including a `Data` that you modify, are yours to wipe.
     ///
     /// - Precondition: the key was not closed.
     public func withBytes<Answer>(_ body: (Data) throws -> Answer) rethrows -> Answer {
         try body(WipedRoom.filled(bits / 8, core.open.writeTo).data)
     }
 
-    /// Lends the key, ``bits`` / 8 bytes, without Foundation; the memory is wiped when `body` is done.
+    /// Lends the key, ``bits`` / 8 bytes, without Foundation; the memory is wiped when `body` returns.
     ///
     /// - Precondition: the key was not closed.
     public func withUnsafeBytes<Answer>(_ body: (UnsafeRawBufferPointer) throws -> Answer) rethrows -> Answer {
         try WipedRoom.filled(bits / 8, core.open.writeTo).lend(body)
     }
 
-    /// Lends the key in the form that a consumer wants. All forms but `raw` are ASCII text. Wiped as ``withBytes(_:)``.
+    /// Lends the key in an export format. All formats except `raw` are ASCII text. Wiped as ``withBytes(_:)``.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` when that consumer cannot take a key of this length, or this keyId.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when the format does not support this length or this keyId.
     /// - Precondition: the key was not closed.
     public func withExport<Answer>(_ format: ExportFormat, _ body: (Data) throws -> Answer) throws -> Answer {
         let core = core.open
-        // the longest form has a few words, the keyId some times and the key in hexadecimal
+        // the longest format has a few words, the keyId several times, and the key in hexadecimal
         let room = try WipedRoom.filled(512 + 4 * keyID.utf8.count + bits) { address, capacity in
             try translated { try core.exportTo(format: format.rawValue, address: address, capacity: capacity) }
         }
         return try body(room.data)
     }
 
-    /// Wipes the key now. What it says of itself stays. Closing twice is fine.
+    /// Wipes the key now. Its other properties remain available. Can be called repeatedly.
     public func close() {
         core.close()
     }
@@ -87,17 +87,18 @@ public final class Key: Sendable, Equatable, CustomStringConvertible, CustomDebu
     public var customMirror: Mirror { Mirror(self, children: ["keyID": keyID, "bits": bits]) }
 }
 
-/// Random bytes of a Key Provider (draft 4.3), wiped by ``close()``, or when the last reference to them goes.
+/// Random bytes from a Key Provider (draft 4.3), wiped by ``close()``, or when the last reference
+/// to them is released.
 public final class Entropy: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    /// How many bits of entropy the Key Provider says there are, at least as many as were asked for.
+    /// The entropy in bits according to the Key Provider, at least as much as requested.
     public let bits: Int
-    /// How many bytes there are.
+    /// The number of bytes.
     public let count: Int
-    /// What is odd in the reply though it is valid.
+    /// Warnings about a valid reply.
     public let warnings: [Problem]
     private let core: Closable<CoreEntropy>
 
-    /// Random bytes of your own, of full entropy, which a fake ``KeyProvider`` gives in tests. The bytes are copied.
+    /// Random bytes of your own, of full entropy, for a fake ``KeyProvider`` in tests. The bytes are copied.
     public convenience init(bytes: some ContiguousBytes) {
         self.init(bytes.lent(entropyOf))
     }
@@ -123,7 +124,7 @@ public final class Entropy: Sendable, CustomStringConvertible, CustomDebugString
         try WipedRoom.filled(count, core.open.writeTo).lend(body)
     }
 
-    /// Wipes the bytes now. Closing twice is fine.
+    /// Wipes the bytes now. Can be called repeatedly.
     public func close() {
         core.close()
     }
@@ -136,7 +137,7 @@ public final class Entropy: Sendable, CustomStringConvertible, CustomDebugString
     public var customMirror: Mirror { Mirror(self, children: ["bits": bits]) }
 }
 
-/// The form in which a consumer wants a key.
+/// The export formats of a key.
 public enum ExportFormat: String, Sendable, CaseIterable {
     /// Hexadecimal, lower case.
     case hex
@@ -167,7 +168,7 @@ extension ContiguousBytes {
     }
 }
 
-/// A native object that is let go before its owner is.
+/// A native object that is released before its owner.
 private final class Closable<Object: AnyObject & Sendable>: @unchecked Sendable {
     private let lock = NSLock()
     private var object: Object?
@@ -194,9 +195,9 @@ private final class Closable<Object: AnyObject & Sendable>: @unchecked Sendable 
     }
 }
 
-/// Memory of our own that the native library fills, and that is wiped when nothing refers to it.
+/// Memory that the native library fills, and that is wiped when the last reference is released.
 private struct WipedRoom {
-    /// The bytes, which wipe themselves: what is lent without Foundation has the same owner.
+    /// The bytes, which are wiped on release; bytes lent without Foundation have the same owner.
     let data: Data
 
     static func filled(_ capacity: Int, _ write: (UInt64, UInt32) throws -> UInt32) rethrows -> WipedRoom {
@@ -224,7 +225,7 @@ private struct WipedRoom {
     }
 }
 
-/// Writes zeros in a way that no optimiser takes away, though the memory is freed next.
+/// Writes zeros in a way that the optimizer does not remove, although the memory is freed next.
 private func wipe(_ room: UnsafeMutableRawPointer, _ count: Int) {
     #if canImport(Darwin)
         memset_s(room, count, 0, count)

@@ -1,26 +1,27 @@
 import Foundation
 
-/// What a ``Client`` does, for code that is tested without a Key Provider: a fake of your own conforms to it too.
+/// The interface of ``Client``, for code that is tested without a Key Provider: a fake conforms to
+/// it as well.
 public protocol KeyProvider: Sendable {
-    /// How the last connection was made; `nil` before the first one.
+    /// Information about the last connection; `nil` before the first one.
     var connection: ConnectionInfo? { get }
 
-    /// What the KP offers; see ``Client/capabilities(refresh:timeout:)``.
+    /// The KP's capabilities; see ``Client/capabilities(refresh:timeout:)``.
     func capabilities(refresh: Bool, timeout: TimeInterval?) async throws -> Capabilities
     /// A fresh key; see ``Client/newKey(remote:size:timeout:)``.
     func newKey(remote: String, size: Int?, timeout: TimeInterval?) async throws -> Key
-    /// The key of a keyId; see ``Client/keyByID(_:remote:timeout:)``.
+    /// The key with a keyId; see ``Client/keyByID(_:remote:timeout:)``.
     func keyByID(_ keyID: String, remote: String, timeout: TimeInterval?) async throws -> Key
     /// Random bytes; see ``Client/entropy(bits:timeout:)``.
     func entropy(bits: Int?, timeout: TimeInterval?) async throws -> Entropy
 
-    /// Ends the running calls.
+    /// Cancels the running calls.
     func close()
 }
 
-/// The arguments that may be left out.
+/// Default arguments.
 extension KeyProvider {
-    /// What the KP offers.
+    /// The KP's capabilities.
     public func capabilities(refresh: Bool = false) async throws -> Capabilities {
         try await capabilities(refresh: refresh, timeout: nil)
     }
@@ -30,7 +31,7 @@ extension KeyProvider {
         try await newKey(remote: remote, size: size, timeout: nil)
     }
 
-    /// The key of a keyId.
+    /// The key with a keyId.
     public func keyByID(_ keyID: String, remote: String) async throws -> Key {
         try await keyByID(keyID, remote: remote, timeout: nil)
     }
@@ -41,7 +42,7 @@ extension KeyProvider {
     }
 }
 
-/// What a fake may leave out.
+/// Default implementations for fakes.
 extension KeyProvider {
     /// None.
     public var connection: ConnectionInfo? { nil }
@@ -76,9 +77,9 @@ extension KeyProvider {
 
 /// A client of one Key Provider (KP), or of several in order of preference (draft-cisco-skip-02).
 ///
-/// One client serves many tasks at once; it keeps connections and remembers the capabilities. Cancelling a task ends
-/// its request at once. A request goes out once and is never repeated behind your back; every ``SkipError`` says what
-/// to ask next (``SkipError/advice``).
+/// One client serves many tasks; it reuses connections and caches the capabilities. Cancelling a
+/// task cancels its request at once. A request is sent once and never retried behind your back;
+/// every ``SkipError`` says what to request next (``SkipError/advice``).
 ///
 /// ```swift
 /// let kp = try Client(url: "https://kp-alice:8443", options: ClientOptions(caPEM: pem))
@@ -88,10 +89,10 @@ public final class Client: KeyProvider, CustomStringConvertible {
     private let core: CoreClient
     private let urls: [String]
 
-    /// A client of the KPs at `urls`, `https://host[:port][/path]` each; the next is asked only while no byte of a
-    /// request has gone out. Nothing is connected yet.
+    /// A client of the KPs at `urls`, `https://host[:port][/path]` each; the next is used only
+    /// while no byte of a request has been sent. It does not connect yet.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` when an option breaks a rule or nothing says whom to trust.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when an option is invalid, or none says whom to trust.
     public init(urls: [String], options: ClientOptions = ClientOptions()) throws {
         self.urls = urls
         core = try translated { try CoreClient(urls: urls, options: options.toCore(), language: .swift) }
@@ -99,7 +100,7 @@ public final class Client: KeyProvider, CustomStringConvertible {
 
     /// A client of the KP at `url`, `https://host[:port][/path]`.
     ///
-    /// - Throws: ``SkipError/invalidArgument(_:)`` when an option breaks a rule or nothing says whom to trust.
+    /// - Throws: ``SkipError/invalidArgument(_:)`` when an option is invalid, or none says whom to trust.
     public convenience init(url: String, options: ClientOptions = ClientOptions()) throws {
         try self.init(urls: [url], options: options)
     }
@@ -108,11 +109,12 @@ public final class Client: KeyProvider, CustomStringConvertible {
         core.shutDown()
     }
 
-    /// How the last connection was made; `nil` before the first one.
+    /// Information about the last connection; `nil` before the first one.
     public var connection: ConnectionInfo? { core.connection().map(ConnectionInfo.init) }
 
-    /// What the KP offers (draft 4.1): fetched once, then remembered; `refresh` asks again. Here and at
-    /// the other calls, `timeout` is the seconds for this call instead of those of the options.
+    /// The KP's capabilities (draft 4.1): fetched once, then cached; `refresh` fetches them again.
+    /// Here and in the other calls, `timeout`, in seconds, replaces that of the options for this
+    /// call.
     ///
     /// - Throws: ``SkipError`` of the network's and the provider's sides, `CancellationError`.
     public func capabilities(refresh: Bool = false, timeout: TimeInterval? = nil) async throws -> Capabilities {
@@ -121,9 +123,9 @@ public final class Client: KeyProvider, CustomStringConvertible {
     }
 
     /// A fresh key of `size` bits, a multiple of 8 from 8 to 65536, shared with the KP `remote` (draft 4.2). Without a
-    /// size the KP chooses, mostly 256 bits.
+    /// size the KP chooses, usually 256 bits.
     ///
-    /// A key that arrives while its task is cancelled is wiped: ask for another one.
+    /// A key that arrives while its task is cancelled is wiped: request another one.
     ///
     /// - Throws: ``SkipError`` of any side, `CancellationError`.
     public func newKey(remote: String, size: Int? = nil, timeout: TimeInterval? = nil) async throws -> Key {
@@ -134,8 +136,7 @@ public final class Client: KeyProvider, CustomStringConvertible {
 
     /// The key that the initiator got from the KP `remote` under `keyID` (draft 4.2), which is hexadecimal, of even
     /// length, 2 to 512 digits. A KP gives it once.
-    ///
-    /// - Throws: ``SkipError`` of any side, `CancellationError`; with the advice `newKey` the initiator has to ask for
+    /// - Throws: ``SkipError`` of any side, `CancellationError`; with the advice `newKey` the initiator has to request
     ///   another key.
     public func keyByID(_ keyID: String, remote: String, timeout: TimeInterval? = nil) async throws -> Key {
         try await waiting { [core] in
@@ -143,7 +144,8 @@ public final class Client: KeyProvider, CustomStringConvertible {
         }
     }
 
-    /// Random bytes of at least `bits` bits, a multiple of 8 from 8 to 65536, or as many as the KP chooses (draft 4.3).
+    /// Random bytes of at least `bits` bits, a multiple of 8 from 8 to 65536, or of the KP's
+    /// default size (draft 4.3).
     ///
     /// - Throws: ``SkipError`` of any side, `CancellationError`.
     public func entropy(bits: Int? = nil, timeout: TimeInterval? = nil) async throws -> Entropy {
@@ -152,7 +154,7 @@ public final class Client: KeyProvider, CustomStringConvertible {
         }
     }
 
-    /// Ends the running calls and the connections; later calls throw ``SkipError/invalidArgument(_:)``.
+    /// Cancels the running calls and closes all connections; later calls throw ``SkipError/invalidArgument(_:)``.
     public func close() {
         core.shutDown()
     }

@@ -1,62 +1,63 @@
 import Foundation
 
-/// A failure: the case says which, ``message`` what happened, ``hint`` what to do and ``advice`` what to ask next. No
-/// secret is in any of them.
+/// An error: ``message`` says what happened, ``hint`` what to do, and ``advice`` what to request
+/// next. None of them contains a secret.
 public enum SkipError: Error, Sendable, Equatable {
     /// An argument breaks a rule; nothing was sent.
     case invalidArgument(Details)
-    /// No entry of the KP's remoteSystemID list matches the remote (draft 4.1.2); no key was asked for.
+    /// No entry of the KP's remoteSystemID list matches the remote (draft 4.1.2); no key was requested.
     case unknownRemote(Details)
-    /// The KP says that it does not offer this method (draft 4.1); nothing was asked for.
+    /// The KP does not offer this method (draft 4.1); nothing was requested.
     case notSupported(Details)
-    /// No connection: name, address, route, port or proxy.
+    /// No connection could be made: name, address, route, port or proxy.
     case connectFailed(Details)
-    /// A TCP connection came up, TLS did not.
+    /// TCP connected, but the TLS handshake failed.
     case tlsFailed(Details)
     /// A deadline passed.
     case timedOut(Details)
-    /// The connection was lost after the request, or a part of it, had gone out.
+    /// The connection was lost after all or part of the request had been sent.
     case connectionLost(Details)
     /// The KP refused the request (400, 409, 410, 422 and other 4xx).
     case rejected(Details)
     /// The KP does not accept this client (401, 403).
     case unauthorized(Details)
-    /// The KP has no such path (404), or says so of a keyId.
+    /// The KP has no such path (404), or answers 404 for a keyId.
     case notFound(Details)
     /// The KP refused the method GET (405).
     case methodNotAllowed(Details)
-    /// The KP is busy, or has no entropy now (429, 503).
+    /// The KP is busy, or currently has no entropy (429, 503).
     case busy(Details)
-    /// The KP failed inside (5xx).
+    /// The KP failed internally (5xx).
     case providerFailed(Details)
-    /// A status that SKIP has no meaning for (1xx, 3xx, other 2xx, above 599).
+    /// A status without a meaning in SKIP (1xx, 3xx, other 2xx, above 599).
     case unexpectedStatus(Details)
-    /// The reply is not what the draft describes.
+    /// The reply does not conform to the draft.
     case malformedResponse(Details)
-    /// The reply is larger than any SKIP message may be.
+    /// The reply is larger than any SKIP message can be.
     case responseTooLarge(Details)
-    /// The reply names another keyId than the one asked for (draft 4.2).
+    /// The reply has a different keyId from the one requested (draft 4.2).
     case keyIdMismatch(Details)
-    /// The key, or the random string, has another length than the one asked for.
+    /// The key or random string has a different length from the one requested.
     case sizeMismatch(Details)
-    /// The key is all zeros, all ones, or can be read off its keyId.
+    /// The key is all zeros, all ones, or can be read from its keyId.
     case weakKey(Details)
 
-    /// What there is to know of a failure beside its case.
+    /// The properties of an error other than its case.
     public struct Details: Sendable, Equatable {
         /// What happened, in one line.
         public let message: String
         /// What to do about it; empty when there is nothing to add.
         public let hint: String
-        /// What to ask next so that both encryptors end with the same key.
+        /// What to request next so that both encryptors end up with the same key.
         public let advice: Advice
-        /// The HTTP status, when the Key Provider answered.
+        /// The HTTP status, if the Key Provider replied.
         public let status: Int?
-        /// What the Key Provider wrote beside a status other than 200: at most 512 bytes, in which all that could be a
-        /// key is `[redacted]`. It is not ours: show it to a person, do not log it.
+        /// The body of a reply with a status other than 200: at most 512 bytes, with anything that
+        /// could be a key replaced by `[redacted]`. It is not our text: show it to a person, do not
+        /// log it.
         public let providerText: String?
 
-        /// Details of an error that a fake ``KeyProvider`` throws in tests.
+        /// Details of an error for a fake ``KeyProvider`` in tests.
         public init(
             message: String, hint: String = "", advice: Advice = .no, status: Int? = nil, providerText: String? = nil
         ) {
@@ -68,59 +69,59 @@ public enum SkipError: Error, Sendable, Equatable {
         }
     }
 
-    /// What to ask next. The raw value is the spelling that all languages of the project share.
+    /// What to request next. The raw values are the same in every language of the project.
     public enum Advice: String, Sendable, CaseIterable {
-        /// Nothing was used up: the same request may be made again.
+        /// No key was consumed: the same request can be retried.
         case sameRequest = "same_request"
-        /// The key of this request may be gone: the initiator asks for a new key and passes its keyId on.
+        /// The key of this request may be lost: the initiator should request a new key and pass its keyId on.
         case newKey = "new_key"
-        /// Asking again will not help until something was changed.
+        /// Retrying will not help until something is changed.
         case no
     }
 
-    /// What went wrong, as a stable name. The raw value is the spelling that all languages of the project share.
+    /// The stable error codes. The raw values are the same in every language of the project.
     public enum Code: String, Sendable, CaseIterable {
         /// An argument breaks a rule; nothing was sent.
         case invalidArgument = "invalid_argument"
-        /// No entry of the KP's remoteSystemID list matches the remote (draft 4.1.2); no key was asked for.
+        /// No entry of the KP's remoteSystemID list matches the remote (draft 4.1.2); no key was requested.
         case unknownRemote = "unknown_remote"
-        /// The KP says that it does not offer this method (draft 4.1); nothing was asked for.
+        /// The KP does not offer this method (draft 4.1); nothing was requested.
         case notSupported = "not_supported"
-        /// No connection: name, address, route, port or proxy.
+        /// No connection could be made: name, address, route, port or proxy.
         case connectFailed = "connect_failed"
-        /// A TCP connection came up, TLS did not.
+        /// TCP connected, but the TLS handshake failed.
         case tlsFailed = "tls_failed"
         /// A deadline passed.
         case timedOut = "timed_out"
-        /// The connection was lost after the request, or a part of it, had gone out.
+        /// The connection was lost after all or part of the request had been sent.
         case connectionLost = "connection_lost"
         /// The KP refused the request (400, 409, 410, 422 and other 4xx).
         case rejected
         /// The KP does not accept this client (401, 403).
         case unauthorized
-        /// The KP has no such path (404), or says so of a keyId.
+        /// The KP has no such path (404), or answers 404 for a keyId.
         case notFound = "not_found"
         /// The KP refused the method GET (405).
         case methodNotAllowed = "method_not_allowed"
-        /// The KP is busy, or has no entropy now (429, 503).
+        /// The KP is busy, or currently has no entropy (429, 503).
         case busy
-        /// The KP failed inside (5xx).
+        /// The KP failed internally (5xx).
         case providerFailed = "provider_failed"
-        /// A status that SKIP has no meaning for (1xx, 3xx, other 2xx, above 599).
+        /// A status without a meaning in SKIP (1xx, 3xx, other 2xx, above 599).
         case unexpectedStatus = "unexpected_status"
-        /// The reply is not what the draft describes.
+        /// The reply does not conform to the draft.
         case malformedResponse = "malformed_response"
-        /// The reply is larger than any SKIP message may be.
+        /// The reply is larger than any SKIP message can be.
         case responseTooLarge = "response_too_large"
-        /// The reply names another keyId than the one asked for (draft 4.2).
+        /// The reply has a different keyId from the one requested (draft 4.2).
         case keyIdMismatch = "key_id_mismatch"
-        /// The key, or the random string, has another length than the one asked for.
+        /// The key or random string has a different length from the one requested.
         case sizeMismatch = "size_mismatch"
-        /// The key is all zeros, all ones, or can be read off its keyId.
+        /// The key is all zeros, all ones, or can be read from its keyId.
         case weakKey = "weak_key"
     }
 
-    /// What there is to know of the failure.
+    /// The properties of the error.
     public var details: Details { parts.details }
     /// The stable code.
     public var code: Code { parts.code }
@@ -128,11 +129,11 @@ public enum SkipError: Error, Sendable, Equatable {
     public var message: String { details.message }
     /// What to do about it; empty when there is nothing to add.
     public var hint: String { details.hint }
-    /// What to ask next so that both encryptors end with the same key.
+    /// What to request next so that both encryptors end up with the same key.
     public var advice: Advice { details.advice }
-    /// The HTTP status, when the Key Provider answered.
+    /// The HTTP status, if the Key Provider replied.
     public var status: Int? { details.status }
-    /// What the Key Provider wrote beside a status other than 200; see ``Details/providerText``.
+    /// The Key Provider's text in a reply with a status other than 200; see ``Details/providerText``.
     public var providerText: String? { details.providerText }
 
     init(_ core: CoreError) {

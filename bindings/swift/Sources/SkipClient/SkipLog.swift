@@ -1,8 +1,8 @@
 import Foundation
 
-/// Lines about the connections of all clients: new connections (`debug`), weaker handshakes with pre-shared keys and waits
-/// for a busy Key Provider (`info`), warnings about connections and Key Providers that cannot be reached while another
-/// one is tried (`warning`). No line has a secret.
+/// The log of the connections of all clients: new connections (`debug`), weaker handshakes with
+/// pre-shared keys and waits for a busy Key Provider (`info`), warnings about connections, and
+/// failover to another Key Provider (`warning`). No line contains a secret.
 ///
 /// ```swift
 /// let logger = Logger(label: "skip-client")  // of swift-log
@@ -11,16 +11,16 @@ import Foundation
 public enum SkipLog {
     /// How important a line is; the raw values are those of swift-log.
     public enum Level: String, Sendable, CaseIterable {
-        /// Something that somebody should see to.
+        /// Something that needs attention.
         case warning
-        /// Something unusual that the client dealt with.
+        /// Something unusual that the client handled.
         case info
-        /// Something usual.
+        /// Normal operation.
         case debug
     }
 
-    /// Has lines from now on go to `log`, which is called in a thread that does nothing else, or nowhere: then nothing
-    /// is formatted, and that thread ends. Do not call it from `log`.
+    /// Sends all lines from now on to `log`, which is called on a dedicated thread. With `nil`,
+    /// nothing is formatted, and that thread ends. Must not be called from `log`.
     public static func send(_ log: (@Sendable (Level, String) -> Void)?) {
         current.replace(log)
     }
@@ -40,7 +40,7 @@ private final class Current: @unchecked Sendable {
     }
 }
 
-/// The native library keeps lines until they are fetched: it calls nobody.
+/// The native library keeps lines until they are fetched; it has no callbacks.
 private final class Writer: @unchecked Sendable {
     private let state = NSCondition()
     private var goesOn = true

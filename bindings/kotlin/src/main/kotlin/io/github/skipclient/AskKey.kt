@@ -7,10 +7,10 @@ import java.nio.ByteBuffer
 import java.nio.CharBuffer
 
 /**
- * Asks for a key, with question and answer in one buffer: passing texts and records to the native library takes longer
- * than a request.
+ * Requests a key, with arguments and result in one buffer, because passing strings and records to the native library
+ * takes longer than a request.
  *
- * @param keyId of the key, or null for a fresh one
+ * @param keyId the keyId, or null for a fresh key
  */
 internal fun CoreClient.askKey(
     remote: String,
@@ -30,10 +30,10 @@ internal fun CoreClient.askKey(
     return CoreKeyAnswer(handle, answer.getText(), bits.toUInt(), answer.getText(), emptyList())
 }
 
-/** For the texts of nearly every answer; longer ones are fetched by themselves. */
+/** Large enough for nearly every result; longer ones are fetched separately. */
 private const val ANSWER_ROOM = 256
 
-/** UTF-8 has at most so many bytes for a UTF-16 unit. */
+/** The maximum number of UTF-8 bytes for a UTF-16 unit. */
 private const val UTF_8_LONGEST = 3
 private const val NONE = -1
 

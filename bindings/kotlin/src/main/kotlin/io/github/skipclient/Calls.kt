@@ -17,17 +17,17 @@ import kotlin.coroutines.EmptyCoroutineContext
 import kotlin.coroutines.resumeWithException
 
 /**
- * Threads for calls that wait. A view of the IO dispatcher is elastic: its threads are beside the 64 that the whole
- * application shares, so that calls that wait for a slow Key Provider stall nobody else.
+ * Threads for calls that wait. A view of the IO dispatcher is elastic: its threads are in addition to the 64 that the
+ * whole application shares, so calls that wait for a slow Key Provider do not block others.
  */
 private val calls = Dispatchers.IO.limitedParallelism(AT_ONCE, "skip-client")
 
-/** More calls than that wait for one another. */
+/** The maximum number of concurrent calls; others wait. */
 private const val AT_ONCE = 256
 
 /**
- * Starts a call of the native library in a thread of [calls]. Whoever completes the future, by `cancel` for example,
- * ends the request; an answer that comes all the same is given to [discard].
+ * Starts a call of the native library on a thread of [calls]. Completing the future, for example by `cancel`, cancels
+ * the request; a result that still arrives is passed to [discard].
  */
 @Suppress("TooGenericExceptionCaught") // whatever it is, it belongs to the caller
 internal fun <T> started(
@@ -37,7 +37,7 @@ internal fun <T> started(
     val token = translated { CoreCancel() }
     val future = CompletableFuture<T>()
     val running = AtomicBoolean(true)
-    // a call that has ended by itself has closed its token; finding out by an exception would cost each call a trace
+    // a completed call has closed its token; detecting that with an exception would cost each call a stack trace
     future.whenComplete { _, _ -> if (running.get()) runCatching { token.cancel() } }
     val task =
         Runnable {
@@ -52,7 +52,7 @@ internal fun <T> started(
     return future
 }
 
-/** A call as a suspending one. It returns at once when its coroutine is cancelled. */
+/** A suspending call. It returns at once when its coroutine is cancelled. */
 internal suspend fun <T> awaiting(
     discard: (T) -> Unit,
     call: (CoreCancel) -> T,
@@ -69,7 +69,7 @@ internal suspend fun <T> awaiting(
         }
     }
 
-/** The blocking calls of a client. An interrupt ends the request. */
+/** The blocking calls of a client. An interrupt cancels the request. */
 internal class BlockingCalls {
     private val idle = ConcurrentLinkedQueue<InterruptibleCall>()
 
@@ -88,7 +88,7 @@ internal class BlockingCalls {
     }
 }
 
-/** A call in the thread of the caller, which is not a virtual one: inside the native library that keeps its carrier. */
+/** A call on the caller's thread, unless that is virtual: it would pin its carrier inside the native library. */
 private class InterruptibleCall : AbstractInterruptibleChannel() {
     private val token = translated { CoreCancel() }
 
@@ -96,7 +96,7 @@ private class InterruptibleCall : AbstractInterruptibleChannel() {
         begin()
         val answer = runCatching { call(token) }
         val interrupted = runCatching { end(true) }.isFailure
-        // an answer that came all the same is the caller's, who finds the interrupt at the next wait
+        // a result that still arrived is returned; the caller gets the interrupt at its next wait
         if (interrupted && answer.isFailure) {
             Thread.interrupted()
             throw InterruptedException()
@@ -104,7 +104,7 @@ private class InterruptibleCall : AbstractInterruptibleChannel() {
         return answer.getOrThrow()
     }
 
-    /** When the thread is interrupted. */
+    /** Called when the thread is interrupted. */
     override fun implCloseChannel() = token.cancel()
 }
 
@@ -112,7 +112,7 @@ private class InterruptibleCall : AbstractInterruptibleChannel() {
 private val Thread.isVirtualThread
     get() = threadGroup?.name == "VirtualThreads"
 
-/** A blocking call whose caller is parked outside the native library: a virtual thread keeps no carrier meanwhile. */
+/** A blocking call whose caller is parked outside the native library, so a virtual thread does not pin its carrier. */
 @Suppress("ThrowsCount")
 private fun <T> parked(
     discard: (T) -> Unit,
@@ -123,18 +123,18 @@ private fun <T> parked(
     try {
         return future.get()
     } catch (interrupt: InterruptedException) {
-        // an answer that came at the same moment has no owner
+        // a result that arrived at the same moment has no owner
         if (!future.cancel(true) && !future.isCompletedExceptionally) discard(future.join())
         throw interrupt
     } catch (failed: ExecutionException) {
         val failure = failed.cause ?: failed
-        // the trace also leads to whoever asked
+        // the stack trace includes the caller
         failure.stackTrace = failure.stackTrace + Thread.currentThread().stackTrace.drop(1)
         throw failure
     }
 }
 
-/** Runs a call of the native library, and turns its failures into [SkipException]s. */
+/** Runs a call of the native library, and converts its errors to [SkipException]s. */
 internal inline fun <T> translated(call: () -> T): T =
     try {
         call()
@@ -148,7 +148,7 @@ internal inline fun <T> translated(call: () -> T): T =
         throw notLoaded(missing)
     }
 
-/** The core's error for a text that UTF-8 cannot carry. */
+/** The core's error for a string that cannot be encoded as UTF-8. */
 internal fun unencodable(): SkipException =
     try {
         invalidArgument("text", "has characters that UTF-8 cannot carry", "remove lone surrogates")

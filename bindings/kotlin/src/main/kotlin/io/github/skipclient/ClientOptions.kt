@@ -5,16 +5,16 @@ import java.math.BigDecimal
 import java.time.Duration
 
 /**
- * How a [SkipClient] connects, and which deviations it accepts. Read once, when a client is made.
+ * How a [SkipClient] connects, and which deviations it accepts. Read once, when a client is created.
  *
- * Something must say whom to trust: [caPem], [caFile], [systemCa], [pin], [psk] or [pskFile]. In Kotlin name the arguments,
- * `ClientOptions(caPem = pem)`; in Java use [builder]. A library that is compiled once and used with several versions
- * of skip-client uses [builder] in Kotlin too: a new option changes the signature of the constructor.
+ * At least one of [caPem], [caFile], [systemCa], [pin], [psk] and [pskFile] is required. In Kotlin use named arguments,
+ * `ClientOptions(caPem = pem)`; in Java use [builder]. A Kotlin library that must work with several versions of
+ * skip-client without recompiling also uses [builder], because new options change the constructor's signature.
  *
  * @param strict the opposite of [lenient], until 1.0
  */
 @Suppress(
-    // the help of an option is one line, and follows the mark of the generator
+    // the generated help of an option is one line
     "ktlint:standard:max-line-length",
     "ktlint:standard:no-consecutive-comments",
     "MaxLineLength",
@@ -32,15 +32,15 @@ public class ClientOptions(
     public var keyPassword: String? = null,
     /** The pre-shared key, instead of certificates. */
     public var psk: Psk? = null,
-    /** A file with [caPem], read again when it changes. */
+    /** A file with [caPem], reloaded when it changes. */
     public var caFile: File? = null,
-    /** A file with [clientCertPem], read again when it changes. */
+    /** A file with [clientCertPem], reloaded when it changes. */
     public var clientCertFile: File? = null,
-    /** A file with [clientKeyPem], read again when it changes. */
+    /** A file with [clientKeyPem], reloaded when it changes. */
     public var clientKeyFile: File? = null,
-    /** A file with [keyPassword] in its first line, read again when it changes. */
+    /** A file with [keyPassword] in its first line, reloaded when it changes. */
     public var keyPasswordFile: File? = null,
-    /** A file with a line `identity:hex`, instead of [psk], read again when it changes. */
+    /** A file with a line `identity:hex`, instead of [psk], reloaded when it changes. */
     public var pskFile: File? = null,
     /** Selects a line of [pskFile], or names the key of a file with `hex` alone. */
     public var pskIdentity: String? = null,
@@ -85,10 +85,10 @@ public class ClientOptions(
             lenient = !value
         }
 
-    /** Shows none of the values: there are secrets among them. */
+    /** Shows no values, because some are secret. */
     override fun toString(): String = "ClientOptions([redacted])"
 
-    /** Paths of credentials, by the names of the core. */
+    /** Paths of credentials, by the core's option names. */
     internal fun files(): Map<String, String> =
         buildMap {
             caFile?.let { put("ca", it.path) }
@@ -98,7 +98,7 @@ public class ClientOptions(
             pskFile?.let { put("psk", it.path) }
         }
 
-    /** What is not a credential, by the names of the core. */
+    /** The other options, by the core's names. */
     internal fun settings(): Map<String, String> =
         buildMap {
             // options:settings begin (core/tests/front_ends.rs writes it)
@@ -118,7 +118,7 @@ public class ClientOptions(
             // options:settings end
         }
 
-    /** Sets options one by one, from the defaults. Adding an option to a later version breaks no compiled caller. */
+    /** Sets options one by one. New options in later versions do not break compiled callers. */
     public class Builder internal constructor() {
         private val changes = mutableListOf<(ClientOptions) -> Unit>()
 
@@ -202,14 +202,14 @@ public class ClientOptions(
         public fun legacy(legacy: Boolean): Builder = set { it.legacy = legacy }
         // options:builder end
 
-        /** The options. A builder can be used again: what it made before does not change. */
+        /** Builds the options. The builder can be reused; options built before do not change. */
         public fun build(): ClientOptions = ClientOptions().also { options -> changes.forEach { it(options) } }
 
-        /** Shows none of the values: there are secrets among them. */
+        /** Shows no values, because some are secret. */
         override fun toString(): String = "ClientOptions.Builder([redacted])"
     }
 
-    /** Makes options step by step. */
+    /** Creates builders. */
     public companion object {
         /** Starts from the defaults. */
         @JvmStatic
@@ -224,14 +224,14 @@ public enum class TlsVersion(
     /** TLS 1.3 and 1.2. */
     AUTO("auto"),
 
-    /** TLS 1.2 alone. */
+    /** TLS 1.2 only. */
     TLS_1_2("1.2"),
 
-    /** TLS 1.3 alone. */
+    /** TLS 1.3 only. */
     TLS_1_3("1.3"),
 }
 
-/** As a plain number of seconds; the core judges it. */
+/** As a plain number of seconds, validated by the core. */
 internal fun Duration.inSeconds(): String =
     BigDecimal.valueOf(seconds).add(BigDecimal.valueOf(nano.toLong(), NANO_DIGITS)).toPlainString()
 

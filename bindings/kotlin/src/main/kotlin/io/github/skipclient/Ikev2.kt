@@ -1,14 +1,15 @@
 package io.github.skipclient
 
 /**
- * The IKEv2 notify payloads that carry the ids from encryptor to encryptor (draft 5; RFC 8784). All are whole
- * payloads, from the next-payload byte on. `nextPayload` is the type, 0 to 255, of what follows; 0: nothing.
+ * The IKEv2 notify payloads that carry the ids from encryptor to encryptor (draft 5; RFC 8784). All
+ * are complete payloads, from the next-payload byte on. `nextPayload` is the type of the payload
+ * that follows, 1 to 255, or 0 for none.
  */
 public object Ikev2 {
     /**
      * `USE_PPK` with the localSystemID of the sender's Key Provider (draft 5, step 3), or empty as in RFC 8784.
      *
-     * @throws SkipException.InvalidArgument when the id is none
+     * @throws SkipException.InvalidArgument when the id is invalid
      */
     @JvmStatic
     @JvmOverloads
@@ -36,10 +37,10 @@ public object Ikev2 {
         }
 
     /**
-     * `PPK_IDENTITY` for a keyId: as text, the form that every known implementation takes, or with [asOctets] as the
-     * octets of its hexadecimal digits.
+     * `PPK_IDENTITY` for a keyId: as text, which every known implementation accepts, or with
+     * [asOctets] as the octets of its hexadecimal digits.
      *
-     * @throws SkipException.InvalidArgument when the keyId is none, or has no octets
+     * @throws SkipException.InvalidArgument when the keyId is invalid, or has no octets
      */
     @JvmStatic
     @JvmOverloads

@@ -4,8 +4,8 @@ import java.time.Duration
 import java.util.concurrent.CompletableFuture
 
 /**
- * What a [SkipClient] does, for code that is tested without a Key Provider: a fake overrides what the code under test
- * calls. The suspending calls and the futures of a fake come from its blocking calls.
+ * The interface of [SkipClient], for code that is tested without a Key Provider: a fake overrides what the code under
+ * test calls. The suspending and asynchronous calls of a fake delegate to its blocking calls.
  *
  * ```kotlin
  * val fake = object : KeyProvider() {
@@ -14,13 +14,13 @@ import java.util.concurrent.CompletableFuture
  * ```
  */
 public abstract class KeyProvider : AutoCloseable {
-    /** How the last connection was made; `null` before the first one. */
+    /** Information about the last connection; `null` before the first one. */
     public open val connection: ConnectionInfo?
         get() = null
 
     /**
-     * What the KP offers (draft 4.1): fetched once, then remembered; [refresh] asks again.
-     * Here and at the other calls, [timeout] is the time for this call instead of that of the options.
+     * The KP's capabilities (draft 4.1): fetched once, then cached; [refresh] fetches them again.
+     * Here and in the other calls, [timeout] replaces that of the options for this call.
      *
      * @throws SkipException of the network's and the provider's sides
      */
@@ -30,7 +30,7 @@ public abstract class KeyProvider : AutoCloseable {
         timeout: Duration? = null,
     ): Capabilities = capabilitiesBlocking(refresh, timeout)
 
-    /** [capabilities], waiting for it. An interrupt of this thread ends the request. */
+    /** [capabilities], blocking. Interrupting the thread cancels the request. */
     @JvmOverloads
     @Throws(SkipException::class, InterruptedException::class)
     public open fun capabilitiesBlocking(
@@ -38,7 +38,7 @@ public abstract class KeyProvider : AutoCloseable {
         timeout: Duration? = null,
     ): Capabilities = absent("capabilitiesBlocking")
 
-    /** [capabilities] as a future: it fails with a [SkipException], and whoever cancels it ends the request. */
+    /** [capabilities] as a future, which fails with a [SkipException]. Cancelling it cancels the request. */
     @JvmOverloads
     public open fun capabilitiesAsync(
         refresh: Boolean = false,
@@ -47,9 +47,9 @@ public abstract class KeyProvider : AutoCloseable {
 
     /**
      * A fresh key of [size] bits, a multiple of 8 from 8 to 65536, shared with the KP [remote] (draft 4.2). Without
-     * a size the KP chooses, mostly 256 bits.
+     * a size the KP chooses, usually 256 bits.
      *
-     * A key that arrives while its coroutine is cancelled is wiped: ask for another one.
+     * A key that arrives while its coroutine is cancelled is wiped: request another one.
      *
      * @throws SkipException of any side
      */
@@ -60,7 +60,7 @@ public abstract class KeyProvider : AutoCloseable {
         timeout: Duration? = null,
     ): Key = newKeyBlocking(remote, size, timeout)
 
-    /** [newKey], waiting for it. An interrupt of this thread ends the request. */
+    /** [newKey], blocking. Interrupting the thread cancels the request. */
     @JvmOverloads
     @Throws(SkipException::class, InterruptedException::class)
     public open fun newKeyBlocking(
@@ -69,7 +69,7 @@ public abstract class KeyProvider : AutoCloseable {
         timeout: Duration? = null,
     ): Key = absent("newKeyBlocking")
 
-    /** [newKey] as a future: it fails with a [SkipException], and whoever cancels it ends the request. */
+    /** [newKey] as a future, which fails with a [SkipException]. Cancelling it cancels the request. */
     @JvmOverloads
     public open fun newKeyAsync(
         remote: String,
@@ -81,7 +81,7 @@ public abstract class KeyProvider : AutoCloseable {
      * The key that the initiator got from the KP [remote] under [keyId] (draft 4.2), which is hexadecimal, of even
      * length, 2 to 512 digits. A KP gives it once.
      *
-     * @throws SkipException of any side; with the advice `NEW_KEY` the initiator has to ask for another key
+     * @throws SkipException of any side; with the advice `NEW_KEY` the initiator has to request another key
      */
     @Throws(SkipException::class)
     public open suspend fun keyById(
@@ -90,7 +90,7 @@ public abstract class KeyProvider : AutoCloseable {
         timeout: Duration? = null,
     ): Key = keyByIdBlocking(keyId, remote, timeout)
 
-    /** [keyById], waiting for it. An interrupt of this thread ends the request. */
+    /** [keyById], blocking. Interrupting the thread cancels the request. */
     @JvmOverloads
     @Throws(SkipException::class, InterruptedException::class)
     public open fun keyByIdBlocking(
@@ -99,7 +99,7 @@ public abstract class KeyProvider : AutoCloseable {
         timeout: Duration? = null,
     ): Key = absent("keyByIdBlocking")
 
-    /** [keyById] as a future: it fails with a [SkipException], and whoever cancels it ends the request. */
+    /** [keyById] as a future, which fails with a [SkipException]. Cancelling it cancels the request. */
     @JvmOverloads
     public open fun keyByIdAsync(
         keyId: String,
@@ -108,7 +108,7 @@ public abstract class KeyProvider : AutoCloseable {
     ): CompletableFuture<Key> = completed { keyByIdBlocking(keyId, remote, timeout) }
 
     /**
-     * Random bytes of at least [bits] bits, a multiple of 8 from 8 to 65536, or of the KP's own choice (draft 4.3).
+     * Random bytes of at least [bits] bits, a multiple of 8 from 8 to 65536, or of the KP's default size (draft 4.3).
      *
      * @throws SkipException of any side
      */
@@ -118,7 +118,7 @@ public abstract class KeyProvider : AutoCloseable {
         timeout: Duration? = null,
     ): Entropy = entropyBlocking(bits, timeout)
 
-    /** [entropy], waiting for it. An interrupt of this thread ends the request. */
+    /** [entropy], blocking. Interrupting the thread cancels the request. */
     @JvmOverloads
     @Throws(SkipException::class, InterruptedException::class)
     public open fun entropyBlocking(
@@ -126,14 +126,14 @@ public abstract class KeyProvider : AutoCloseable {
         timeout: Duration? = null,
     ): Entropy = absent("entropyBlocking")
 
-    /** [entropy] as a future: it fails with a [SkipException], and whoever cancels it ends the request. */
+    /** [entropy] as a future, which fails with a [SkipException]. Cancelling it cancels the request. */
     @JvmOverloads
     public open fun entropyAsync(
         bits: Int? = null,
         timeout: Duration? = null,
     ): CompletableFuture<Entropy> = completed { entropyBlocking(bits, timeout) }
 
-    /** Releases what the calls use; a fake has nothing to release. */
+    /** Releases the resources of the calls; a fake has none. */
     override fun close(): Unit = Unit
 
     private fun absent(call: String): Nothing = throw UnsupportedOperationException("this fake has no $call")

@@ -13,14 +13,14 @@ import io.github.skipclient.ffi.validateMessage
 import java.io.ByteArrayOutputStream
 
 /**
- * What a Key Provider says of itself (draft 4.1, Table 4).
+ * The capabilities of a Key Provider (draft 4.1, Table 4).
  *
  * @property localSystemId the id of the KP itself (draft 4.1.1)
  * @property remoteSystemIds ids, or patterns of ids, of the KPs that share keys with this one (draft 4.1.2)
- * @property algorithm how the KP makes and synchronises keys, in its own words, up to 1024 bytes
+ * @property algorithm how the KP generates and synchronises keys, in its own words, up to 1024 bytes
  * @property supportsKey whether the KP offers `GET /key`
  * @property supportsEntropy whether the KP offers `GET /entropy`
- * @property warnings what is odd in the message though it is valid
+ * @property warnings warnings about a valid message
  */
 public data class Capabilities
     @JvmOverloads
@@ -32,18 +32,18 @@ public data class Capabilities
         public val supportsEntropy: Boolean,
         public val warnings: List<Problem> = emptyList(),
     ) {
-        /** Whether the KP says that it shares keys with the KP [id]; see [io.github.skipclient.matchesRemote]. */
+        /** Whether the KP lists [id] as a remote; see [io.github.skipclient.matchesRemote]. */
         public fun matchesRemote(id: String): Boolean = matchesRemote(remoteSystemIds, id)
     }
 
 /**
- * One thing that is wrong with a message. It shows no value of the message.
+ * A problem with a message. It contains no value of the message.
  *
- * @property path where, as a JSON Pointer (RFC 6901); empty for the whole document
- * @property code what, as a stable name
- * @property message what, for people
- * @property severity whether the message is invalid by this
- * @property section the section of the draft that it is about
+ * @property path the location as a JSON Pointer (RFC 6901); empty for the whole document
+ * @property code a stable code
+ * @property message a text for people
+ * @property severity whether it makes the message invalid
+ * @property section the section of the draft with the violated rule
  */
 public data class Problem(
     public val path: String,
@@ -65,14 +65,14 @@ public enum class Severity(
 }
 
 /**
- * How a connection to a Key Provider was made.
+ * Information about a connection to a Key Provider.
  *
  * @property url the Key Provider's URL
  * @property address address and port of the Key Provider, or of the proxy
  * @property tlsVersion `TLS 1.2` or `TLS 1.3`
  * @property cipherSuite the IANA name of the cipher suite, as in Table 1 of the draft
  * @property group the key exchange group, for example `X25519MLKEM768`
- * @property warnings what is not as Table 1 wants it
+ * @property warnings deviations from Table 1 of the draft
  */
 public data class ConnectionInfo
     @JvmOverloads
@@ -85,7 +85,7 @@ public data class ConnectionInfo
         public val warnings: List<String> = emptyList(),
     )
 
-/** Which of the draft's three messages a text should be. */
+/** The draft's three kinds of message. */
 public enum class MessageKind(
     internal val text: String,
 ) {
@@ -99,7 +99,7 @@ public enum class MessageKind(
     ENTROPY("entropy"),
 }
 
-/** Which schema of a message. */
+/** The two sets of schemas. */
 public enum class SchemaStyle(
     internal val text: String,
 ) {
@@ -118,18 +118,18 @@ public enum class Rules(
     STRICT(CoreRules.STRICT),
 
     /**
-     * As [STRICT], but known deviations of real Key Providers pass: other keyIds, `minentropy` as a string,
+     * As [STRICT], but accepts known deviations of real Key Providers: other keyIds, `minentropy` as a string,
      * capabilities without `algorithm` or `localSystemID`.
      */
     LENIENT(CoreRules.LENIENT),
 
-    /** No more than the JSON Schemas that the draft prints. */
+    /** Only the constraints of the JSON Schemas in the draft. */
     AS_PUBLISHED(CoreRules.AS_PUBLISHED),
 }
 
 /**
- * Everything that is wrong with a message; empty, or nothing but warnings, when it is valid. A text with lone
- * surrogates is an invalid message.
+ * All problems of a message; empty, or only warnings, if it is valid. A string with lone surrogates is an invalid
+ * message.
  */
 @JvmOverloads
 public fun validate(
@@ -146,7 +146,7 @@ public fun validate(
     rules: Rules = Rules.STRICT,
 ): List<Problem> = validate(kind, message.asMessage(), rules)
 
-/** Whether [validate] finds no problem but warnings. */
+/** Whether [validate] finds no problems other than warnings. */
 @JvmOverloads
 public fun isValid(
     kind: MessageKind,
@@ -170,10 +170,10 @@ public fun schema(
 ): String = translated { messageSchema(kind.text, style.text) }
 
 /**
- * Whether an entry of a remoteSystemID list stands for [id]: names as they are, and patterns with `*`, `?` and `[...]`
- * (draft 4.1.2, Table 5).
+ * Whether an entry of a remoteSystemID list matches [id]: literal ids, and patterns with `*`, `?` and `[...]` (draft
+ * 4.1.2, Table 5).
  *
- * @throws SkipException.InvalidArgument when a text has characters that UTF-8 cannot carry
+ * @throws SkipException.InvalidArgument when a string cannot be encoded as UTF-8
  */
 @Throws(SkipException::class)
 public fun matchesRemote(
@@ -195,7 +195,7 @@ internal fun CoreConnection.toPublic() = ConnectionInfo(url, address, tlsVersion
 
 internal fun CoreProblem.toPublic() = Problem(path, code, text, Severity.entries.first { it.text == severity }, section)
 
-/** UTF-8, with a byte that UTF-8 does not have for each lone surrogate: Kotlin would write a valid question mark. */
+/** UTF-8, with an invalid byte for each lone surrogate, where Kotlin would write a valid question mark. */
 private fun String.asMessage(): ByteArray {
     val bytes = ByteArrayOutputStream(length)
     codePoints().forEach { point ->

@@ -3,11 +3,11 @@ package io.github.skipclient
 import io.github.skipclient.ffi.CorePsk
 
 /**
- * What a client and a Key Provider share so that TLS needs no certificate (draft 3, Table 1): an identity of 1 to 128
- * bytes and a key of 1 to 256 bytes. A key has no encoding of its own, so each form has its own function.
+ * A TLS pre-shared key (draft 3, Table 1): an identity of 1 to 128 bytes and a key of 1 to 256 bytes. The form of a key
+ * cannot be detected, so there is a function for each form.
  *
- * The key is kept outside the JVM and wiped by [close], or when it is collected; a client keeps its own copy. A
- * `String` cannot be wiped: [raw] and [file] take arrays, which you can.
+ * The key is kept outside the JVM and wiped by [close], or when it is collected; a client keeps its
+ * own copy. A `String` cannot be wiped: [raw] and [file] take arrays, which can.
  */
 public class Psk private constructor(
     internal val core: CorePsk,
@@ -15,18 +15,18 @@ public class Psk private constructor(
     /** The identity, which TLS sends in the clear. */
     public val identity: String = core.identity()
 
-    /** Wipes the key here; clients that were made with it go on. */
+    /** Wipes this copy of the key; clients created with it keep working. */
     override fun close(): Unit = core.close()
 
     /** The identity, never the key. */
     override fun toString(): String = "Psk(identity=$identity, [redacted])"
 
-    /** The forms in which people have a key. */
+    /** Creates keys from their usual forms. */
     public companion object {
         /**
          * A key in hexadecimal digits, an even number from 2 to 512.
          *
-         * @throws SkipException.InvalidArgument for another form, or an identity that is none
+         * @throws SkipException.InvalidArgument when the key or the identity is malformed
          */
         @JvmStatic
         @Throws(SkipException::class)
@@ -36,9 +36,9 @@ public class Psk private constructor(
         ): Psk = translated { Psk(CorePsk.fromHex(identity, digits)) }
 
         /**
-         * A key that is the text itself, in UTF-8: what a router calls a key of type 0.
+         * A key that is the text itself, in UTF-8: type 0 on a router.
          *
-         * @throws SkipException.InvalidArgument for another form, or an identity that is none
+         * @throws SkipException.InvalidArgument when the key or the identity is malformed
          */
         @JvmStatic
         @Throws(SkipException::class)
@@ -50,7 +50,7 @@ public class Psk private constructor(
         /**
          * A key in base64, the standard alphabet with padding.
          *
-         * @throws SkipException.InvalidArgument for another form, or an identity that is none
+         * @throws SkipException.InvalidArgument when the key or the identity is malformed
          */
         @JvmStatic
         @Throws(SkipException::class)
@@ -60,9 +60,9 @@ public class Psk private constructor(
         ): Psk = translated { Psk(CorePsk.fromBase64(identity, text)) }
 
         /**
-         * A key of bytes as they are; fill [key] with zeros afterwards.
+         * A key given as bytes; fill [key] with zeros afterwards.
          *
-         * @throws SkipException.InvalidArgument for another length, or an identity that is none
+         * @throws SkipException.InvalidArgument when the length or the identity is invalid
          */
         @JvmStatic
         @Throws(SkipException::class)
@@ -74,7 +74,7 @@ public class Psk private constructor(
         /**
          * The key of a file's content: lines `identity:hex`, of which [identity] chooses one, or one line of digits.
          *
-         * @throws SkipException.InvalidArgument for another form, or when there is no one line that fits
+         * @throws SkipException.InvalidArgument for another form, or unless exactly one line matches
          */
         @JvmStatic
         @JvmOverloads

@@ -13,13 +13,13 @@ import java.nio.ByteBuffer
  * A key and its keyId (draft 4.2). The key is kept outside the JVM and wiped by [close], or when it is collected.
  *
  * [useBuffer] lends the key without ever putting it on the JVM heap. [useBytes] lends an array that is filled with
- * zeros afterwards; if the garbage collector moved the array meanwhile, the heap may keep a copy until it is
- * overwritten.
+ * zeros afterwards; if the garbage collector has moved the array in the meantime, a copy may remain on the heap
+ * until it is overwritten.
  *
- * @property keyId names the key at the other end (draft 4.2); public, hexadecimal unless the client is lenient
+ * @property keyId the keyId (draft 4.2): public, hexadecimal unless the client is lenient
  * @property bits the length of the key in bits
- * @property fingerprint eight hexadecimal digits for people to compare: equal at both ends when the keys are
- * @property warnings what is odd in the reply though it is valid
+ * @property fingerprint eight hexadecimal digits for people to compare: equal at both ends if the keys are
+ * @property warnings warnings about a valid reply
  */
 public class Key internal constructor(
     answer: CoreKeyAnswer,
@@ -33,7 +33,8 @@ public class Key internal constructor(
     public val warnings: List<Problem> = answer.warnings.map { it.toPublic() }
 
     /**
-     * Lends the key as an array of [bits] / 8 bytes, filled with zeros when [block] is done. Take no reference away.
+     * Lends the key as an array of [bits] / 8 bytes, filled with zeros when [block] returns. Do not keep a reference to
+     * it.
      *
      * @throws IllegalStateException when the key was closed
      */
@@ -41,7 +42,7 @@ public class Key internal constructor(
         secret.bytes(bits / Byte.SIZE_BITS, { core.writeTo(it.address, it.capacity) }, block)
 
     /**
-     * Lends the key as a read-only direct buffer of [bits] / 8 bytes, filled with zeros when [block] is done. The key
+     * Lends the key as a read-only direct buffer of [bits] / 8 bytes, filled with zeros when [block] returns. The key
      * stays outside the JVM heap as long as [block] does not copy it there.
      *
      * @throws IllegalStateException when the key was closed
@@ -50,10 +51,10 @@ public class Key internal constructor(
         secret.buffer(bits / Byte.SIZE_BITS, { core.writeTo(it.address, it.capacity) }, block)
 
     /**
-     * Lends the key in the form that a consumer wants, filled with zeros when [block] is done. All forms but
+     * Lends the key in an export format, filled with zeros when [block] returns. All formats except
      * [ExportFormat.RAW] are ASCII text.
      *
-     * @throws SkipException.InvalidArgument when that consumer cannot take a key of this length, or this keyId
+     * @throws SkipException.InvalidArgument when the format does not support this length or this keyId
      * @throws IllegalStateException when the key was closed
      */
     @Throws(SkipException::class)
@@ -62,13 +63,13 @@ public class Key internal constructor(
         block: (ByteArray) -> T,
     ): T =
         secret.bytes(
-            // the longest form has a few words, the keyId some times and the key in hexadecimal
+            // the longest format has a few words, the keyId several times, and the key in hexadecimal
             EXPORT_ROOM + EXPORT_KEY_IDS * keyId.length + bits,
             { translated { core.exportTo(format.text, it.address, it.capacity) } },
             block,
         )
 
-    /** Wipes the key. What it says of itself stays. Closing twice is fine. */
+    /** Wipes the key. Its other properties remain available. Can be called repeatedly. */
     override fun close(): Unit = secret.close()
 
     /** Whether the bytes are equal, in constant time; keyIds are not compared. A closed key equals only itself. */
@@ -81,13 +82,13 @@ public class Key internal constructor(
     /** keyId and length, never the key. */
     override fun toString(): String = "Key(keyId=$keyId, bits=$bits, [redacted])"
 
-    /** Makes keys without a Key Provider. */
+    /** Creates keys without a Key Provider. */
     public companion object {
         /**
-         * A key of your own, which a fake [KeyProvider] gives in tests. [bytes] are copied; [keyId] may have any form
-         * that a lenient client takes.
+         * A key of your own, for a fake [KeyProvider] in tests. [bytes] are copied; [keyId] may have any form that a
+         * lenient client accepts.
          *
-         * @throws SkipException.InvalidArgument when it is no keyId
+         * @throws SkipException.InvalidArgument when the keyId is invalid
          */
         @JvmStatic
         @Throws(SkipException::class)
@@ -101,9 +102,9 @@ public class Key internal constructor(
 /**
  * Random bytes of a Key Provider (draft 4.3), kept outside the JVM and wiped by [close], or when they are collected.
  *
- * @property bits how many bits of entropy the Key Provider says there are, at least as many as were asked for
- * @property length how many bytes there are
- * @property warnings what is odd in the reply though it is valid
+ * @property bits the entropy in bits according to the Key Provider, at least as much as requested
+ * @property length the number of bytes
+ * @property warnings warnings about a valid reply
  */
 public class Entropy internal constructor(
     answer: CoreEntropyAnswer,
@@ -115,30 +116,30 @@ public class Entropy internal constructor(
     public val length: Int = answer.length.toInt()
     public val warnings: List<Problem> = answer.warnings.map { it.toPublic() }
 
-    /** Lends the bytes as an array, filled with zeros when [block] is done; see [Key.useBytes]. */
+    /** Lends the bytes as an array, filled with zeros when [block] returns; see [Key.useBytes]. */
     public fun <T> useBytes(block: (ByteArray) -> T): T =
         secret.bytes(length, { core.writeTo(it.address, it.capacity) }, block)
 
-    /** Lends the bytes as a read-only direct buffer, filled with zeros when [block] is done; see [Key.useBuffer]. */
+    /** Lends the bytes as a read-only direct buffer, filled with zeros when [block] returns; see [Key.useBuffer]. */
     public fun <T> useBuffer(block: (ByteBuffer) -> T): T =
         secret.buffer(length, { core.writeTo(it.address, it.capacity) }, block)
 
-    /** Wipes the bytes. Closing twice is fine. */
+    /** Wipes the bytes. Can be called repeatedly. */
     override fun close(): Unit = secret.close()
 
     /** The bits, never the bytes. */
     override fun toString(): String = "Entropy(bits=$bits, [redacted])"
 
-    /** Makes entropy without a Key Provider. */
+    /** Creates entropy without a Key Provider. */
     public companion object {
-        /** Random bytes of your own, of full entropy, which a fake [KeyProvider] gives in tests. [bytes] are copied. */
+        /** Random bytes of your own, of full entropy, for a fake [KeyProvider] in tests. [bytes] are copied. */
         @JvmStatic
         public fun of(bytes: ByteArray): Entropy =
             Entropy(copied(bytes) { translated { entropyOf(it.address, it.capacity) } })
     }
 }
 
-/** The form in which a consumer wants a key. */
+/** The export formats of a key. */
 public enum class ExportFormat(
     internal val text: String,
 ) {

@@ -11,13 +11,13 @@ import java.util.concurrent.CompletableFuture
 /**
  * A client of one Key Provider (KP), or of several in order of preference (draft-cisco-skip-02).
  *
- * One client serves many coroutines and threads at once; it keeps connections and remembers the capabilities. Each
- * call has three forms: a `suspend` function, whose cancellation ends the request at once; `...Blocking`, whose
- * thread waits for the answer or an interrupt (a virtual thread is parked); and `...Async` with a
- * `CompletableFuture`. A request goes out once and is never repeated behind your back; every
- * [SkipException] says what to ask next ([SkipException.advice]).
+ * One client serves many coroutines and threads; it reuses connections and caches the capabilities.
+ * Each call has three forms: a `suspend` function, whose cancellation cancels the request at once;
+ * `...Blocking`, whose thread waits for the reply or an interrupt (a virtual thread is parked); and
+ * `...Async`, which returns a `CompletableFuture`. A request is sent once and never retried behind
+ * your back; every [SkipException] says what to request next ([SkipException.advice]).
  *
- * Code that takes a [KeyProvider] instead can be tested without one.
+ * Code that is written against [KeyProvider] can be tested without a Key Provider.
  *
  * ```kotlin
  * SkipClient("https://kp-alice:8443", ClientOptions(caPem = pem)).use { kp ->
@@ -25,8 +25,8 @@ import java.util.concurrent.CompletableFuture
  * }
  * ```
  *
- * @param urls `https://host[:port][/path]` of each KP; the next is asked only while no byte of a request has gone out
- * @throws SkipException.InvalidArgument when an option breaks a rule or nothing says whom to trust
+ * @param urls `https://host[:port][/path]` of each KP; the next is used only while no byte of a request has been sent
+ * @throws SkipException.InvalidArgument when an option is invalid, or none says whom to trust
  */
 public class SkipClient
     @Throws(SkipException::class)
@@ -122,9 +122,9 @@ public class SkipClient
         ): CompletableFuture<Entropy> =
             started(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** Ends the running calls, blocking ones too; later calls throw [SkipException.InvalidArgument]. */
+        /** Cancels the running calls, including blocking ones; later calls throw [SkipException.InvalidArgument]. */
         override fun close() {
-            // the handle itself goes with this object: later calls have the core's own error
+            // the handle is freed with this object, so later calls get the core's own error
             core.shutDown()
         }
 

@@ -5,9 +5,9 @@ import io.github.skipclient.ffi.nextLogLine
 import java.util.Locale
 
 /**
- * Takes lines about the connections of all clients: new connections ([SkipLog.Level.DEBUG]), weaker handshakes with
- * pre-shared keys and waits for a busy Key Provider ([SkipLog.Level.INFO]), warnings about connections, and Key
- * Providers that cannot be reached while another one is tried ([SkipLog.Level.WARNING]). No line has a secret.
+ * Receives log lines about the connections of all clients: new connections ([SkipLog.Level.DEBUG]), weaker handshakes
+ * with pre-shared keys and waits for a busy Key Provider ([SkipLog.Level.INFO]), warnings about connections, and
+ * failover to another Key Provider ([SkipLog.Level.WARNING]). No line contains a secret.
  *
  * ```kotlin
  * SkipLog.set(SkipLog.toSystemLogger()) // on the JVM
@@ -15,7 +15,7 @@ import java.util.Locale
  * ```
  */
 public fun interface SkipLog {
-    /** Takes a line, in a thread that does nothing else. */
+    /** Receives a line, on a dedicated thread. */
     public fun log(
         level: Level,
         line: String,
@@ -23,13 +23,13 @@ public fun interface SkipLog {
 
     /** How important a line is. */
     public enum class Level {
-        /** Something that somebody should see to. */
+        /** Something that needs attention. */
         WARNING,
 
-        /** Something unusual that the client dealt with. */
+        /** Something unusual that the client handled. */
         INFO,
 
-        /** Something usual. */
+        /** Normal operation. */
         DEBUG,
     }
 
@@ -39,8 +39,8 @@ public fun interface SkipLog {
         private var writer: Writer? = null
 
         /**
-         * Has lines from now on go to [log], or nowhere: then nothing is formatted, and the thread for the log ends.
-         * Not to be called from [log].
+         * Sends all lines from now on to [log]. With `null`, nothing is formatted, and the log's thread ends. Must not
+         * be called from [log].
          */
         @JvmStatic
         public fun set(log: SkipLog?): Unit =
@@ -56,7 +56,7 @@ public fun interface SkipLog {
     }
 }
 
-/** A class of its own: Android never loads it. */
+/** A separate class, so that Android never loads it. */
 private class ToSystemLogger(
     name: String,
 ) : SkipLog {
@@ -83,7 +83,7 @@ private class Writer(
     fun end() {
         goesOn = false
         keepLog(false)
-        // lines of a next log are not for this one
+        // lines for a later log are not for this one
         if (currentThread() !== this) join()
     }
 
