@@ -3,47 +3,20 @@
 Debian's package conflicts with strongSwan's, so it is unpacked in the cache, with the libraries that it needs.
 """
 
-import os
-import re
 import secrets
-import shutil
 import subprocess
 from pathlib import Path
 
+import debian
 from lab import INNER, OUTER, SITES, Lab, other, run, wait_for
 from rig import Rotating
 
 CONNECTION = "site-to-site"
 
 
-def unpack() -> Path:
-    """The root of the unpacked package: this machine's, or a folder in the cache."""
-    if Path("/usr/libexec/ipsec/pluto").exists():
-        return Path("/")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skip-client"
-    made = cache / f"libreswan-{_candidate()}"
-    if made.exists():
-        return made
-    # without a list of packages there is no candidate, and an old one names files that are gone
-    run("apt-get", "-q", "update", timeout=300)
-    made = cache / f"libreswan-{_candidate()}"
-    building = made.with_suffix(f".{os.getpid()}")
-    packages = building / "packages"
-    (packages / "partial").mkdir(parents=True)
-    # what is not installed here, and nothing is installed now
-    quiet = ("-q", "-y", "--no-install-recommends", "--download-only", "-o", f"Dir::Cache::archives={packages}")
-    run("apt-get", *quiet, "install", "libreswan", timeout=300)
-    for package in packages.glob("*.deb"):
-        run("dpkg", "-x", package, building)
-    shutil.rmtree(packages)
-    building.rename(made)
-    return made
-
-
-def _candidate() -> str:
-    """The version that Debian has, as a name of a file."""
-    version = re.search(r"Candidate: (\S+)", run("apt-cache", "policy", "libreswan"))
-    return version[1].replace(":", ".") if version else "unknown"
+def installed() -> Path:
+    """Where libreswan is: on this machine, or unpacked."""
+    return Path("/") if Path("/usr/libexec/ipsec/pluto").exists() else debian.unpack("libreswan")
 
 
 class Pluto:
@@ -129,7 +102,7 @@ conn {CONNECTION}
 
 def pair(lab: Lab, bob_protects: str | None = None) -> dict[str, Pluto]:
     """Two plutos that share a PSK."""
-    psk, root = secrets.token_urlsafe(24), unpack()
+    psk, root = secrets.token_urlsafe(24), installed()
     return {site: Pluto(lab, site, psk, root, bob_protects if site == "bob" else None) for site in SITES}
 
 

@@ -9,6 +9,7 @@ import os
 import random
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +18,14 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import alerts
 import attack
 import faults
 import libreswan
 import pytest
 import strongswan
 import wireguard
+from agents import HAND_OFF
 from lab import INNER, OUTER, SITES, WIREGUARD, Lab, missing, other, run, wait_for
 from memory import pieces, search
 from rig import INTERVALS, Rig, Rotating, Traffic, Watch
@@ -50,6 +53,19 @@ def _can_run() -> None:
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     with Lab(tmp_path_factory.mktemp("gateways")) as lab:
         yield Rig(lab)
+
+
+def test_alert_rules(tmp_path: Path) -> None:
+    """The rules raise the alarm when they should, and only then."""
+    for file in (alerts.RULES, alerts.SITUATIONS):
+        shutil.copy(file, tmp_path)
+    tool = alerts.promtool()
+    assert "8 rules found" in run(tool, "check", "rules", tmp_path / alerts.RULES.name)
+    run(tool, "test", "rules", tmp_path / alerts.SITUATIONS.name)
+    # the situations show each of them raised
+    raised = re.findall(r"alertname: (\w+)(?:, |\n +)exp_alerts:", alerts.SITUATIONS.read_text())
+    assert set(raised) == set(re.findall(r"alert: (\w+)", alerts.RULES.read_text()))
+    assert alerts.check_queries(tmp_path) > 10
 
 
 def test_strongswan_does_not_come_up_with_a_wrong_key(tmp_path: Path) -> None:
@@ -230,6 +246,32 @@ def test_faults(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_of.asked_twice() == []
     seen, plain = rig.watch.end()
     assert seen > 0 and plain == 0, "packets left unprotected"
+
+
+def test_rules_and_dashboard_use_metrics_of_the_agents(rig: Rig) -> None:
+    """Their names and labels, on the pages of two agents that have seen some of everything."""
+    for site in SITES:
+        process, port = rig.agents[site].process, HAND_OFF[site][0]
+        assert process
+        process.send_signal(signal.SIGHUP)
+        stranger = f"import socket; socket.create_connection(('{OUTER[site]}', {port})).sendall(b'GET / HTTP/1.1')"
+        run(*rig.lab.inside(site, sys.executable, "-c", stranger))
+    rig.providers.signal(signal.SIGSTOP)
+    try:
+        pages = wait_for("pages with all of it", lambda: full_pages(rig))
+    finally:
+        rig.providers.signal(signal.SIGCONT)
+    assert [alerts.complaints(page) for page in pages] == [[], []]
+    assert alerts.complaints("\n".join(pages)) != [], "the positive control: the same metrics twice"
+    assert alerts.unknown_labels("\n".join(pages)) == []
+    assert alerts.unknown_labels("\n".join(pages).replace("tunnel=", "tunel=")) != [], "the positive control"
+
+
+def full_pages(rig: Rig) -> list[str] | None:
+    """The metrics of both agents once they include reloads, failures and refused connections."""
+    pages = [run(*rig.lab.inside(site, sys.executable, "-c", METRICS)) for site in SITES]
+    wanted = ("last_reload_ok 1", "failures_total{", "handoff_refused_total{")
+    return pages if all(f"skip_agent_{name}" in "".join(pages) for name in wanted) else None
 
 
 def test_no_key_is_shown(rig: Rig) -> None:
