@@ -14,21 +14,27 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
         .map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
-/// Replaces a file atomically: readers see the old content or the new one, even after a power failure.
+/// Replaces a file atomically: readers see the old content or the new one, also after a power failure. When this returns,
+/// the new one stays.
+pub(crate) fn replace_for_good(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, content, mode)?;
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Replaces a file atomically. After a power failure, it may have its old content again: enough for keys of gateways,
+/// which get fresh ones after a boot.
 pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    let dir = folder_of(path);
     // deleted if anything fails, since it may hold a secret
     let mut file = tempfile::Builder::new()
         .prefix(".skip-client-")
         .permissions(Permissions::from_mode(mode))
-        .tempfile_in(dir)?;
+        .tempfile_in(folder_of(path))?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    File::open(dir)?.sync_all()
+    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 /// Whether [`replace`] can work: the folder exists and is writable, and the path is not itself a folder.
@@ -39,9 +45,8 @@ pub(crate) fn can_replace(path: &Path) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".skip-client-")
         .tempfile_in(folder_of(path))?;
-    // empty files can still be created on a full disk
-    file.write_all(&[0; 512])?;
-    file.as_file().sync_all()
+    // empty files can still be created on a full disk; file systems reserve the space of a write, so it need not be synced
+    file.write_all(&[0; 512])
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -12,7 +12,7 @@ use skip_client::Pin;
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
-use crate::files::{read, replace};
+use crate::files::{read, replace_for_good};
 
 /// The lifetime of the CA.
 const AUTHORITY_DAYS: i64 = 3650;
@@ -133,7 +133,7 @@ fn params(name: &str, not_after: OffsetDateTime) -> Result<CertificateParams, St
 
 fn write(path: &Path, content: &[u8], mode: u32, written: &mut Vec<PathBuf>) -> Result<(), String> {
     let named = |error: io::Error| format!("cannot write {}: {error}", path.display());
-    replace(path, content, mode).map_err(named)?;
+    replace_for_good(path, content, mode).map_err(named)?;
     written.push(path.to_owned());
     Ok(())
 }

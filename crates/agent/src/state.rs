@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::replace;
+use crate::files::{can_replace, replace_for_good};
 
 /// The version of the file format.
 const VERSION: u32 = 1;
@@ -177,6 +177,8 @@ pub(crate) enum Loaded {
 /// Storage for records.
 pub(crate) trait Store: Send + Sync {
     fn load(&self, tunnel: &str) -> Loaded;
+    /// Whether a record can be saved, as far as can be told without the time that it takes.
+    fn can_save(&self, tunnel: &str) -> io::Result<()>;
     /// When this returns, the record survives a power failure.
     fn save(&self, tunnel: &str, record: &Record) -> io::Result<()>;
 }
@@ -222,9 +224,13 @@ impl Store for Folder {
         }
     }
 
+    fn can_save(&self, tunnel: &str) -> io::Result<()> {
+        can_replace(&self.path(tunnel))
+    }
+
     fn save(&self, tunnel: &str, record: &Record) -> io::Result<()> {
         let text = serde_json::to_string(record).map_err(io::Error::other)? + "\n";
-        replace(&self.path(tunnel), text.as_bytes(), 0o600)
+        replace_for_good(&self.path(tunnel), text.as_bytes(), 0o600)
     }
 }
 

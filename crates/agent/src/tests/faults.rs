@@ -286,6 +286,10 @@ impl Store for Seam {
         self.ports.store.load(tunnel)
     }
 
+    fn can_save(&self, tunnel: &str) -> io::Result<()> {
+        self.ports.store.can_save(tunnel)
+    }
+
     fn save(&self, tunnel: &str, record: &Record) -> io::Result<()> {
         self.life
             .act(|| self.ports.store.save(tunnel, record))

@@ -89,10 +89,15 @@ impl Store for FaultyStore {
         self.0.load(tunnel)
     }
 
-    fn save(&self, tunnel: &str, record: &Record) -> io::Result<()> {
+    fn can_save(&self, tunnel: &str) -> io::Result<()> {
         if self.1.disk_full.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        self.0.can_save(tunnel)
+    }
+
+    fn save(&self, tunnel: &str, record: &Record) -> io::Result<()> {
+        self.can_save(tunnel)?;
         self.0.save(tunnel, record)
     }
 }
@@ -193,12 +198,18 @@ impl Pair {
 
 #[test]
 fn old_keys_end_the_tunnel_while_a_key_provider_hangs_and_the_agent_ends_all_the_same() {
-    let more = "interval = \"100ms\"\nmax-key-age = \"400ms\"\nwhen-too-old = \"take-down\"\nsize = 256";
-    let mut pair = Pair::start_both(PACE, more);
+    let dir = tempfile::tempdir().expect("a folder");
+    let log = dir.path().join("log");
+    let policy = "interval = \"100ms\"\nmax-key-age = \"400ms\"\nwhen-too-old = \"take-down\"\nsize = 256";
+    let then = format!("then = [\"/bin/sh\", \"-c\", \"echo $0 $1 >> {}\"]", log.display());
+    let mut pair = Pair::start_both(PACE, &format!("{policy}\n{then}"));
     wait_for("a key", || pair.key_file(0).exists() && pair.key_file(1).exists());
     pair.faults[0].set_hanging(true);
     wait_for("the end of the tunnel", || {
         !pair.key_file(0).exists() && !pair.key_file(1).exists()
+    });
+    wait_for("the operator's program, at both ends", || {
+        fs::read_to_string(&log).is_ok_and(|text| text.matches("take-down a\n").count() == 2)
     });
     wait_for("its state", || pair.agent(0).inner().report().tunnels[0].taken_down);
     // the call continues, and its result is used

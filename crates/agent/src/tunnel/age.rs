@@ -58,13 +58,17 @@ impl Tunnel {
         if !self.asks_provider.load(Ordering::SeqCst) || self.closed.load(Ordering::SeqCst) {
             return;
         }
-        match gateway.take_down() {
+        let taken_down = gateway.take_down();
+        if taken_down.is_ok() {
+            self.taken_down_meanwhile.store(true, Ordering::SeqCst);
+            let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+            snapshot.record.taken_down = true;
+        }
+        drop(gateway);
+        match taken_down {
             Ok(()) => {
-                self.taken_down_meanwhile.store(true, Ordering::SeqCst);
-                let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-                snapshot.record.taken_down = true;
-                drop(snapshot);
                 self.did(Level::Error, "take-down", &record, &[("age", &age.as_secs())]);
+                self.then("take-down", &record);
             }
             Err(error) => {
                 self.failed_at("take-down", "gateway", &error, &record);
@@ -109,7 +113,7 @@ impl Tunnel {
                             rotation.record.stage == Stage::Responder(ResponderStage::Prepared);
                         let _ = self.save(rotation, "take-down");
                         self.did(Level::Error, "take-down", &rotation.record, &[("age", &seconds)]);
-                        self.then("take-down", rotation);
+                        self.then("take-down", &rotation.record);
                     }
                     Err(error) => {
                         self.failed("take-down", "gateway", &error, rotation);

@@ -75,7 +75,7 @@ impl Tunnel {
     fn fetch(&self, rotation: &mut RotationState, observation: &Observation) -> Result<(), Stopped> {
         self.could_take(rotation, observation, "fetch", Role::Initiator)?;
         // reveals a full disk or a missing folder before a key is spent
-        self.save(rotation, "fetch")?;
+        self.could_save(rotation, "fetch")?;
         self.did(Level::Debug, "fetch", &rotation.record, &[("state", &"begin")]);
         let key = self.ask_provider(rotation, |keys| keys.new_key(&self.plan.remote, self.plan.size));
         let key = key.map_err(|error| self.failed("fetch", error.code().as_str(), &error, rotation))?;

@@ -448,18 +448,18 @@ impl Tunnel {
             .metrics
             .count(crate::metrics::ROTATIONS, &[("tunnel", &self.plan.name)]);
         self.did(Level::Info, "done", &rotation.record, &[]);
-        self.then("done", rotation);
+        self.then("done", &rotation.record);
         Ok(())
     }
 
     /// Runs the operator's program with the event and no secrets; its failure changes nothing.
-    fn then(&self, event: &str, rotation: &RotationState) {
+    fn then(&self, event: &str, record: &Record) {
         let Some(run) = &self.plan.then else {
             return;
         };
         let name = self.plan.name.as_str();
         if let Err(error) = Program::new(run, THEN_SECONDS).run(&[event, name], None) {
-            self.failed("then", "gateway", &error.with_hint(), rotation);
+            self.failed_at("then", "gateway", &error.with_hint(), record);
         }
     }
 
@@ -471,8 +471,18 @@ impl Tunnel {
                 self.show(rotation);
                 Ok(())
             }
-            Err(error) => Err(self.failed(step, "state", &format_args!("cannot save the state: {error}"), rotation)),
+            Err(error) => Err(self.cannot_save(step, &error, rotation)),
         }
+    }
+
+    /// Whether [`Self::save`] would work, before something is spent that must be saved.
+    pub(crate) fn could_save(&self, rotation: &RotationState, step: &'static str) -> Result<(), Stopped> {
+        let could = self.ports.store.can_save(&self.plan.name);
+        could.map_err(|error| self.cannot_save(step, &error, rotation))
+    }
+
+    fn cannot_save(&self, step: &'static str, error: &std::io::Error, rotation: &RotationState) -> Stopped {
+        self.failed(step, "state", &format_args!("cannot save the state: {error}"), rotation)
     }
 
     pub(crate) fn save_if_changed(&self, rotation: &mut RotationState, step: &'static str) -> Result<(), Stopped> {
