@@ -1,9 +1,10 @@
 //! The Prometheus endpoint: one path, over HTTP/1.1, on a local address.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -13,8 +14,11 @@ use crate::handoff::{Timed, wake};
 const MAX_HEAD: usize = 4096;
 /// How long a request and its response may take.
 const REQUEST: Duration = Duration::from_secs(2);
-/// Concurrent requests; further connections are closed.
+/// Concurrent requests; the oldest is closed for the next one.
 const AT_ONCE: usize = 16;
+
+/// The connections that are being served, oldest first.
+type Served = Arc<Mutex<BTreeMap<u64, TcpStream>>>;
 
 /// Renders the page.
 pub(crate) type Page = Arc<dyn Fn() -> String + Send + Sync>;
@@ -32,15 +36,19 @@ impl MetricsPage {
         let address = listener.local_addr()?;
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);
-        let served = Arc::new(AtomicUsize::new(0));
+        let served = Served::default();
         let thread = thread::Builder::new()
             .name("metrics".to_owned())
             .stack_size(512 << 10)
             .spawn(move || {
+                let mut id = 0;
                 while !stop.load(Ordering::SeqCst) {
                     match listener.accept() {
                         Ok(_) if stop.load(Ordering::SeqCst) => {}
-                        Ok((socket, _)) => serve_beside(socket, &page, &served),
+                        Ok((socket, _)) => {
+                            id += 1;
+                            serve_beside(id, socket, &page, &served);
+                        }
                         // out of file descriptors, for example
                         Err(_) => thread::sleep(Duration::from_millis(100)),
                     }
@@ -64,12 +72,19 @@ impl Drop for MetricsPage {
     }
 }
 
-/// Serves each request on its own thread, so that an idle client does not block others.
-fn serve_beside(socket: TcpStream, page: &Page, served: &Arc<AtomicUsize>) {
-    if served.fetch_add(1, Ordering::SeqCst) >= AT_ONCE {
-        served.fetch_sub(1, Ordering::SeqCst);
-        return;
+/// Serves each request on its own thread, so that an idle client does not block others, and many do not either.
+fn serve_beside(id: u64, socket: TcpStream, page: &Page, served: &Served) {
+    let Ok(copy) = socket.try_clone() else { return };
+    {
+        let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
+        if served.len() >= AT_ONCE
+            && let Some((_, oldest)) = served.pop_first()
+        {
+            let _ = oldest.shutdown(Shutdown::Both);
+        }
+        served.insert(id, copy);
     }
+    let end = move |served: &Served| drop(served.lock().unwrap_or_else(PoisonError::into_inner).remove(&id));
     let (page, for_thread) = (Arc::clone(page), Arc::clone(served));
     let spawned = thread::Builder::new()
         .name("metrics-page".to_owned())
@@ -77,10 +92,10 @@ fn serve_beside(socket: TcpStream, page: &Page, served: &Arc<AtomicUsize>) {
         .spawn(move || {
             // a client that disconnects or is too slow misses this scrape
             let _ = serve(socket, &page);
-            for_thread.fetch_sub(1, Ordering::SeqCst);
+            end(&for_thread);
         });
     if spawned.is_err() {
-        served.fetch_sub(1, Ordering::SeqCst);
+        end(served);
     }
 }
 
@@ -127,5 +142,31 @@ impl Timed {
     /// Signals that nothing follows.
     pub fn close(&self) {
         let _ = self.socket.shutdown(Shutdown::Write);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::sync::Arc;
+
+    use super::{AT_ONCE, MetricsPage};
+
+    #[test]
+    fn idle_clients_do_not_keep_others_out() {
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let page = MetricsPage::start(address, Arc::new(|| "the page".to_owned())).expect("it listens");
+        let idle: Vec<TcpStream> = (0..3 * AT_ONCE)
+            .map(|_| TcpStream::connect(page.address).expect("connected"))
+            .collect();
+        for _ in 0..3 {
+            let mut client = TcpStream::connect(page.address).expect("connected");
+            client.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").expect("sent");
+            let mut said = String::new();
+            client.read_to_string(&mut said).expect("an answer");
+            assert!(said.ends_with("the page"), "{said}");
+        }
+        drop(idle);
     }
 }
