@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -47,6 +47,15 @@ pub(crate) fn can_replace(path: &Path) -> io::Result<()> {
         .tempfile_in(folder_of(path))?;
     // empty files can still be created on a full disk; file systems reserve the space of a write, so it need not be synced
     file.write_all(&[0; 512])
+}
+
+/// The file that [`replace`] puts in place, however its folder is spelled.
+pub(crate) fn resolved(path: &Path) -> PathBuf {
+    match (folder_of(path).canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        // without its folder, at least `//` and `/./` are one spelling
+        _ => path.components().collect(),
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -16,6 +16,8 @@ pub(super) struct Files<'a, 'i> {
     pub folder: &'a Path,
     /// Whether to check their contents as well.
     pub look_inside: bool,
+    /// Those that were found, and must not be overwritten.
+    pub found: Vec<PathBuf>,
     pub mistakes: &'a mut Mistakes<'i>,
 }
 
@@ -104,6 +106,7 @@ impl Files<'_, '_> {
         {
             self.mistakes.add(&found.at, rule, hint);
         }
+        self.found.push(path.clone());
         Some(path)
     }
 

@@ -21,7 +21,7 @@ use crate::names::is_name;
 use crate::plan::{Pace, Plan};
 
 use self::files::{Content, Files, is_trusted};
-use self::tunnel::{shared_targets, tunnel_table};
+use self::tunnel::{overwritten, shared_targets, tunnel_table};
 pub use crate::reader::Mistake;
 use crate::reader::{Found, Mistakes, Table};
 pub(crate) use settings::Settings;
@@ -207,6 +207,7 @@ impl Config {
         let mut files = Files {
             folder,
             look_inside,
+            found: vec![PathBuf::from(file)],
             mistakes: &mut mistakes,
         };
         let agent = document.table("agent", files.mistakes);
@@ -252,6 +253,11 @@ impl Config {
         );
         document.finish(files.mistakes);
         shared_targets(&tunnels, files.mistakes);
+        let state = agent
+            .as_ref()
+            .and_then(Option::as_ref)
+            .map(|agent| agent.state.as_path());
+        overwritten(&tunnels, state, &files.found, files.mistakes);
         let good =
             |list: Vec<(String, Option<_>)>| list.into_iter().filter_map(|(name, it)| Some((name, it?))).collect();
         match (agent.flatten(), hand_off.flatten()) {

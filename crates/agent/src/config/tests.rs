@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use openssl::pkcs12::Pkcs12;
@@ -286,5 +286,58 @@ fn no_text_makes_it_panic() {
         if let Err(error) = Config::of_text("agent.toml", &text, dir.path()) {
             assert!(!error.mistakes.is_empty() && error.mistakes.iter().all(|m| m.line >= 1));
         }
+    }
+}
+
+/// A file is the same however its folder is spelled, and none of the agent's own files may be overwritten.
+#[test]
+fn keys_do_not_overwrite_anything() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keys = dir.path().join("keys");
+    fs::create_dir(&keys).expect("made");
+    symlink(&keys, dir.path().join("link")).expect("linked");
+    for (name, mode) in [("ca.pem", 0o644), ("a.pem", 0o644), ("a.key", 0o600)] {
+        fs::write(dir.path().join(name), "not looked at here").expect("written");
+        fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(mode)).expect("set");
+    }
+    let consumers = |first: &str, second: &str| {
+        let mut text = format!(
+            "agent.state = \"{0}/state\"\nhand-off = {{ listen = \"[::]:7464\", ca = \"ca.pem\", cert = \"a.pem\", key = \"a.key\" }}\n\
+             key-provider.kp = {{ url = \"https://kp:8443\", ca = \"ca.pem\" }}\npeer.b = {{ address = \"b:7464\" }}\n",
+            dir.path().display()
+        );
+        for (name, consumer) in [("one", first), ("two", second)] {
+            let table = format!(
+                "[tunnel.{name}]\nkey-provider = \"kp\"\npeer = \"b\"\nremote = \"Bob\"\nrole = \"responder\"\nconsumer = {{ {consumer} }}\n"
+            );
+            text += &table;
+        }
+        let config = Config::of_text(&dir.path().join("agent.toml").display().to_string(), &text, dir.path());
+        config.map_or_else(|error| error.to_string(), |_| String::new())
+    };
+    let file = |path: &str| format!("type = \"file\", path = \"{}/{path}\"", dir.path().display());
+    assert_eq!(consumers(&file("keys/one"), &file("keys/two")), "");
+    for same in ["keys/one", "keys/../keys/one", "keys//./one", "link/one"] {
+        let said = consumers(&file("keys/one"), &file(same));
+        assert!(said.contains("is that of tunnel.one already"), "{same}: {said}");
+    }
+    for own in [
+        "ca.pem",
+        "a.key",
+        "keys/../a.pem",
+        "agent.toml",
+        "state/tunnels/one.json",
+        "state/lock",
+    ] {
+        let said = consumers(&file("keys/one"), &file(own));
+        assert!(said.contains("is one that the agent needs itself"), "{own}: {said}");
+    }
+    let charon = |connection: &str, prefix: &str| {
+        format!("type = \"strongswan\", connection = \"{connection}\", child = \"net\", secret-prefix = \"{prefix}\"")
+    };
+    assert_eq!(consumers(&charon("c", "one:"), &charon("d", "two:")), "");
+    for (one, two) in [("p", "p"), ("p", "px"), ("px", "p"), ("skip:", "skip:d:")] {
+        let said = consumers(&charon("c", one), &charon("d", two));
+        assert!(said.contains("begins with that of tunnel."), "{one} {two}: {said}");
     }
 }

@@ -1,6 +1,7 @@
 //! The tunnel tables, with their gateways.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use skip_client::error::FrontEnd;
@@ -10,6 +11,7 @@ use super::files::Files;
 use super::{Names, TunnelTable, positive};
 use crate::consumer::ConsumerConfig;
 use crate::consumer::command::check_program;
+use crate::files::resolved;
 use crate::plan::{Pace, Plan, Role, WhenTooOld};
 use crate::reader::{At, Found, Mistakes, Table, similar};
 
@@ -192,6 +194,65 @@ pub(super) fn shared_targets(tunnels: &[(String, Option<(TunnelTable, At)>)], mi
             mistakes.add(at, rule, "each tunnel needs its own");
         } else {
             seen.insert(target, name);
+        }
+    }
+    // sorted, one that begins another is right before those that it begins
+    let mut prefixes: Vec<_> = tunnels
+        .iter()
+        .filter_map(|(name, tunnel)| tunnel.as_ref().map(|(tunnel, at)| (name, tunnel, at)))
+        .filter_map(|(name, tunnel, at)| Some((tunnel.consumer.prefix()?, name, tunnel.consumer.target(), at)))
+        .collect();
+    prefixes.sort_by(|a, b| a.0.cmp(&b.0));
+    for pair in prefixes.windows(2) {
+        let [
+            ((socket, prefix), name, target, _),
+            ((other_socket, longer), _, other_target, at),
+        ] = pair
+        else {
+            continue;
+        };
+        if socket == other_socket && longer.starts_with(prefix) && target != other_target {
+            let rule = format!("secret-prefix {longer} begins with that of tunnel.{name}, {prefix}");
+            mistakes.add(
+                at,
+                rule,
+                "each tunnel removes all other keys that begin with its prefix",
+            );
+        }
+    }
+}
+
+/// A key written over a file that the agent itself needs.
+pub(super) fn overwritten(
+    tunnels: &[(String, Option<(TunnelTable, At)>)],
+    state: Option<&Path>,
+    needed: &[PathBuf],
+    mistakes: &mut Mistakes<'_>,
+) {
+    let definitions = tunnels
+        .iter()
+        .filter_map(|(_, tunnel)| match &tunnel.as_ref()?.0.consumer {
+            ConsumerConfig::Strongswan(it) => it.definition.clone(),
+            _ => None,
+        });
+    let needed: BTreeSet<PathBuf> = needed
+        .iter()
+        .cloned()
+        .chain(definitions)
+        .map(|path| resolved(&path))
+        .collect();
+    let state = state.map(|state| state.canonicalize().unwrap_or_else(|_| resolved(state)));
+    for (tunnel, at) in tunnels.iter().filter_map(|(_, tunnel)| tunnel.as_ref()) {
+        let Some(path) = tunnel.consumer.writes().map(resolved) else {
+            continue;
+        };
+        if needed.contains(&path) || state.as_ref().is_some_and(|state| path.starts_with(state)) {
+            let rule = format!("the file {} is one that the agent needs itself", path.display());
+            mistakes.add(
+                at,
+                rule,
+                "keys for a gateway go to a file of their own, in /run/skip-client for example",
+            );
         }
     }
 }

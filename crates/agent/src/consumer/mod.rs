@@ -9,6 +9,7 @@ pub mod wireguard;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::Path;
 
 use skip_client::{Key, KeyId};
 
@@ -224,10 +225,28 @@ impl ConsumerConfig {
             Self::Strongswan(it) => format!("the connection {} of {}", it.connection, it.socket.display()),
             Self::Wireguard(it) => format!("the peer {} of {}", it.peer, it.interface),
             Self::Macsec(it) => format!("the network {} of {}", it.network, it.interface),
-            Self::Libreswan(it) => format!("the file {}", it.secrets.display()),
-            Self::File(it) => format!("the file {}", it.path.display()),
+            Self::Libreswan(_) | Self::File(_) => {
+                format!("the file {}", crate::files::resolved(self.writes()?).display())
+            }
             Self::Command(_) => return None,
         })
+    }
+
+    /// The file that gets the keys.
+    pub(crate) fn writes(&self) -> Option<&Path> {
+        match self {
+            Self::Libreswan(it) => Some(&it.secrets),
+            Self::File(it) => Some(&it.path),
+            _ => None,
+        }
+    }
+
+    /// What the names of the keys begin with, in which gateway. The agent removes all others that begin with it.
+    pub(crate) fn prefix(&self) -> Option<(&Path, String)> {
+        match self {
+            Self::Strongswan(it) => Some((&it.socket, it.prefix())),
+            _ => None,
+        }
     }
 
     /// Checks whether this end can start the tunnel with a new key.

@@ -54,6 +54,12 @@ impl Settings {
         })
     }
 
+    /// What the names of this tunnel's keys begin with.
+    pub(crate) fn prefix(&self) -> String {
+        let default = || format!("skip:{}:", self.connection);
+        self.secret_prefix.clone().unwrap_or_else(default)
+    }
+
     pub(crate) fn check(&self, _size_bits: Option<u32>) -> Result<(), String> {
         let mut rules = Rules::default();
         for (field, name) in [("connection", &self.connection), ("child", &self.child)] {
@@ -81,9 +87,8 @@ impl Settings {
 // all consumers share this signature
 #[allow(clippy::unnecessary_wraps)]
 pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Consumer>, ConsumerError> {
-    let prefix = settings.secret_prefix.clone();
     Ok(Box::new(Strongswan {
-        prefix: prefix.unwrap_or_else(|| format!("skip:{}:", settings.connection)),
+        prefix: settings.prefix(),
         settings: settings.clone(),
         in_use: None,
     }))
