@@ -16,17 +16,17 @@ import {
 const USAGE = `usage: skip-validate [options] [FILE...]
 
 Checks messages of the Secure Key Integration Protocol (draft-cisco-skip-02) in files, or from stdin (no FILE, or -).
-A file is one JSON document, or newline-delimited JSON; both are recognised.
+A file is one JSON document, or newline-delimited JSON; the form is detected.
 
-  --type TYPE      capabilities, key or entropy; without it each message is judged as what it looks like
+  --type TYPE      capabilities, key or entropy; by default guessed for each message
   --lines          the input is newline-delimited JSON
-  --lenient        known deviations of real Key Providers pass
-  --schema STYLE   strict (default), or as-published: no more than the schemas that the draft prints
-  --json           one JSON object a file
+  --lenient        accept known deviations of real Key Providers
+  --schema STYLE   strict (default), or as-published: only the constraints of the draft's schemas
+  --json           one JSON object per file
   --color WHEN     auto (default: on a terminal, unless NO_COLOR is set), always or never
   --help, --version
 
-Exit status: 0 all valid, 2 wrong use or a file that cannot be read, 5 something is invalid.
+Exit status: 0 all valid, 2 usage error or a file that cannot be read, 5 something is invalid.
 `;
 
 const VALID = 0;

@@ -126,11 +126,11 @@ mod unix {
 
     fn no_answer(error: &std::io::Error) -> i32 {
         let text = match error.kind() {
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused => "no agent runs with this configuration".into(),
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => "no agent is running with this configuration".into(),
             ErrorKind::PermissionDenied => {
                 "the agent's socket belongs to another user; ask as that user, or as root".into()
             }
-            _ => format!("the agent cannot be asked: {error}"),
+            _ => format!("cannot query the agent: {error}"),
         };
         error_line(&text);
         NO_AGENT
@@ -143,7 +143,7 @@ mod unix {
         };
         match ask_rotation(&state, &args.tunnel) {
             Ok(()) => {
-                write_stdout(b"a rotation was asked for; agent status shows how far it is\n")?;
+                write_stdout(b"a rotation was requested; agent status shows its progress\n")?;
                 Ok(0)
             }
             Err(error) if error.kind() == ErrorKind::Other => {

@@ -1,4 +1,4 @@
-//! The arguments, as clap reads them. What a value means is decided where it is used, so that errors have one form.
+//! The arguments for clap. Values are parsed where they are used, so that all errors have the same form.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub(crate) struct Cli {
     pub command: Command,
 }
 
-/// What `--version` says after the name; `-V` says the version alone.
+/// What `--version` prints after the name; `-V` prints only the version.
 fn long_version() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
@@ -35,7 +35,7 @@ fn long_version() -> &'static str {
 
 /// The names accepted by --quirk and --fault, one per line.
 fn switches_help() -> String {
-    let mut text = String::from("Quirks (--quirk NAME), as real Key Providers have them:\n");
+    let mut text = String::from("Quirks (--quirk NAME), as in real Key Providers:\n");
     for quirk in Quirk::ALL {
         let _ = writeln!(text, "  {:26}{}", quirk.as_str(), quirk.summary());
     }
@@ -47,40 +47,40 @@ fn switches_help() -> String {
 }
 
 const AFTER_HELP: &str = "\
-Exit status: 0 fine; 2 wrong use; 3 cannot connect, TLS failed, connection lost or timed out;
-4 the Key Provider refused; 5 its answer is wrong (validate: the message is invalid); 130 interrupted;
+Exit status: 0 success; 2 usage error; 3 cannot connect, TLS failed, connection lost or timed out;
+4 the Key Provider refused; 5 its reply is invalid (validate: the message is invalid); 130 interrupted;
 doctor: 1 a requirement failed, 3 it could not connect.
 
-See it work, with nothing to set up: skip-client demo";
+To see it work without any setup: skip-client demo";
 
 const URL_HELP: &str = "Base URL of the Key Provider, for example https://kp-alice:8443";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show what a Key Provider offers, and which others it reaches
+    /// Show what a Key Provider supports, and which Key Providers it reaches
     Capabilities(Capabilities),
-    /// Ask for a fresh key (the initiator's part)
+    /// Request a new key (as the initiator)
     NewKey(NewKey),
-    /// Fetch the key of a keyId (the responder's part); a Key Provider gives it once
+    /// Fetch the key with a keyId (as the responder); it is handed out once
     Key(Key),
-    /// Ask for random bytes
+    /// Request random bytes
     Entropy(Entropy),
     /// Check a message against the draft, without a network
     Validate(Validate),
-    /// Examine a Key Provider, better with its peer: does it follow the draft, and if not, where?
+    /// Examine whether a Key Provider, preferably with its peer, follows the draft
     Doctor(Box<Doctor>),
     /// Run two development Key Providers, Alice and Bob
     Serve(Serve),
     /// Rotate the keys of gateways, in step with the agent at the other end
     Agent(Agent),
-    /// Play the whole exchange on two Key Providers in this process
+    /// Run the whole exchange with two Key Providers in this process
     Demo,
     /// Explain an error code: what happened, why, and what to do
     Explain(Explain),
 }
 
 impl Command {
-    /// Whether errors are to be one JSON object.
+    /// Whether errors are printed as one JSON object.
     pub fn wants_json(&self) -> bool {
         match self {
             Self::Capabilities(args) => args.output.json || args.output.format == Some(PlainFormat::Json),
@@ -97,7 +97,7 @@ impl Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// A code as errors show it, for example busy; without one, all are listed
+    /// The code of an error, for example busy; without one, all codes are listed
     #[arg(hide_possible_values = true, value_parser = PossibleValuesParser::new(codes()))]
     pub code: Option<String>,
 }
@@ -125,7 +125,7 @@ pub(crate) struct Capabilities {
 pub(crate) struct NewKey {
     #[arg(env = "SKIP_URL", hide_env_values = true, help = URL_HELP)]
     pub url: String,
-    /// Id of the Key Provider at the other end, as the capabilities spell it
+    /// Id of the Key Provider at the other end, as in the capabilities
     #[arg(long, value_name = "ID")]
     pub remote: String,
     /// Length of the key in bits [default: the Key Provider's choice, 256 by the draft]
@@ -141,7 +141,7 @@ pub(crate) struct NewKey {
 
 #[derive(Debug, Args)]
 pub(crate) struct Key {
-    /// Base URL of the Key Provider, and the keyId exactly as the initiator received it; the URL may be left out where `SKIP_URL` is set
+    /// Base URL of the Key Provider, and the keyId exactly as the initiator received it; the URL may be omitted if `SKIP_URL` is set
     // one argument of two values, so that options may stand between them
     #[arg(value_names = ["URL", "KEYID"], required = true, num_args = 1..=2)]
     pub target: Vec<String>,
@@ -160,7 +160,7 @@ pub(crate) struct Key {
 pub(crate) struct Entropy {
     #[arg(env = "SKIP_URL", hide_env_values = true, help = URL_HELP)]
     pub url: String,
-    /// How many bits of entropy to ask for [default: the Key Provider's choice, 256 by the draft]
+    /// Bits of entropy to request [default: the Key Provider's choice, 256 by the draft]
     #[arg(long, value_name = "BITS")]
     pub bits: Option<String>,
     #[command(flatten)]
@@ -174,13 +174,13 @@ pub(crate) struct Entropy {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Output<F: ValueEnum + Clone + Send + Sync + 'static> {
-    /// Form of the output [default: text; for secrets with -o: json]
+    /// Output format [default: text; for secrets with -o: json]
     #[arg(long, value_enum, value_name = "FORM")]
     pub format: Option<F>,
-    /// Short for --format json; errors are one JSON object on stderr too
+    /// Short for --format json; errors are also one JSON object, on stderr
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
-    /// Write into FILE (mode 0600), which must not exist; - is stdout
+    /// Write to FILE (mode 0600), which must not exist; - is stdout
     #[arg(short = 'o', long = "output", value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Replace FILE if it exists
@@ -191,19 +191,19 @@ pub(crate) struct Output<F: ValueEnum + Clone + Send + Sync + 'static> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Secrecy {
-    /// Print the secret: in text, and in any form also on a terminal
+    /// Show the secret: in text output, and in any format on a terminal
     #[arg(long)]
     pub show: bool,
 }
 
-/// Forms of what is not secret.
+/// Output formats without secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlainFormat {
     Text,
     Json,
 }
 
-/// Forms of random bytes.
+/// Output formats of random bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BytesFormat {
     /// For people: the length, not the bytes
@@ -214,7 +214,7 @@ pub(crate) enum BytesFormat {
     Raw,
 }
 
-/// Forms of a key.
+/// Output formats of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyFormat {
     Text,
@@ -240,7 +240,7 @@ impl ValueEnum for KeyFormat {
     }
 }
 
-/// Credentials of the other end, where they differ: each encryptor has its own at its own Key Provider.
+/// Credentials for the other end, if they differ: each encryptor has its own at its own Key Provider.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection with the peer, where it differs")]
 pub(crate) struct PeerConnection {
@@ -262,7 +262,7 @@ pub(crate) struct PeerConnection {
     /// As --psk-identity, for the peer
     #[arg(long, value_name = "ID", requires = "peer")]
     pub peer_psk_identity: Option<String>,
-    /// As --psk-hex, for the peer; others can read it in the list of processes, so prefer a file
+    /// As --psk-hex, for the peer; visible in the process list, so prefer a file
     #[arg(long, value_name = "HEX", requires = "peer")]
     pub peer_psk_hex: Option<String>,
     #[command(flatten)]
@@ -270,7 +270,7 @@ pub(crate) struct PeerConnection {
 }
 
 impl PeerConnection {
-    /// The connection with the peer: as the first one, but for what was given here.
+    /// The connection to the peer: like the first one, except for the options given here.
     pub fn over(&self, first: &Connection) -> Connection {
         let given = self.peer_psk_file.is_some() || self.peer_psk_identity.is_some() || self.peer_psk_hex.is_some();
         let certificates = self.peer_ca.is_some() || self.peer_cert.is_some();
@@ -321,8 +321,8 @@ pub(crate) struct Connection {
     )]
     #[arg(requires = "cert")]
     pub key: Option<PathBuf>,
-    /// The password of an encrypted private key or of PKCS#12, in the first line of a file; or set `SKIP_KEY_PASSWORD`;
-    /// if neither is given, a terminal asks for it
+    /// File with the password of an encrypted private key or of PKCS#12 in its first line; or set `SKIP_KEY_PASSWORD`;
+    /// if neither is given, you are asked for it on a terminal
     #[arg(long, value_name = "FILE", env = "SKIP_KEY_PASSWORD_FILE", hide_env_values = true)]
     pub key_password_file: Option<PathBuf>,
     /// Pre-shared key instead of certificates: a file with a line identity:hex, or hex alone
@@ -331,17 +331,17 @@ pub(crate) struct Connection {
     /// Identity of the pre-shared key
     #[arg(long, value_name = "ID", env = "SKIP_PSK_IDENTITY", hide_env_values = true)]
     pub psk_identity: Option<String>,
-    /// The pre-shared key in hexadecimal; others can read it in the list of processes, so prefer a file or
+    /// The pre-shared key in hexadecimal; visible in the process list, so prefer a file or
     /// the environment
     #[arg(long, value_name = "HEX", env = "SKIP_PSK_HEX", hide_env_values = true)]
     pub psk_hex: Option<String>,
-    /// The pre-shared key as text, as a router takes it; prefer the environment for the same reason
+    /// The pre-shared key as text, as entered on a router; prefer the environment for the same reason
     #[arg(long, value_name = "TEXT", env = "SKIP_PSK_TEXT", hide_env_values = true)]
     pub psk_text: Option<String>,
     /// The pre-shared key in base64; prefer the environment for the same reason
     #[arg(long, value_name = "BASE64", env = "SKIP_PSK_BASE64", hide_env_values = true)]
     pub psk_base64: Option<String>,
-    /// Another Key Provider of the same site, tried when the one before it cannot be reached (may be repeated)
+    /// Another Key Provider of the same site, tried if the previous one cannot be reached (may be repeated)
     #[arg(
         long,
         value_name = "URL",
@@ -363,13 +363,13 @@ impl Connection {
 
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// Which message it should be
+    /// The kind of message
     #[arg(value_enum)]
     pub kind: Kind,
     /// A file with one JSON message; - is stdin
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: PathBuf,
-    /// Which rules: ours, or the draft's published schema to the letter
+    /// The rules: those of this project, or only those of the draft's published schema
     #[arg(long, value_enum, default_value_t = Schema::Strict)]
     pub schema: Schema,
     /// Accept the deviations that --lenient accepts from a Key Provider
@@ -399,42 +399,42 @@ pub(crate) enum Schema {
 pub(crate) struct Doctor {
     #[arg(env = "SKIP_URL", hide_env_values = true, required_unless_present = "list", help = URL_HELP)]
     pub url: Option<String>,
-    /// Base URL of the Key Provider at the other end, to be examined with the same connection options but for --peer-...
+    /// Base URL of the Key Provider at the other end; the same connection options apply, unless --peer-... is given
     #[arg(long, value_name = "URL")]
     pub peer: Option<String>,
-    /// The remote to ask keys for [default: what the peer calls itself, or the first id of the capabilities]
+    /// The remote to request keys for [default: the peer's id, or the first id in the capabilities]
     #[arg(long, value_name = "ID")]
     pub remote: Option<String>,
-    /// What matters: draft, ios-xe, ios-xr or nx-os
+    /// The requirements: draft, ios-xe, ios-xr or nx-os
     #[arg(long, value_name = "NAME", default_value = "draft")]
     pub profile: String,
-    /// How many keys may be used up
+    /// Maximum number of keys to use up
     #[arg(long, value_name = "N", default_value = "200")]
     pub budget: String,
-    /// Make this check only, and what it is measured against (may be repeated)
+    /// Run only this check and its control (may be repeated)
     #[arg(long, value_name = "ID")]
     pub only: Vec<String>,
-    /// List the checks of the profile, and stop
+    /// List the checks of the profile, and exit
     #[arg(long)]
     pub list: bool,
-    /// Look every S seconds, with one key each time while the budget lasts, and print a line for each change
+    /// Check every S seconds, with one key each time while the budget lasts, and print a line for each change
     #[arg(long, value_name = "S", conflicts_with_all = ["peer", "only", "list", "junit", "html", "baseline", "summary"])]
     pub watch: Option<String>,
-    /// One JSON object on stdout instead of the report for people
+    /// Print one JSON object instead of the report for people
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-    /// One line on stdout instead of the report
+    /// Print one line instead of the report
     #[arg(long, help_heading = "Output", conflicts_with = "json")]
     pub summary: bool,
-    /// Say what got better or worse since an earlier report (of --json)
+    /// Show what got better or worse since an earlier --json report
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub baseline: Option<PathBuf>,
     #[arg(long, value_name = "FILE", help_heading = "Output", help = JUNIT_HELP)]
     pub junit: Option<PathBuf>,
-    /// Also write the report as a web page into FILE, with the evidence and a plot
+    /// Also write the report as a web page to FILE, with the evidence and a plot
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub html: Option<PathBuf>,
-    /// Replace files that exist
+    /// Replace existing files
     #[arg(long, help_heading = "Output")]
     pub force: bool,
     #[command(flatten)]
@@ -443,26 +443,26 @@ pub(crate) struct Doctor {
     pub peer_connection: PeerConnection,
 }
 
-const JUNIT_HELP: &str = "Also write the report as JUnit XML into FILE";
+const JUNIT_HELP: &str = "Also write the report as JUnit XML to FILE";
 
 const DOCTOR_HELP: &str = "\
-A run uses up keys of the Key Provider, never more than the budget. No key is shown or kept.
-Exit status: 0 no requirement failed; 1 one did; 2 wrong use; 3 it could not connect; 130 stopped by Ctrl-C.
---lenient, --no-check-remote and --wait-when-busy change nothing here.
-A check that cannot be measured against a good answer is skipped; each has a page, named in the reports.";
+A run uses up keys of the Key Provider, at most the budget. No key is shown or stored.
+Exit status: 0 no requirement failed; 1 one did; 2 usage error; 3 could not connect; 130 stopped by Ctrl-C.
+--lenient, --no-check-remote and --wait-when-busy have no effect.
+A check without a successful control is skipped. Each check has a page, named in the reports.";
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = AGENT_HELP)]
 pub(crate) struct Agent {
     #[command(subcommand)]
     pub task: Option<AgentTask>,
-    /// The configuration: key providers, peers and tunnels (TOML)
+    /// The configuration: Key Providers, peers and tunnels (TOML)
     #[arg(long, value_name = "FILE", default_value = AGENT_CONFIG)]
     pub config: PathBuf,
-    /// Look whether everything is there that a rotation needs; change nothing and ask for no key
+    /// Check everything that a rotation needs, without changing anything or requesting a key
     #[arg(long, conflicts_with = "once")]
     pub dry_run: bool,
-    /// Rotate each tunnel that this end begins with once, and stop
+    /// Rotate each tunnel that this end initiates once, and exit
     #[arg(long)]
     pub once: bool,
 }
@@ -470,19 +470,19 @@ pub(crate) struct Agent {
 const AGENT_CONFIG: &str = "/etc/skip-client/agent.toml";
 
 const AGENT_HELP: &str = "\
-SIGHUP reads the configuration again; SIGTERM and SIGINT stop the agent after the steps that are under way.
-Exit status: 0 fine; 1 --once: a tunnel has not rotated, --dry-run: something is missing, status: something needs
-attention; 2 the configuration has mistakes, or the agent cannot start; 3 status: there is no agent.";
+SIGHUP reloads the configuration; SIGTERM and SIGINT stop the agent after the steps in progress.
+Exit status: 0 success; 1 --once: a tunnel has not rotated, --dry-run: something is missing, status: something needs
+attention; 2 the configuration has mistakes, or the agent cannot start; 3 status: no agent is running.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AgentTask {
-    /// Show how the tunnels of a running agent are
+    /// Show the state of a running agent's tunnels
     Status(AgentStatus),
-    /// Rotate the keys of a tunnel as soon as possible, by the agent that runs
+    /// Make the running agent rotate the key of a tunnel as soon as possible
     Rotate(AgentRotate),
-    /// Look whether an agent would start with a configuration, without connecting anywhere
+    /// Check whether an agent would start with a configuration, without connecting anywhere
     Check(AgentCheck),
-    /// Make the certificates with which agents recognise each other
+    /// Create the certificates that authenticate agents to each other
     HandoffCerts(AgentHandoffCerts),
 }
 
@@ -504,16 +504,16 @@ pub(crate) struct AgentCheck {
 
 #[derive(Debug, Args)]
 pub(crate) struct AgentHandoffCerts {
-    /// The folder for ca.pem and ca.key (kept if they are there), and NAME.pem and NAME.key
+    /// The directory for ca.pem and ca.key (kept if they exist), and NAME.pem and NAME.key
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub out: PathBuf,
-    /// Make self-signed certificates, without a CA and without an end, and print the pins for the peers' configurations
+    /// Create self-signed certificates, without a CA and without an expiry date, and print the pins for the peers
     #[arg(long, conflicts_with = "days")]
     pub self_signed: bool,
-    /// Days that the agents' certificates are valid; the authority's is for ten years
+    /// Validity of the agents' certificates in days; the CA's is ten years
     #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub days: u32,
-    /// The DNS name or IP address of each agent, as its peers' configurations have it
+    /// The DNS name or IP address of each agent, as in its peers' configurations
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
 }
@@ -523,7 +523,7 @@ pub(crate) struct AgentStatus {
     /// The configuration of the agent
     #[arg(long, value_name = "FILE", default_value = AGENT_CONFIG)]
     pub config: PathBuf,
-    /// One JSON object instead of the table
+    /// Print one JSON object instead of the table
     #[arg(long)]
     pub json: bool,
 }
@@ -531,7 +531,7 @@ pub(crate) struct AgentStatus {
 #[derive(Debug, Args)]
 #[command(after_help = switches_help())]
 pub(crate) struct Serve {
-    /// Folder for certificates, keys and endpoints.json [default: a fresh temporary one, removed at the end]
+    /// Directory for certificates, keys and endpoints.json [default: a temporary one, removed at the end]
     #[arg(long)]
     pub dir: Option<PathBuf>,
     /// Where Alice listens; port 0 picks a free one
@@ -546,10 +546,10 @@ pub(crate) struct Serve {
     /// Where Bob listens for clients with a pre-shared key; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8446")]
     pub psk_bob: String,
-    /// An identity to make a pre-shared key for (may be repeated) [default: encryptor]
+    /// An identity to generate a pre-shared key for (may be repeated) [default: encryptor]
     #[arg(long, value_name = "ID", conflicts_with = "psk_file")]
     pub psk_identity: Vec<String>,
-    /// Take the pre-shared keys of FILE (a line identity:hex for each), for example the psk.txt of an earlier run
+    /// Use the pre-shared keys in FILE (a line identity:hex for each), for example the psk.txt of an earlier run
     #[arg(long, value_name = "FILE")]
     pub psk_file: Option<PathBuf>,
     /// Alice's localSystemID
@@ -564,16 +564,16 @@ pub(crate) struct Serve {
     /// An id or pattern in Bob's list of remotes (may be repeated) [default: Alice's id]
     #[arg(long, value_name = "PATTERN")]
     pub bob_remote: Vec<String>,
-    /// Accept only clients with a certificate of the folder's CA (client.pem and client.key)
+    /// Accept only clients with a certificate of this CA (client.pem and client.key)
     #[arg(long)]
     pub require_client_cert: bool,
-    /// Seconds after which a key that was not fetched is wiped
+    /// Seconds after which an unfetched key is wiped
     #[arg(long, value_name = "S")]
     pub key_lifetime: Option<String>,
-    /// Behave like some real Key Provider (may be repeated; names are below)
+    /// Behave like some real Key Providers (may be repeated; names below)
     #[arg(long, value_name = "NAME")]
     pub quirk: Vec<String>,
-    /// Break something on purpose (may be repeated; names are below)
+    /// Cause a fault on purpose (may be repeated; names below)
     #[arg(long, value_name = "NAME")]
     pub fault: Vec<String>,
 }

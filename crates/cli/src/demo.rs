@@ -140,7 +140,7 @@ fn exchange(mode: &str, alice: &Site, bob: &Site, listening: &Listening<'_>) -> 
             ))?;
         }
         Err(error) => return Err(error),
-        Ok(_) => return wrong("the key was given a second time"),
+        Ok(_) => return wrong("the key was handed out a second time"),
     }
 
     for site in [alice, bob] {
@@ -150,7 +150,7 @@ fn exchange(mode: &str, alice: &Site, bob: &Site, listening: &Listening<'_>) -> 
             .cancel(token)
             .entropy(Some(BitLength::new(ENTROPY_BITS)?))?;
         if u64::from(entropy.bits()) < ENTROPY_BITS {
-            return wrong("less entropy than was asked for");
+            return wrong("less entropy than requested");
         }
         say(&format!(
             " entropy from Key Provider {}: {} bits\n",

@@ -31,8 +31,8 @@ pub(crate) fn run(args: &Doctor, interrupt: &Interrupt) -> Result<i32> {
     if !args.connection.fallback.is_empty() {
         return Err(Error::invalid_argument(
             "fallback",
-            "does not go with doctor, which examines one Key Provider and its peer",
-            "examine each Key Provider of its own",
+            "cannot be used with doctor, which examines one Key Provider and its peer",
+            "examine each Key Provider separately",
         ));
     }
     let profile = args.profile.parse()?;

@@ -64,10 +64,10 @@ fn list() -> String {
 
 fn side(code: ErrorCode) -> &'static str {
     match code.side() {
-        Side::You => "wrong use",
+        Side::You => "the caller",
         Side::Network => "the network",
         Side::ProviderRefused => "the Key Provider refused",
-        Side::ProviderAnswer => "the Key Provider's answer is wrong",
+        Side::ProviderAnswer => "the Key Provider's reply is invalid",
     }
 }
 

@@ -40,7 +40,7 @@ pub fn description() -> clap::Command {
 /// stdin, stdout and stderr.
 ///
 /// Returns the exit status: 0 success; 1 the demo went wrong, a Key Provider failed its examination, or a tunnel did
-/// not rotate; 2 wrong use; 3 no connection, or it was lost or timed out; 4 the Key Provider refused; 5 its response is
+/// not rotate; 2 usage error; 3 no connection, or it was lost or timed out; 4 the Key Provider refused; 5 its response is
 /// wrong, or a message to be validated is invalid; 130 interrupted. From the first command that waits for the network,
 /// it handles SIGINT, SIGTERM and SIGHUP.
 #[must_use]

@@ -120,8 +120,8 @@ impl Destination {
 fn terminal(what: &str) -> Error {
     Error::invalid_argument(
         "--format",
-        format_args!("this form carries the secret, and {what} is a terminal"),
-        "use -o FILE or a pipe, leave --format out, or add --show",
+        format_args!("this format contains the secret, and {what} is a terminal"),
+        "use -o FILE or a pipe, omit --format, or add --show",
     )
 }
 
@@ -157,7 +157,7 @@ fn unbuffered(stdout: &std::io::StdoutLock<'_>) -> std::io::Result<File> {
 }
 
 fn exists(path: &Path) -> Error {
-    refusal(path, "exists already", "give another name, or --force to replace it")
+    refusal(path, "already exists", "give another name, or --force to replace it")
 }
 
 fn refusal(path: &Path, rule: &str, hint: &'static str) -> Error {
@@ -166,7 +166,7 @@ fn refusal(path: &Path, rule: &str, hint: &'static str) -> Error {
 
 const LOST: &str = "check the output and the space left; it is not complete";
 const SPENT: &str =
-    "check the output and the space left, then ask for a new key: the Key Provider does not give this one again";
+    "check the output and the space left, then request a new key: the Key Provider does not hand this one out again";
 
 fn cannot_write(path: &Path, error: &std::io::Error, hint: &'static str) -> Error {
     Error::invalid_argument(

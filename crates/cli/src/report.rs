@@ -11,7 +11,7 @@ use crate::text::{json, shown};
 
 /// Exit status after Ctrl-C: 128 plus the number of SIGINT, as in shells.
 pub(crate) const INTERRUPTED: i32 = 130;
-/// Exit status of wrong use.
+/// Exit status of a usage error.
 pub(crate) const WRONG_USE: i32 = 2;
 /// Exit status for a wrong response, and for an invalid message.
 pub(crate) const WRONG_ANSWER: i32 = 5;

@@ -105,9 +105,8 @@ fn address(option: &str, text: &str) -> Result<SocketAddr> {
 
 fn switches<S: FromStr<Err: std::fmt::Display>>(option: &str, names: &[String]) -> Result<Vec<S>> {
     let parse = |name: &String| {
-        name.parse().map_err(|error: S::Err| {
-            Error::invalid_argument(option, error, "skip-client serve --help says what each does")
-        })
+        name.parse()
+            .map_err(|error: S::Err| Error::invalid_argument(option, error, "skip-client serve --help describes each"))
     };
     names.iter().map(parse).collect()
 }
@@ -115,8 +114,8 @@ fn switches<S: FromStr<Err: std::fmt::Display>>(option: &str, names: &[String]) 
 /// Names the option to change.
 fn start_error(error: &StartError, args: &Serve, addresses: &[(&'static str, SocketAddr)]) -> Error {
     let (option, hint) = match error.problem() {
-        StartProblem::PreSharedKeys if args.psk_file.is_some() => ("--psk-file", "change or leave that identity"),
-        StartProblem::PreSharedKeys => ("--psk-identity", "change or leave that identity"),
+        StartProblem::PreSharedKeys if args.psk_file.is_some() => ("--psk-file", "change or omit that identity"),
+        StartProblem::PreSharedKeys => ("--psk-identity", "change or omit that identity"),
         StartProblem::Listen { address, in_use } => {
             // if two are the same, the second one fails
             let option = addresses.iter().rfind(|(_, other)| *other == address);

@@ -40,7 +40,7 @@ fn a_file_is_not_replaced_unless_told_and_no_key_is_spent() {
     fs::write(&file, "mine").expect("written");
     let error = new_key_into(&pair, &file, &[]);
     assert!(
-        error.error(2).contains("--force") && error.stderr.contains("key exists"),
+        error.error(2).contains("--force") && error.stderr.contains("key already exists"),
         "{error:?}"
     );
     assert_eq!(fs::read(&file).expect("there"), b"mine");
@@ -110,7 +110,7 @@ fn a_key_that_cannot_be_written_is_said_to_be_spent() {
             error.contains(reason) && error.contains("; the key is spent"),
             "{error}"
         );
-        assert!(error.contains("ask for a new key"), "{error}");
+        assert!(error.contains("request a new key"), "{error}");
     }
     assert_eq!(pair.stats().keys_issued, 3);
 }
