@@ -37,7 +37,7 @@ pub(super) fn run(session: &mut Session<'_>) {
             format!("The status is {} instead of 200.", reply.response.status),
         );
     } else if errors.is_empty() && found.is_ok() {
-        session.pass(Id::CapabilitiesSchema, "All members are there, with their types.");
+        session.pass(Id::CapabilitiesSchema, "All members are present, with the right types.");
     } else if errors.is_empty() {
         let message = found
             .as_ref()
@@ -79,8 +79,8 @@ fn stable(session: &mut Session<'_>, found: &Capabilities) {
         Ok(other) => session.judge(
             Id::CapabilitiesStable,
             other == *found,
-            "A second connection gets the same.",
-            "A second connection gets something else.",
+            "A second connection gets the same reply.",
+            "A second connection gets a different reply.",
         ),
         Err(error) => session.skip(Id::CapabilitiesStable, sentence(error.message())),
     }
@@ -102,11 +102,11 @@ pub(super) fn of_peer(session: &mut Session<'_>) {
     let wrong = if here_id == there_id {
         Some("Both Key Providers have the same localSystemID.")
     } else if !here.matches_remote(there_id) {
-        Some("The list of the Key Provider does not have the peer.")
+        Some("The Key Provider does not list the peer.")
     } else if there.matches_remote(here_id) {
         None
     } else {
-        Some("The list of the peer does not have the Key Provider.")
+        Some("The peer does not list the Key Provider.")
     };
     match wrong {
         None => session.pass(Id::CapabilitiesPeer, "Each Key Provider lists the other."),
@@ -139,7 +139,7 @@ fn ids(session: &mut Session<'_>, found: &Capabilities, problems: &[Problem]) {
     if confusing.is_empty() {
         session.pass(
             Id::CapabilitiesIds,
-            format!("The list of remotes has {number} clear entries."),
+            format!("The list of remotes has {number} unambiguous entries."),
         );
     } else {
         session.broken(Id::CapabilitiesIds, sentence(&told(&confusing)));

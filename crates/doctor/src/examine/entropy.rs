@@ -43,12 +43,12 @@ pub(super) fn run(session: &mut Session<'_>) {
         } else if session.is_broken(Id::CapabilitiesEntropyFlag) {
             session.skip(
                 Id::EntropyAvailable,
-                "GET /entropy is not there (capabilities-entropy-flag).",
+                "GET /entropy is not supported (capabilities-entropy-flag).",
             );
         } else {
             session.broken(Id::EntropyAvailable, message);
         }
-        return without_entropy(session, "No entropy came (entropy-available).");
+        return without_entropy(session, "No entropy was returned (entropy-available).");
     }
     session.establish(Control::Entropy);
     session.pass(Id::EntropyAvailable, "GET /entropy was answered with status 200.");
@@ -74,7 +74,7 @@ pub(super) fn run(session: &mut Session<'_>) {
         odd_sizes(session);
     }
     seen.judge(session);
-    session.skip_rest(Group::Entropy, "No entropy came that could be used.");
+    session.skip_rest(Group::Entropy, "No usable entropy was returned.");
 }
 
 fn without_entropy(session: &mut Session<'_>, why: &str) {
@@ -108,20 +108,20 @@ impl Seen {
         };
         let repeats = |(at, one): (usize, &Secret)| self.strings[..at].iter().any(|other| begins(one, other));
         if self.weak {
-            session.broken(Id::EntropyDistinct, "A random string has equal bytes only.");
+            session.broken(Id::EntropyDistinct, "A random string consists of equal bytes.");
         } else if number > 1 {
             let repeated = self.strings.iter().enumerate().any(repeats);
             session.judge(
                 Id::EntropyDistinct,
                 !repeated,
                 format!("{number} random strings differ."),
-                "A random string came twice, or is the beginning of another.",
+                "A random string was repeated, or is a prefix of another.",
             );
         }
         if session.is_broken(Id::EntropyDistinct) {
             return session.skip(
                 Id::EntropyStatistics,
-                "Equal strings are not worth counting (entropy-distinct).",
+                "Counts of repeated strings mean nothing (entropy-distinct).",
             );
         }
         match self.counts.finding() {
@@ -130,7 +130,9 @@ impl Seen {
             }
             Finding::Plain { bits, per_mille } => session.pass(
                 Id::EntropyStatistics,
-                format!("Of {bits} bits, {per_mille} in 1000 are ones. This shows no defect, and no quality either."),
+                format!(
+                    "Of {bits} bits, {per_mille} in 1000 are ones. This shows no defect, but does not prove quality."
+                ),
             ),
             Finding::Odd(why) => session.broken(Id::EntropyStatistics, format!("Not by chance: {why}.")),
         }
@@ -158,7 +160,7 @@ fn schema(session: &mut Session<'_>, read: &Read<Entropy>) {
         Id::EntropySchema,
         read,
         &errors,
-        "randomStr and minentropy are there.",
+        "randomStr and minentropy are present.",
     );
     // an odd number of digits lacks half a byte, which is reported already
     if !short.is_empty() && of_hex.is_empty() {
@@ -214,16 +216,19 @@ fn sizes(session: &mut Session<'_>, seen: &mut Seen) {
     }
     session.lose(
         Control::SizedEntropy,
-        "No entropy of a given length came (entropy-sizes, entropy-size-kept).",
+        "No entropy of a requested length was returned (entropy-sizes, entropy-size-kept).",
     );
     if served.is_empty() {
-        session.skip(Id::EntropySizeKept, "No random string of a given size came.");
+        session.skip(
+            Id::EntropySizeKept,
+            "No random string of a requested size was returned.",
+        );
     } else {
-        let message = format!("For {} bits there were at least as many.", served.join(", "));
+        let message = format!("Requests for {} bits returned at least as many.", served.join(", "));
         session.pass(Id::EntropySizeKept, message);
     }
     if refused.is_empty() && served.is_empty() {
-        return session.skip(Id::EntropySizes, "Entropy came, but none that could be used.");
+        return session.skip(Id::EntropySizes, "Entropy was returned, but none of it was usable.");
     }
     session.judge(
         Id::EntropySizes,

@@ -31,7 +31,7 @@ pub(super) fn run(session: &mut Session<'_>) {
         pipelining(session);
     }
     if session.begins(&[Id::HttpConnectionClose]) {
-        session.skip(Id::HttpConnectionClose, "The end of a connection was not seen.");
+        session.skip(Id::HttpConnectionClose, "The end of a connection was not observed.");
     }
     if session.begins(&[Id::HttpPercentEncoding]) {
         percent_encoding(session);
@@ -47,7 +47,7 @@ fn json_type(session: &mut Session<'_>) {
         if essence.is_empty() {
             "There is no Content-Type."
         } else {
-            "Content-Type is something else than application/json."
+            "Content-Type is not application/json."
         },
     );
 }
@@ -99,7 +99,7 @@ fn methods(session: &mut Session<'_>) {
         Id::HttpMethodRefused,
         served.is_empty(),
         "POST, PUT, DELETE and PATCH are refused.",
-        format!("Served with a success: {}.", served.join(", ")),
+        format!("Not refused: {}.", served.join(", ")),
     );
     if !served.is_empty() {
         return session.skip(Id::HttpMethodStatus, "They are not refused (http-method-refused).");

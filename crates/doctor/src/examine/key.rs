@@ -53,7 +53,7 @@ pub(super) fn run(session: &mut Session<'_>) -> bool {
     let Some(name) = remote(session) else {
         without_keys(
             session,
-            "Nothing says which remote to ask a key for: the capabilities list no single id. Name one.",
+            "The remote to request keys for is unknown: the capabilities list no plain id. Name one.",
         );
         return false;
     };
@@ -61,13 +61,13 @@ pub(super) fn run(session: &mut Session<'_>) -> bool {
     let remote = match SystemId::new(&name) {
         Ok(remote) if !remote.is_pattern() => remote,
         _ => {
-            without_keys(session, "The remote cannot be asked for.");
+            without_keys(session, "Keys for this remote cannot be requested.");
             return false;
         }
     };
     let first = first_key(session, &remote);
     if !session.has(Control::Key) {
-        session.lose(Control::Key, "No key came (key-new).");
+        session.lose(Control::Key, "No key was returned (key-new).");
         let why = session.why_not(Control::Key).unwrap_or_default();
         without_keys(session, &why);
         return false;
@@ -88,7 +88,7 @@ pub(super) fn run(session: &mut Session<'_>) -> bool {
     if session.is_broken(Id::KeyRemoteNeeded) {
         session.skip(
             Id::KeyRemotePattern,
-            "Remotes that are in no list are served (key-remote-needed).",
+            "Remotes that are not in the list are served (key-remote-needed).",
         );
     }
     if session.begins(&[Id::KeyRemotePattern]) {
@@ -97,7 +97,7 @@ pub(super) fn run(session: &mut Session<'_>) -> bool {
     // a refusal by keyId proves something only if a good keyId is served
     if session.seen.keys() == 0 {
         // the reason is reported already
-        let why = "No key came that could be used.";
+        let why = "No usable key was returned.";
         session.lose(Control::KeyById, why);
         session.lose(Control::PeerKey, why);
     } else if session.wants(&[
@@ -111,13 +111,13 @@ pub(super) fn run(session: &mut Session<'_>) -> bool {
     if session.wants(&[Id::KeyIssuer]) {
         match &first {
             Some(first) => issuer(session, first.key_id(), &remote),
-            None => session.skip(Id::KeyIssuer, "No key came that could be used."),
+            None => session.skip(Id::KeyIssuer, "No usable key was returned."),
         }
     }
     if session.wants(&OF_UNKNOWN) {
         unknown(session, &remote);
     }
-    session.skip_rest(Group::Key, "No key came that could be used.");
+    session.skip_rest(Group::Key, "No usable key was returned.");
     session.seen.keys() > 0
 }
 
@@ -164,7 +164,7 @@ fn first_key(session: &mut Session<'_>, remote: &SystemId) -> Option<Key> {
         let error = read.error.as_ref();
         session.lose(
             Control::Key,
-            format!("No key came: GET /key is answered with status {}.", read.status),
+            format!("No key was returned: GET /key is answered with status {}.", read.status),
         );
         let offers = session
             .capabilities
@@ -173,7 +173,7 @@ fn first_key(session: &mut Session<'_>, remote: &SystemId) -> Option<Key> {
         if offers == Some(false) {
             session.skip(Id::KeyNew, "The Key Provider does not offer keys, and says so.");
         } else if session.is_broken(Id::CapabilitiesKeyFlag) {
-            session.skip(Id::KeyNew, "GET /key is not there (capabilities-key-flag).");
+            session.skip(Id::KeyNew, "GET /key is not supported (capabilities-key-flag).");
         } else {
             session.broken_with(
                 Id::KeyNew,
@@ -256,7 +256,7 @@ fn schema(session: &mut Session<'_>, read: &Read<Key>) {
         Id::KeySchema,
         read,
         &read.errors(false),
-        "keyId and key are there, as texts.",
+        "keyId and key are present, as strings.",
     );
     let errors = read.errors(true);
     if read.value.is_none() && errors.is_empty() && !read.is_weak() && !read.has_wrong_size() {
@@ -328,19 +328,22 @@ fn independence(session: &mut Session<'_>, key: &Key) {
 fn issuer(session: &mut Session<'_>, id: &KeyId, remote: &SystemId) {
     let peer = session.examination().peer.as_ref();
     if peer.is_some_and(|peer| peer.url() == session.probe().url()) {
-        let why = "The peer is the same Key Provider, which may give the key to the other encryptor.";
+        let why = "The peer is the same Key Provider, which may hand out the key to the other encryptor.";
         return session.skip(Id::KeyIssuer, why);
     }
     match key_by_id(session, At::Here, id, remote) {
-        Ok(read) if read.is_success() => session.broken(Id::KeyIssuer, "The issuer gives its key again."),
+        Ok(read) if read.is_success() => session.broken(Id::KeyIssuer, "The issuer hands out its key again."),
         Ok(read) if (400..500).contains(&read.status) => session.pass(
             Id::KeyIssuer,
-            format!("The issuer refuses to give its key again (status {}).", read.status),
+            format!("The issuer refuses to hand out its key again (status {}).", read.status),
         ),
         // draft Table 7: an internal error is not a refusal
         Ok(read) => session.skip(
             Id::KeyIssuer,
-            format!("The issuer answers with status {}, which is no refusal.", read.status),
+            format!(
+                "The issuer answers with status {}, which is not a refusal.",
+                read.status
+            ),
         ),
         Err(error) => session.skip(Id::KeyIssuer, sentence(error.message())),
     }
@@ -380,12 +383,12 @@ fn sizes(session: &mut Session<'_>, remote: &SystemId) {
     }
     session.lose(
         Control::SizedKey,
-        "No key of a given size came (key-sizes, key-size-kept).",
+        "No key of a requested size was returned (key-sizes, key-size-kept).",
     );
     if !kept {
         session.broken(Id::KeySizeKept, wrong);
     } else if served.is_empty() {
-        session.skip(Id::KeySizeKept, "No key of a given size came.");
+        session.skip(Id::KeySizeKept, "No key of a requested size was returned.");
     } else {
         session.pass(
             Id::KeySizeKept,
@@ -393,7 +396,7 @@ fn sizes(session: &mut Session<'_>, remote: &SystemId) {
         );
     }
     if refused.is_empty() && (unread || !kept) {
-        return session.skip(Id::KeySizes, "Keys came, but none that could be used.");
+        return session.skip(Id::KeySizes, "Keys were returned, but none of them was usable.");
     }
     session.judge(
         Id::KeySizes,
@@ -438,7 +441,7 @@ fn parameters(session: &mut Session<'_>, remote: &SystemId) {
         Some(format!("{path}?{second}&{first}"))
     });
     let Some(target) = swapped else {
-        return session.skip(Id::KeyParameters, "No key of a given size came.");
+        return session.skip(Id::KeyParameters, "No key of a requested size was returned.");
     };
     match session.ask_key(At::Here, "GET", &target, "/key with the size first") {
         Ok(reply) => {
@@ -496,7 +499,7 @@ fn remote_needed(session: &mut Session<'_>, remote: &SystemId) {
 fn unknown(session: &mut Session<'_>, remote: &SystemId) {
     let mut random = [0; 16];
     if rand_bytes(&mut random).is_err() {
-        let why = "There are no random numbers for a keyId.";
+        let why = "No random number for a keyId is available.";
         for id in OF_UNKNOWN {
             session.skip(id, why);
         }
@@ -524,7 +527,7 @@ fn unknown(session: &mut Session<'_>, remote: &SystemId) {
         }
     }
     if !given.is_empty() {
-        let message = format!("There is a key for a keyId that is {}.", given.join(", "));
+        let message = format!("A key is returned for a keyId that is {}.", given.join(", "));
         session.broken(Id::KeyUnknown, message);
         return session.skip(Id::KeyUnknownStatus, "They are not refused (key-unknown).");
     }

@@ -92,10 +92,7 @@ fn connections(session: &mut Session<'_>) {
             Ok(connection) => open.push(connection),
             Err(error) => {
                 let limit = limit(session, &error, false);
-                let message = format!(
-                    "Connection {number}, with {} open, did not come up: {limit}.",
-                    open.len()
-                );
+                let message = format!("Connection {number}, with {} open, failed: {limit}.", open.len());
                 return session.broken(Id::Connections, message);
             }
         }
@@ -134,7 +131,7 @@ fn connections(session: &mut Session<'_>) {
     );
 }
 
-const NO_THREADS: &str = "This machine has no room for more threads.";
+const NO_THREADS: &str = "This machine cannot start more threads.";
 
 /// Each limit that was hit, and how often.
 #[derive(Default)]
@@ -189,7 +186,7 @@ fn parallel(session: &mut Session<'_>, id: Id, number: u32, has_keys: bool) {
         return session.skip(id, why);
     }
     if with_keys && !session.reserve(number) {
-        return session.skip(id, format!("The budget has no room for {number} keys more."));
+        return session.skip(id, format!("The budget does not allow {number} more keys."));
     }
     let request = request.unwrap_or_else(Request::capabilities);
     let probe = session.probe();
@@ -286,7 +283,7 @@ fn finish(session: &mut Session<'_>, id: Id, number: u32, with_keys: bool, broug
         session.give_back(no_key.min(number));
         "requests for keys"
     } else {
-        "requests for capabilities (no key came before)"
+        "requests for capabilities (no key was returned before)"
     };
     if few_threads {
         return session.skip(id, NO_THREADS);

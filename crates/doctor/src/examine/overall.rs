@@ -13,7 +13,7 @@ pub(super) fn run(session: &mut Session<'_>) {
 fn keys(session: &mut Session<'_>) {
     let number = session.seen.keys();
     if session.seen.weak_key {
-        session.broken(Id::KeyDistinct, "A key has equal bytes only.");
+        session.broken(Id::KeyDistinct, "A key consists of equal bytes.");
     }
     if !session.begins(&[Id::KeyIdDistinct, Id::KeyDistinct]) {
         // nothing to compare
@@ -27,17 +27,20 @@ fn keys(session: &mut Session<'_>) {
             Id::KeyIdDistinct,
             ids == 0,
             format!("{number} keyIds differ."),
-            format!("Of {number} keyIds, {ids} came before."),
+            format!("Of {number} keyIds, {ids} were repeated."),
         );
         session.judge(
             Id::KeyDistinct,
             keys == 0,
             format!("{number} keys differ."),
-            format!("Of {number} keys, {keys} came before."),
+            format!("Of {number} keys, {keys} were repeated."),
         );
     }
     if session.is_broken(Id::KeyDistinct) {
-        session.skip(Id::KeyStatistics, "Equal keys are not worth counting (key-distinct).");
+        session.skip(
+            Id::KeyStatistics,
+            "Counts of repeated keys mean nothing (key-distinct).",
+        );
     }
     if !session.begins(&[Id::KeyStatistics]) {
         return;
@@ -46,7 +49,7 @@ fn keys(session: &mut Session<'_>) {
         Finding::TooFew(bytes) => session.skip(Id::KeyStatistics, format!("{bytes} bytes are too few to count.")),
         Finding::Plain { bits, per_mille } => session.pass(
             Id::KeyStatistics,
-            format!("Of {bits} bits, {per_mille} in 1000 are ones. This shows no defect, and no quality either."),
+            format!("Of {bits} bits, {per_mille} in 1000 are ones. This shows no defect, but does not prove quality."),
         ),
         Finding::Odd(why) => session.broken(Id::KeyStatistics, format!("Not by chance: {why}.")),
     }
@@ -72,7 +75,7 @@ fn errors(session: &mut Session<'_>) {
     }
     match (session.seen.html_error, session.seen.empty_error) {
         (Some(status), _) => session.broken(Id::ErrorBodies, format!("An error of status {status} is an HTML page.")),
-        (None, Some(status)) => session.broken(Id::ErrorBodies, format!("An error of status {status} says nothing.")),
+        (None, Some(status)) => session.broken(Id::ErrorBodies, format!("An error of status {status} has no text.")),
         (None, None) => session.pass(Id::ErrorBodies, format!("{number} errors were looked at.")),
     }
     session.pass(Id::ErrorSecrets, format!("{number} errors were looked at."));

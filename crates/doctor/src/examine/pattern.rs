@@ -30,7 +30,7 @@ pub(super) fn run(session: &mut Session<'_>, remote: &SystemId) {
         } else {
             instance(pattern)
         }) else {
-            why = "The patterns have no plain id that they match.".into();
+            why = "No plain id is known to match the patterns.".into();
             continue;
         };
         let outside: Vec<String> = [format!("{inside}-x"), format!("x-{inside}")]
@@ -38,13 +38,13 @@ pub(super) fn run(session: &mut Session<'_>, remote: &SystemId) {
             .filter(|id| !matches_remote(&list, id))
             .collect();
         if outside.is_empty() {
-            why = "No id is outside of the patterns.".into();
+            why = "No id is outside the patterns.".into();
             continue;
         }
         for id in outside {
             match status(session, &id) {
                 Ok(200) => {
-                    let message = format!("A key is given for {id:?}, which the entry {pattern:?} does not match.");
+                    let message = format!("A key is returned for {id:?}, which the entry {pattern:?} does not match.");
                     return session.broken(Id::KeyRemotePattern, message);
                 }
                 Ok(_) => {}
@@ -63,7 +63,7 @@ pub(super) fn run(session: &mut Session<'_>, remote: &SystemId) {
     if served.is_empty() {
         session.skip(Id::KeyRemotePattern, why);
     } else {
-        let message = format!("Ids beside the patterns are refused: {}.", served.join(", "));
+        let message = format!("Ids outside the patterns are refused: {}.", served.join(", "));
         session.pass(Id::KeyRemotePattern, message);
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn run(session: &mut Session<'_>) {
         return session.skip_rest(Group::Peer, &why);
     }
     let (Some(here), Some(there), None) = (here, there, &no_keys) else {
-        let why = no_keys.unwrap_or_else(|| "The Key Provider has no localSystemID to ask the peer with.".into());
+        let why = no_keys.unwrap_or_else(|| "The Key Provider has no localSystemID to use at the peer.".into());
         session.lose(Control::PeerKey, why.as_str());
         return session.skip_rest(Group::Peer, &why);
     };
@@ -83,7 +83,7 @@ pub(super) fn run(session: &mut Session<'_>) {
     if session.begins(&[Id::PeerCase]) {
         case(session, &here, &there);
     }
-    session.skip_rest(Group::Peer, "No key came from the peer.");
+    session.skip_rest(Group::Peer, "The peer returned no key.");
 }
 
 /// A fresh key from one end.
@@ -106,7 +106,7 @@ fn same_keys(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
         let key = match issue(session, At::Here, there, bits) {
             Ok(key) => key,
             Err(why) => {
-                session.lose(Control::PeerKey, format!("No key to ask the peer for: {why}"));
+                session.lose(Control::PeerKey, format!("No key to request from the peer: {why}"));
                 continue;
             }
         };
@@ -138,19 +138,19 @@ fn same_keys(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
                 "The reply does not name the keyId, so its key was not compared.",
             );
         }
-        session.pass(Id::PeerKeyId, "The replies name the keyId that was asked for.");
+        session.pass(Id::PeerKeyId, "The replies have the requested keyId.");
         if session.wants(&[Id::PeerOnce]) {
             once(session, key.key_id(), here);
         }
     }
     if !refused.is_empty() {
-        let message = format!("The peer gives no key: {}.", refused.join("; "));
+        let message = format!("The peer returns no key: {}.", refused.join("; "));
         session.broken(Id::PeerSameKey, message);
     } else if !same.is_empty() {
         let message = format!("Keys of {} bits are equal at both ends.", same.join(", "));
         session.pass(Id::PeerSameKey, message);
     }
-    session.lose(Control::PeerKey, "No key came from the peer (peer-same-key).");
+    session.lose(Control::PeerKey, "The peer returned no key (peer-same-key).");
     session.begins(&OF_SAME_KEYS[1..]);
 }
 
@@ -168,7 +168,7 @@ fn once(session: &mut Session<'_>, id: &KeyId, here: &SystemId) {
         ),
         Ok(read) => session.skip(
             Id::PeerOnce,
-            format!("A second request gets status {}, which is no refusal.", read.status),
+            format!("A second request gets status {}, which is not a refusal.", read.status),
         ),
         Err(error) => session.skip(Id::PeerOnce, sentence(error.message())),
     }
@@ -200,7 +200,7 @@ fn wrong_remote(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
             if !is_listed {
                 session.skip(
                     Id::PeerBinding,
-                    "The peer lists one remote only, and refuses all others whether keys are bound or not.",
+                    "The peer lists only one remote, and refuses all others whether or not keys are bound.",
                 );
             } else if (400..500).contains(&wrong.status) {
                 let message = format!(
@@ -209,7 +209,7 @@ fn wrong_remote(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
                 );
                 session.pass(Id::PeerBinding, message);
             } else {
-                let message = format!("Another remote gets status {}, which is no refusal.", wrong.status);
+                let message = format!("Another remote gets status {}, which is not a refusal.", wrong.status);
                 session.skip(Id::PeerBinding, message);
             }
             session.judge(
@@ -265,7 +265,7 @@ fn case(session: &mut Session<'_>, here: &SystemId, there: &SystemId) {
     match key_by_id(session, At::Peer, key.key_id(), here) {
         Ok(read) if read.is_success() => session.broken(
             Id::PeerCase,
-            format!("A keyId in the other case is refused (status {status}), the same as it was received is not."),
+            format!("A keyId in the other case is refused (status {status}), but not as received."),
         ),
         Ok(read) => session.skip(
             Id::PeerCase,
@@ -284,7 +284,7 @@ pub(super) fn other_direction(session: &mut Session<'_>, there: &SystemId) {
     if session.examination().peer.is_none() {
         return session.lose(
             Control::KeyById,
-            "A refusal shows nothing where no good keyId was served: that takes a key of the peer (--peer).",
+            "A refusal proves nothing unless a good keyId is served, which requires a key of the peer (--peer).",
         );
     }
     if !session.has(Control::Peer) {
@@ -297,7 +297,7 @@ pub(super) fn other_direction(session: &mut Session<'_>, there: &SystemId) {
     let Some(here) = here else {
         return session.lose(
             Control::KeyById,
-            "The Key Provider has no localSystemID to ask the peer with.",
+            "The Key Provider has no localSystemID to use at the peer.",
         );
     };
     let key = match issue(session, At::Peer, &here, 256) {
@@ -305,12 +305,12 @@ pub(super) fn other_direction(session: &mut Session<'_>, there: &SystemId) {
         Err(why) => {
             session.lose(
                 Control::KeyById,
-                format!("The peer makes no key (peer-other-direction). {why}"),
+                format!("The peer creates no key (peer-other-direction). {why}"),
             );
             if why == super::session::NO_BUDGET {
                 session.skip(id, why);
             } else {
-                session.broken(id, format!("The peer makes no key. {why}"));
+                session.broken(id, format!("The peer creates no key. {why}"));
             }
             return;
         }
@@ -320,18 +320,21 @@ pub(super) fn other_direction(session: &mut Session<'_>, there: &SystemId) {
             // compared in constant time
             Some(other) if *other == key => {
                 session.establish(Control::KeyById);
-                session.pass(id, "A key of the peer is the same here.");
+                session.pass(id, "A key created at the peer is the same here.");
             }
-            Some(_) => session.broken(id, "A key of the peer is another one here."),
+            Some(_) => session.broken(id, "A key created at the peer is different here."),
             None => session.broken(
                 id,
-                format!("No key came here: {}.", reason(read.error.as_ref(), read.status)),
+                format!(
+                    "No key was returned here: {}.",
+                    reason(read.error.as_ref(), read.status)
+                ),
             ),
         },
         Err(error) => session.broken(id, sentence(error.message())),
     }
     session.lose(
         Control::KeyById,
-        "No key of the peer was given here (peer-other-direction).",
+        "No key of the peer was returned here (peer-other-direction).",
     );
 }

@@ -622,7 +622,7 @@ pub(super) fn makes_no_key(status: u16) -> bool {
     (300..500).contains(&status) || status == 503
 }
 
-/// The Key Provider's text in an error of its own, redacted as the client does it.
+/// The Key Provider's text of an internal error, redacted as by the client.
 fn words(reply: &ProbeReply) -> Option<String> {
     let response = &reply.response;
     if response.status < 500 {

@@ -453,7 +453,7 @@ fn strangers(session: &mut Session<'_>) {
                 let status = reply.response.status;
                 return session.skip(
                     id,
-                    format!("A client with {who} gets status {status}, which is no refusal."),
+                    format!("A client with {who} gets status {status}, which is not a refusal."),
                 );
             }
             Err(error) => return session.skip(id, format!("A client with {who}: {}.", error.message())),
