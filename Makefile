@@ -1,17 +1,17 @@
-# The one door: `make` lists what there is. A target sets up what it needs by itself, inside this folder. What is seldom
-# used is a script: CONTRIBUTING.md lists them.
+# The entry point: `make` lists the targets. Each sets up what it needs, inside this directory. Less common tasks are
+# scripts: CONTRIBUTING.md lists them.
 .DEFAULT_GOAL := help
 PARTS := $(addprefix test-,rust python node kotlin swift c go residue gateways docs)
 .PHONY: help demo test $(PARTS) check check-rust check-python check-node check-mobile check-go chaos fuzz bench fmt wheel npm jar \
 	docs docs-site release test-release audit setup installed clean
 
-# how what the tests use is built; packages for users are built as `release`
+# the profile of builds for tests; packages for users are built with `release`
 PROFILE ?= quick
 SECONDS ?= 600
 SEED ?= 7
 N ?= 50000
 export PROFILE
-# the OpenSSL in packages is built with what is used of it
+# the OpenSSL in packages is built with only the features that are used
 export OPENSSL_SRC_PERL := $(CURDIR)/scripts/openssl-perl
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,12 +26,12 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo "  make test-PART     $(PARTS:test-%=%)"
 
-# with the package that is installed; otherwise without optimisation, which builds in a third of the time
-demo: $(or $(wildcard $(VENV)/installed-*),$(VENV)/installed-dev) ## play the whole exchange on two development Key Providers: Python, then the command line
+# with the installed package; otherwise with an unoptimized build, which takes a third of the time
+demo: $(or $(wildcard $(VENV)/installed-*),$(VENV)/installed-dev) ## run the whole exchange with two development Key Providers: Python, then the command line
 	$(BIN)/python scripts/demo.py
 	$(BIN)/skip-client demo
 
-test: ## every test of every language that can run here; installs from Debian what is missing (SETUP=0: nothing)
+test: ## every test of every language that can run here; installs missing Debian packages (SETUP=0: none)
 test $(PARTS):
 	@scripts/need python3
 	@scripts/test.py $@
@@ -75,7 +75,7 @@ fuzz: ## hostile replies, patterns, key files, arguments: SECONDS=600 each (nigh
 	python3 tests/fuzz/seeds.py
 	SECONDS_EACH=$(SECONDS) scripts/fuzz
 
-bench: ## side by side with peers and floors, into docs/performance.md (minutes)
+bench: ## benchmarks against other clients and bare TLS, into docs/performance.md (minutes)
 	$(MAKE) --no-print-directory PROFILE=release installed $(VENV)/peers
 	scripts/bench
 
@@ -108,19 +108,19 @@ docs-site: $(VENV)/docs docs/site/node_modules/installed ## the site with the re
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --config-file docs/site/mkdocs.yml
 	@echo "open dist/docs/index.html in a browser, from the disk or from a web server"
 
-release: $(VENV)/release-tools ## every package, sums, SBOMs and licences in dist/; the same commit gives the same bytes (about an hour)
+release: $(VENV)/release-tools ## every package, checksums, SBOMs and licences in dist/, reproducibly (about an hour)
 	@scripts/need cargo cc libssl perl python3 node javac mvn dpkg-deb readelf mingw
 	rm -rf dist
 	scripts/release/build all
 
-test-release: $(VENV)/release-tools ## the packages of dist/ in empty systems without a network: Debian 12, 13, sid, musl, aarch64 (root)
+test-release: $(VENV)/release-tools ## test the packages in dist/ on clean systems without a network: Debian 12, 13, sid, musl, aarch64 (root)
 	@scripts/need cargo python3 node javac mvn curl mmdebstrap unshare musl-gcc
 	$(BIN)/python scripts/release/prove.py
 
-audit: $(VENV)/release-tools ## known holes in what we use: cargo, npm, pip (needs the databases on the internet)
+audit: $(VENV)/release-tools ## known vulnerabilities in dependencies: cargo, npm, pip (needs the databases on the internet)
 	scripts/audit
 
-setup: ## what the tests use and this Debian lacks (needs root, or a sudo that does not ask)
+setup: ## install the Debian packages that the tests need (root, or sudo without a password)
 	scripts/setup
 
 clean: ## remove everything that was built here
@@ -128,7 +128,7 @@ clean: ## remove everything that was built here
 		node/LICENSE-* docs/site/node_modules bindings/kotlin/target bindings/kotlin/android/target \
 		bindings/swift/.build
 
-# A stamp for each step, so that nothing is done twice: virtual environment and tools, package installed.
+# Stamp files, so that nothing is done twice: virtual environment and tools, package installed.
 $(VENV)/tools: scripts/requirements-dev.txt
 	@scripts/need python3
 	python3 -m venv $(VENV)
@@ -145,12 +145,12 @@ $(VENV)/peers: $(VENV)/tools bench/requirements.txt
 
 installed: $(INSTALLED) $(VENV)/psk
 
-# it is compiled: without the headers for that, the tests that use it are skipped
+# it is compiled: without the headers, the tests that use it are skipped
 $(VENV)/psk: $(VENV)/tools scripts/requirements-psk.txt
 	@if scripts/need cc python-headers libssl 2>/dev/null; then \
 		$(BIN)/python -m pip install --quiet --requirement scripts/requirements-psk.txt && touch $@; fi
 
-# the package as it is packed for users, but for the optimisation of the profile
+# the package as packed for users, except for the optimization of the profile
 $(VENV)/installed-%: $(VENV)/tools $(WHEEL_SOURCES)
 	@scripts/need cargo cc perl
 	rm -rf $(VENV)/wheel $(VENV)/installed-*
@@ -172,7 +172,7 @@ docs/site/node_modules/installed: docs/site/package.json docs/site/package-lock.
 	cd docs/site && npm ci --silent
 	@touch $@
 
-# other people's tools, in which the tests use the package
+# third-party tools that the tests use with the package
 node/test/ecosystem/node_modules/installed: node/test/ecosystem/package.json node/test/ecosystem/package-lock.json
 	@scripts/need node
 	cd node/test/ecosystem && npm ci --silent

@@ -1,5 +1,5 @@
-//! Keys for the JVM, where passing a text or a record takes longer than a request on an open connection: question and answer are in
-//! memory of the caller.
+//! Keys for the JVM, where passing a string or a record takes longer than a request on an open
+//! connection: arguments and result are in memory of the caller.
 
 use std::sync::Arc;
 
@@ -9,11 +9,13 @@ use crate::secrets::{CoreKey, CoreKeyAnswer, copy_out, lent};
 
 #[uniffi::export]
 impl CoreClient {
-    /// As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin with the question: the texts
-    /// remote, keyId, size and timeout, each after its length in bytes (an `i32`, highest byte first; -1 for none).
+    /// As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin
+    /// with the arguments: the strings remote, keyId, size and timeout, each after its length in
+    /// bytes (a big-endian `i32`; -1 for none).
     ///
-    /// They are replaced with the answer: the key's bits, an `i32`, and keyId and fingerprint, in the same form. It is -1 if the
-    /// reply has warnings or the answer does not fit: then [`CoreKey::describe`] has everything.
+    /// They are replaced with the result: the key's bits, an `i32`, and keyId and fingerprint, in
+    /// the same form. The `i32` is -1 if the reply has warnings or the result does not fit: then
+    /// [`CoreKey::describe`] has everything.
     pub fn ask_key(&self, address: u64, capacity: u32, cancel: Arc<CoreCancel>) -> Result<Arc<CoreKey>> {
         let [remote, key_id, size, timeout] = lent(address, capacity, texts);
         let remote = remote.unwrap_or_default();
@@ -30,7 +32,7 @@ impl CoreClient {
 
 const NONE: i32 = -1;
 
-/// Reads the texts of a question; those behind its end are absent.
+/// Reads the arguments; those beyond the end are absent.
 fn texts<const N: usize>(mut bytes: &[u8]) -> [Option<String>; N] {
     std::array::from_fn(|_| {
         let (length, rest) = bytes.split_first_chunk()?;
@@ -41,7 +43,7 @@ fn texts<const N: usize>(mut bytes: &[u8]) -> [Option<String>; N] {
     })
 }
 
-/// The answer in its short form.
+/// The result in its short form.
 fn short(answer: &CoreKeyAnswer) -> Option<Vec<u8>> {
     if !answer.warnings.is_empty() {
         return None;

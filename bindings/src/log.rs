@@ -1,4 +1,4 @@
-//! Lines of the log, which the languages fetch in a thread of their own.
+//! Log lines, which each language fetches on a dedicated thread.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ pub struct CoreLogLine {
     text: String,
 }
 
-/// Keeps lines for [`next_log_line`], or drops them and keeps none.
+/// Queues lines for [`next_log_line`], or drops the queue.
 #[uniffi::export]
 pub fn keep_log(on: bool) {
     logging::keep(if on { LevelFilter::Debug } else { LevelFilter::Off });
 }
 
-/// The next line; waits for one for a minute, unless none are kept.
+/// The next line; waits up to a minute for one, unless lines are no longer queued.
 #[uniffi::export]
 pub fn next_log_line() -> Option<CoreLogLine> {
     let (level, text) = logging::next(Duration::from_mins(1))?;

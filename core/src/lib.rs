@@ -90,7 +90,7 @@ pub mod credentials;
 mod entropy;
 pub mod error;
 mod export;
-#[doc(hidden)] // for the bindings, which have state of their own that a child process must not share
+#[doc(hidden)] // for the bindings, whose own state a child process must not share
 #[cfg(feature = "https")]
 pub mod fork;
 #[cfg(feature = "https")]

@@ -1,7 +1,8 @@
-//! Lines for the program's log, through the crate `log`. All of them are in this file, where it can be seen that none contains a secret:
-//! URLs, addresses, names of TLS versions and suites, and the messages of errors.
+//! The log lines, through the crate `log`. All of them are in this file, which makes it easy to
+//! verify that none contains a secret, only URLs, addresses, names of TLS versions and suites, and
+//! error messages.
 //!
-//! Writing a line calls code of our users, so it must not happen while a lock is held or forks are held off.
+//! Emitting a line calls code of our users, so it must not happen while a lock is held or forks are held off.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -25,7 +26,7 @@ macro_rules! line {
     }};
 }
 
-/// A new connection; `known` are the warnings of the one before.
+/// A new connection; `known` are the warnings of the previous one.
 pub(crate) fn connected(info: &ConnectionInfo, known: &[String]) {
     let ConnectionInfo {
         url,
@@ -49,7 +50,7 @@ pub(crate) fn trying_next_address(error: &Error) {
     line!(Debug, "{error}; trying the next address");
 }
 
-/// A handshake after which a weaker one may follow.
+/// A failed handshake that may be followed by a weaker one.
 #[cfg(feature = "psk")]
 pub(crate) fn handshake_failed(url: &str, attempt: impl std::fmt::Display, error: &Error) {
     line!(Info, "{url}: the handshake for {attempt} failed: {error}");
@@ -60,7 +61,7 @@ pub(crate) fn reconnecting(url: &str) {
     line!(Debug, "{url}: an idle connection was closed; connecting again");
 }
 
-/// A Key Provider that cannot be reached, and the one that is tried next.
+/// An unreachable Key Provider, and the one that is tried next.
 pub(crate) fn trying_next_provider(url: &str, error: &Error, next: &str) {
     line!(Warn, "{url}: {error}; trying {next}");
 }
@@ -70,16 +71,17 @@ pub(crate) fn waiting(url: &str, pause: Duration) {
     line!(Info, "{url}: busy; asking again in {} s", pause.as_secs());
 }
 
-/// Passes all lines on, up to the level of [`set_max_level`], which is `Off` at first. For front ends in other languages; in a program
-/// that has a logger already, that one gets the lines.
+/// Registers a logger that receives all lines up to the level of [`set_max_level`], initially
+/// `Off`. For front ends in other languages; if the program already has a logger, that one gets the
+/// lines.
 pub fn forward(write: fn(Level, &str)) {
     static LOGGER: OnceLock<Forward> = OnceLock::new();
-    // the only error is that there is one
+    // the only error is that there already is one
     let _ = log::set_logger(LOGGER.get_or_init(|| Forward(write)));
 }
 
-/// Keeps all lines up to a level for [`next`]; `Off` drops those that are kept. For front ends whose users' code must not run on a
-/// thread that is in the middle of a call.
+/// Queues all lines up to a level for [`next`]; `Off` drops the queue. For front ends that must not
+/// run their users' code on a thread in the middle of a call.
 pub fn keep(level: LevelFilter) {
     if level == LevelFilter::Off {
         set_max_level(level);
@@ -91,16 +93,17 @@ pub fn keep(level: LevelFilter) {
     set_max_level(level);
 }
 
-/// The oldest line that is kept, which is then kept no longer. Waits for one for so long, unless nothing is kept any more.
+/// Takes the oldest line from the queue. Waits for one up to the timeout, unless lines are no
+/// longer queued.
 #[must_use]
 pub fn next(wait: Duration) -> Option<(Level, String)> {
     KEPT.get().next(wait)
 }
 
-/// As many lines are kept.
+/// The maximum length of the queue.
 const ROOM: usize = 1000;
 
-/// A child process has lines of its own.
+/// A child process has its own queue.
 static KEPT: PerProcess<Kept> = PerProcess::new(Kept {
     lines: Mutex::new(Lines::NONE),
     changed: Condvar::new(),
@@ -116,7 +119,7 @@ struct Kept {
 struct Lines {
     on: bool,
     kept: VecDeque<(Level, String)>,
-    /// How many had no room.
+    /// The number of lines dropped because the queue was full.
     lost: usize,
 }
 
@@ -134,7 +137,7 @@ impl Kept {
     }
 
     fn next(&self, wait: Duration) -> Option<(Level, String)> {
-        // as good as for ever when that is beyond the clock's range
+        // practically forever, if that exceeds the clock's range
         let until = Instant::now().checked_add(wait);
         let mut lines = self.lock();
         loop {

@@ -4,19 +4,19 @@ use std::collections::{HashMap, HashSet};
 
 use crate::system_id::{SystemId, matches_remote, may_be_pattern};
 
-/// What is found without a walk through the list.
+/// The entries that are found without scanning the list.
 pub(crate) struct Index {
-    /// every entry matches itself, a pattern, too
+    /// every entry matches itself, even a pattern
     all: HashSet<Box<str>>,
-    /// patterns by what they begin or end with, whichever is longer
+    /// patterns by their fixed prefix or suffix, whichever is longer
     pub beginning: Patterns,
     pub ending: Patterns,
 }
 
-/// Patterns by the text that they begin with, or end with.
+/// Patterns by their fixed prefix or suffix.
 #[derive(Default)]
 pub(crate) struct Patterns {
-    /// the lengths of these texts that occur
+    /// the lengths of these prefixes or suffixes
     pub lengths: Vec<usize>,
     pub by_text: HashMap<Box<str>, Vec<Box<str>>>,
 }
@@ -28,13 +28,13 @@ impl Index {
             beginning: Patterns::default(),
             ending: Patterns::default(),
         };
-        // one that occurs twice is searched once
+        // a repeated pattern is compared once
         for entry in &index.all {
-            // one that is too long matches only itself
+            // a pattern that is too long matches only itself
             if !may_be_pattern(entry) || entry.len() > SystemId::MAX_BYTES {
                 continue;
             }
-            // what is before the first and after the last character that has a meaning stands for itself
+            // everything before the first and after the last special character is literal
             let beginning = entry.split(['*', '?', '[', ']']).next().unwrap_or_default();
             let ending = entry.rsplit(['*', '?', '[', ']']).next().unwrap_or_default();
             if beginning.len() >= ending.len() {
@@ -63,7 +63,7 @@ impl Patterns {
         }
     }
 
-    /// `part` is the beginning, or the end, of the id with so many bytes.
+    /// `part` returns the first, or the last, bytes of the id.
     fn matches<'a>(&self, id: &str, part: impl Fn(usize) -> Option<&'a str>) -> bool {
         self.lengths
             .iter()

@@ -1,4 +1,4 @@
-"""What mkdocs does not do by itself: pages made of other files of the repository, and links that lead out of docs/.
+"""What mkdocs does not do itself: pages from other files of the repository, and links to files outside docs/.
 
 README.md, SECURITY.md, CHANGELOG.md and CONTRIBUTING.md stay where people look for them, and are pages of the site
 too. The references of languages are built by their own targets (`make docs-rust` and so on) and taken in when they
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "dist"
 REPOSITORY = "https://github.com/skip-client/skip-client"
 
-# page of the site: file of the repository that it is made of, whose links are read from there
+# page of the site: the file of the repository that it comes from, relative to which its links are resolved
 ORIGINS = {
     "index.md": "README.md",
     "security.md": "SECURITY.md",
@@ -33,7 +33,7 @@ SITE_NOTES = {
     "kotlin": "Pages of their own, made by Dokka; their navigation and search need a web server:",
 }
 ASSETS = {"site.css": "docs/site/site.css", "iframe-worker.js": "docs/site/node_modules/iframe-worker/shim/index.js"}
-# references that are sites of their own: title, where to begin
+# references that are separate sites: title, start page
 SITES = {
     "rust": (
         "Rust",
@@ -50,7 +50,7 @@ FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Entries of the navigation with a * become the pages that there are."""
+    """Expands entries of the navigation that contain a *."""
     pages = sorted(path.name for path in Path(config.docs_dir).glob("*.md"))
     for entry in config.nav:
         for title, children in entry.items() if isinstance(entry, dict) else ():
@@ -62,7 +62,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages that are made of other files."""
+    """Adds the pages that come from other files."""
     readme, security, contributing = read("README.md"), read("SECURITY.md"), read("CONTRIBUTING.md")
     promises = section(readme, "What we promise, and how it is tested")
     where = section(readme, "Where does my change go?")
@@ -71,7 +71,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "security.md": security + "\n" + promises,
         "changelog.md": read("CHANGELOG.md"),
         "contributing.md": contributing + "\n" + where,
-        "reference/index.md": "# Reference\n\nMade of what stands in the code.\n\n"
+        "reference/index.md": "# Reference\n\nGenerated from the code.\n\n"
         + "".join(f"* [{title}]({name}.md)\n" for name, title in REFERENCES.items()),
         "reference/command-line.md": command_line(),
         "reference/python.md": PYTHON,
@@ -90,12 +90,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_kwargs: object) -> str:
-    """Links to files outside docs/ lead to their page here, or into the repository; the file must be there."""
+    """Points links to files outside docs/ to their page here, or to the repository; the file must exist."""
     uri = page.file.src_uri
     if uri.startswith("reference/"):
         return markdown
     if uri.startswith(("agent-", "checks/")):
-        # many pages of the same words: in a search they would stand before all others
+        # many pages with the same words: in a search they would come before all others
         page.meta["search"] = {"boost": 0.1}
     origin = posixpath.dirname(ORIGINS.get(uri, f"docs/{uri}"))
     pages = {source: made for made, source in ORIGINS.items()}
@@ -119,12 +119,12 @@ def on_page_markdown(markdown: str, page: Page, **_kwargs: object) -> str:
 
 
 def on_page_content(html: str, **_kwargs: object) -> str:
-    """A table that is too wide scrolls by itself, and can be reached by the keyboard to do so."""
+    """Makes wide tables scroll on their own, also by keyboard."""
     return html.replace("<table>", '<div class="table" tabindex="0"><table>').replace("</table>", "</table></div>")
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Makes the search whole, and takes in the references that are sites of their own."""
+    """Completes the search index, and copies the references that are separate sites."""
     mend_search(Path(config.site_dir))
     take_references(Path(config.site_dir))
 
@@ -142,7 +142,7 @@ def mend_search(site: Path) -> None:
 
 
 def take_references(site: Path) -> None:
-    """References of other makers, without the scripts that they would load from elsewhere."""
+    """Copies generated references, without the scripts that they would load from other hosts."""
     for name in SITES:
         if not (DIST / f"docs-{name}").is_dir():
             continue
@@ -162,7 +162,7 @@ REFERENCES = {
     "swift": "Swift",
 }
 
-# in a search the guide comes first
+# in search results the guide comes first
 LESS = "---\nsearch:\n  boost: 0.1\n---\n\n"
 
 PYTHON = """# Python
@@ -203,17 +203,17 @@ here](../errors.md).
 
 
 def read(name: str) -> str:
-    """A text of the repository."""
+    """The content of a file of the repository."""
     return (ROOT / name).read_text(encoding="utf-8")
 
 
 def relative(uri: str, page: str) -> str:
-    """The way from a page of the site to another file of it."""
+    """The relative path from a page of the site to another file."""
     return posixpath.relpath(uri, posixpath.dirname(page) or ".")
 
 
 def section(text: str, title: str) -> str:
-    """A section of the second level, with its heading."""
+    """A second-level section, with its heading."""
     found = re.search(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     if not found:
         raise PluginError(f"there is no section {title!r} any more: see docs/site/hooks.py")
@@ -221,7 +221,7 @@ def section(text: str, title: str) -> str:
 
 
 def home(readme: str) -> str:
-    """README.md, with the drawn picture, and the guide before the examples."""
+    """README.md, with the SVG of the exchange, and the guide before the examples."""
     guide = section(readme, "Guide")
     readme, replaced = re.subn(
         r"^```text\n.*?^```$",
@@ -236,7 +236,7 @@ def home(readme: str) -> str:
 
 
 def command_line() -> str:
-    """The help texts, as the tests of the command recorded them."""
+    """The help texts, from the snapshots of the command's tests."""
     texts = {}
     for path in (ROOT / "crates/cli/tests/snapshots").glob("help__*.snap"):
         text = path.read_text(encoding="utf-8").split("---\n", 2)[2].strip("\n")
@@ -246,7 +246,7 @@ def command_line() -> str:
     commands.remove("help")
     titles = {command: command for command in commands}
     for command in list(commands):
-        # a command's own commands stand behind it
+        # subcommands follow their command
         _, found, own = texts.get(command, "").partition("Commands:\n")
         names = re.findall(r"^  ([a-z-]+) ", own.split("\n\n")[0], re.MULTILINE) if found else []
         at = commands.index(command) + 1
@@ -260,7 +260,7 @@ def command_line() -> str:
 
 
 def not_built(name: str, title: str) -> str:
-    """A page in the place of a reference that is not there."""
+    """A placeholder for a reference that was not built."""
     if os.environ.get("SKIP_DOCS_COMPLETE"):
         raise PluginError(f"dist/docs-{name} is missing: make docs")
     how = "`make docs` builds all"
@@ -268,7 +268,7 @@ def not_built(name: str, title: str) -> str:
 
 
 def markdown_reference(name: str, title: str) -> str:
-    """A reference whose generator writes one page of Markdown."""
+    """A reference that is generated as a single page of Markdown."""
     path = DIST / f"docs-{name}/index.md"
     if not path.exists():
         return not_built(name, title)
@@ -276,7 +276,7 @@ def markdown_reference(name: str, title: str) -> str:
 
 
 def site_reference(name: str, title: str, starts: dict[str, str]) -> str:
-    """A page that leads to a reference with pages of its own."""
+    """A page that links to a reference with several pages."""
     if not (DIST / f"docs-{name}").is_dir():
         return not_built(name, title)
     links = "".join(

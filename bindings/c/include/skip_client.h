@@ -197,15 +197,15 @@ typedef enum {
      */
     SKIP_LOG_LEVEL_OFF = 0,
     /**
-     * Warnings about connections, and Key Providers that cannot be reached while another one can be tried.
+     * Warnings about connections, and failover to another Key Provider.
      */
     SKIP_LOG_LEVEL_WARNING = 1,
     /**
-     * The same, and weaker handshakes with pre-shared keys, and waits for a busy Key Provider.
+     * Also weaker handshakes with pre-shared keys, and waits for a busy Key Provider.
      */
     SKIP_LOG_LEVEL_INFO = 2,
     /**
-     * The same, and new connections.
+     * Also new connections.
      */
     SKIP_LOG_LEVEL_DEBUG = 3,
 } skip_log_level;
@@ -506,14 +506,14 @@ skip_error *skip_ikev2_decode_ppk_identity(const uint8_t *payload,
                                            size_t *length);
 
 /**
- * Keeps lines about the connections of all clients in this process, up to a level, for skip_log_next. The oldest are dropped when 1000
- * are waiting. SKIP_LOG_LEVEL_OFF drops all, and wakes those who wait for one. A child process sets its own level.
+ * Queues log lines about the connections of all clients in this process, up to a level, for skip_log_next. When 1000 are queued, the
+ * oldest are dropped. SKIP_LOG_LEVEL_OFF drops all, and wakes threads that wait for one. A child process sets its own level.
  */
 void skip_log_set_level(skip_log_level level);
 
 /**
- * The next line, to be freed with skip_log_line_free. If there is none, waits for one for so many milliseconds, then returns NULL: 0
- * does not wait. Usually called in a loop by a thread for the log; the library never calls the program.
+ * The next line, to be freed with skip_log_line_free. If there is none, waits this many milliseconds for one, then returns NULL; 0 does
+ * not wait. Usually called in a loop by a dedicated thread; the library never calls the program.
  */
 skip_log_line *skip_log_next(uint32_t milliseconds);
 

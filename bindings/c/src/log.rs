@@ -1,4 +1,4 @@
-//! Lines of the log, which the program fetches: nothing here calls the program.
+//! Log lines, which the program fetches: nothing here calls the program.
 
 use std::ffi::c_char;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::border::{Text, free, infallible, lend};
 pub enum SkipLogLevel {
     /// Nothing is logged: the default.
     Off = 0,
-    /// Warnings about connections, and Key Providers that cannot be reached while another one can be tried.
+    /// Warnings about connections, and failover to another Key Provider.
     Warning = 1,
-    /// The same, and weaker handshakes with pre-shared keys, and waits for a busy Key Provider.
+    /// Also weaker handshakes with pre-shared keys, and waits for a busy Key Provider.
     Info = 2,
-    /// The same, and new connections.
+    /// Also new connections.
     Debug = 3,
 }
 
@@ -27,8 +27,8 @@ pub struct SkipLogLine {
     text: Text,
 }
 
-/// Keeps lines about the connections of all clients in this process, up to a level, for skip_log_next. The oldest are dropped when 1000
-/// are waiting. SKIP_LOG_LEVEL_OFF drops all, and wakes those who wait for one. A child process sets its own level.
+/// Queues log lines about the connections of all clients in this process, up to a level, for skip_log_next. When 1000 are queued, the
+/// oldest are dropped. SKIP_LOG_LEVEL_OFF drops all, and wakes threads that wait for one. A child process sets its own level.
 #[unsafe(no_mangle)]
 pub extern "C" fn skip_log_set_level(level: SkipLogLevel) {
     infallible((), || {
@@ -41,8 +41,8 @@ pub extern "C" fn skip_log_set_level(level: SkipLogLevel) {
     });
 }
 
-/// The next line, to be freed with skip_log_line_free. If there is none, waits for one for so many milliseconds, then returns NULL: 0
-/// does not wait. Usually called in a loop by a thread for the log; the library never calls the program.
+/// The next line, to be freed with skip_log_line_free. If there is none, waits this many milliseconds for one, then returns NULL; 0 does
+/// not wait. Usually called in a loop by a dedicated thread; the library never calls the program.
 #[unsafe(no_mangle)]
 pub extern "C" fn skip_log_next(milliseconds: u32) -> *mut SkipLogLine {
     infallible(std::ptr::null_mut(), || {

@@ -19,8 +19,8 @@ const MAPS: usize = 1 << 21;
 
 /// How often the needle (masked) is in private writable memory of this process; -1 when that cannot be read.
 ///
-/// Memory from `skip_from` to `skip_to` is left out: the heap of a JVM, which has a collector of its own. With `only`
-/// not zero nothing but that memory is searched.
+/// Memory from `skip_from` to `skip_to` is left out: the heap of a JVM, which has its own garbage
+/// collector. With `only` not zero nothing but that memory is searched.
 ///
 /// # Safety
 /// `needle` has `length` bytes.

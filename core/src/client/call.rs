@@ -132,7 +132,7 @@ impl<'a> Call<'a> {
         clear_after_call(|| self.in_turn(ask))
     }
 
-    /// The next one is asked only while no byte of a request has gone out.
+    /// The next one is used only while no byte of a request has been sent.
     fn in_turn<T>(&self, ask: impl Fn(&Provider, &Running<'_>) -> std::result::Result<T, TransportError>) -> Result<T> {
         if self.client.closed.is_cancelled() {
             return Err(Error::client_closed());

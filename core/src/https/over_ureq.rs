@@ -16,7 +16,8 @@ use crate::response::Headers;
 use crate::transport::{Control, Ended, Response, Transport, TransportError, WipedBuffer};
 use crate::validate::is_cut_off;
 
-/// A transport over an `ureq::Agent` of your own: for SOCKS proxies, the platform's verifier, or a connector that you wrote.
+/// A transport over your own `ureq::Agent`: for SOCKS proxies, the platform's verifier, or a custom
+/// connector.
 ///
 /// ```
 /// use skip_client::Client;
@@ -27,15 +28,18 @@ use crate::validate::is_cut_off;
 /// # Ok::<(), skip_client::Error>(())
 /// ```
 ///
-/// What the client promises holds here too: a request goes out once, on a connection of its own; redirects are not followed; replies
-/// are limited; each call has one deadline. What the agent decides, and this transport cannot promise:
+/// The client's promises hold here too: a request is sent once, on a new connection; redirects are
+/// not followed; replies are limited; each call has one deadline. The agent decides the rest, about
+/// which this transport cannot promise anything:
 ///
-/// * TLS is the agent's: its versions, suites, groups, certificates and pins. The client's options for TLS do nothing.
-/// * A cancelled call ends at its deadline. [`Transport::close`] shuts the agent down, which ends running calls: give each transport
-///   an agent of its own.
+/// * TLS is configured in the agent: versions, suites, groups, certificates and pins. The client's
+///   TLS options have no effect.
+/// * A cancelled call ends at its deadline. [`Transport::close`] shuts the agent down, which ends
+///   running calls: give each transport its own agent.
 /// * ureq keeps the bytes of replies in buffers that are not wiped, and its engine logs them at level TRACE: keep `ureq_proto` below
 ///   that level.
-/// * Only failures to connect are sure to have happened before the request was sent. For all others the advice is a new key.
+/// * Only a failure to connect is known to precede the request. For all other failures the advice
+///   is a new key.
 /// * There is no [`ConnectionInfo`](crate::ConnectionInfo).
 pub struct UreqTransport {
     agent: Agent,
@@ -54,7 +58,7 @@ impl UreqTransport {
         })
     }
 
-    /// A failed call, as certain about what was sent as ureq's error is.
+    /// Converts a failed call; ureq's error says whether anything was sent.
     fn failed(&self, request: &Request, failure: ureq::Error) -> TransportError {
         let unsent = |error| TransportError { error, sent: false };
         let sent = |error| TransportError { error, sent: true };
@@ -106,7 +110,7 @@ impl Transport for UreqTransport {
             .get(format!("{}{}", self.url.text, request.target()))
             .header(header::ACCEPT, "application/json")
             .header(header::CACHE_CONTROL, "no-store")
-            // what comes next on this connection could be taken for the reply to another request
+            // further bytes on this connection could be taken for the reply to another request
             .header(header::CONNECTION, "close")
             .config()
             .timeout_global(left(control.deadline))

@@ -1,4 +1,4 @@
-//! The public names of each language, read from the files that users' tools read.
+//! The public names of each language, from the files that users' tools read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -27,7 +27,7 @@ impl Language {
         Self::Go,
     ];
 
-    /// How this language spells a name of the table, such as `Client.new_key`.
+    /// This language's spelling of a name in the table, such as `Client.new_key`.
     pub fn spell(self, name: &str) -> String {
         let (scope, name) = name.rsplit_once('.').unwrap_or(("", name));
         let scope = match (scope, self) {
@@ -79,7 +79,7 @@ impl Language {
             Self::Kotlin => scan_all(&files(root, "bindings/kotlin/src/main/kotlin", "kt"), ".", kotlin),
             Self::Swift => {
                 let mut sources = files(root, "bindings/swift/Sources/SkipClient", "swift");
-                // spellings of before
+                // deprecated spellings
                 sources.retain(|source| {
                     !source.ends_with("Generated/CoreBindings.swift") && !source.ends_with("Deprecated.swift")
                 });
@@ -97,11 +97,11 @@ impl Language {
     }
 }
 
-/// What a line declares.
+/// The declaration in a line.
 enum Item {
     /// A type, or another scope.
     Scope(String),
-    /// A scope that has the members of another one too.
+    /// A scope that also has the members of another one.
     Child(String, String),
     /// Anything else.
     Name(String),
@@ -137,7 +137,8 @@ fn identifier(text: &str) -> Option<&str> {
     (end > 0).then(|| &text[..end])
 }
 
-/// What is behind these words, which may come in any order; and whether one of `needed` was among them.
+/// The text after these words, which may come in any order; and whether one of `needed` was among
+/// them.
 fn without<'a>(mut text: &'a str, words: &[&str], needed: &[&str]) -> (&'a str, bool) {
     let mut found = needed.is_empty();
     while let Some((word, rest)) = text.split_once(' ')
@@ -197,7 +198,7 @@ fn scan(
                 last = Some(full);
             }
         }
-        // comments may say what is declared no longer
+        // comments may mention removed declarations
         let is_comment = ["/", "* ", "*/", "#"].iter().any(|begin| trimmed.starts_with(begin));
         if let Some(text) = last
             .as_ref()

@@ -1,6 +1,7 @@
-//! docs/functions.md says what each language offers. This test writes it from `table.txt`, and looks every name up in the sources: a
-//! language that lacks a function, or calls it otherwise, is named. `FUNCTIONS_UPDATE=1 cargo test -p skip-client --test functions`
-//! updates the page.
+//! docs/functions.md lists the functions of each language. This test generates it from `table.txt`,
+//! and looks every name up in the sources: it fails for a language that lacks a function or names
+//! it differently. `FUNCTIONS_UPDATE=1 cargo test -p skip-client --test functions` updates the
+//! page.
 
 mod declared;
 
@@ -13,7 +14,8 @@ use declared::Language;
 
 const TABLE: &str = include_str!("table.txt");
 
-/// One row: a name as Python spells it, its purpose, and what differs, by language (or `command`).
+/// One row: a name in Python's spelling, its purpose, and the exceptions by language (or
+/// `command`).
 struct Row {
     name: &'static str,
     purpose: &'static str,
@@ -55,7 +57,7 @@ fn sections() -> Vec<(&'static str, Vec<Row>)> {
     sections
 }
 
-/// A language with its public names, and those that were shown.
+/// A language with its public names, and those that are on the page.
 struct Column {
     language: Language,
     names: BTreeMap<String, String>,
@@ -88,7 +90,7 @@ impl Column {
                 }
                 _ => {}
             }
-            // a constructor goes by the name of its type
+            // a constructor is shown by the name of its type
             let short = name
                 .trim_end_matches(".__new__")
                 .rsplit(['.', ':'])
@@ -103,9 +105,9 @@ impl Column {
         cells.join(", ")
     }
 
-    /// Functions, and members of what the client gives out, that are in no row.
+    /// Functions, and members of the client's types, that are in no row.
     fn forgotten(&self) -> impl Iterator<Item = &String> {
-        // how a value is shown, made and copied, and Python's protocols
+        // formatting, construction and copying, and Python's protocols
         const ORDINARY: [&str; 14] = [
             "init",
             "constructor",
@@ -154,7 +156,7 @@ impl Column {
     }
 }
 
-/// What the command line has.
+/// The cell of the command line.
 fn command(root: &Path, row: &Row, wrong: &mut String) -> String {
     let Some(text) = row.exceptions.get("command") else {
         return String::new();

@@ -13,7 +13,7 @@ pub struct StartError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What has to change for a pair to start.
+/// The remedy that allows a pair to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartProblem {
     /// Listening on an address failed.

@@ -152,8 +152,8 @@ switches! {
     /// Something that no Key Provider should do. Faults act on `/key` and `/entropy` only, so that a client that asks
     /// for the capabilities first still gets to them; [`Fault::OnCapabilities`] lifts that.
     ///
-    /// The key of a faulty answer is spent all the same, except with [`Fault::Stall`] and [`Fault::Redirect`], which
-    /// never get that far.
+    /// The key of a faulty reply is spent, except with [`Fault::Stall`] and [`Fault::Redirect`], which never get that
+    /// far.
     Fault, "fault", {
         /// Handles the request, then closes the connection instead of answering.
         DropBeforeResponse = "drop-before-response",
@@ -213,7 +213,7 @@ switches! {
         AnyMethod = "any-method",
         /// Answers the first of several requests that come at once, and closes the connection without saying so.
         LosesPipelined = "loses-pipelined",
-        /// Takes every text as a size or minentropy, and gives the default for what is none.
+        /// Accepts any text as a size or minentropy, and uses the default if it is invalid.
         AnySize = "any-size",
         /// Refuses a size in front of the remote.
         FixedOrder = "fixed-order",

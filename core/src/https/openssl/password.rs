@@ -97,7 +97,7 @@ fn pkcs12(client: &mut ClientCert, password: Option<&[u8]>) -> Result<()> {
     }
     match opened.key {
         Some(key) => client.key_pem = pem(&key)?,
-        // it may be in a file of its own
+        // it may be in a separate file
         None if client.key_pem.is_empty() => return Err(Error::pkcs12_without("private key")),
         None => {}
     }
