@@ -15,7 +15,7 @@ async def main() -> None:
     """Runs the steps, and waits after each while another process searches this one's memory."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
-    for option in ("--ca", "--cert", "--key", "--psk"):
+    for option in ("--ca", "--cert", "--key", "--key_password", "--psk"):
         parser.add_argument(option)
     parser.add_argument("--legacy", action="store_true")
     parser.add_argument("--asyncio", action="store_true")
@@ -23,7 +23,8 @@ async def main() -> None:
     client: Any = (AsyncClient if arguments.asyncio else Client)(
         arguments.url,
         ca=arguments.ca,
-        cert=(arguments.cert, arguments.key) if arguments.cert else None,
+        cert=(arguments.cert, arguments.key) if arguments.key else arguments.cert,
+        key_password=arguments.key_password and Path(arguments.key_password),
         psk=Psk.from_file(arguments.psk) if arguments.psk else None,
         legacy=arguments.legacy,
         timeout=2.0,

@@ -5,178 +5,31 @@ open, as a later request over it verifies. The positive control: while the clien
 """
 
 import functools
-import http.server
 import json
 import os
 import platform
 import re
 import secrets
-import socketserver
 import ssl
 import subprocess
 import sys
-import threading
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from memory import pieces, search
+from memory import fragments, pieces, search
+from provider import CASES, serve
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 # the build profile of the targets
 PROFILE = os.environ.get("PROFILE", "quick")
-KEY_ID = "00112233445566778899aabbccddeeff"
-
-
-@dataclass
-class Script:
-    """How the server treats the next request for a secret, and what it has seen."""
-
-    secret: bytes = b""
-    reply: "Callable[[Script, http.server.BaseHTTPRequestHandler], None]" = lambda script, handler: None
-    connections: list[object] = field(default_factory=list)
-    done: threading.Event = field(default_factory=threading.Event)
-
-
-def body(script: Script, **changes: object) -> bytes:
-    """A key message; a change to None removes the member."""
-    message = {"keyId": KEY_ID, "key": script.secret.hex()} | changes
-    return json.dumps({name: value for name, value in message.items() if value is not None}).encode()
-
-
-def send(
-    handler: http.server.BaseHTTPRequestHandler, content: bytes, status: int = 200, length: int | None = None
-) -> None:
-    """Sends a response; if `length` exceeds the content, the rest never arrives."""
-    handler.send_response(status)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", str(len(content) if length is None else length))
-    handler.end_headers()
-    handler.wfile.write(content)
-
-
-def stall(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None:
-    content = body(script)
-    send(handler, content[:-4], length=len(content))
-    script.done.wait(20)
-    handler.close_connection = True
-
-
-def cut(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None:
-    content = body(script)
-    send(handler, content[:-4], length=len(content))
-    handler.close_connection = True
-
-
-def chunked(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None:
-    """Splits the body, so that the key crosses chunks, records and reads."""
-    handler.send_response(200)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Transfer-Encoding", "chunked")
-    handler.end_headers()
-    content = body(script)
-    for at in range(0, len(content), 24):
-        part = content[at : at + 24]
-        handler.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-        handler.wfile.flush()
-    handler.wfile.write(b"0\r\n\r\n")
-
-
-def entropy(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None:
-    send(handler, json.dumps({"randomStr": script.secret.hex(), "minentropy": 256}).encode())
-
-
-def poor_entropy(script: Script, handler: http.server.BaseHTTPRequestHandler) -> None:
-    send(handler, json.dumps({"randomStr": script.secret.hex(), "minentropy": 0}).encode())
-
-
-# name: the step, the server's behaviour, and the client's answer
-CASES: dict[str, tuple[str, Callable[[Script, http.server.BaseHTTPRequestHandler], None], str]] = {
-    "a fresh key": ("new_key", lambda s, h: send(h, body(s)), "ok"),
-    "a key in chunks": ("new_key", chunked, "ok"),
-    "a key by its keyId": (f"key_by_id {KEY_ID}", lambda s, h: send(h, body(s)), "ok"),
-    "entropy": ("entropy", entropy, "ok"),
-    "not hexadecimal": ("new_key", lambda s, h: send(h, body(s, key=s.secret.hex()[:-1] + "g")), "malformed_response"),
-    "escapes in the key": (
-        "new_key",
-        lambda s, h: send(h, body(s).replace(s.secret.hex()[:1].encode(), b"\\u0030", 1)),
-        "malformed_response",
-    ),
-    "a member is missing": ("new_key", lambda s, h: send(h, body(s, keyId=None)), "malformed_response"),
-    "the keyId behind the key is a number": (
-        "new_key",
-        lambda s, h: send(h, json.dumps({"key": s.secret.hex(), "keyId": 7}).encode()),
-        "malformed_response",
-    ),
-    "the key comes twice": (
-        "new_key",
-        lambda s, h: send(h, body(s)[:-1] + b', "key": "%s"}' % s.secret.hex().encode()),
-        "malformed_response",
-    ),
-    "something follows": ("new_key", lambda s, h: send(h, body(s) + b"}"), "malformed_response"),
-    "random digits with too little entropy": ("entropy", poor_entropy, "malformed_response"),
-    "broken JSON": ("new_key", lambda s, h: send(h, body(s)[:-1]), "malformed_response"),
-    "too long": ("new_key", lambda s, h: send(h, body(s, key=s.secret.hex() * 2)), "size_mismatch"),
-    "too short": ("new_key", lambda s, h: send(h, body(s, key=s.secret.hex()[:32])), "size_mismatch"),
-    "wrong keyId": (f"key_by_id {KEY_ID}", lambda s, h: send(h, body(s, keyId="ab" * 16)), "key_id_mismatch"),
-    "the key is in the keyId": ("new_key", lambda s, h: send(h, body(s, keyId=s.secret.hex())), "weak_key"),
-    "an error that shows the key": ("new_key", lambda s, h: send(h, body(s), status=400), "rejected"),
-    "too large": ("new_key", lambda s, h: send(h, body(s, more="x" * 70_000)), "response_too_large"),
-    "cut in the middle": ("new_key", cut, "connection_lost"),
-    "time is up in the middle": ("new_key", stall, "timed_out"),
-}
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """A Key Provider that follows a script."""
-
-    protocol_version = "HTTP/1.1"
-
-    def setup(self) -> None:
-        self.request.do_handshake()
-        super().setup()
-        self.server.script.connections.append(self)  # type: ignore[attr-defined]
-
-    def do_GET(self) -> None:
-        script: Script = self.server.script  # type: ignore[attr-defined]
-        if self.path == "/capabilities":
-            capabilities = {"entropy": True, "key": True, "algorithm": "fixed", "localSystemID": "Alice"}
-            send(self, json.dumps(capabilities | {"remoteSystemID": ["Bob"]}).encode())
-        else:
-            script.reply(script, self)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Ignores clients that disconnect."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Nothing."""
-
-
-@contextmanager
-def serve(context: ssl.SSLContext) -> Iterator[tuple[str, Script]]:
-    """The URL of a server, and its script."""
-    server = Server(("127.0.0.1", 0), Handler)
-    server.script = Script()  # type: ignore[attr-defined]
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"https://127.0.0.1:{server.server_port}", server.script  # type: ignore[attr-defined]
-    finally:
-        server.script.done.set()  # type: ignore[attr-defined]
-        server.shutdown()
-        thread.join()
-        socketserver.TCPServer.server_close(server)
 
 
 @dataclass(frozen=True)
@@ -238,7 +91,8 @@ SETTINGS: dict[str, Callable[[Path], Setting]] = {
     "openssl legacy 1.2": lambda directory: certificates(directory, ssl.TLSVersion.TLSv1_2, "--legacy"),
 }
 
-LANGUAGES = {
+# the command of the client in each language, built if necessary
+LANGUAGES: dict[str, Callable[[], list[str]]] = {
     "rust": lambda: [str(rust_target())],
     "tokio": lambda: [str(rust_target()), "--tokio"],
     "c": lambda: [str(c_target())],
@@ -246,7 +100,6 @@ LANGUAGES = {
     "python": lambda: [sys.executable, str(HERE / "target.py")],
     "asyncio": lambda: [sys.executable, str(HERE / "target.py"), "--asyncio"],
 }
-
 # Variables that make one processor behave like others: glibc, OpenSSL and AWS-LC (which reads OpenSSL's variable) then
 # use other registers. glibc ignores names that it does not know.
 PROCESSORS: dict[str, dict[str, str]] = {
@@ -262,11 +115,24 @@ PROCESSORS: dict[str, dict[str, str]] = {
     "no XSAVEC": {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-XSAVEC,-XSAVEC_Usable"},
     "bound at once": {"LD_BIND_NOW": "1"},
 }
+
+
+class Run(NamedTuple):
+    """A client process, with a row of the table for each case."""
+
+    setting: str
+    language: str
+    processor: str
+
+    def __str__(self) -> str:
+        return "-".join(self)
+
+
 # each language and stack on this processor; on the others, those that differ most
-RUNS = [(setting, language, "this one") for setting in SETTINGS for language in LANGUAGES]
+RUNS = [Run(setting, language, "this one") for setting in SETTINGS for language in LANGUAGES]
 if platform.machine() == "x86_64":
     RUNS += [
-        (setting, language, processor)
+        Run(setting, language, processor)
         for setting in ("rustls 1.3", "openssl PSK 1.3")
         for language in ("rust", "python")
         for processor in PROCESSORS
@@ -287,6 +153,7 @@ def built() -> Path:
     return Path(json.loads(metadata)["target_directory"]) / ("debug" if PROFILE == "dev" else PROFILE)
 
 
+@functools.cache
 def c_target() -> Path:
     """The test program of the C library, which has the same steps."""
     source = ROOT / "bindings/c/tests/target.c"
@@ -296,6 +163,7 @@ def c_target() -> Path:
     return out
 
 
+@functools.cache
 def go_target() -> Path:
     """The same with the Go package."""
     out = built() / "residue-target-go"
@@ -314,19 +182,25 @@ def with_library() -> dict[str, str]:
 class Target:
     """A client process that waits after each step."""
 
-    def __init__(self, command: list[str], variables: dict[str, str]) -> None:
-        pipe, environment = subprocess.PIPE, os.environ | variables
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
-        assert self._answer() == "ready"
+    def __init__(self, language: str, arguments: list[str], processor: str = "this one") -> None:
+        variables = [f"{name}={value}" for name, value in PROCESSORS[processor].items()]
+        command = ["env", *variables, *LANGUAGES[language](), *arguments]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        ready, _, process = self._answer().partition(" ")
+        assert ready == "ready"
+        # the process that was started may only wait for another
+        self.id = int(process or self.process.pid)
 
     def step(self, line: str) -> str:
         assert self.process.stdin is not None
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        return self._answer()
+        # the C program answers with more than one word
+        return self._answer().partition(" ")[0]
 
     def hits(self, patterns: dict[str, bytes]) -> Counter[str]:
-        return search(self.process.pid, patterns)
+        return search(self.id, patterns)
 
     def end(self) -> None:
         self.process.kill()
@@ -334,64 +208,141 @@ class Target:
 
     def _answer(self) -> str:
         assert self.process.stdout is not None
-        # the C program answers with more than one word
-        return self.process.stdout.readline().strip().partition(" ")[0]
+        return self.process.stdout.readline().strip()
 
 
-# rows of the table: language, stack, processor, case, copies while the key was held, copies afterwards
-table: list[tuple[str, str, str, str, str, int]] = []
-# languages and settings without the programs they need
-skipped: list[tuple[str, str]] = []
-
-
-@pytest.mark.parametrize(("setting", "language", "processor"), RUNS)
-def test_nothing_stays(setting: str, language: str, processor: str, tmp_path: Path) -> None:
+@contextmanager
+def target(run: Run, url: str, options: list[str]) -> Iterator[Target]:
+    """A client process while it is needed."""
+    started = Target(run.language, [url, *options], run.processor)
     try:
-        made = SETTINGS[setting](tmp_path)
-    except pytest.skip.Exception:
-        skipped.append((language, setting))
-        raise
-    left: list[str] = []
-    with serve(made.context) as (url, script):
-        target = Target([*LANGUAGES[language](), url, *made.options], PROCESSORS[processor])
-        try:
-            assert target.step("capabilities") == "ok"
+        yield started
+    finally:
+        with suppress(OSError):
+            started.end()
+
+
+@contextmanager
+def place() -> Iterator[Path]:
+    """A folder for credentials."""
+    with tempfile.TemporaryDirectory(dir=built()) as directory:
+        yield Path(directory)
+
+
+class Row(NamedTuple):
+    """A row of the table: copies while the key was held, copies afterwards."""
+
+    run: Run
+    case: str
+    held: str
+    after: Counter[str]
+
+
+def measure(run: Run) -> list[Row]:
+    """Runs every case in one client process."""
+    rows = []
+    with place() as directory:
+        setting = SETTINGS[run.setting](directory)
+        with serve(setting.context) as (url, script), target(run, url, setting.options) as client:
+            assert client.step("capabilities") == "ok"
             for name, (step, reply, answer) in CASES.items():
                 script.secret, script.reply = secrets.token_bytes(32), reply
                 patterns = pieces(script.secret)
-                assert target.step(step) == answer, name
-                held = target.hits(patterns)
+                assert client.step(step) == answer, name
+                shown = "-"
                 if answer == "ok":
-                    assert held["raw 0-8"] >= 1, f"{name}: the positive control found nothing"
-                    assert target.step("drop") == "ok"
+                    held = client.hits(patterns)["raw 0-8"]
+                    assert held >= 1, f"{name}: the positive control found nothing"
+                    shown = str(held)
+                    assert client.step("drop") == "ok"
                 before = len(script.connections)
-                after = target.hits(patterns)
+                after = client.hits(patterns)
                 if answer == "ok":
                     # the connection was open all the time
-                    assert target.step("capabilities") == "ok" and len(script.connections) == before
-                    after |= target.hits(patterns)
-                shown = str(held["raw 0-8"]) if answer == "ok" else "-"
-                table.append((language, setting, processor, name, shown, after.total()))
-                left += [f"{name}: {hit}" for hit in after]
-            assert target.hits(made.own_secrets), "the client's own secret: the positive control found nothing"
-            assert target.step("close") == "ok"
-            after = target.hits(made.own_secrets)
-            table.append((language, setting, processor, "the client's own secret, closed", "yes", after.total()))
-            left += [f"own secret: {hit} x {times}" for hit, times in after.items()]
-        finally:
-            script.done.set()
-            with suppress(OSError):
-                target.end()
-    assert left == []
+                    assert client.step("capabilities") == "ok" and len(script.connections) == before
+                    after |= client.hits(patterns)
+                rows.append(Row(run, name, shown, after))
+            assert client.hits(setting.own_secrets), "the client's own secret: the positive control found nothing"
+            assert client.step("close") == "ok"
+            rows.append(Row(run, "the client's own secret, closed", "yes", client.hits(setting.own_secrets)))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def measured(request: pytest.FixtureRequest) -> Iterator[dict[Run, Future[list[Row]]]]:
+    """Measures all rows, one more at a time than there are processors: some wait for a deadline."""
+    items = [item for item in request.session.items if item.name.startswith("test_nothing_stays")]
+    runs = []
+    for run in (item.callspec.params["run"] for item in items):
+        # one that is skipped says so in its test
+        with suppress(pytest.skip.Exception):
+            LANGUAGES[run.language]()
+            runs.append(run)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 1) as pool:
+        yield {run: pool.submit(measure, run) for run in runs}
+        pool.shutdown(cancel_futures=True)
+
+
+table: list[Row] = []
+skipped: list[Run] = []
+
+
+@pytest.mark.parametrize("run", RUNS, ids=str)
+def test_nothing_stays(run: Run, measured: dict[Run, Future[list[Row]]]) -> None:
+    try:
+        LANGUAGES[run.language]()
+    except pytest.skip.Exception:
+        skipped.append(run)
+        raise
+    rows = measured[run].result()
+    table.extend(rows)
+    assert [f"{row.case}: {hit} x {times}" for row in rows for hit, times in row.after.items()] == []
 
 
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     """Prints the measurements."""
     with capsys.disabled():
         print(f"\n\n{'':10}{'':20}{'':18}{'':40}{'held':>6}{'after':>7}")
-        for language, setting, processor, name, held, after in table:
-            print(f"{language:10}{setting:20}{processor:18}{name:40}{held:>6}{after:>7}")
+        for (setting, language, processor), case, held, after in table:
+            print(f"{language:10}{setting:20}{processor:18}{case:40}{held:>6}{after.total():>7}")
     assert len(table) == (len(RUNS) - len(skipped)) * (len(CASES) + 1)
+
+
+def encrypted_key(directory: Path) -> list[str]:
+    """PKCS#8."""
+    secret = ("-passout", "file:password.txt")
+    openssl(directory, "pkcs8", "-topk8", "-v2", "aes-256-cbc", *secret, "-in", "client.key", "-out", "encrypted.key")
+    return ["--cert", str(directory / "client.pem"), "--key", str(directory / "encrypted.key")]
+
+
+def pkcs12(directory: Path) -> list[str]:
+    """The certificate and the key in one file."""
+    files = ("-inkey", "client.key", "-in", "client.pem", "-out", "client.p12")
+    openssl(directory, "pkcs12", "-export", "-passout", "file:password.txt", *files)
+    return ["--cert", str(directory / "client.p12")]
+
+
+@pytest.mark.parametrize("form", [encrypted_key, pkcs12])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_password_stays(language: str, form: Callable[[Path], list[str]]) -> None:
+    password = secrets.token_urlsafe(24)
+    # PKCS#12 takes it as UTF-16
+    patterns = fragments("plain", password.encode()) | fragments("UTF-16", password.encode("utf-16-be"))
+    with place() as directory:
+        (directory / "password.txt").write_text(f"{password}\n")
+        setting = SETTINGS["rustls 1.3"](directory)
+        credentials = ["--ca", str(directory / "server.pem"), *form(directory)]
+        options = [*credentials, "--key_password", str(directory / "password.txt")]
+        run = Run("rustls 1.3", language, "this one")
+        with serve(setting.context) as (url, _), target(run, url, options) as client:
+            assert client.hits(patterns) == {}
+            assert client.step("capabilities") == "ok"
+            assert client.hits(patterns) == {}
+            assert client.hits(setting.own_secrets), "the client's key: the positive control found nothing"
+            assert client.step("close") == "ok"
+            assert client.hits(patterns | setting.own_secrets) == {}
+    # it can be found: here it is
+    assert search(os.getpid(), patterns)["plain 0-8"] >= 1
 
 
 def test_what_we_link_is_bound_at_once() -> None:

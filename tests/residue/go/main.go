@@ -78,6 +78,10 @@ func client(url string, arguments []string) *skip.Client {
 		case "--key":
 			options.Key = read(arguments[i+1])
 			defer clear(options.Key)
+		case "--key_password":
+			content := read(arguments[i+1])
+			defer clear(content)
+			options.KeyPassword = bytes.TrimSpace(content)
 		case "--psk":
 			content := read(arguments[i+1])
 			defer clear(content)

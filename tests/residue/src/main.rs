@@ -1,7 +1,7 @@
 //! A client that runs one step for each line on stdin, then waits while another process searches its memory.
 //!
-//! `residue-target URL --ca FILE [--cert FILE --key FILE]` or `residue-target URL --psk FILE`; `--tokio` selects
-//! `AsyncClient`.
+//! `residue-target URL --ca FILE [--cert FILE [--key FILE] [--key_password FILE]]` or `residue-target URL --psk FILE`;
+//! `--tokio` selects `AsyncClient`. The client gets what is in the files.
 
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
@@ -103,8 +103,12 @@ fn client(arguments: &[String]) -> Result<Client, Box<dyn Error>> {
     if let Some(file) = option("--ca") {
         builder = builder.ca_pem(std::fs::read(file)?);
     }
-    if let (Some(cert), Some(key)) = (option("--cert"), option("--key")) {
-        builder = builder.client_cert_pem(std::fs::read(cert)?, std::mem::take(&mut *read(key)?));
+    if let Some(cert) = option("--cert") {
+        let mut key = option("--key").map(read).transpose()?.unwrap_or_default();
+        builder = builder.client_cert_pem(std::fs::read(cert)?, std::mem::take(&mut *key));
+    }
+    if let Some(file) = option("--key_password") {
+        builder = builder.key_password(read(file)?.trim_ascii_end());
     }
     Ok(builder
         .legacy(arguments.iter().any(|argument| argument == "--legacy"))
