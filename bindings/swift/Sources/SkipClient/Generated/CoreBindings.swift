@@ -808,11 +808,13 @@ protocol CoreClientProtocol: AnyObject, Sendable {
     func shutDown()
 
     /**
-     * As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin with the question: the texts
-     * remote, keyId, size and timeout, each after its length in bytes (an `i32`, highest byte first; -1 for none).
+     * As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin
+     * with the arguments: the strings remote, keyId, size and timeout, each after its length in
+     * bytes (a big-endian `i32`; -1 for none).
      *
-     * They are replaced with the answer: the key's bits, an `i32`, and keyId and fingerprint, in the same form. It is -1 if the
-     * reply has warnings or the answer does not fit: then [`CoreKey::describe`] has everything.
+     * They are replaced with the result: the key's bits, an `i32`, and keyId and fingerprint, in
+     * the same form. The `i32` is -1 if the reply has warnings or the result does not fit: then
+     * [`CoreKey::describe`] has everything.
      */
     func askKey(address: UInt64, capacity: UInt32, cancel: CoreCancel) throws  -> CoreKey
 
@@ -969,11 +971,13 @@ func shutDown()  {try! rustCall() {
 }
 
     /**
-     * As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin with the question: the texts
-     * remote, keyId, size and timeout, each after its length in bytes (an `i32`, highest byte first; -1 for none).
+     * As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin
+     * with the arguments: the strings remote, keyId, size and timeout, each after its length in
+     * bytes (a big-endian `i32`; -1 for none).
      *
-     * They are replaced with the answer: the key's bits, an `i32`, and keyId and fingerprint, in the same form. It is -1 if the
-     * reply has warnings or the answer does not fit: then [`CoreKey::describe`] has everything.
+     * They are replaced with the result: the key's bits, an `i32`, and keyId and fingerprint, in
+     * the same form. The `i32` is -1 if the reply has warnings or the result does not fit: then
+     * [`CoreKey::describe`] has everything.
      */
 func askKey(address: UInt64, capacity: UInt32, cancel: CoreCancel)throws  -> CoreKey  {
     return try  FfiConverterTypeCoreKey_lift(try rustCallWithError(FfiConverterTypeCoreError_lift) {
@@ -2733,7 +2737,7 @@ func encodeUsePpk(localSystemId: String?, nextPayload: UInt8)throws  -> Data  {
 })
 }
 /**
- * Keeps lines for [`next_log_line`], or drops them and keeps none.
+ * Queues lines for [`next_log_line`], or drops the queue.
  */
 func keepLog(on: Bool)  {try! rustCall() {
         uniffiCallStatus in
@@ -2743,7 +2747,7 @@ func keepLog(on: Bool)  {try! rustCall() {
 }
 }
 /**
- * The next line; waits for one for a minute, unless none are kept.
+ * The next line; waits up to a minute for one, unless lines are no longer queued.
  */
 func nextLogLine() -> CoreLogLine?  {
     return try!  FfiConverterOptionTypeCoreLogLine.lift(try! rustCall() {
@@ -2874,10 +2878,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_skip_client_ffi_checksum_func_encode_use_ppk() != 52750) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_keep_log() != 16438) {
+    if (uniffi_skip_client_ffi_checksum_func_keep_log() != 43574) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_func_next_log_line() != 18272) {
+    if (uniffi_skip_client_ffi_checksum_func_next_log_line() != 50671) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_func_is_valid_message() != 42491) {
@@ -2922,7 +2926,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_skip_client_ffi_checksum_method_coreclient_shut_down() != 31793) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_skip_client_ffi_checksum_method_coreclient_ask_key() != 46582) {
+    if (uniffi_skip_client_ffi_checksum_method_coreclient_ask_key() != 13652) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_skip_client_ffi_checksum_method_corepsk_identity() != 1433) {

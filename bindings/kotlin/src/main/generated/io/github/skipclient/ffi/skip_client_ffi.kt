@@ -1003,10 +1003,10 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_skip_client_ffi_checksum_func_encode_use_ppk() and 0xFFFF) != 52750) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_keep_log() and 0xFFFF) != 16438) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_keep_log() and 0xFFFF) != 43574) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_func_next_log_line() and 0xFFFF) != 18272) {
+    if ((lib.uniffi_skip_client_ffi_checksum_func_next_log_line() and 0xFFFF) != 50671) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_func_is_valid_message() and 0xFFFF) != 42491) {
@@ -1051,7 +1051,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_shut_down() and 0xFFFF) != 31793) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_ask_key() and 0xFFFF) != 46582) {
+    if ((lib.uniffi_skip_client_ffi_checksum_method_coreclient_ask_key() and 0xFFFF) != 13652) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_skip_client_ffi_checksum_method_corepsk_identity() and 0xFFFF) != 1433) {
@@ -1881,11 +1881,13 @@ internal interface CoreClientInterface {
     fun `shutDown`()
 
     /**
-     * As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin with the question: the texts
-     * remote, keyId, size and timeout, each after its length in bytes (an `i32`, highest byte first; -1 for none).
+     * As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin
+     * with the arguments: the strings remote, keyId, size and timeout, each after its length in
+     * bytes (a big-endian `i32`; -1 for none).
      *
-     * They are replaced with the answer: the key's bits, an `i32`, and keyId and fingerprint, in the same form. It is -1 if the
-     * reply has warnings or the answer does not fit: then [`CoreKey::describe`] has everything.
+     * They are replaced with the result: the key's bits, an `i32`, and keyId and fingerprint, in
+     * the same form. The `i32` is -1 if the reply has warnings or the result does not fit: then
+     * [`CoreKey::describe`] has everything.
      */
     fun `askKey`(`address`: kotlin.ULong, `capacity`: kotlin.UInt, `cancel`: CoreCancel): CoreKey
 
@@ -2121,11 +2123,13 @@ internal open class CoreClient: Disposable, AutoCloseable, CoreClientInterface
 
 
     /**
-     * As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin with the question: the texts
-     * remote, keyId, size and timeout, each after its length in bytes (an `i32`, highest byte first; -1 for none).
+     * As `new_key`, or as `key_by_id` if there is a keyId. The `capacity` bytes at `address` begin
+     * with the arguments: the strings remote, keyId, size and timeout, each after its length in
+     * bytes (a big-endian `i32`; -1 for none).
      *
-     * They are replaced with the answer: the key's bits, an `i32`, and keyId and fingerprint, in the same form. It is -1 if the
-     * reply has warnings or the answer does not fit: then [`CoreKey::describe`] has everything.
+     * They are replaced with the result: the key's bits, an `i32`, and keyId and fingerprint, in
+     * the same form. The `i32` is -1 if the reply has warnings or the result does not fit: then
+     * [`CoreKey::describe`] has everything.
      */
     @Throws(CoreException::class)override fun `askKey`(`address`: kotlin.ULong, `capacity`: kotlin.UInt, `cancel`: CoreCancel): CoreKey {
             return FfiConverterTypeCoreKey.lift(
@@ -4298,7 +4302,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
 
         /**
-         * Keeps lines for [`next_log_line`], or drops them and keeps none.
+         * Queues lines for [`next_log_line`], or drops the queue.
          */ internal fun `keepLog`(`on`: kotlin.Boolean)
         =
     uniffiRustCall() { _status ->
@@ -4311,7 +4315,7 @@ internal object FfiConverterMapStringString: FfiConverterRustBuffer<Map<kotlin.S
 
 
         /**
-         * The next line; waits for one for a minute, unless none are kept.
+         * The next line; waits up to a minute for one, unless lines are no longer queued.
          */ internal fun `nextLogLine`(): CoreLogLine? {
             return FfiConverterOptionalTypeCoreLogLine.lift(
     uniffiRustCall() { _status ->
