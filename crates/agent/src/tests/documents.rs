@@ -69,11 +69,9 @@ fn messages_of_the_hand_off_are_read() {
 /// The pages on individual gateways omit the settings they share.
 #[test]
 fn tunnels_of_gateways_are_read() {
-    const PAGES: [(&str, usize); 4] = [
-        (include_str!("../../../../docs/agent-libreswan.md"), 1),
-        (include_str!("../../../../docs/agent-strongswan.md"), 2),
-        (include_str!("../../../../docs/agent-wireguard.md"), 1),
-        (include_str!("../../../../docs/agent-macsec.md"), 1),
+    const PAGES: [&str; 2] = [
+        include_str!("../../../../docs/agent-libreswan.md"),
+        include_str!("../../../../docs/agent-macsec.md"),
     ];
     let head = r#"
         agent = { state = "state" }
@@ -88,17 +86,56 @@ fn tunnels_of_gateways_are_read() {
         fs::write(dir.path().join(name), "not looked at here").expect("written");
     }
     write_secret(&dir.path().join("site-a.key"), b"not looked at here");
-    for (page, count) in PAGES {
-        let blocks = page.split("```toml\n").skip(1);
-        let blocks: Vec<&str> = blocks
-            .map(|rest| rest.split("```").next().unwrap_or_default())
-            .collect();
-        assert_eq!(blocks.len(), count);
-        for text in blocks {
-            let text = format!("{head}{text}");
+    for page in PAGES {
+        let blocks: Vec<&str> = page.split("```toml\n").skip(1).collect();
+        let [block] = blocks[..] else {
+            panic!("one block for each page");
+        };
+        let text = format!("{head}{}", block.split("```").next().unwrap_or_default());
+        let config = Config::of_text("document", &text, dir.path()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.tunnels.len(), 1);
+    }
+}
+
+/// The pages that are pasted have whole files. What they name belongs together: both ends of a tunnel, and what the pages
+/// put beside the file.
+#[test]
+fn files_of_both_sites_are_read() {
+    const PAGES: [&str; 2] = [
+        include_str!("../../../../docs/agent-strongswan.md"),
+        include_str!("../../../../docs/agent-wireguard.md"),
+    ];
+    let dir = tempfile::tempdir().expect("a folder");
+    for page in PAGES {
+        let mut tunnels = Vec::new();
+        for (site, rest) in ["a", "b"]
+            .iter()
+            .zip(page.split(">/etc/skip-client/agent.toml <<").skip(1))
+        {
+            let text = rest.split_once('\n').and_then(|(_, rest)| rest.split_once("\nEND\n"));
+            let (text, _) = text.expect("an end");
+            let text = text.replace(
+                "$(cat /etc/wireguard/peer)",
+                "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=",
+            );
+            for name in ["ca.pem", "kp-ca.pem", &format!("agent.site-{site}.example.pem")] {
+                assert!(page.contains(name));
+                fs::write(dir.path().join(name), "not looked at here").expect("written");
+            }
+            write_secret(
+                &dir.path().join(format!("agent.site-{site}.example.key")),
+                b"not looked at here",
+            );
             let config = Config::of_text("document", &text, dir.path()).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(config.tunnels.len(), 1);
+            tunnels.push(
+                config
+                    .tunnels
+                    .iter()
+                    .map(|tunnel| tunnel.plan.name.clone())
+                    .collect::<Vec<_>>(),
+            );
         }
+        assert!(tunnels.len() == 2 && tunnels[0].len() == 1 && tunnels[0] == tunnels[1]);
     }
 }
 

@@ -281,8 +281,11 @@ secrets { }
     #[test]
     fn the_connection_of_the_page_is_good() {
         let page = include_str!("../../../../../docs/agent-strongswan.md");
-        let block = page.split("```conf\n").nth(1).and_then(|rest| rest.split("```").next());
-        assert!(complete(&parse(block.unwrap()).unwrap(), "site-b", "net", "0a1b").is_ok());
+        let text = page
+            .split("/etc/skip-client/site-b.conf <<'END'\n")
+            .nth(1)
+            .and_then(|rest| rest.split("\nEND\n").next());
+        assert!(complete(&parse(text.unwrap()).unwrap(), "site-b", "net", "0a1b").is_ok());
     }
 
     #[test]
