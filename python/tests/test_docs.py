@@ -45,7 +45,7 @@ ELSEWHERE = {
 # blocks without a language to run: what is compared with them
 SHOWN = {
     "README.md": "no code: the picture of the exchange",
-    "agent-libreswan.md": "no code: the form of ipsec.conf, whose pluto cannot stand beside strongSwan",
+    "agent-libreswan.md": "tests/gateways/libreswan.py",
     "agent.md": "crates/agent/src/tests/documents.rs, but for the picture",
     "psk-with-ios-xe.md": "test_lines_for_routers_are_those_of_serve",
 }

@@ -74,6 +74,13 @@ conn {CONNECTION}
         self.config.write_text(self._config())
         self.ipsec("auto", "--config", str(self.config), "--replace", CONNECTION)
 
+    def loads(self, text: str, connection: str) -> str:
+        """Loads a connection from another file; returns what pluto then says of it."""
+        file = self.folder / f"{connection}.conf"
+        file.write_text(text)
+        self.ipsec("auto", "--config", str(file), "--add", connection)
+        return "\n".join(line for line in self.ipsec("status").splitlines() if f'"{connection}"' in line)
+
     def _private(self, *command: str) -> tuple[str, ...]:
         """A command line that sees the unpacked package, and a /run of its own."""
         libraries = ":".join(map(str, self.root.glob("usr/lib/*-linux-gnu")))
@@ -104,6 +111,12 @@ def pair(lab: Lab, bob_protects: str | None = None) -> dict[str, Pluto]:
     """Two plutos that share a PSK."""
     psk, root = secrets.token_urlsafe(24), installed()
     return {site: Pluto(lab, site, psk, root, bob_protects if site == "bob" else None) for site in SITES}
+
+
+def connection_of_the_page() -> str:
+    """The block with the connection in docs/agent-libreswan.md."""
+    page = Path(__file__).resolve().parents[2] / "docs/agent-libreswan.md"
+    return page.read_text().split("```text\n")[1].split("```")[0]
 
 
 def is_refused(rotating: Rotating, initiator: Pluto) -> str:
