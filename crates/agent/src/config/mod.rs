@@ -287,6 +287,9 @@ impl Config {
     }
 }
 
+/// They wait for disks, peers and gateways, rather than compute.
+const WORKERS: usize = 16;
+
 const DEFAULT_PACE: Pace = Pace {
     check_every: Duration::from_secs(10),
     retry_first: Duration::from_secs(1),
@@ -349,7 +352,7 @@ fn agent_table(mut table: Table<'_>, files: &mut Files<'_, '_>) -> Option<AgentT
         metrics,
         log_level: log_level.unwrap_or(Level::Info),
         log_format: log_format.unwrap_or(LogFormat::Logfmt),
-        workers: workers.map_or(8, |found| usize::try_from(found.value).unwrap_or(8)),
+        workers: workers.map_or(WORKERS, |found| usize::try_from(found.value).unwrap_or(WORKERS)),
         pace,
     })
 }
