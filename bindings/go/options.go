@@ -70,7 +70,7 @@ type Options struct {
 	// ConnectTimeout: Time for resolving the name, TCP and TLS of one Key Provider together; 3 s unless given.
 	ConnectTimeout time.Duration `option:"connect_timeout"`
 
-	// Proxy: URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored.
+	// Proxy: URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxy environment variables are ignored.
 	Proxy string `option:"proxy"`
 
 	// SourceAddress: Local IP address to connect from.
@@ -82,10 +82,10 @@ type Options struct {
 	// NoCheckRemote: do not refuse locally what the capabilities exclude, such as a remote that they do not list.
 	NoCheckRemote bool `option:"check_remote=false"`
 
-	// WaitWhenBusy: Total time to wait for a Key Provider that is busy (429, 503), asking again; 0 s unless given.
+	// WaitWhenBusy: Total time to keep retrying while a Key Provider is busy (429, 503); 0 s unless given.
 	WaitWhenBusy time.Duration `option:"wait_when_busy"`
 
-	// Legacy: Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today.
+	// Legacy: Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends but which is no longer secure.
 	Legacy bool `option:"legacy=true"`
 	// options:fields end
 

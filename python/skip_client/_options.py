@@ -33,7 +33,7 @@ OPTIONS = {
     ),
     "proxy": (
         "text",
-        "URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored",
+        "URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxy environment variables are ignored",
     ),
     "source_address": (
         "text",
@@ -49,11 +49,11 @@ OPTIONS = {
     ),
     "wait_when_busy": (
         "seconds",
-        "Total time to wait for a Key Provider that is busy (429, 503), asking again, in seconds",
+        "Total time to keep retrying while a Key Provider is busy (429, 503), in seconds",
     ),
     "legacy": (
         "on",
-        "Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today",
+        "Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends but which is no longer secure",
     ),
     # options:table end
 }

@@ -75,7 +75,7 @@ class ClientOptions(TypedDict, total=False):
     connect_timeout: float
     """Time for resolving the name, TCP and TLS of one Key Provider together, in seconds."""
     proxy: str | None
-    """URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored."""
+    """URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxy environment variables are ignored."""
     source_address: str | None
     """Local IP address to connect from."""
     lenient: bool
@@ -83,9 +83,9 @@ class ClientOptions(TypedDict, total=False):
     check_remote: bool
     """Refuse locally what the capabilities exclude, such as a remote that they do not list."""
     wait_when_busy: float
-    """Total time to wait for a Key Provider that is busy (429, 503), asking again, in seconds."""
+    """Total time to keep retrying while a Key Provider is busy (429, 503), in seconds."""
     legacy: bool
-    """Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today."""
+    """Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends but which is no longer secure."""
     # options:types end
     key_password: str | bytes | PathLike[str] | None
     """Password of an encrypted private key (PKCS#8), or of PKCS#12; a `pathlib.Path` is a file with it."""

@@ -226,7 +226,7 @@ options! {
     /// Time for resolving the name, TCP and TLS of one Key Provider together
     connect_timeout(Duration): Duration = OptionKind::Seconds { default: 3, zero: false };
 
-    /// URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored
+    /// URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxy environment variables are ignored
     ///
     /// `http://[user:password@]host[:port]`.
     proxy(&str): Option<String> = OptionKind::Text { placeholder: "URL" }, secret;
@@ -242,12 +242,12 @@ options! {
     /// Refuse locally what the capabilities exclude, such as a remote that they do not list
     check_remote(bool): bool = OptionKind::Flag { default: true };
 
-    /// Total time to wait for a Key Provider that is busy (429, 503), asking again
+    /// Total time to keep retrying while a Key Provider is busy (429, 503)
     ///
     /// Each wait is as long as its Retry-After says, at most 30 s. The call's timeout still ends it.
     wait_when_busy(Duration): Duration = OptionKind::Seconds { default: 0, zero: true };
 
-    /// Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today
+    /// Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends but which is no longer secure
     ///
     /// By OpenSSL instead of rustls, for Key Providers with certificates; needs the feature `psk`. That suite has no forward secrecy.
     legacy(bool): bool = OptionKind::Flag { default: false };

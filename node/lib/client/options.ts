@@ -53,7 +53,7 @@ export interface ClientOptions {
   connectTimeout?: number | undefined;
   /** Milliseconds to keep retrying a busy Key Provider, as its `Retry-After` says: 0 by default. */
   waitWhenBusy?: number | undefined;
-  /** `http://[user:password@]host[:port]` of an HTTP proxy with CONNECT. Proxies of the environment are ignored. */
+  /** `http://[user:password@]host[:port]` of an HTTP proxy with CONNECT. Proxy environment variables are ignored. */
   proxy?: string | undefined;
   /** The local IP address to connect from. */
   sourceAddress?: string | undefined;
@@ -66,8 +66,8 @@ export interface ClientOptions {
   /** Refuse pre-shared keys without forward secrecy. */
   forwardSecrecy?: boolean | undefined;
   /**
-   * Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 of the draft recommends and which
-   * is not safe today. It has no forward secrecy, so it cannot be combined with `forwardSecrecy`.
+   * Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 of the draft recommends but which
+   * is no longer secure. It has no forward secrecy, so it cannot be combined with `forwardSecrecy`.
    */
   legacy?: boolean | undefined;
   /** Ends all calls of the client when it is aborted. */

@@ -44,7 +44,7 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var timeout: TimeInterval
     /// Time for resolving the name, TCP and TLS of one Key Provider together, in seconds.
     public var connectTimeout: TimeInterval
-    /// URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored.
+    /// URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxy environment variables are ignored.
     public var proxy: String?
     /// Local IP address to connect from.
     public var sourceAddress: String?
@@ -52,9 +52,9 @@ public struct ClientOptions: Sendable, CustomStringConvertible, CustomDebugStrin
     public var lenient: Bool
     /// Refuse locally what the capabilities exclude, such as a remote that they do not list.
     public var checkRemote: Bool
-    /// Total time to wait for a Key Provider that is busy (429, 503), asking again, in seconds.
+    /// Total time to keep retrying while a Key Provider is busy (429, 503), in seconds.
     public var waitWhenBusy: TimeInterval
-    /// Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today.
+    /// Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends but which is no longer secure.
     public var legacy: Bool
     // options:properties end
 

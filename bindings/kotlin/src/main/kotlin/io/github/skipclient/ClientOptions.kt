@@ -59,7 +59,7 @@ public class ClientOptions(
     public var timeout: Duration = Duration.ofSeconds(10),
     /** Time for resolving the name, TCP and TLS of one Key Provider together. */
     public var connectTimeout: Duration = Duration.ofSeconds(3),
-    /** URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxies of the environment are ignored. */
+    /** URL of an HTTP proxy with CONNECT, for example `http://proxy:3128`; proxy environment variables are ignored. */
     public var proxy: String? = null,
     /** Local IP address to connect from. */
     public var sourceAddress: String? = null,
@@ -67,9 +67,9 @@ public class ClientOptions(
     public var lenient: Boolean = false,
     /** Refuse locally what the capabilities exclude, such as a remote that they do not list. */
     public var checkRemote: Boolean = true,
-    /** Total time to wait for a Key Provider that is busy (429, 503), asking again. */
+    /** Total time to keep retrying while a Key Provider is busy (429, 503). */
     public var waitWhenBusy: Duration = Duration.ZERO,
-    /** Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends and which is not safe today. */
+    /** Also offer `TLS_RSA_WITH_AES_256_CBC_SHA256`, which Table 1 recommends but which is no longer secure. */
     public var legacy: Boolean = false,
     // options:parameters end
     strict: Boolean? = null,
