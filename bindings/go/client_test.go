@@ -181,7 +181,7 @@ func TestCloseEndsCalls(t *testing.T) {
 	}
 }
 
-// Ten thousand calls that wait take no ten thousand threads.
+// Ten thousand waiting calls do not take ten thousand threads.
 func TestWaitingCallsShareThreads(t *testing.T) {
 	const calls, bound = 10_000, 32
 	kps := startPair(t, "--fault", "stall")
@@ -377,7 +377,7 @@ var expected = map[skip.Code]struct {
 	skip.CodeResponseTooLarge: {skip.AdviceNo, 0}, skip.CodeUnexpectedStatus: {skip.AdviceNo, 302},
 	skip.CodeBusy: {skip.AdviceSameRequest, 503}, skip.CodeProviderFailed: {skip.AdviceNewKey, 500},
 	skip.CodeRejected: {skip.AdviceNo, 400},
-	// from the capabilities, before a key is asked for
+	// from the capabilities, before a key is requested
 	skip.CodeNotSupported: {skip.AdviceNo, 0}, skip.CodeUnknownRemote: {skip.AdviceNo, 0},
 }
 
@@ -394,7 +394,7 @@ func TestFaults(t *testing.T) {
 			kps := startPair(t, "--fault", fault)
 			for _, mode := range kps.modes(t) {
 				if code == skip.CodeTimedOut {
-					// the two that never end need not be waited for
+					// there is no need to wait for the two that never end
 					mode.options.Timeout = 5 * time.Second
 				}
 				kp := client(t, mode.alice, mode.options)

@@ -103,7 +103,7 @@ func TestTheDocumentsHaveThisCode(t *testing.T) {
 	}
 }
 
-// lines has no indentation, no empty lines, and one space between words.
+// lines returns text without indentation and empty lines, and with one space between words.
 func lines(text string) string {
 	var kept []string
 	for line := range strings.Lines(text) {

@@ -109,7 +109,7 @@ func TestALoggerGetsLinesAboutConnectionsWithoutSecrets(t *testing.T) {
 		}
 	}
 
-	// the logger's level may change; and nothing comes after it was taken away
+	// the logger's level may change; and nothing is logged after it was removed
 	before := strings.Count(log.String(), "level=DEBUG")
 	level.Set(slog.LevelWarn)
 	_, err = client(t, certificates.alice, modes[0].options).Capabilities(ctx)

@@ -16,7 +16,7 @@ import (
 
 const root = "../.."
 
-// server is a program of the tests, ended with the test.
+// server is a program that the tests start, and stop at the end of the test.
 type server struct{ output *bufio.Scanner }
 
 func start(t testing.TB, name string, arguments ...string) server {
@@ -71,7 +71,7 @@ func (p pair) file(t testing.TB, name string) []byte {
 	return read(t, filepath.Join(p.dir, name))
 }
 
-// mode is a way to prove both sides: the URLs of Alice and Bob, and options for a busy machine.
+// mode is a way to authenticate: the URLs of Alice and Bob, and options for a busy machine.
 type mode struct {
 	name       string
 	alice, bob string

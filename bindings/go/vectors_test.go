@@ -18,7 +18,7 @@ import (
 	skip "github.com/skip-client/skip-client/bindings/go"
 )
 
-// vector is a case of any file; which words a file may have is checked when it is read.
+// vector is a case of any file; unknown members are rejected when it is read.
 type vector struct {
 	Name          string   `json:"name"`
 	Body          *string  `json:"body"`
@@ -214,7 +214,7 @@ func TestExports(t *testing.T) {
 	}
 }
 
-// FuzzValidate: any bytes are judged, both ways of judging agree, and no problem shows a value.
+// FuzzValidate: any bytes can be validated, both functions agree, and no problem contains a value.
 func FuzzValidate(f *testing.F) {
 	f.Add([]byte(`{"keyId": "00", "key": 5551234}`))
 	f.Add([]byte("\xff{\x00"))
@@ -294,7 +294,7 @@ func startVectors(t *testing.T, kps pair) string {
 	return "https://127.0.0.1:" + serving.output.Text()
 }
 
-// ask makes the request of a case.
+// ask sends the request of a case.
 func ask(kp *skip.Client, one vector) error {
 	ctx := context.Background()
 	remote := one.Remote

@@ -7,7 +7,7 @@
 
 static int report(skip_error *error) {
     fprintf(stderr, "error: %s\nhint: %s\n", skip_error_message(error, NULL), skip_error_hint(error, NULL));
-    /* the initiator has to ask for another key */
+    /* the initiator has to request another key */
     int status = skip_error_advice(error) == SKIP_ADVICE_NEW_KEY ? 2 : 1;
     skip_error_free(error);
     return status;
@@ -30,7 +30,7 @@ int main(int count, char **arguments) {
     size_t length = 0;
     if (!error) error = skip_key_copy(key, ppk, sizeof ppk, &length);
     if (!error) {
-        /* here IKE takes the PPK; people compare fingerprints, not keys */
+        /* here the key becomes IKE's PPK; people compare fingerprints, not keys */
         printf("%s: %zu bits, fingerprint %s\n", skip_key_id(key, NULL), length * 8, skip_key_fingerprint(key, NULL));
         explicit_bzero(ppk, sizeof ppk);
     }

@@ -10,7 +10,7 @@ from skip_client import Client, SkipError
 
 
 def main(url: str, ca: str, key_id: str, remote: str, target: str) -> int:
-    """Writes the key to a file that only this user can read; exit status 3: the initiator has to ask for a new key."""
+    """Writes the key to a file that only this user can read; exit status 3: the initiator has to request a new key."""
     try:
         with Client(url, ca=ca) as kp, kp.key_by_id(key_id, remote) as key:
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,8 +1,7 @@
 /**
  * Where the members of a JSON text are: a map from JSON Pointer to the last place [start, end) of that member.
  *
- * It only helps to show a place; what is wrong is judged by skip-client. So it takes any text, and stops where it
- * is broken.
+ * It only locates problems, which skip-client finds. So it accepts any text, and stops where that is broken.
  */
 export function places(text) {
   const found = new Map();

@@ -3,11 +3,11 @@ import { placeOf, places } from "./locate.js";
 
 const $ = (id) => document.getElementById(id);
 const DRAFT = "https://datatracker.ietf.org/doc/html/draft-cisco-skip-02#section-";
-/** A larger file is for the command skip-validate. */
+/** Larger files need the command skip-validate. */
 const LARGEST = 5_000_000;
 const LISTED = 200;
 
-// example values, no keys of anyone
+// example values, not real keys
 const KEY = '{"keyId": "1726e9ae76234fb1dd1283d4dca1911e", "key": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}';
 const IDS = '"localSystemID": "KP_ALICE_LOC1", "remoteSystemID": ["KP_*_LOC1", "Bob"]';
 const CAPABILITIES = `{"entropy": true, "key": true, "algorithm": "PRF", ${IDS}}`;
@@ -30,7 +30,7 @@ function element(name, properties, ...children) {
   return made;
 }
 
-/** One document, or one in each line: then each of the first lines is a whole object. */
+/** One document, or one per line if each of the first lines is a whole object. */
 function messagesOf(text) {
   const lines = text.split("\n").map((line, index) => ({ text: line, line: index + 1 }));
   const filled = lines.filter((line) => line.text.trim() !== "");
@@ -155,7 +155,7 @@ function select(start, end) {
   const area = $("message");
   area.focus();
   area.setSelectionRange(start, end);
-  // browsers do not scroll to a selection by themselves
+  // browsers do not scroll to a selection automatically
   const line = area.value.slice(0, start).split("\n").length - 1;
   area.scrollTop = line * Number.parseFloat(getComputedStyle(area).lineHeight) - area.clientHeight / 2;
 }

@@ -71,7 +71,7 @@ function pinOf(file) {
 
 const client = (url, options) => new Client(url, { ca: kp.ca, checkRemote: false, timeout: 10_000, ...options });
 
-/** What a fresh key gives at a server that writes these parts and then ends the connection, or not. */
+/** The result of requesting a key from a server that writes these parts, and may then end the connection. */
 async function reply(parts, { end = true, call = (kp) => kp.newKey("Bob"), options = {} } = {}) {
   const { url, asked, stop } = await server(async (socket) => {
     for (const part of [parts].flat()) {

@@ -1,4 +1,4 @@
-"""What Python's jsonschema says of messages, for crosscheck.test.js: a line `KIND STYLE TEXT` in, `true` or `false` out."""
+"""Verdicts of Python's jsonschema for crosscheck.test.js: reads lines `KIND STYLE TEXT`, writes `true` or `false`."""
 
 import json
 import sys

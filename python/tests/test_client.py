@@ -226,7 +226,7 @@ def test_bad_options_are_invalid_arguments(arguments: dict[str, Any]) -> None:
 
 @pytest.fixture
 def sealed(tmp_path: Path) -> Iterator[tuple[KeyProviderPair, Path, Path]]:
-    """Key Providers that want a client certificate, and its key with a password: in PKCS#8, and in PKCS#12."""
+    """Key Providers that require a client certificate, whose key has a password: PKCS#8 and PKCS#12."""
     with KeyProviderPair(require_client_cert=True) as pair:
         password, key, both = tmp_path / "password", tmp_path / "client.key", tmp_path / "client.p12"
         password.write_text("marker\n")

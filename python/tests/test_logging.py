@@ -24,7 +24,7 @@ def closed() -> Iterator[str]:
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
-    """Level and text of what was logged since the last call."""
+    """Level and text of the lines logged since the last call."""
     assert {record.name for record in caplog.records if record.name != "asyncio"} <= {"skip_client"}
     found = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "skip_client"]
     caplog.clear()
@@ -53,7 +53,7 @@ def test_connections_are_logged(
 def test_the_level_is_the_loggers(
     skip_key_providers: KeyProviderPair, closed: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It counts from the next call on, wherever it is set."""
+    """It applies from the next call on, wherever it is set."""
     url, ca = skip_key_providers.alice.url, skip_key_providers.ca
     seen = []
     for level in ("DEBUG", "INFO", "WARNING", "ERROR"):

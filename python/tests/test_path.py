@@ -1,4 +1,4 @@
-"""Someone on the path without a key lets every byte through slowly: each call still ends, whatever it waits for."""
+"""An attacker on the path without a key delays every byte: each call still ends, whatever it waits for."""
 
 import asyncio
 import threading
@@ -29,18 +29,18 @@ def path(request: pytest.FixtureRequest, skip_key_providers: KeyProviderPair) ->
 
 @pytest.fixture(params=["handshake", "reply"])
 def slow(request: pytest.FixtureRequest) -> str:
-    """What comes slowly."""
+    """The slow step: a handshake or a reply."""
     return str(request.param)
 
 
 def ended(failure: pytest.ExceptionInfo[SkipError], code: str, slow: str) -> None:
-    """Checks the code, and the advice: a key that may have been given away is not asked for again."""
+    """Checks the code and the advice: a key that may have been handed out is not requested again."""
     assert failure.value.code == code
     assert failure.value.advice == ("same_request" if slow == "handshake" else "new_key")
 
 
 def test_a_call_times_out(path: tuple[Adversary, Options], slow: str) -> None:
-    """The timeout holds for the whole call, not for each read."""
+    """The timeout applies to the whole call, not to each read."""
     adversary, options = path
     with Client(adversary.url, timeout=2, **options) as kp:
         if slow == "reply":
@@ -107,7 +107,7 @@ def test_the_same_with_asyncio(path: tuple[Adversary, Options], slow: str) -> No
         await kp.aclose()
         with pytest.raises(SkipError) as failure:
             await call
-        # the cancelled call took its connection with it
+        # the cancelled call closed its connection
         ended(failure, "invalid_argument", "handshake")
 
     asyncio.run(run())

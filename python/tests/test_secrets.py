@@ -116,7 +116,7 @@ for thread in threads: thread.join()
 
 
 def test_threads_do_not_wait_for_each_other_at_a_wiped_key(skip_key_providers: KeyProviderPair) -> None:
-    """Its error is made by Python code, which other threads interrupt."""
+    """Its error is created by Python code, which other threads can interrupt."""
     command = [sys.executable, "-c", PROGRAM, skip_key_providers.alice.url, skip_key_providers.ca]
     subprocess.run(command, timeout=120, check=True)
 

@@ -1,4 +1,4 @@
-"""Many threads at the same objects, as free-threaded Python runs them at once; with a GIL they only take turns."""
+"""Many threads use the same objects: in parallel in free-threaded Python, in turns with the GIL."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from skip_client.testing import KeyProviderPair
 
 
 def at_once(work: Callable[[], object], threads: int = 8) -> None:
-    """Runs it in threads that start together; none may fail."""
+    """Runs a function in threads that start together; none may fail."""
     start, failures = threading.Barrier(threads), list[BaseException]()
 
     def run() -> None:
@@ -31,7 +31,7 @@ def at_once(work: Callable[[], object], threads: int = 8) -> None:
 
 
 def test_importing_the_package_does_not_bring_the_gil_back() -> None:
-    # in a Python without it; in others it stays
+    # stays disabled in a Python without it
     program = (
         "import sys; gil = getattr(sys, '_is_gil_enabled', lambda: True); before = gil(); "
         "import skip_client, skip_client.testing; print(gil() == before)"

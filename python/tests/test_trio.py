@@ -1,4 +1,4 @@
-"""AsyncClient in trio, and in anyio on both of its backends; elsewhere it says what to do."""
+"""AsyncClient in trio, and in anyio on both backends; elsewhere its error says what to do."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The types, as a checker sees the installed package, and the words in them, which the core has too."""
+"""The types as checkers see the installed package, and their literals, which must match the core's."""
 
 from pathlib import Path
 from typing import get_args
@@ -14,7 +14,7 @@ PYTHON = Path(__file__).resolve().parents[1]
 
 
 def test_code_of_a_user_is_checked(tmp_path: Path) -> None:
-    """What is right passes, and each line that is wrong is found; `make check-python` has pyright look as well."""
+    """Correct code passes, and each wrong line is reported; `make check-python` also runs pyright."""
     command = ["--strict", "--no-incremental", "--cache-dir", str(tmp_path), str(PYTHON / "tests/user_code.py")]
     shown, errors, status = mypy.api.run(command)
     assert status == 0, shown + errors
@@ -36,6 +36,6 @@ def test_the_words_are_those_of_the_core() -> None:
 
 
 def test_an_error_made_by_hand_has_the_code_of_its_class() -> None:
-    """As the tests of other programs make them."""
+    """As in the tests of other programs."""
     assert Busy("no entropy").code == "busy"
     assert SkipError("another", code="weak_key").code == "weak_key"

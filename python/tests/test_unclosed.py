@@ -1,4 +1,4 @@
-"""A ResourceWarning for what holds connections or servers and was not closed; nothing else warns."""
+"""A ResourceWarning for unclosed objects that hold connections or servers, and for no others."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Values without secrets: equal, copied, pickled and shown as Python's own."""
+"""Values without secrets are compared, copied, pickled and shown like Python's own."""
 
 import copy
 import pickle

@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 VECTORS = HERE.parent / "vectors" / "draft-cisco-skip-02"
-# longer ones are longer than they are new
+# longer seeds add little
 KEPT_BYTES = 160
 KEY_ID = "1726e9AE76234FB1dd1283d4dca1911e1f93864d70f3069e"
 
@@ -33,7 +33,7 @@ def responses() -> Iterator[bytes]:
     key = json.dumps({"keyId": KEY_ID.lower(), "key": bytes(range(32)).hex()}).encode()
     for content_type in (b"", b"text/html; charset=utf-8", b"application/skip+json", b"\xc3\xa4/ad229dfb8a276e74"):
         yield b"00" + content_type + b"\n" + key
-    # a status is five times the second byte, where that is no printable character
+    # the status is five times the second byte, unless that is a printable character
     for status in (100, 150, 0, 655, 700, 1275):
         yield bytes([0x30, status // 5]) + b'\n{"detail": "no key ad229dfb8a276e74c1f3b6c09349a69f"}'
 
@@ -93,7 +93,7 @@ def https() -> Iterator[bytes]:
 
 
 def write(target: str, seeds: Iterator[bytes]) -> None:
-    """One file a seed, named after its contents, as libFuzzer does it."""
+    """Writes one file per seed, named after its content like libFuzzer's."""
     folder = HERE / "corpus" / target
     folder.mkdir(parents=True, exist_ok=True)
     for seed in [*seeds, *kept(target)]:
@@ -102,7 +102,7 @@ def write(target: str, seeds: Iterator[bytes]) -> None:
 
 
 def kept(target: str) -> list[bytes]:
-    """What was kept of earlier runs."""
+    """The inputs kept from earlier runs."""
     file = HERE / "kept" / f"{target}.hex"
     return [bytes.fromhex(line) for line in file.read_text().splitlines()] if file.exists() else []
 

@@ -33,7 +33,7 @@ class Way:
 VALGRIND = ("valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--show-leak-kinds=definite",
             "--errors-for-leak-kinds=definite", "--fair-sched=yes")  # fmt: skip
 ASAN = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
-# in the container of a CI, LeakSanitizer may not trace; a failure of it must be seen all the same
+# in a CI container LeakSanitizer may not be allowed to trace; its failure must still be visible
 LEAKS = (("ASAN_OPTIONS", "detect_leaks=1:halt_on_error=1"),)
 WAYS = {
     "gcc-c11-shared": Way(("gcc", "-std=c11")),

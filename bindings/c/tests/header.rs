@@ -1,5 +1,5 @@
-//! The committed header and list of symbols are what the sources say. `UPDATE=1 cargo test -p skip-client-c --test header`
-//! writes them.
+//! The committed header and list of symbols match the sources. `UPDATE=1 cargo test -p skip-client-c --test header`
+//! updates them.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The tables of `docs/development-key-providers.md` and `docs/errors.md` are complete, and each fault gives the code that stands there.
+//! The tables of `docs/development-key-providers.md` and `docs/errors.md` are complete, and each fault causes the code listed there.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,13 +22,13 @@ fn rows(page: &str) -> usize {
     page.lines().filter(|line| line.starts_with("| `")).count()
 }
 
-/// Asks for the thing that the fault breaks.
+/// Sends the request that the fault breaks.
 fn provoke(pair: &KeyProviderPair, fault: Fault) -> Error {
     let client = |url: &str| {
         let builder = Client::builder(url)
             .expect("a URL")
             .ca_pem(fs::read(pair.ca()).expect("the CA"));
-        // only what never comes is waited for
+        // short, because it only matters for replies that never arrive
         let waits = matches!(fault, Fault::Stall | Fault::Drip);
         let timeout = Duration::from_secs(if waits { 2 } else { 60 });
         builder.timeout(timeout).build().expect("a client")

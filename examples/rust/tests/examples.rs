@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use skip_key_provider::{KeyProviderPair, PairOptions};
 
-/// Cargo builds the examples of a package beside its tests.
+/// Cargo builds the examples of a package next to its tests.
 fn example(name: &str) -> PathBuf {
     let test = env::current_exe().expect("the path of this test");
     let target = test.parent().and_then(Path::parent).expect("the target folder");
