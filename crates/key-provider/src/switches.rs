@@ -30,7 +30,7 @@ macro_rules! switches {
         pub enum $type { $($(#[doc = $line])* $variant,)* }
 
         impl $type {
-            /// Every one of them, in the order of this page.
+            /// All of them, in the order of this page.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The name on the command line.
@@ -71,86 +71,86 @@ macro_rules! switches {
 }
 
 switches! {
-    /// Something that Key Providers of the field do, and that a client has to live with. A quirk acts on every answer;
-    /// one about TLS acts on the connections that are accepted while it is on.
+    /// A deviation found in real Key Providers that a client has to cope with. A quirk affects every reply; a TLS quirk
+    /// affects the connections that are accepted while it is on.
     Quirk, "quirk", {
-        /// Closes TCP without the closing message of TLS.
+        /// Closes TCP without a TLS `close_notify`.
         NoCloseNotify = "no-close-notify",
-        /// Closes the connection after each answer and says so.
+        /// Closes the connection after each reply, and announces it.
         ConnectionClose = "connection-close",
         /// Sends bodies in chunks, without a length.
         Chunked = "chunked",
-        /// Takes paths and queries as they are, percent signs included.
+        /// Uses paths and queries without decoding them.
         NoPercentDecoding = "no-percent-decoding",
         /// Writes keyId, key and randomStr with capital letters.
         UppercaseHex = "uppercase-hex",
-        /// Calls every keyId malformed that has not exactly 32 digits.
+        /// Rejects every keyId that does not have exactly 32 digits as malformed.
         KeyId32Only = "key-id-32-only",
         /// Refuses a size or minentropy other than 128, 192 and 256 bits.
         Sizes128192256 = "sizes-128-192-256",
-        /// Adds members to each message that the draft does not know.
+        /// Adds members that are not in the draft.
         ExtraMembers = "extra-members",
         /// Answers 500 with an HTML page.
         Html500 = "html-500",
         /// Answers 404 for an unknown, used or expired keyId.
         NotFoundUnknownKey = "404-unknown-key",
-        /// Answers 422 where the draft has 400 for a bad keyId, size or minentropy.
+        /// Answers 422 where the draft has 400 for an invalid keyId, size or minentropy.
         Unprocessable = "422",
-        /// Waits one second before each answer.
+        /// Waits one second before each reply.
         Slow = "slow",
-        /// Calls its JSON `text/html`.
+        /// Sends its JSON as `text/html`.
         TextHtmlType = "text-html-type",
         /// Offers TLS 1.2 only.
         Tls12Only = "tls-1.2-only",
-        /// Offers TLS 1.3 only; with tls-1.2-only, that one counts.
+        /// Offers TLS 1.3 only; tls-1.2-only takes precedence.
         Tls13Only = "tls-1.3-only",
-        /// Takes pre-shared keys in TLS 1.3 with SHA-256 suites only, like programs written for OpenSSL 1.0.
+        /// Accepts pre-shared keys in TLS 1.3 with SHA-256 suites only, like programs written for OpenSSL 1.0.
         ClassicPsk = "classic-psk",
-        /// Sends an identity hint before a client names its pre-shared key (TLS 1.2).
+        /// Sends an identity hint in TLS 1.2.
         PskIdentityHint = "psk-identity-hint",
-        /// Takes pre-shared keys in TLS 1.2 with AES-256-GCM only.
+        /// Accepts pre-shared keys in TLS 1.2 with AES-256-GCM only.
         PskGcmOnly = "psk-gcm-only",
-        /// Takes pre-shared keys as Python's ssl module does: bound to SHA-256 in TLS 1.3, and in TLS 1.2 without
-        /// Diffie-Hellman parameters, so that plain PSK is all that works there.
+        /// Accepts pre-shared keys as Python's ssl module does: bound to SHA-256 in TLS 1.3, and in TLS 1.2 without
+        /// Diffie-Hellman parameters, so with plain PSK only.
         PskNoDh = "psk-no-dh",
-        /// Gives a key by its keyId whichever remote of its list is named.
+        /// Returns a key by its keyId for any remote in its list.
         UnboundKeys = "unbound-keys",
-        /// Finds a key only by the letters in which it gave the keyId.
+        /// Finds a key only if the keyId is in its original case.
         CaseSensitiveKeyIds = "case-sensitive-key-ids",
-        /// Matches patterns from their beginning only, so that ids with more behind a match are served too.
+        /// Matches patterns as prefixes, so that ids with trailing characters are served too.
         PrefixPatterns = "prefix-patterns",
-        /// Gives a key by its keyId at the Key Provider that made it, too.
+        /// The Key Provider that created a key returns it by its keyId too.
         IssuerGivesAgain = "issuer-gives-again",
         /// Sends no `Cache-Control`.
         NoCacheControl = "no-cache-control",
-        /// Gives 128 bits where no size or minentropy is asked for.
+        /// Returns 128 bits if no size or minentropy is given.
         Default128 = "default-128",
-        /// Makes keyIds of 66 digits.
+        /// Creates keyIds of 66 digits.
         LongKeyIds = "long-key-ids",
         /// Describes its algorithm in more than 16 bytes.
         LongAlgorithm = "long-algorithm",
         /// Answers 400 to methods other than GET.
         Method400 = "method-400",
-        /// Answers 405 for paths that Table 2 does not have.
+        /// Answers 405 for paths that are not in Table 2.
         UnknownPath405 = "unknown-path-405",
-        /// Offers clients without a pre-shared key TLS 1.3 alone, and no post-quantum key exchange.
+        /// Offers clients without a pre-shared key only TLS 1.3, and no post-quantum key exchange.
         NoMlKem = "no-ml-kem",
         /// Answers errors without a body.
         EmptyErrors = "empty-errors",
-        /// Keeps a connection open that the client wants closed.
+        /// Keeps a connection open that the client asked to close.
         IgnoresConnectionClose = "ignores-connection-close",
-        /// Takes pre-shared keys in TLS 1.2 without a fresh key exchange only.
+        /// Accepts pre-shared keys only in TLS 1.2 without a fresh key exchange.
         NoForwardSecrecy = "no-forward-secrecy",
-        /// Takes pre-shared keys in TLS 1.0 and 1.1 too.
+        /// Also accepts pre-shared keys in TLS 1.0 and 1.1.
         OldTls = "old-tls",
-        /// Takes pre-shared keys in suites of TLS 1.2 without encryption too.
+        /// Also accepts pre-shared keys in TLS 1.2 suites without encryption.
         NullSuites = "null-suites",
     }
 }
 
 switches! {
-    /// Something that no Key Provider should do. Faults act on `/key` and `/entropy` only, so that a client that asks
-    /// for the capabilities first still gets to them; [`Fault::OnCapabilities`] lifts that.
+    /// Something that no Key Provider should do. Faults affect only `/key` and `/entropy`, so that a client that first
+    /// requests the capabilities gets that far; [`Fault::OnCapabilities`] extends them.
     ///
     /// The key of a faulty reply is spent, except with [`Fault::Stall`] and [`Fault::Redirect`], which never get that
     /// far.
@@ -161,12 +161,12 @@ switches! {
         DropMidBody = "drop-mid-body",
         /// Answers a request by keyId with another keyId.
         WrongKeyId = "wrong-key-id",
-        /// Gives a key (64 bits, or 128 where 64 were asked for) or randomStr (64 bits or less) of another length than
-        /// asked for.
+        /// Returns a key (64 bits, or 128 if 64 were requested) or randomStr (64 bits or less) of another length than
+        /// requested.
         WrongSize = "wrong-size",
-        /// Puts a letter that is no hexadecimal digit into key or randomStr.
+        /// Puts a character that is not a hex digit into key or randomStr.
         NotHex = "not-hex",
-        /// Gives a key or randomStr of zeros.
+        /// Returns a key or randomStr of zeros.
         AllZeroKey = "all-zero-key",
         /// Sends a body of 10 MB (a valid message with a long extra member).
         HugeBody = "huge-body",
@@ -174,90 +174,90 @@ switches! {
         HugeHeader = "huge-header",
         /// Sends 10,000 header lines.
         ManyHeaders = "many-headers",
-        /// Answers 302 with the same address, and handles nothing.
+        /// Answers 302 with the same address, without handling the request.
         Redirect = "redirect",
-        /// Has one member twice.
+        /// Repeats a member.
         DuplicateMember = "duplicate-member",
-        /// Leaves out keyId, minentropy or the remoteSystemID list; the secret is still there.
+        /// Omits keyId, minentropy or the remoteSystemID list, but not the secret.
         MissingMember = "missing-member",
         /// Answers 503 with `Retry-After: 1` on `/entropy`.
         Entropy503 = "entropy-503",
         /// Answers 500 on `/key`.
         Key500 = "key-500",
-        /// Sends the body at one byte a second.
+        /// Sends the body at one byte per second.
         Drip = "drip",
-        /// Takes the request and never answers.
+        /// Accepts the request and never answers.
         Stall = "stall",
         /// Claims `Content-Encoding: gzip`.
         ContentEncoding = "content-encoding",
-        /// Has a byte in the message that is not UTF-8.
+        /// Sends a byte that is not UTF-8.
         NotUtf8 = "not-utf8",
         /// Answers 200 with an HTML page.
         Html200 = "html-200",
-        /// Cuts the JSON in the middle, with a Content-Length that fits the rest.
+        /// Truncates the JSON, with a matching Content-Length.
         TruncatedJson = "truncated-json",
         /// Drops the last digit of key or randomStr.
         OddKey = "odd-key",
-        /// Answers 400 with an error text that has the key or randomStr in it.
+        /// Answers 400 with a text that contains the key or randomStr.
         EchoKeyInError = "echo-key-in-error",
         // up to here one reply shows the fault: `Fault::is_in_one_reply`
-        /// Denies in the capabilities that there are keys and entropy, and gives both.
+        /// Denies keys and entropy in the capabilities, but serves both.
         FalseFlags = "false-flags",
-        /// Lists another remote than the one that it shares keys with.
+        /// Lists a remote other than the one that it shares keys with.
         WrongList = "wrong-list",
-        /// Gives other capabilities each time.
+        /// Returns different capabilities each time.
         UnstableCapabilities = "unstable-capabilities",
-        /// Answers with the capabilities on paths that Table 2 does not have.
+        /// Answers with the capabilities on paths that are not in Table 2.
         AnyPath = "any-path",
-        /// Takes other methods for GET.
+        /// Treats other methods as GET.
         AnyMethod = "any-method",
-        /// Answers the first of several requests that come at once, and closes the connection without saying so.
+        /// Answers the first of several pipelined requests, and closes the connection without notice.
         LosesPipelined = "loses-pipelined",
         /// Accepts any text as a size or minentropy, and uses the default if it is invalid.
         AnySize = "any-size",
-        /// Refuses a size in front of the remote.
+        /// Rejects requests with the size before the remote.
         FixedOrder = "fixed-order",
-        /// Makes keys for remotes that are not in its list, and without one.
+        /// Creates keys for remotes that are not in its list, and without a remote.
         AnyRemote = "any-remote",
-        /// Makes a key that is a hash of its keyId.
+        /// Creates keys that are a hash of their keyId.
         KeyFromKeyId = "key-from-key-id",
-        /// Makes a keyId that is a hash of its key.
+        /// Creates keyIds that are a hash of their key.
         KeyIdFromKey = "key-id-from-key",
-        /// Gives a key for a malformed keyId.
+        /// Returns a key for a malformed keyId.
         InventsKeys = "invents-keys",
-        /// Gives another key by the keyId than was given when it was made.
+        /// Returns a different key by the keyId than on creation.
         OtherKeys = "other-keys",
-        /// Gives a key by its keyId as often as asked.
+        /// Returns a key by its keyId any number of times.
         GivesTwice = "gives-twice",
-        /// Bob makes no keys (403).
+        /// Bob creates no keys (403).
         OneDirection = "one-direction",
-        /// Wipes a key when it is asked for with another remote.
+        /// Wipes a key when it is requested with a wrong remote.
         Impatient = "impatient",
-        /// Gives keys and random strings in which the first bit of each byte is 0.
+        /// Returns keys and random strings in which the first bit of each byte is 0.
         Biased = "biased",
-        /// Gives each key the same keyId.
+        /// Uses the same keyId for every key.
         RepeatedKeyIds = "repeated-key-ids",
-        /// Gives the same key for each keyId of a size.
+        /// Returns the same key for every keyId of a size.
         RepeatedKeys = "repeated-keys",
-        /// Gives the same random string each time.
+        /// Returns the same random string each time.
         RepeatedEntropy = "repeated-entropy",
         /// Writes 32 hexadecimal digits into each error.
         TalkativeErrors = "talkative-errors",
-        /// Answers 503 where more than eight new keys are asked for within a second and a half.
+        /// Answers 503 if more than eight new keys are requested within 1.5 seconds.
         FewAtOnce = "few-at-once",
-        /// Answers 503 where more than 40 new keys are asked for within a second and a half.
+        /// Answers 503 if more than 40 new keys are requested within 1.5 seconds.
         SomeAtOnce = "some-at-once",
         /// Closes new connections while 40 are open.
         FewConnections = "few-connections",
-        /// Answers 503 on `/key` once both sides together have made ten keys.
+        /// Answers 503 on `/key` once both sides together have created ten keys.
         FewKeys = "few-keys",
-        /// Lets all other faults act on `/capabilities` too (key-500 and entropy-503 included).
+        /// Extends the other faults to `/capabilities` (including key-500 and entropy-503).
         OnCapabilities = "on-capabilities",
     }
 }
 
 impl Fault {
-    /// Whether one reply to a request for a key or entropy shows it. The others are seen in the capabilities, or by comparing replies.
+    /// Whether a single reply with a key or entropy shows it. The others show in the capabilities, or by comparing replies.
     #[must_use]
     pub fn is_in_one_reply(self) -> bool {
         self.bit() < Self::FalseFlags.bit()
@@ -271,7 +271,7 @@ pub(crate) struct Switches {
     faults: AtomicU64,
 }
 
-/// The switches as they were when a request came in, so that one answer is all of a piece.
+/// A snapshot of the switches for one request, so that its reply is consistent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Snapshot {
     quirks: u64,
