@@ -66,7 +66,9 @@ class Site:
             *("systemd-nspawn", "--boot", "--quiet", "--keep-unit", "--register=no", "--console=pipe"),
             *(f"--directory={self.root}", "--resolv-conf=off", f"--network-interface={self.cable}x"),
         )
-        run("systemd-run", "--quiet", f"--unit={self.unit}", "--property=Delegate=yes", *nspawn)
+        # as in systemd-nspawn@.service, so that the container's own systemd shuts it down
+        how = ("--property=Delegate=yes", "--property=KillMode=mixed")
+        run("systemd-run", "--quiet", "--collect", f"--unit={self.unit}", *how, *nspawn)
         self.leader = wait_for(f"site {self.name}", self._leader, 60, 0.2)
         wait_for(f"systemd of site {self.name}", self._is_up, 180, 1)
         inside = f"ip link set lo up; ip addr add {ADDRESS[self.name]}/24 dev {self.cable}x; "

@@ -1,6 +1,6 @@
 //! Decides when each tunnel gets its turn, and runs the workers.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,8 +21,10 @@ pub(super) struct Queue {
     times: HashMap<String, Instant>,
     /// Turns in progress per lane, so that one hanging lane does not take every worker.
     busy: HashMap<Lane, usize>,
-    /// Turns that are due but wait for their lane.
-    held: HashMap<Lane, VecDeque<String>>,
+    /// Turns that are due but wait for their lane, by the time that they have been due since.
+    held: HashMap<Lane, BTreeSet<(Instant, String)>>,
+    /// The tunnels in `held`.
+    waiting: HashSet<String>,
     running: BTreeSet<String>,
     /// Tunnels woken while their turn is in progress.
     again: BTreeSet<String>,
@@ -44,8 +46,10 @@ impl Inner {
     pub(super) fn forget(&self, name: &str) {
         let mut queue = self.queue();
         queue.unset(name);
-        for held in queue.held.values_mut() {
-            held.retain(|one| one != name);
+        if queue.waiting.remove(name) {
+            for held in queue.held.values_mut() {
+                held.retain(|(_, one)| one != name);
+            }
         }
     }
 
@@ -75,10 +79,7 @@ impl Inner {
             if let Some(busy) = queue.busy.get_mut(&lane) {
                 *busy -= 1;
             }
-            // the next tunnel waiting for this lane is due
-            if let Some(next) = queue.held.get_mut(&lane).and_then(VecDeque::pop_front) {
-                queue.set(&next, Instant::now());
-            }
+            queue.release(&lane);
             drop(queue);
             self.changed.notify_one();
         }
@@ -92,8 +93,7 @@ impl Inner {
                 return None;
             }
             let now = Instant::now();
-            let first = queue.by_time.first().cloned();
-            let Some((at, name)) = first.filter(|(at, _)| *at <= now) else {
+            let Some((at, name)) = queue.due(now) else {
                 let wait = queue
                     .by_time
                     .first()
@@ -106,8 +106,6 @@ impl Inner {
                     .0;
                 continue;
             };
-            queue.by_time.remove(&(at, name.clone()));
-            queue.times.remove(&name);
             let tunnels = self.tunnels.read().unwrap_or_else(PoisonError::into_inner);
             let Some(running) = tunnels.get(&name) else {
                 continue;
@@ -117,7 +115,7 @@ impl Inner {
             let most = self.config().agent.workers.div_ceil(2);
             let busy = queue.busy.entry(lane.clone()).or_default();
             if *busy >= most {
-                queue.held.entry(lane).or_default().push_back(name);
+                queue.hold(lane, (at, name));
                 continue;
             }
             *busy += 1;
@@ -136,7 +134,7 @@ impl Inner {
 
 impl Queue {
     fn set(&mut self, name: &str, at: Instant) {
-        if self.held.values().any(|held| held.iter().any(|one| one == name)) {
+        if self.waiting.contains(name) {
             return; // its turn comes as soon as its lane is free
         }
         self.unset(name);
@@ -144,9 +142,59 @@ impl Queue {
         self.times.insert(name.to_owned(), at);
     }
 
+    /// Takes the tunnel that has been due for longest.
+    fn due(&mut self, now: Instant) -> Option<(Instant, String)> {
+        let first = self.by_time.first().filter(|(at, _)| *at <= now).cloned()?;
+        self.by_time.remove(&first);
+        self.times.remove(&first.1);
+        Some(first)
+    }
+
+    /// Lets a tunnel that is due wait for its lane.
+    fn hold(&mut self, lane: Lane, (at, name): (Instant, String)) {
+        self.waiting.insert(name.clone());
+        self.held.entry(lane).or_default().insert((at, name));
+    }
+
+    /// The next tunnel waiting for this lane gets its turn; it keeps its place among all that are due.
+    fn release(&mut self, lane: &Lane) {
+        if let Some((at, next)) = self.held.get_mut(lane).and_then(BTreeSet::pop_first) {
+            self.waiting.remove(&next);
+            self.set(&next, at);
+        }
+    }
+
     fn unset(&mut self, name: &str) {
         if let Some(at) = self.times.remove(name) {
             self.by_time.remove(&(at, name.to_owned()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::Queue;
+
+    /// A tunnel that waits for its lane is not overtaken by those that become due later, however often it is looked at.
+    #[test]
+    fn who_waits_keeps_its_place() {
+        let lane = || ("kp".to_owned(), "peer".to_owned());
+        let mut queue = Queue::default();
+        let now = Instant::now();
+        for n in 0..3_u32 {
+            queue.set(&n.to_string(), now + Duration::from_millis(n.into()));
+        }
+        for turn in 0..3_u32 {
+            // all are looked at while the lane is busy
+            while let Some(first) = queue.due(now + Duration::from_secs(1)) {
+                queue.hold(lane(), first);
+            }
+            queue.set("late", now + Duration::from_millis(10 + u64::from(turn)));
+            queue.release(&lane());
+            let (_, first) = queue.due(now + Duration::from_secs(1)).expect("one is due");
+            assert_eq!(first, turn.to_string());
         }
     }
 }
