@@ -14,6 +14,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -99,7 +100,12 @@ LANGUAGES: dict[str, Callable[[], list[str]]] = {
     "go": lambda: [str(go_target())],
     "python": lambda: [sys.executable, str(HERE / "target.py")],
     "asyncio": lambda: [sys.executable, str(HERE / "target.py"), "--asyncio"],
+    "kotlin": lambda: packaged("kotlin", "javac", "mvn"),
+    "swift": lambda: packaged("swift", "swift"),
 }
+# what runs the command, if not this system
+INSIDE = {"swift": [str(ROOT / "scripts/swift-env")]}
+
 # Variables that make one processor behave like others: glibc, OpenSSL and AWS-LC (which reads OpenSSL's variable) then
 # use other registers. glibc ignores names that it does not know.
 PROCESSORS: dict[str, dict[str, str]] = {
@@ -134,7 +140,7 @@ if platform.machine() == "x86_64":
     RUNS += [
         Run(setting, language, processor)
         for setting in ("rustls 1.3", "openssl PSK 1.3")
-        for language in ("rust", "python")
+        for language in ("rust", "python", "kotlin", "swift")
         for processor in PROCESSORS
         if processor != "this one"
     ]
@@ -172,6 +178,18 @@ def go_target() -> Path:
 
 
 @functools.cache
+def packaged(language: str, *needs: str) -> list[str]:
+    """The same with the package for Kotlin or Swift, which its own script builds."""
+    lacking = subprocess.run([ROOT / "scripts/need", *needs], capture_output=True, text=True, timeout=60)
+    # in CI nothing is skipped, and the script installs what it can
+    if lacking.returncode and not os.environ.get("CI"):
+        what, hint, *_ = lacking.stderr.splitlines()
+        pytest.skip(f"{what.partition(': ')[2]}; {hint}")
+    command = [ROOT / "scripts" / language, "residue"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=1800).stdout.split()
+
+
+@functools.cache
 def with_library() -> dict[str, str]:
     """An environment in which pkg-config finds the C library of the same build."""
     folder = built() / "c"
@@ -184,7 +202,7 @@ class Target:
 
     def __init__(self, language: str, arguments: list[str], processor: str = "this one") -> None:
         variables = [f"{name}={value}" for name, value in PROCESSORS[processor].items()]
-        command = ["env", *variables, *LANGUAGES[language](), *arguments]
+        command = [*INSIDE.get(language, []), "env", *variables, *LANGUAGES[language](), *arguments]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         ready, _, process = self._answer().partition(" ")
@@ -201,6 +219,13 @@ class Target:
 
     def hits(self, patterns: dict[str, bytes]) -> Counter[str]:
         return search(self.id, patterns)
+
+    def finally_left(self, patterns: dict[str, bytes]) -> Counter[str]:
+        """The same after the client was closed, with time for the thread of a JVM that frees what was collected."""
+        deadline = time.monotonic() + 10
+        while (left := self.hits(patterns)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return left
 
     def end(self) -> None:
         self.process.kill()
@@ -224,7 +249,7 @@ def target(run: Run, url: str, options: list[str]) -> Iterator[Target]:
 
 @contextmanager
 def place() -> Iterator[Path]:
-    """A folder for credentials."""
+    """A folder for credentials, which Swift in a system of its own can read, too."""
     with tempfile.TemporaryDirectory(dir=built()) as directory:
         yield Path(directory)
 
@@ -264,7 +289,7 @@ def measure(run: Run) -> list[Row]:
                 rows.append(Row(run, name, shown, after))
             assert client.hits(setting.own_secrets), "the client's own secret: the positive control found nothing"
             assert client.step("close") == "ok"
-            rows.append(Row(run, "the client's own secret, closed", "yes", client.hits(setting.own_secrets)))
+            rows.append(Row(run, "the client's own secret, closed", "yes", client.finally_left(setting.own_secrets)))
     return rows
 
 
@@ -340,7 +365,7 @@ def test_no_password_stays(language: str, form: Callable[[Path], list[str]]) -> 
             assert client.hits(patterns) == {}
             assert client.hits(setting.own_secrets), "the client's key: the positive control found nothing"
             assert client.step("close") == "ok"
-            assert client.hits(patterns | setting.own_secrets) == {}
+            assert client.finally_left(patterns | setting.own_secrets) == {}
     # it can be found: here it is
     assert search(os.getpid(), patterns)["plain 0-8"] >= 1
 

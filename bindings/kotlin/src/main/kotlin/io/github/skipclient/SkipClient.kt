@@ -122,7 +122,10 @@ public class SkipClient
         ): CompletableFuture<Entropy> =
             started(Entropy::close) { fetchEntropy(bits, CoreCall(timeout?.inSeconds(), it)) }
 
-        /** Cancels the running calls, including blocking ones; later calls throw [SkipException.InvalidArgument]. */
+        /**
+         * Cancels the running calls, including blocking ones; later calls throw [SkipException.InvalidArgument]. The
+         * client's own secrets are wiped when it is collected.
+         */
         override fun close() {
             // the handle is freed with this object, so later calls get the core's own error
             core.shutDown()
