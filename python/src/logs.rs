@@ -13,6 +13,8 @@ use pyo3::types::PyDict;
 use skip_client::logging::{Level, LevelFilter, forward, set_max_level};
 
 static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+/// `sys.modules`, which each call looks into; importing `sys` takes microseconds.
+static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 static FORWARD: Once = Once::new();
 
 /// Sets the core's level to that of Python's logger.
@@ -36,8 +38,11 @@ fn logger(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     if let Some(logger) = LOGGER.get(py) {
         return Ok(Some(logger.bind(py)));
     }
-    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-    let Some(logging) = modules.cast::<PyDict>()?.get_item(intern!(py, "logging"))? else {
+    let modules = MODULES.get_or_try_init(py, || {
+        let modules = py.import("sys")?.getattr("modules")?;
+        modules.extract().map_err(PyErr::from)
+    })?;
+    let Some(logging) = modules.bind(py).get_item(intern!(py, "logging"))? else {
         return Ok(None);
     };
     // a thread may be importing it right now

@@ -113,19 +113,25 @@ def test_ctrl_c_in_a_handler_ends_the_call(skip_key_providers: KeyProviderPair) 
 
 
 PROGRAM = """
-import sys
+import builtins, sys
 if sys.argv[3] != "never": import logging
 from skip_client import Client
 with Client([sys.argv[2], sys.argv[1]], pin="sha256/" + "A" * 43 + "=") as kp:
     try: kp.new_key("Bob")
     except OSError: pass
+with Client(sys.argv[1], ca=sys.argv[4]) as kp:
+    kp.new_key("Bob")
+    imports, builtins.__import__ = builtins.__import__, None
+    kp.new_key("Bob")
+    builtins.__import__ = imports
 assert ("logging" in sys.modules) == (sys.argv[3] != "never")
 """
 
 
 @pytest.mark.parametrize("imported", ["never", "first"])
 def test_a_program_without_a_log_sees_nothing(skip_key_providers: KeyProviderPair, closed: str, imported: str) -> None:
-    """Not on stderr either, and logging is not imported for it."""
-    command = [sys.executable, "-X", "dev", "-c", PROGRAM, skip_key_providers.alice.url, closed, imported]
+    """Not on stderr either. Calls import nothing: neither `logging`, nor another module again and again."""
+    arguments = [skip_key_providers.alice.url, closed, imported, skip_key_providers.ca]
+    command = [sys.executable, "-X", "dev", "-c", PROGRAM, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
