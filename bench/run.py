@@ -21,6 +21,7 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
+import agents
 import local
 import records
 import report
@@ -270,6 +271,7 @@ def main() -> int:
         run.compete("cold, our Key Provider, a client each", made, "cold 40")
         run.case("a storm of 10,000 tunnels, 100 callers", lambda: local.storm(sys.executable, pair))
         run.case("growth: microseconds a key", lambda: local.growth(sys.executable, pair))
+    run.case(agents.CASE, lambda: agents.measure(arguments.command or skip_client))
     run.case("validate(key): nanoseconds", local.validation)
     run.case("import: milliseconds over a bare interpreter", lambda: local.imports(sys.executable))
     run.case("memory of idle clients: KiB", lambda: local.memory(sys.executable))

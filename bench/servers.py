@@ -4,7 +4,7 @@ import json
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,12 +69,14 @@ def nginx(pin: list[str]) -> Iterator[Neutral]:
 
 
 @contextmanager
-def pair(skip_client: str, *quirks: str) -> Iterator[Pair]:
-    """Runs `skip-client serve`."""
+def pair(skip_client: str, *quirks: str, pin: Sequence[str] = ()) -> Iterator[Pair]:
+    """Runs `skip-client serve`; `pin` is a prefix of the command."""
     with tempfile.TemporaryDirectory() as folder:
         ports = [option for name in ("alice", "bob", "psk-alice", "psk-bob") for option in (f"--{name}", "127.0.0.1:0")]
         options = [*ports, *(option for quirk in quirks for option in ("--quirk", quirk))]
-        server = subprocess.Popen([skip_client, "serve", "--dir", folder, *options], stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen(
+            [*pin, skip_client, "serve", "--dir", folder, *options], stdout=subprocess.PIPE, text=True
+        )
         try:
             assert server.stdout is not None
             while server.stdout.readline() != "ready\n":
