@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import socket
 import subprocess
 import sys
@@ -103,11 +104,14 @@ def test_ctrl_c_in_a_handler_ends_the_call(skip_key_providers: KeyProviderPair) 
     logger, handler = logging.getLogger("skip_client"), Interrupted()
     logger.addHandler(handler)
     logger.setLevel("DEBUG")
+    # programs in the background may have inherited that Ctrl-C is ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with Client(skip_key_providers.alice.url, ca=skip_key_providers.ca) as kp, pytest.raises(KeyboardInterrupt):
             kp.new_key("Bob")
             time.sleep(60)  # where Python looks for signals if the call was faster
     finally:
+        signal.signal(signal.SIGINT, before)
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
 

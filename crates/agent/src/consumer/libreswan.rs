@@ -218,6 +218,7 @@ fn key_id_of(line: &[u8]) -> Option<&str> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use super::super::write_program;
     use super::*;
     use crate::test_keys::keys;
 
@@ -225,12 +226,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ipsec");
         let log = folder.path().join("log");
-        fs::write(
+        write_program(
             &path,
-            format!("#!/bin/sh\necho \"$*\" >> {}\n{script}\n", log.display()),
-        )
-        .unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+            &format!("#!/bin/sh\necho \"$*\" >> {}\n{script}\n", log.display()),
+        );
         let settings = Settings {
             connection: "site-b".to_owned(),
             left_id: "@west".to_owned(),

@@ -317,3 +317,16 @@ pub fn open(config: &ConsumerConfig) -> Result<Box<dyn Consumer>, ConsumerError>
         ConsumerConfig::Command(settings) => command::open(settings),
     }
 }
+
+/// Writes a program for a test. A child process does so, because a program that this process has open for writing cannot
+/// be run as long as a child of another thread holds the same file.
+#[cfg(test)]
+fn write_program(path: &Path, text: &str) {
+    let write = r#"printf %s "$1" > "$0" && chmod 700 "$0""#;
+    let written = std::process::Command::new("/bin/sh")
+        .args(["-c", write])
+        .arg(path)
+        .arg(text)
+        .status();
+    assert!(written.expect("a shell").success());
+}

@@ -203,8 +203,8 @@ fn is_psk(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
+    use super::super::write_program;
     use super::*;
     use crate::test_keys::keys;
 
@@ -229,8 +229,7 @@ mod tests {
              {} ;; esac\n",
             log.display()
         );
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        write_program(&path, &script);
         let consumer = open(&settings(path.to_str().unwrap())).unwrap();
         (folder, consumer)
     }
@@ -256,7 +255,7 @@ mod tests {
         let (folder, _) = fake("0", "off", PEER);
         let wg = folder.path().join("wg");
         let script = fs::read_to_string(&wg).unwrap().replace("printf '%043d=' 0", "true");
-        fs::write(&wg, script).unwrap();
+        write_program(&wg, &script);
         let mut consumer = open(&settings(wg.to_str().unwrap())).unwrap();
         consumer.take_down().unwrap_err();
         assert!(!folder.path().join("log").exists());
