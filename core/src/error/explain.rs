@@ -72,7 +72,7 @@ const fn texts(code: ErrorCode) -> [&'static str; 4] {
         ],
         ErrorCode::TlsFailed => [
             "The TLS handshake failed.",
-            "With certificates: the certificate is not trusted, because it was issued by another CA, does not contain the \
+            "With certificates: the certificate is untrusted, because it was issued by another CA, does not contain the \
              name in the URL, has expired, or does not match the pin; or the Key Provider requires a client certificate. \
              With a pre-shared key: another identity, another key, or the same key in another form (hexadecimal or text). \
              With both: no version or cipher suite in common, or the port is for the other of the two modes.",
