@@ -3,8 +3,8 @@ import XCTest
 
 @testable import SkipClient
 
-/// Calls that wait for a Key Provider that never answers, and are cancelled. Each ends by that and not by its timeout of
-/// five minutes; how fast that was is printed.
+/// Cancels calls to a Key Provider that never answers. Each must end because of that, not because of its timeout of five
+/// minutes; the time that it took is printed.
 final class CancellationTests: XCTestCase, @unchecked Sendable {
     func testACancelledCallEndsAtOnce() async throws {
         let (pair, kp) = try await stalled()
@@ -28,7 +28,7 @@ final class CancellationTests: XCTestCase, @unchecked Sendable {
         withExtendedLifetime(pair) {}
     }
 
-    func testTwoHundredWaitingCallsStallNobodyAndEndTogether() async throws {
+    func testTwoHundredWaitingCallsDoNotHoldUpOtherTasksAndAreCancelledTogether() async throws {
         let (pair, kp) = try await stalled()
         let before = threads()
         let waiting = (0..<200).map { _ in Task { try? await kp.newKey(remote: "Bob") } }
@@ -48,10 +48,10 @@ final class CancellationTests: XCTestCase, @unchecked Sendable {
         withExtendedLifetime(pair) {}
     }
 
-    func testAKeyThatArrivesWhileItsCallIsCancelledIsWiped() async throws {
+    func testAKeyThatArrivesWhileItsCallIsBeingCancelledIsWiped() async throws {
         let pair = try KeyProviderPair()
         let kp = try Client(url: pair.alice, options: pair.options)
-        // one exchange takes about a millisecond: somewhere near its end the cancel comes
+        // an exchange takes about a millisecond, so some calls are cancelled just as it ends
         func race() async throws {
             let call = Task { _ = try await kp.newKey(remote: "Bob") }
             try await Task.sleep(nanoseconds: UInt64.random(in: 0..<3_000_000))
@@ -65,11 +65,11 @@ final class CancellationTests: XCTestCase, @unchecked Sendable {
         try await untilIdle(before)
         let grown = Int64(liveBytes()) - bytes
         print("live bytes after 300 races of cancel and key: \(grown) more")
-        // a connection that is kept or not makes some 20 KB; a key and its token have 300 bytes
+        // a connection in the pool is worth some 20 KB; a key and its token, 300 bytes
         XCTAssertLessThan(grown, 60_000)
     }
 
-    func testATaskThatWasCancelledBeforeItsCallDoesNotAsk() async throws {
+    func testATaskThatIsAlreadyCancelledSendsNoRequest() async throws {
         let (pair, kp) = try await stalled()
         let call = Task {
             while !Task.isCancelled { await Task.yield() }
@@ -100,13 +100,13 @@ final class CancellationTests: XCTestCase, @unchecked Sendable {
         return (pair, kp)
     }
 
-    /// Waits until the threads of the calls are gone: no more are left than there were, and some of Swift's own pool.
+    /// Waits until the threads of the calls are gone: only those from before are left, and some of Swift's own pool.
     private func untilIdle(_ before: Int) async throws {
         for _ in 0..<12_000 where threads() > before + 16 { try await Task.sleep(nanoseconds: 5_000_000) }
         XCTAssertLessThanOrEqual(threads(), before + 16)
     }
 
-    /// How many threads the process has; 0 where there is no /proc.
+    /// The number of threads of this process; 0 on systems without /proc.
     private func threads() -> Int {
         ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []).count
     }

@@ -5,7 +5,7 @@ import XCTest
 
 /// The client against the development Key Providers.
 final class ClientTests: XCTestCase, @unchecked Sendable {
-    func testTheExchange() async throws {
+    func testAKeyExchange() async throws {
         let (_, alice, bob) = try clients()
         let caps = try await alice.capabilities()
         XCTAssertEqual([caps.localSystemID] + caps.remoteSystemIDs, ["Alice", "Bob"])
@@ -31,7 +31,7 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
         XCTAssertEqual(bits, 256)
     }
 
-    func testBothModesOfTLS() async throws {
+    func testBothTLSModes() async throws {
         let pair = try KeyProviderPair()
         for (alice, bob, options) in try pair.modes() {
             let kp = try Client(url: alice, options: options)
@@ -42,7 +42,7 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
         }
     }
 
-    func testAPreSharedKeyHasItsFormsAndShowsNone() async throws {
+    func testAPreSharedKeyHasSeveralFormsAndShowsNoneOfThem() async throws {
         let forms = [
             try Psk.hex("me", "6D61726b"), try Psk.text("me", "mark"), try Psk.base64("me", "bWFyaw=="),
             try Psk.raw("me", Data("mark".utf8)), try Psk.file(Data("you:00\nme:6d61726b\n".utf8), identity: "me"),
@@ -57,7 +57,7 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
         XCTAssertEqual(refused?.code, .tlsFailed)
     }
 
-    func testAKeyIsLentAndWiped() async throws {
+    func testAKeyIsLentToABlockAndThenWiped() async throws {
         let (_, alice, _) = try clients()
         let key = try await alice.newKey(remote: "Bob", size: 256)
         let hex = key.withBytes { $0.hex }
@@ -75,7 +75,7 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
         XCTAssertEqual(escaped.hex, hex, "a Data that escaped stays valid")
     }
 
-    func testNothingShowsASecret() async throws {
+    func testNoSecretIsEverShown() async throws {
         let (pair, alice, _) = try clients()
         let key = try await alice.newKey(remote: "Bob")
         let salt = try await alice.entropy()
@@ -91,7 +91,7 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
         XCTAssert(shown.contains(key.keyID) && shown.contains("[redacted]"))
     }
 
-    func testTheConnectionIsVisible() async throws {
+    func testTheClientDescribesItsConnection() async throws {
         let (_, alice, _) = try clients()
         XCTAssertNil(alice.connection)
         _ = try await alice.capabilities()
@@ -99,7 +99,7 @@ final class ClientTests: XCTestCase, @unchecked Sendable {
         XCTAssertEqual(alice.connection?.group, "X25519MLKEM768")
     }
 
-    func testAVersionOfTLSCanBeAskedFor() async throws {
+    func testATLSVersionCanBeRequested() async throws {
         let pair = try KeyProviderPair()
         for (version, name) in [(TLSVersion.v12, "TLS 1.2"), (.v13, "TLS 1.3")] {
             var options = pair.options

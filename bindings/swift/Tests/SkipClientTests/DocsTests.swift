@@ -3,7 +3,7 @@ import XCTest
 
 @testable import SkipClient
 
-/// The Swift blocks of README.md and of the guide: they are the code of these tests, word for word.
+/// The Swift blocks of README.md and the guide, which are the code of these tests, word for word.
 final class DocsTests: XCTestCase, @unchecked Sendable {
     func testReadme() async throws {
         let pair = try KeyProviderPair()
@@ -41,7 +41,7 @@ final class DocsTests: XCTestCase, @unchecked Sendable {
         }
     }
 
-    func testTheDocumentsHaveThisCode() throws {
+    func testTheDocumentationContainsThisCode() throws {
         let here = URL(fileURLWithPath: #filePath)
         let fakes = here.deletingLastPathComponent().appendingPathComponent("FakesTests.swift")
         let code = lines(try String(contentsOf: here, encoding: .utf8) + String(contentsOf: fakes, encoding: .utf8))

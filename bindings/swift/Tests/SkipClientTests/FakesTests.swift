@@ -2,7 +2,7 @@ import Foundation
 import SkipClient
 import XCTest
 
-/// A Key Provider of one key, which it gives once at each end.
+/// A Key Provider with one key, which it hands out once at each end.
 private final class FakeProvider: KeyProvider, @unchecked Sendable {
     private let bytes = Data(0..<32)
     private var fetched = false
@@ -31,12 +31,12 @@ private struct Tunnel {
 
 /// Code that uses a client, tested without a Key Provider: the blocks of the guide, word for word.
 final class FakesTests: XCTestCase, @unchecked Sendable {
-    func testTheCodeUnderTestGetsTheKeyOfAFake() async throws {
+    func testTheCodeUnderTestGetsTheKeyOfTheFake() async throws {
         let psk = try await Tunnel(provider: FakeProvider()).psk(of: "Bob")
         XCTAssertEqual(psk, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
     }
 
-    func testAFakeFailsAsTheRealOneDoes() async throws {
+    func testAFakeFailsAsTheRealClientDoes() async throws {
         let fake = FakeProvider()
         let (one, same) = (try await fake.newKey(remote: "Bob"), try await fake.keyByID("00ff", remote: "Alice"))
         XCTAssertEqual(one, same)
@@ -55,7 +55,7 @@ final class FakesTests: XCTestCase, @unchecked Sendable {
         fake.close()
     }
 
-    func testAKeyThatWasMadeByHandIsAsOneOfAKeyProvider() throws {
+    func testAKeyCreatedByHandBehavesLikeOneFromAKeyProvider() throws {
         let key = try Key(keyID: "SKIP-1", bytes: Data(repeating: 7, count: 32))
         XCTAssertEqual(key.description, "Key(keyID: SKIP-1, bits: 256, [redacted])")
         key.withBytes { XCTAssertEqual($0, Data(repeating: 7, count: 32)) }

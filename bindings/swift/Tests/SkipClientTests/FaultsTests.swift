@@ -3,7 +3,7 @@ import XCTest
 
 @testable import SkipClient
 
-/// What goes wrong, one switch of the development Key Providers at a time: the table of the guide is the list.
+/// Each fault and quirk of the development Key Providers, as listed in the tables of the guide.
 final class FaultsTests: XCTestCase, @unchecked Sendable {
     func testFaults() async throws {
         let faults = try table("## Faults").filter { $0.last.hasPrefix("`") }
@@ -37,7 +37,7 @@ final class FaultsTests: XCTestCase, @unchecked Sendable {
         _ fault: String, _ code: String, _ alice: String, _ bob: String, _ given: ClientOptions
     ) async throws {
         var options = given
-        // the two that never end need not be waited for
+        // two faults never end, so do not wait for the default timeout
         options.timeout = code == "timed_out" ? 2 : 30
         let kp = try Client(url: alice, options: options)
         let caught = try await failure { [options] in
@@ -71,7 +71,7 @@ final class FaultsTests: XCTestCase, @unchecked Sendable {
         "malformed_response": (.no, 200),
         "weak_key": (.no, 200),
         "response_too_large": (.no, nil),
-        // from the capabilities, before a key is asked for
+        // from the capabilities, before a key is requested
         "not_supported": (.no, nil),
         "unknown_remote": (.no, nil),
         "unexpected_status": (.no, 302),
@@ -80,7 +80,7 @@ final class FaultsTests: XCTestCase, @unchecked Sendable {
         "rejected": (.no, 400),
     ]
 
-    /// First and last cells of the rows of a table of the guide.
+    /// The first and last cell of each row of a table in the guide.
     private func table(_ heading: String) throws -> [(first: String, last: String)] {
         let page = try String(
             contentsOf: Places.repository.appendingPathComponent("docs/development-key-providers.md"), encoding: .utf8)

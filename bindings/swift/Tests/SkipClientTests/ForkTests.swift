@@ -6,8 +6,8 @@ import XCTest
 #if os(Linux)
     import Glibc
 
-    /// Processes that fork. Dispatch, and so `await`, does not work in a child; the calls below it do, and leave the parent's
-    /// connections alone.
+    /// Processes that fork. Dispatch, and so `await`, does not work in a child process; the lower-level calls do, and do not
+    /// touch the parent's connections.
     final class ForkTests: XCTestCase, @unchecked Sendable {
         func testAChildHasItsOwnConnections() async throws {
             let pair = try KeyProviderPair()
@@ -18,7 +18,7 @@ import XCTest
                     ids.append(
                         try inChild {
                             let id = try self.exchange(kp, peer)
-                            // what is sent here must not end the parent's connections
+                            // what the child sends must not end the parent's connections
                             kp.shutDown()
                             peer.shutDown()
                             return id
@@ -29,7 +29,7 @@ import XCTest
             }
         }
 
-        func testAForkWhileOtherThreadsAreInCalls() async throws {
+        func testAForkDuringCallsOfOtherThreads() async throws {
             let pair = try KeyProviderPair()
             for (alice, bob, options) in try pair.modes() {
                 let (kp, peer) = (try core(alice, options), try core(bob, options))
@@ -50,7 +50,7 @@ import XCTest
             try CoreClient(urls: [url], options: options.toCore(), language: .swift)
         }
 
-        /// Gets a key at both ends; its keyId.
+        /// Fetches a key at both ends and returns its keyId.
         private func exchange(_ kp: CoreClient, _ peer: CoreClient) throws -> String {
             let call = { CoreCall(timeout: "60", cancel: nil) }
             let key = Key(try kp.newKey(remote: "Bob", size: 256, call: call()))
@@ -59,7 +59,7 @@ import XCTest
             return key.keyID
         }
 
-        /// Runs something in a child, which then exits; what it said. Swift hides fork() because of the threads that a child lacks.
+        /// Runs a block in a child process, and returns what it printed. Swift hides fork() because a child has only one thread.
         private func inChild(_ run: () throws -> String) throws -> String {
             typealias Fork = @convention(c) () -> pid_t
             let fork = unsafeBitCast(try XCTUnwrap(dlsym(nil, "fork")), to: Fork.self)
@@ -85,7 +85,7 @@ import XCTest
         }
     }
 
-    /// What busy threads did.
+    /// The results of busy threads.
     private final class Busy: @unchecked Sendable {
         private let lock = NSLock()
         private(set) var ids: [String] = []

@@ -3,7 +3,7 @@ import XCTest
 
 @testable import SkipClient
 
-/// Lines of the log, from another thread.
+/// Log lines, which come from another thread.
 private final class Lines: @unchecked Sendable {
     private let lock = NSCondition()
     private var waiting: [(SkipLog.Level, String)] = []
@@ -15,7 +15,7 @@ private final class Lines: @unchecked Sendable {
         lock.unlock()
     }
 
-    /// The next line; waits for it.
+    /// Waits for the next line.
     func next() throws -> (level: SkipLog.Level, text: String) {
         lock.lock()
         defer { lock.unlock() }
@@ -34,7 +34,7 @@ private final class Lines: @unchecked Sendable {
 }
 
 final class LogTests: XCTestCase, @unchecked Sendable {
-    func testEachLineComesAtItsLevelAndNoneHasASecret() async throws {
+    func testEachLineIsLoggedAtItsLevelAndNoneContainsASecret() async throws {
         let pair = try KeyProviderPair("--quirk", "classic-psk", "--fault", "entropy-503")
         let closed = try KeyProviderPair()
         closed.stop()

@@ -6,7 +6,7 @@ import XCTest
 #if os(Linux)
     import Glibc
 
-    /// Nothing grows, and nothing of a key stays. The memory is that of Linux's /proc.
+    /// Memory does not grow, and no part of a key remains in it. It is read from Linux's /proc.
     final class MemoryTests: XCTestCase, @unchecked Sendable {
         func testTenThousandCallsLeaveNothingBehind() async throws {
             let (pair, kp) = try client()
@@ -29,7 +29,7 @@ import XCTest
             withExtendedLifetime(pair) {}
         }
 
-        func testNoCopyOfAKeyStays() async throws {
+        func testNoCopyOfAKeyRemains() async throws {
             let pair = try KeyProviderPair()
             for (alice, _, options) in try pair.modes() {
                 try await noCopyStays(Client(url: alice, options: options))
@@ -41,7 +41,7 @@ import XCTest
             let masked = key.withUnsafeBytes { bytes in bytes.map { $0 ^ 0xA5 } }
             let tail = Array(masked[16...])
             let probe = try Probe()
-            // a search that cannot find would always be content
+            // a broken search would always pass, so it must find the live key
             XCTAssertEqual(probe.count(masked), 1, "the living key")
             XCTAssertEqual(key.withBytes { _ in probe.count(masked) }, 2, "the living key, and what is lent")
 
@@ -74,7 +74,7 @@ import XCTest
             XCTAssertEqual(left, 0)
         }
 
-        func testTheTimeOfOneCall() async throws {
+        func testTheTimeThatACallTakes() async throws {
             let (pair, kp) = try client()
             _ = try await keys(300, of: kp)
             var times: [Double] = []
@@ -101,7 +101,7 @@ import XCTest
         }
     }
 
-    /// The library that looks for bytes in the memory of this process.
+    /// The library that searches the memory of this process.
     private struct Probe {
         private typealias Count = @convention(c) (UnsafePointer<UInt8>, Int, UInt64, UInt64, Int32) -> Int64
         private let function: Count

@@ -3,7 +3,7 @@ import XCTest
 
 @testable import SkipClient
 
-/// Where the shared vectors, the program and the helpers are: scripts/swift sets the environment.
+/// The paths of the shared vectors, the program and the helpers, from variables set by scripts/swift.
 enum Places {
     static let repository = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().appendingPathComponent("../../../..").standardizedFileURL
@@ -20,7 +20,7 @@ enum Places {
     }
 }
 
-/// A program of the tests; ended when this is let go.
+/// A program started by a test, and ended when this object is released.
 final class Server: @unchecked Sendable {
     private let process = Process()
     private let output = Pipe()
@@ -34,7 +34,7 @@ final class Server: @unchecked Sendable {
         try process.run()
     }
 
-    /// The next line that the program prints; `nil` when it has ended.
+    /// The next line that the program prints, or `nil` if it has ended.
     func line() -> String? {
         var line = Data()
         while let byte = try? output.fileHandleForReading.read(upToCount: 1), !byte.isEmpty {
@@ -44,10 +44,10 @@ final class Server: @unchecked Sendable {
         return nil
     }
 
-    /// Ends the program; twice is fine.
+    /// Ends the program; may be called again.
     func stop() {
         guard process.isRunning else { return }
-        // not SIGTERM: started from a task, the program has all signals blocked that can be
+        // not SIGTERM: a program started from a task has every signal blocked that can be
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
     }
@@ -93,14 +93,14 @@ final class KeyProviderPair: @unchecked Sendable {
         return data
     }
 
-    /// Alice and Bob in both modes of TLS: by certificate and by pre-shared key.
+    /// Alice and Bob in both TLS modes: with certificates and with a pre-shared key.
     func modes() throws -> [(alice: String, bob: String, options: ClientOptions)] {
         [(alice, bob, options), (alicePSK, bobPSK, ClientOptions(psk: try Psk.file(file("psk.txt"))))]
     }
 
     var options: ClientOptions { ClientOptions(caPEM: file("ca.pem")) }
 
-    /// Ends the Key Providers; twice is fine.
+    /// Ends the Key Providers; may be called again.
     func stop() {
         server.stop()
         try? FileManager.default.removeItem(at: dir)
@@ -111,7 +111,7 @@ final class KeyProviderPair: @unchecked Sendable {
     }
 }
 
-/// The server that answers as the vectors say, under the certificate of a pair.
+/// A server that sends the replies of the vectors, with the certificate of a pair.
 final class VectorServer: @unchecked Sendable {
     private let server: Server
     private let port: String
@@ -127,11 +127,11 @@ final class VectorServer: @unchecked Sendable {
         self.port = port
     }
 
-    /// The Key Provider of one case.
+    /// The URL of a Key Provider for one case.
     func url(_ file: String, _ number: Int) -> String { "https://127.0.0.1:\(port)/\(file)/\(number)" }
 }
 
-/// One case of the vectors. All members that any file has; which ones a file may have is checked when it is read.
+/// One case of the vectors, with the members of all files; reading a file checks which of them it may have.
 struct Case: Decodable {
     let name: String
     var body: String?
@@ -169,7 +169,7 @@ struct Case: Decodable {
     var `is`: String?
 }
 
-/// The cases of a file of vectors. A file without cases, or with an unknown word, is an error.
+/// The cases of a vector file. A file without cases or with an unknown member is an error.
 func cases(_ file: String, _ words: Set<String>) throws -> [Case] {
     struct File: Decodable {
         let cases: [Case]
@@ -184,7 +184,7 @@ func cases(_ file: String, _ words: Set<String>) throws -> [Case] {
     return cases
 }
 
-/// The failure of a call; `nil` when there was none.
+/// The error of a call, or `nil` if there was none.
 func failure<Answer>(_ call: () async throws -> Answer) async throws -> SkipError? {
     do {
         _ = try await call()
@@ -206,7 +206,7 @@ extension Data {
     }
 }
 
-/// Seconds that something takes.
+/// The seconds that a block takes.
 func seconds(_ work: () async throws -> Void) async rethrows -> Double {
     let start = DispatchTime.now().uptimeNanoseconds
     try await work()

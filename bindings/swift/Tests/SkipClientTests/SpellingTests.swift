@@ -2,7 +2,7 @@ import XCTest
 
 import SkipClient
 
-/// Names as another module sees them: no `@testable`.
+/// Names as another module sees them, so without `@testable`.
 final class SpellingTests: XCTestCase, @unchecked Sendable {
     func testEveryTypeCanBeQualifiedByTheModule() {
         XCTAssertEqual(String(reflecting: SkipClient.Key.self), "SkipClient.Key")

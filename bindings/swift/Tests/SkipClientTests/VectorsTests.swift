@@ -3,7 +3,7 @@ import XCTest
 
 @testable import SkipClient
 
-/// The vectors that every language of the project reads.
+/// The vectors that all languages share.
 final class VectorsTests: XCTestCase, @unchecked Sendable {
     func testMessages() throws {
         let words: Set = ["body", "body_base64", "valid", "errors", "warnings", "lenient", "as_published"]
@@ -146,7 +146,7 @@ final class VectorsTests: XCTestCase, @unchecked Sendable {
         }
     }
 
-    func testNamesAreThoseOfTheCore() throws {
+    func testNamesMatchTheCore() throws {
         XCTAssertEqual(SkipError.Code.allCases.map(\.rawValue), errorCodes())
         XCTAssertEqual(ExportFormat.allCases.map(\.rawValue), exportFormats())
         for code in errorCodes() {
@@ -160,14 +160,14 @@ final class VectorsTests: XCTestCase, @unchecked Sendable {
         }
     }
 
-    func testAProblemShowsItsPlaceAndNothingOfTheMessage() throws {
+    func testAProblemHasALocationAndShowsNothingFromTheMessage() throws {
         let problems = MessageKind.key.validate(#"{"keyId": "00", "key": 5551234}"#)
         let wrong = try XCTUnwrap(problems.first { $0.code == "wrong_type" })
         XCTAssertEqual([wrong.path, wrong.section], ["/key", "4.2"])
         XCTAssertFalse("\(problems)".contains("5551234"))
     }
 
-    func testThereAreSchemas() {
+    func testTheSchemasAreAvailable() {
         for kind in MessageKind.allCases {
             XCTAssert(kind.schema().contains("2020-12"))
             XCTAssert(kind.schema(.asPublished).contains("draft-04"))

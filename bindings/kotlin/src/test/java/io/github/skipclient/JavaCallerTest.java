@@ -60,7 +60,7 @@ class JavaCallerTest {
         }
     }
 
-    /** A fake, in Java. */
+    /** A fake in Java. */
     static final class FakeProvider extends KeyProvider {
         @Override
         public Key newKeyBlocking(String remote, Integer size, Duration timeout) throws SkipException {

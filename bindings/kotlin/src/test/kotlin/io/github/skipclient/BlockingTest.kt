@@ -13,10 +13,10 @@ import java.util.concurrent.ExecutionException
 import java.util.concurrent.TimeUnit
 import kotlin.concurrent.thread
 
-/** Blocking calls and futures, at a Key Provider that never answers: five minutes would pass without an interrupt. */
+/** Blocking calls and futures with a Key Provider that never answers: without an interrupt they would take five minutes. */
 internal class BlockingTest {
     @Test
-    fun `an interrupt of the caller ends the request`() {
+    fun `interrupting the caller ends the request`() {
         val calls =
             mapOf<String, (SkipClient) -> Any>(
                 "newKey" to { it.newKeyBlocking("Bob") },
@@ -26,7 +26,7 @@ internal class BlockingTest {
         for ((name, call) in calls) {
             var failure: Throwable? = null
             val caller = thread { failure = runCatching { call(stalled) }.exceptionOrNull() }
-            // without another thread, which would cost each call two changes of thread
+            // on the same thread: another one would cost each call two thread switches
             until { inLibrary() == setOf(caller) }
             caller.interrupt()
             caller.join(60_000)
@@ -36,7 +36,7 @@ internal class BlockingTest {
     }
 
     @Test
-    fun `a thread that was interrupted before does not ask`() {
+    fun `a thread that is already interrupted sends no request`() {
         SkipClient("https://127.0.0.1:1", pair.options()).use { kp ->
             Thread.currentThread().interrupt()
             assertThrows<InterruptedException> { kp.newKeyBlocking("Bob") }
@@ -45,7 +45,7 @@ internal class BlockingTest {
     }
 
     @Test
-    fun `an interrupt beside the answer loses no key`() {
+    fun `an interrupt that coincides with the reply loses no key`() {
         SkipClient(pair.alice, pair.options()).use { kp ->
             kp.capabilitiesBlocking()
             repeat(300) { at ->
@@ -65,13 +65,13 @@ internal class BlockingTest {
                 caller.join(60_000)
                 assertTrue(ended == "key" || ended == "interrupt, flag false", ended)
             }
-            // the calls after them are as any other
+            // later calls are not affected
             assertEquals(256, kp.newKeyBlocking("Bob").use { it.bits })
         }
     }
 
     @Test
-    fun `a cancelled future ends its request`() {
+    fun `cancelling a future ends its request`() {
         val future = stalled.newKeyAsync("Bob")
         until { inLibrary().size == 1 }
         assertTrue(future.cancel(true))
@@ -80,14 +80,14 @@ internal class BlockingTest {
     }
 
     @Test
-    fun `a future that somebody else completes ends its request too`() {
+    fun `completing a future from outside ends its request too`() {
         val future = stalled.entropyAsync().orTimeout(1, TimeUnit.MILLISECONDS)
         assertThrows<ExecutionException> { future.get() }
         until { inLibrary().isEmpty() }
     }
 
     @Test
-    fun `futures have keys and failures`() {
+    fun `futures return keys and failures`() {
         SkipClient(pair.alice, pair.options()).use { alice ->
             val keys = List(20) { alice.newKeyAsync("Bob", 512) }
             CompletableFuture.allOf(*keys.toTypedArray()).get(60, TimeUnit.SECONDS)
@@ -98,7 +98,7 @@ internal class BlockingTest {
     }
 
     @Test
-    fun `the trace of a failure leads to its caller`() {
+    fun `the stack trace of a failure includes its caller`() {
         SkipClient(pair.alice, pair.options()).use { alice ->
             val failure = assertThrows<SkipException.UnknownRemote> { alice.newKeyBlocking("Eve") }
             assertTrue(failure.stackTrace.any { it.className.startsWith(BlockingTest::class.java.name) })
@@ -106,7 +106,7 @@ internal class BlockingTest {
     }
 
     internal companion object {
-        /** Between the interrupts of calls that take some hundred thousand. */
+        /** Nanoseconds between interrupts; a call takes some hundred thousand. */
         private const val NANOSECONDS = 2_000
         private val pair = KeyProviderPair()
         private val stalling = KeyProviderPair("--fault", "stall")
@@ -116,7 +116,7 @@ internal class BlockingTest {
             stalled.capabilitiesBlocking()
         }
 
-        /** The threads whose stack goes into the native library. */
+        /** The threads that are in a call of the native library. */
         private fun inLibrary(): Set<Thread> =
             Thread
                 .getAllStackTraces()

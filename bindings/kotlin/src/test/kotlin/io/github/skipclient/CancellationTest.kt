@@ -24,8 +24,8 @@ import kotlin.time.Duration.Companion.seconds
 import kotlin.time.measureTime
 
 /**
- * Calls that wait for a Key Provider that never answers, and are cancelled. Each ends by that and not by its timeout of
- * five minutes; how fast that was is printed.
+ * Cancels calls to a Key Provider that never answers. Each must end because of that, not because of its timeout of five
+ * minutes; the time that it took is printed.
  */
 internal class CancellationTest {
     @Test
@@ -42,7 +42,7 @@ internal class CancellationTest {
         }
 
     @Test
-    fun `200 waiting calls stall nobody, and end together`() =
+    fun `200 waiting calls do not hold up other coroutines, and are cancelled together`() =
         runBlocking(Dispatchers.Default) {
             val waiting = List(200) { launch { runCatching { stalled.newKey("Bob") } } }
             withTimeout(60.seconds) { while (inLibrary() < 200) delay(10.milliseconds) }
@@ -60,7 +60,7 @@ internal class CancellationTest {
         }
 
     @Test
-    fun `a call that was cancelled before it began does not begin`() =
+    fun `a call that is cancelled before it starts does not start`() =
         runBlocking<Unit> {
             val call = launch { stalled.newKey("Bob") }
             call.cancel()
@@ -70,10 +70,10 @@ internal class CancellationTest {
         }
 
     @Test
-    fun `a key that arrives while its call is cancelled is wiped`() {
+    fun `a key that arrives while its call is being cancelled is wiped`() {
         SkipClient(pair.alice, pair.options()).use { kp ->
             runBlocking(Dispatchers.Default) {
-                // one exchange takes about a millisecond: somewhere near its end the cancel comes
+                // an exchange takes about a millisecond, so some calls are cancelled just as it ends
                 suspend fun race() {
                     val call = launch { kp.newKey("Bob").close() }
                     delay(Random.nextLong(0, 3).milliseconds)
@@ -86,14 +86,14 @@ internal class CancellationTest {
                 untilIdle()
                 val grown = liveBytes().toLong() - before.toLong()
                 println("live bytes after 300 races of cancel and key: $grown more")
-                // a connection that is kept or not makes some 20 KB; a key and its token have 300 bytes
+                // a connection in the pool is worth some 20 KB; a key and its token, 300 bytes
                 assertTrue(grown < 60_000, "$grown bytes")
             }
         }
     }
 
     @Test
-    fun `closing the client ends its calls, also blocking ones`() {
+    fun `closing the client ends its calls, including blocking ones`() {
         val kp = SkipClient(stalling.alice, stalling.options().apply { timeout = Duration.ofMinutes(5) })
         kp.capabilitiesBlocking()
         var failure: Throwable? = null
@@ -120,7 +120,7 @@ internal class CancellationTest {
             stalled.capabilitiesBlocking()
         }
 
-        /** How many threads have a stack that goes into the native library. */
+        /** The number of threads that are in a call of the native library. */
         private fun inLibrary(): Int =
             Thread.getAllStackTraces().values.count { stack ->
                 stack.any { it.className.startsWith("io.github.skipclient.ffi.") }

@@ -19,7 +19,7 @@ import java.time.Duration
 /** The client against the development Key Providers. */
 internal class ClientTest {
     @Test
-    fun `the exchange`() =
+    fun `a key exchange`() =
         runBlocking<Unit> {
             clients { alice, bob ->
                 val caps = alice.capabilities()
@@ -44,7 +44,7 @@ internal class ClientTest {
         }
 
     @Test
-    fun `both modes of TLS`() {
+    fun `both TLS modes`() {
         for ((alice, bob) in pair.modes("alice").zip(pair.modes("bob"))) {
             SkipClient(alice.first, alice.second).use { kp ->
                 val key = kp.newKeyBlocking("Bob", 384)
@@ -55,7 +55,7 @@ internal class ClientTest {
     }
 
     @Test
-    fun `a pre-shared key has its forms, and shows none`() {
+    fun `a pre-shared key has several forms, and shows none of them`() {
         val forms =
             listOf(
                 Psk.hex("me", "6D61726b"),
@@ -76,7 +76,7 @@ internal class ClientTest {
     }
 
     @Test
-    fun `a key is lent and wiped`() {
+    fun `a key is lent to a block and then wiped`() {
         clients { alice, _ ->
             val key = alice.newKeyBlocking("Bob", 256)
             var lent = ByteArray(0)
@@ -110,7 +110,7 @@ internal class ClientTest {
     }
 
     @Test
-    fun `a block that throws leaves nothing either`() {
+    fun `a block that throws leaves no copy of a key behind`() {
         clients { alice, _ ->
             val key = alice.newKeyBlocking("Bob")
             var lent = ByteArray(0)
@@ -125,7 +125,7 @@ internal class ClientTest {
     }
 
     @Test
-    fun `nothing shows a secret`() {
+    fun `no secret is ever shown`() {
         clients { alice, _ ->
             val key = alice.newKeyBlocking("Bob")
             val salt = alice.entropyBlocking()
@@ -147,7 +147,7 @@ internal class ClientTest {
     }
 
     @Test
-    fun `the connection is visible`() {
+    fun `the client describes its connection`() {
         clients { alice, _ ->
             assertNull(alice.connection)
             alice.capabilitiesBlocking()
@@ -157,7 +157,7 @@ internal class ClientTest {
     }
 
     @Test
-    fun `a version of TLS can be asked for`() {
+    fun `a TLS version can be requested`() {
         for ((version, name) in listOf(TlsVersion.TLS_1_2 to "TLS 1.2", TlsVersion.TLS_1_3 to "TLS 1.3")) {
             SkipClient(pair.alice, pair.options().apply { tls = version }).use { kp ->
                 kp.newKeyBlocking("Bob").close()
@@ -266,7 +266,7 @@ internal class ClientTest {
     }
 
     @Test
-    fun `files are read again, and a file that cannot be used is named`() {
+    fun `files are read again, and the error for an unusable file names its option`() {
         val file = File.createTempFile("skip-ca", ".pem").apply { deleteOnExit() }
         file.writeBytes(pair.ca)
         SkipClient(pair.alice, ClientOptions.builder().caFile(file).build()).use { kp ->

@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test
 import java.nio.file.Files
 import java.nio.file.Path
 
-/** The Kotlin blocks of README.md and of the guide: they are the code of these tests, word for word. */
+/** The Kotlin blocks of README.md and the guide, which are the code of these tests, word for word. */
 internal class DocsTest {
     private val pem = pair.ca
     private val alice = pair.alice
@@ -57,7 +57,7 @@ internal class DocsTest {
     }
 
     @Test
-    fun `the documents have this code`() {
+    fun `the documentation contains this code`() {
         val tests = Path.of("src/test/kotlin/io/github/skipclient")
         val code =
             listOf(

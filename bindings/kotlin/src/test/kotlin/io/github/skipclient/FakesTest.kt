@@ -14,7 +14,7 @@ import java.util.concurrent.ExecutionException
 
 /** Code that uses a client, tested without a Key Provider: the blocks of the guide, word for word. */
 internal class FakesTest {
-    /** A Key Provider of one key, which it gives once at each end. */
+    /** A Key Provider with one key, which it hands out once at each end. */
     class FakeProvider : KeyProvider() {
         private val bytes = ByteArray(32) { it.toByte() }
         private var fetched = false
@@ -51,7 +51,7 @@ internal class FakesTest {
     }
 
     @Test
-    fun `the code under test gets the key of a fake`() =
+    fun `the code under test gets the key of the fake`() =
         runBlocking {
             val tunnel = Tunnel(FakeProvider())
             tunnel.rotate("Bob")
@@ -59,7 +59,7 @@ internal class FakesTest {
         }
 
     @Test
-    fun `a fake answers in each of the three forms, and fails as the real one does`() {
+    fun `a fake supports all three kinds of calls, and fails as the real client does`() {
         val fake = FakeProvider()
         val (one, other) = fake.newKeyBlocking("Bob") to fake.newKeyAsync("Bob").get()
         assertEquals(one, other)
@@ -76,7 +76,7 @@ internal class FakesTest {
     }
 
     @Test
-    fun `a key that was made by hand is as one of a Key Provider`() {
+    fun `a key created by hand behaves like one from a Key Provider`() {
         val bytes = ByteArray(32) { 7 }
         val key = Key.of("SKIP-1", bytes)
         bytes.fill(0)
@@ -95,7 +95,7 @@ internal class FakesTest {
     }
 
     @Test
-    fun `every exception can be made`() {
+    fun `every exception can be created`() {
         for (code in ErrorCode.entries) {
             val made = SkipException.of(code, "text", "what to do", Advice.SAME_REQUEST, 503, "theirs")
             assertSame(code, made.code)

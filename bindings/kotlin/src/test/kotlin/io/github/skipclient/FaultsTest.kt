@@ -11,7 +11,7 @@ import java.io.StringWriter
 import java.nio.file.Files
 import java.time.Duration
 
-/** What goes wrong, one switch of the development Key Providers at a time: the table of the guide is the list. */
+/** Each fault and quirk of the development Key Providers, as listed in the tables of the guide. */
 internal class FaultsTest {
     @TestFactory
     fun faults(): List<DynamicTest> {
@@ -45,7 +45,7 @@ internal class FaultsTest {
         fault: String,
         code: String,
     ) {
-        // the two that never end need not be waited for
+        // two faults never end, so do not wait for the default timeout
         options.timeout = Duration.ofSeconds(if (code == "timed_out") 2 else 30)
         SkipClient(url, options).use { kp ->
             val failure =
@@ -63,7 +63,7 @@ internal class FaultsTest {
             for (shown in listOf("$text", "$failure", failure.hint, failure.providerText.orEmpty())) {
                 assertFalse(Regex("[0-9a-fA-F]{16}").containsMatchIn(shown), "what could be a key is shown")
             }
-            // advice and status by code; a fault of a reply with status 200 has no status to show
+            // advice and status depend on the code; a fault in a reply with status 200 has no status
             val (advice, status) = EXPECTED[code] ?: error("no expectation for $code")
             assertEquals(advice to status, failure.advice to failure.status)
         }
@@ -83,7 +83,7 @@ internal class FaultsTest {
         }
     }
 
-    /** First and last cells of the rows of a table of the guide. */
+    /** The first and last cell of each row of a table in the guide. */
     private fun table(heading: String): List<Pair<String, String>> {
         val page = Files.readString(Places.repository.resolve("docs/development-key-providers.md"))
         val rows = Regex("""^\| `([a-z0-9-]+)` \|[^|]*\| (.*) \|$""", RegexOption.MULTILINE)
@@ -105,7 +105,7 @@ private val EXPECTED =
         "malformed_response" to (Advice.NO to 200),
         "weak_key" to (Advice.NO to 200),
         "response_too_large" to (Advice.NO to null),
-        // from the capabilities, before a key is asked for
+        // from the capabilities, before a key is requested
         "not_supported" to (Advice.NO to null),
         "unknown_remote" to (Advice.NO to null),
         "unexpected_status" to (Advice.NO to 302),

@@ -16,7 +16,7 @@ import java.util.logging.Level
 import java.util.logging.LogRecord
 import java.util.logging.Logger
 
-/** Lines about connections, for a function of the user's and for System.Logger. */
+/** Log lines about connections, for a user's function and for System.Logger. */
 internal class LogTest {
     private val lines = LinkedBlockingQueue<Pair<SkipLog.Level, String>>()
 
@@ -26,7 +26,7 @@ internal class LogTest {
     private fun next(): Pair<SkipLog.Level, String> = checkNotNull(lines.poll(1, TimeUnit.MINUTES)) { "no line came" }
 
     @Test
-    fun `each line comes at its level, and none has a secret`() {
+    fun `each line is logged at its level, and none contains a secret`() {
         KeyProviderPair("--quirk", "classic-psk", "--fault", "entropy-503").use { pair ->
             val closed =
                 ServerSocket(
@@ -75,7 +75,7 @@ internal class LogTest {
     }
 
     @Test
-    fun `System Logger gets the lines, a log that fails gets the next one, and nothing comes when it is off`() {
+    fun `System Logger gets the lines, a log that throws gets the next ones, and nothing is logged when it is off`() {
         val handler =
             object : Handler() {
                 override fun publish(record: LogRecord) {

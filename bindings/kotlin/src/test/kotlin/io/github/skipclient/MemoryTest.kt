@@ -12,7 +12,7 @@ import kotlin.experimental.xor
 import kotlin.time.Duration
 import kotlin.time.measureTime
 
-/** Nothing grows, and nothing of a key stays. This class has a JVM of its own with a small heap: see pom.xml. */
+/** Memory does not grow, and no part of a key remains in it. This class runs in its own JVM with a small heap: see pom.xml. */
 internal class MemoryTest {
     @Test
     fun `10,000 calls leave nothing behind`() {
@@ -37,7 +37,7 @@ internal class MemoryTest {
     }
 
     @Test
-    fun `no copy of a key stays in native memory`() {
+    fun `no copy of a key remains in native memory`() {
         for ((url, options) in pair.modes("alice")) noCopyStays(url, options)
     }
 
@@ -49,7 +49,7 @@ internal class MemoryTest {
             val key = kp.newKeyBlocking("Bob", 256)
             val masked = key.useBytes { bytes -> ByteArray(bytes.size) { bytes[it] xor MASK } }
             val tail = masked.copyOfRange(16, 32)
-            // a search that cannot find would always be content: the key lives once, and on the heap where we put it
+            // a broken search would always pass, so it must find the live key, and the copy that we put on the heap
             assertEquals(1, native(masked), "the living key")
             val onHeap = key.useBytes { heap(masked) }
             assertTrue(onHeap >= 1, "the heap is below 4 GiB, and searched")
@@ -80,7 +80,7 @@ internal class MemoryTest {
     }
 
     @Test
-    fun `the time of one call`() {
+    fun `the time that a call takes`() {
         SkipClient(pair.alice, pair.options()).use { kp ->
             repeat(300) { kp.newKeyBlocking("Bob").close() }
 
@@ -93,7 +93,7 @@ internal class MemoryTest {
         }
     }
 
-    /** Copies of a masked needle outside the JVM's heap, which is below 4 GiB when it is as small as here. */
+    /** The number of copies of a masked needle outside the JVM's heap; one as small as ours is below 4 GiB. */
     private fun native(masked: ByteArray) = probe.skip_probe_count(masked, masked.size.toLong(), 0, FOUR_GIB, 0)
 
     private fun heap(masked: ByteArray) = probe.skip_probe_count(masked, masked.size.toLong(), 0, FOUR_GIB, 1)

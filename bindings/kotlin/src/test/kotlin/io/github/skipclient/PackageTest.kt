@@ -11,7 +11,7 @@ import java.nio.file.Path
 import java.time.Duration
 import javax.xml.parsers.DocumentBuilderFactory
 
-/** What users and Maven Central see of the package. */
+/** The package as users and Maven Central see it. */
 internal class PackageTest {
     @Test
     fun `the POMs have what Maven Central requires`() {
@@ -45,7 +45,7 @@ internal class PackageTest {
     }
 
     @Test
-    fun `a system without a native library is told which have one`() {
+    fun `without a native library for the system, the error lists the systems that have one`() {
         val here = com.sun.jna.Platform.RESOURCE_PREFIX
         val unknown = inJvm("-Dos.arch=riscv64")
         assertEquals("skip-client has no native library for this system (linux-riscv64), only for $here", unknown)
@@ -54,7 +54,7 @@ internal class PackageTest {
     }
 
     @Test
-    fun `a builder sets every option, and leaves what it made alone`() {
+    fun `a builder sets every option, and does not change what it has built`() {
         val builder = ClientOptions.builder().caPem(byteArrayOf(1)).systemCa(true)
         val names =
             ClientOptions.Builder::class.java.methods
@@ -75,7 +75,7 @@ internal class PackageTest {
     }
 
     @Test
-    fun `the Android example has an application id that a store accepts`() {
+    fun `the Android example has an application id that app stores accept`() {
         val gradle = Files.readString(Places.repository.resolve("examples/android/app/build.gradle.kts"))
         for (word in listOf("applicationId", "namespace")) {
             val id = Regex("""$word = "(.*)"""").find(gradle)!!.groupValues[1]
@@ -97,7 +97,7 @@ internal class PackageTest {
     }
 }
 
-/** Prints why the native library cannot be loaded, the same at the second attempt. */
+/** Prints why the native library cannot be loaded; a second attempt must give the same reason. */
 internal object Loads {
     @JvmStatic
     fun main(arguments: Array<String>) {

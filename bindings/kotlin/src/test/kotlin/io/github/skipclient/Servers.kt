@@ -7,7 +7,7 @@ import java.nio.file.Files
 import java.nio.file.Path
 import java.util.concurrent.TimeUnit
 
-/** Where the shared vectors, the program and the helpers are: scripts/kotlin sets the properties. */
+/** The paths of the shared vectors, the program and the helpers, from properties set by scripts/kotlin. */
 internal object Places {
     val repository: Path = Path.of("../..").toRealPath()
     val vectors: Path = repository.resolve("tests/vectors/draft-cisco-skip-02")
@@ -45,7 +45,7 @@ internal class KeyProviderPair(
     val alicePsk: String = endpoints["alice"]["psk_url"].textValue()
     val ca: ByteArray = file("ca.pem")
 
-    /** An end of the pair in both modes of TLS: by certificate and by pre-shared key. */
+    /** One Key Provider of the pair in both TLS modes: with certificates and with a pre-shared key. */
     fun modes(end: String): List<Pair<String, ClientOptions>> =
         listOf(
             endpoints[end]["url"].textValue() to options(),
@@ -62,7 +62,7 @@ internal class KeyProviderPair(
     }
 }
 
-/** The server that answers as the vectors say, under the certificate of a pair. */
+/** A server that sends the replies of the vectors, with the certificate of a pair. */
 internal class VectorServer(
     pair: KeyProviderPair,
 ) : AutoCloseable {
@@ -76,7 +76,7 @@ internal class VectorServer(
         ).redirectError(ProcessBuilder.Redirect.INHERIT).start()
     private val port = process.inputStream.bufferedReader().readLine()
 
-    /** The Key Provider of one case. */
+    /** The URL of a Key Provider for one case. */
     fun url(
         file: String,
         number: Int,
@@ -90,7 +90,7 @@ private fun Process.stop() {
     if (!waitFor(10, TimeUnit.SECONDS)) destroyForcibly()
 }
 
-/** The cases of a file of vectors. A file without cases, or with an unknown word, is an error. */
+/** The cases of a vector file. A file without cases or with an unknown member is an error. */
 internal fun cases(
     file: String,
     vararg words: String,

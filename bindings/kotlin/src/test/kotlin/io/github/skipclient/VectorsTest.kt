@@ -14,7 +14,7 @@ import org.junit.jupiter.api.assertThrows
 import java.io.File
 import java.util.Base64
 
-/** The vectors that every language of the project reads. */
+/** The vectors that all languages share. */
 internal class VectorsTest {
     @TestFactory
     fun messages(): List<DynamicTest> =
@@ -175,7 +175,7 @@ internal class VectorsTest {
     }
 
     @Test
-    fun `codes, advice and forms are those of the core`() {
+    fun `codes, advice and export formats match the core`() {
         assertEquals(
             io.github.skipclient.ffi
                 .errorCodes(),
@@ -190,13 +190,13 @@ internal class VectorsTest {
     }
 
     @Test
-    fun `lone surrogates are an invalid message, and an invalid argument`() {
+    fun `lone surrogates make a message or an argument invalid`() {
         assertEquals(listOf("syntax"), validate(MessageKind.KEY, "{\"key\": \"\ud800\"}").map { it.code })
         assertThrows<SkipException.InvalidArgument> { matchesRemote(listOf("\ud800"), "a") }
     }
 
     @Test
-    fun `a problem shows its place and nothing of the message`() {
+    fun `a problem has a location, and shows nothing from the message`() {
         val problems = validate(MessageKind.KEY, """{"keyId": "00", "key": 5551234}""")
         val wrong = problems.single { it.code == "wrong_type" }
         assertEquals("/key" to "4.2", wrong.path to wrong.section)
@@ -204,7 +204,7 @@ internal class VectorsTest {
     }
 
     @Test
-    fun `there are schemas`() {
+    fun `the schemas are available`() {
         for (kind in MessageKind.entries) {
             assertTrue(schema(kind).contains("2020-12"))
             assertTrue(schema(kind, SchemaStyle.AS_PUBLISHED).contains("draft-04"))
@@ -235,7 +235,7 @@ internal class VectorsTest {
         }
 
     internal companion object {
-        /** The key of all that are taken. */
+        /** The key in every valid case. */
         private val PSK = "0123456789abcdef0123456789abcdef".encodeToByteArray()
         private val pair = KeyProviderPair()
         private val server = VectorServer(pair)

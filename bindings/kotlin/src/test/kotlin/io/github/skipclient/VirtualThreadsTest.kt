@@ -11,17 +11,17 @@ import java.time.Duration
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
 
-/** The package on a Java that is newer than the one that runs the tests. */
+/** The package on a newer Java than the one that runs the tests. */
 internal class VirtualThreadsTest {
     @Test
-    fun `calls that wait in virtual threads leave the carriers to others`() {
+    fun `calls that wait in virtual threads do not pin their carrier threads`() {
         val java = javaWithVirtualThreads()
         assumeTrue(java != null, "no Java 21 or newer in JAVA_HOME, /usr/lib/jvm")
         KeyProviderPair("--fault", "stall").use { pair ->
             val process =
                 ProcessBuilder(
                     "$java",
-                    // two carriers, and no more when one is pinned
+                    // two carrier threads, and no extra one when one is pinned
                     "-Djdk.virtualThreadScheduler.parallelism=2",
                     "-Djdk.virtualThreadScheduler.maxPoolSize=2",
                     "--enable-native-access=ALL-UNNAMED",
