@@ -1,8 +1,8 @@
 /**
- * The package beside its peers, on the same messages in one run: `scripts/bench node`.
+ * Compares the package with its peers, on the same messages in one run: `scripts/bench node`.
  *
- * Each peer takes turns in many short rounds, and its best round counts: other work on the machine disturbs all alike.
- * ajv and schemasafe are compiled beforehand, with the strict schema and with the one that the draft prints.
+ * The peers take turns in many short rounds, and the best round of each counts, so other work on the machine affects all
+ * alike. ajv and schemasafe are compiled beforehand, with the strict schema and with the one published in the draft.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
@@ -19,7 +19,7 @@ const MESSAGES = 1024;
 const LINES = 100_000;
 
 const hex = (digits) => Array.from({ length: digits }, () => Math.floor(Math.random() * 16).toString(16)).join("");
-// through a buffer, as from a network: a joined string would be put together on first use
+// through a buffer, as from a network: concatenated strings are only flattened at their first use
 const texts = Array.from({ length: MESSAGES }, () =>
   Buffer.from(`{"keyId": "${hex(32)}", "key": "${hex(64)}"}`).toString(),
 );

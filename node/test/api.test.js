@@ -25,7 +25,7 @@ const KEY = "ad229dfb8a276e74c1f3b6c09349a69fb2fed73c541270663f0e5cbbfb031670";
 const GOOD = `{"keyId": "1726e9ae76234fb1dd1283d4dca1911e", "key": "${KEY}"}`;
 const misuse = { name: "SkipError", code: "invalid_argument", advice: "no" };
 
-test("what is wrong has a place, a code, a severity and a section", () => {
+test("a problem has a location, a code, a severity and a section", () => {
   assert.deepEqual(validateKey('{"keyId": "00"}'), {
     valid: false,
     problems: [
@@ -41,7 +41,7 @@ test("what is wrong has a place, a code, a severity and a section", () => {
   });
 });
 
-test("parsed values are messages", () => {
+test("parsed values can be validated too", () => {
   assert.deepEqual(validateKey(JSON.parse(GOOD)), { valid: true, problems: [] });
   assert.equal(validateKey({ keyId: 7 }).valid, false);
   for (const value of [null, 7, true, []]) {
@@ -57,14 +57,14 @@ test("parsed values are messages", () => {
   }
 });
 
-test("half a surrogate pair is an invalid message, and the place of it is found", () => {
+test("half a surrogate pair makes a message invalid, and its location is reported", () => {
   const problems = (text) => validateKey(text).problems.map((p) => `${p.code}: ${p.message}`);
   assert.deepEqual(problems('{"keyId":\n"ä\ud800", "key": ""}'), ["syntax: line 2, column 3: the text is not UTF-8"]);
   assert.deepEqual(problems(`"${"x".repeat(70_000)}\udc00"`), ["syntax: line 1, column 70002: the text is not UTF-8"]);
   assert.equal(isValid("key", `${GOOD.slice(0, -1)}, "x": "\u{1f511}"}`), true);
 });
 
-test("long texts and bytes are judged like short ones", () => {
+test("long texts and bytes are validated like short ones", () => {
   for (const length of [21_000, 22_000, 65_536, 70_000, 1_000_000]) {
     const text = `${GOOD.slice(0, -1)}, "x": "${"y".repeat(length)}"}`;
     assert.deepEqual(validateKey(text), { valid: true, problems: [] });
@@ -74,7 +74,7 @@ test("long texts and bytes are judged like short ones", () => {
   }
 });
 
-test("lines are counted from 1, blank ones too, across all parts of a large text", () => {
+test("lines are counted from 1, including blank ones, across all parts of a large text", () => {
   assert.deepEqual(validateLines("key", ""), { lines: 0, valid: 0, invalid: [] });
   const bad = '{"keyId": "00", "key": 7}';
   const small = validateLines("key", `${GOOD}\n\n \r\n${bad}\r\n${GOOD}`);
@@ -94,14 +94,14 @@ test("lines are counted from 1, blank ones too, across all parts of a large text
   assert.throws(() => validateLines("key", [GOOD]), misuse);
 });
 
-test("kinds are guessed by their members", () => {
+test("the kind of a message is guessed from its members", () => {
   assert.equal(guessKind('{"key": true}'), "capabilities");
   assert.equal(guessKind({ minentropy: 1 }), "entropy");
   assert.equal(guessKind('{"keyId": "00", '), "key");
   assert.equal(guessKind("[]"), null);
 });
 
-test("other arguments are refused", () => {
+test("arguments of other types are refused", () => {
   for (const call of [
     () => validate("keys", GOOD),
     () => validate(undefined, GOOD),
@@ -148,7 +148,7 @@ test("a request says what to send, and cannot be changed", () => {
 
 const JSON_TYPE = { "Content-Type": "application/json" };
 
-test("replies are read", () => {
+test("replies are parsed", () => {
   const request = buildRequest({ kind: "newKey", remote: "Bob", size: 256 });
   const key = parseResponse(request, 200, JSON_TYPE, Buffer.from(GOOD));
   assert.equal(key.keyId, "1726e9ae76234fb1dd1283d4dca1911e");
@@ -183,7 +183,7 @@ test("replies are read", () => {
 
 const keyOf = (text) => parseResponse(buildRequest({ kind: "newKey", remote: "Bob" }), 200, {}, text);
 
-test("a wiped secret is not read, exported or compared", () => {
+test("a wiped secret cannot be read, exported or compared", () => {
   const [key, other] = [keyOf(GOOD), keyOf(GOOD)];
   const entropy = parseResponse(buildRequest({ kind: "entropy" }), 200, {}, '{"randomStr": "0A0B", "minentropy": 12}');
   const { bytes } = key;
@@ -207,7 +207,7 @@ test("a wiped secret is not read, exported or compared", () => {
   for (const something of [undefined, null, {}, "x"]) assert.throws(() => other.equals(something), misuse);
 });
 
-test("a key has a fingerprint, and is exported in every form of the core", () => {
+test("a key has a fingerprint, and can be exported in every format of the core", () => {
   const key = keyOf(`{"keyId": "00ff", "key": "${"ab".repeat(32)}"}`);
   assert.match(key.fingerprint, /^[0-9a-f]{8}$/);
   assert.notEqual(key.fingerprint, keyOf(GOOD).fingerprint);
@@ -234,7 +234,7 @@ test("a key has a fingerprint, and is exported in every form of the core", () =>
   for (const format of ["HEX", "toString", undefined, 7]) assert.throws(() => key.export(format), misuse);
 });
 
-test("misuse of every kind is a SkipError, and a Response or a promise is not judged as {}", async () => {
+test("every misuse is a SkipError, and a Response or a promise is not validated as {}", async () => {
   const request = buildRequest({ kind: "entropy" });
   for (const call of [
     () => buildRequest({ kind: "toString" }),
@@ -275,14 +275,14 @@ test("misuse of every kind is a SkipError, and a Response or a promise is not ju
   assert.equal(validateKey(Object.create(null)).valid, false);
 });
 
-test("lenient rules take deviations of real Key Providers", () => {
+test("lenient rules accept deviations of real Key Providers", () => {
   const odd = `{"keyId": "SKIP-1", "key": "${KEY}"}`;
   assert.equal(validateKey(odd).valid, false);
   assert.equal(validateKey(odd, { lenient: true }).valid, true);
   assert.equal(validateKey(odd, { lenient: false }).valid, false);
 });
 
-test("messages and replies above the limits are refused, and the next one is judged", () => {
+test("messages and replies above the limits are refused, and the next one is validated", () => {
   const huge = Buffer.alloc(16 * 1024 * 1024 + 1, "x");
   for (const message of [huge, huge.toString()]) {
     assert.throws(() => validateKey(message), misuse);
@@ -298,7 +298,7 @@ test("messages and replies above the limits are refused, and the next one is jud
   assert.deepEqual(validateKey(GOOD), { valid: true, problems: [] });
 });
 
-test("a stack overflow inside the core does not break it for the process", () => {
+test("a stack overflow inside the core does not break it for the rest of the process", () => {
   const deep = (levels) => (levels === 0 ? validateKey(`${"[".repeat(100)}`) && 0 : deep(levels - 1));
   let overflows = 0;
   // at each depth near the end of the stack, so that some overflow happens inside the WebAssembly
@@ -314,7 +314,7 @@ test("a stack overflow inside the core does not break it for the process", () =>
   assert.ok(overflows > 0);
 });
 
-test("wrong replies are errors with a code and a hint", () => {
+test("invalid replies are errors with a code and a hint", () => {
   const request = buildRequest({ kind: "newKey", remote: "Bob", size: 128 });
   const other = buildRequest({ kind: "keyById", keyId: "00", remote: "Bob" });
   for (const [code, call] of [
@@ -350,7 +350,7 @@ test("schemas are shared and frozen, and exported for two dialects", () => {
   }
 });
 
-test("a standard schema takes text and values, and gives issues", () => {
+test("a standard schema accepts text and values, and returns issues", () => {
   const { validate } = standard.entropy["~standard"];
   const value = { randomStr: "0a", minentropy: 8 };
   assert.deepEqual(validate(value), { value });
@@ -361,7 +361,7 @@ test("a standard schema takes text and values, and gives issues", () => {
   assert.equal(validate({ minentropy: 1n }).issues.length, 1);
 });
 
-test("the error codes are those of the core, and each can be made", () => {
+test("the error codes match the core, and each can be created", () => {
   const core = readFileSync(new URL("../../core/src/error/code.rs", import.meta.url), "utf8");
   const names = [...core.matchAll(/^ {12}Self::\w+ => "([a-z_]+)",$/gm)].map((found) => found[1]);
   assert.equal(names.length, 19 + 3, "codes and advices");
@@ -376,7 +376,7 @@ test("the error codes are those of the core, and each can be made", () => {
   }
 });
 
-test("what is exported is what is documented", () => {
+test("the exports are the documented ones", () => {
   const types = readFileSync(new URL("../dist/index.d.ts", import.meta.url), "utf8");
   for (const name of Object.keys(skip)) assert.match(types, new RegExp(`\\b${name}\\b`));
   assert.equal(isKeyMessage(GOOD), false);

@@ -1,4 +1,4 @@
-/** Debian's Chromium, or another one; without one a test is skipped, loudly, and fails where CI is set. */
+/** Debian's Chromium, or another one. Without one, tests are skipped with a message, and fail if CI is set. */
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 
@@ -6,7 +6,7 @@ const PLACES = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-br
 const executablePath = PLACES.find((path) => path && existsSync(path));
 const MISSING = "Chromium is missing; hint: apt-get install chromium, or set CHROMIUM to the path of one";
 
-/** Options for a test that needs a browser. */
+/** Options of a test that needs a browser. */
 export const needsBrowser = {
   skip: executablePath || process.env.CI ? false : MISSING,
 };

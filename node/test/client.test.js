@@ -1,4 +1,4 @@
-/** The client over TLS: against the development Key Providers, and against servers that do everything wrong. */
+/** The client over TLS: with the development Key Providers, and with servers that misbehave in every way. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
@@ -30,7 +30,7 @@ const HEAD = "HTTP/1.1 200 OK\r\n";
 const GOOD = `${HEAD}Content-Length: ${BODY.length}\r\n\r\n${BODY}`;
 const misuse = { name: "SkipError", code: "invalid_argument" };
 
-/** A TLS server that answers each request with what `answer` writes; the heads of all requests. */
+/** A TLS server that replies to each request with `answer`, and records the first lines of all requests. */
 async function server(answer, options = {}) {
   const asked = [];
   const certificate = { cert: readFileSync(join(folder, "alice.pem")), key: readFileSync(join(folder, "alice.key")) };
@@ -51,7 +51,7 @@ async function server(answer, options = {}) {
   return { url: `https://127.0.0.1:${listener.address().port}`, asked, stop };
 }
 
-/** A certificate with an RSA key, made by the openssl of the machine. */
+/** TLS options with an RSA certificate, made by the system's openssl. */
 function rsaServer() {
   const [cert, key] = [join(folder, "rsa.pem"), join(folder, "rsa.key")];
   const subject = ["-subj", "/CN=kp", "-days", "2", "-keyout", key, "-out", cert];
@@ -135,7 +135,7 @@ test("pre-shared keys: a file, an object, a wrong key, a wrong identity, forward
   assert.throws(() => new Client(kp.alice.psk_url, { psk: kp.psk, tls: "1.3" }), misuse);
 });
 
-test("plain PSK is the last resort, seen by its warning, and refused with forwardSecrecy", async () => {
+test("plain PSK is the last resort, gives a warning, and is refused with forwardSecrecy", async () => {
   const psk = { identity: "router", hex: "00112233445566778899aabbccddeeff" };
   const callback = (_, identity) => (identity === "router" ? Buffer.from(psk.hex, "hex") : null);
   const plain = { pskCallback: callback, ciphers: "PSK-AES256-GCM-SHA384", maxVersion: "TLSv1.2" };
@@ -149,7 +149,7 @@ test("plain PSK is the last resort, seen by its warning, and refused with forwar
   await stop();
 });
 
-test("trust: another CA, another name, a pin alone, a pin and a CA, a client certificate that is wanted", async () => {
+test("trust: another CA, another name, a pin alone, a pin and a CA, a required client certificate", async () => {
   const pin = pinOf(join(folder, "alice.pem"));
   const { url, stop } = await server((socket) => socket.end(GOOD));
   const ask = (options) => new Client(url, { checkRemote: false, ...options }).newKey("Bob");
@@ -173,7 +173,7 @@ test("trust: another CA, another name, a pin alone, a pin and a CA, a client cer
   await mutual.stop();
 });
 
-test("replies in every framing are read, and interim replies are skipped", async () => {
+test("replies with every kind of framing are read, and interim replies are skipped", async () => {
   const chunked = `${HEAD}Transfer-Encoding: chunked\r\n\r\n${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`;
   const interim = [100, 102, 103, 104, 199].map((status) => `HTTP/1.1 ${status} x\r\nA: b\r\n\r\n`).join("");
   for (const text of [GOOD, chunked, `${HEAD}\r\n${BODY}`, interim + GOOD, `${GOOD}HTTP/1.1 200 OK\r\n`]) {
@@ -185,7 +185,7 @@ test("replies in every framing are read, and interim replies are skipped", async
   }
 });
 
-test("broken replies have their codes and advices, and nothing is asked twice", async () => {
+test("each broken reply has its code and advice, and no request is sent twice", async () => {
   const length = (n) => `${HEAD}Content-Length: ${n}\r\n\r\n`;
   const cases = {
     connection_lost: [
@@ -234,7 +234,7 @@ test("broken replies have their codes and advices, and nothing is asked twice", 
   assert.deepEqual([error.code, error.advice], ["connection_lost", "same_request"]);
 });
 
-test("one deadline for the call: silence, drips, handshakes without end", async () => {
+test("one deadline for the whole call: silence, slow replies, endless handshakes", async () => {
   const drip = async (socket) => {
     for (const c of GOOD) {
       socket.write(c);
@@ -258,7 +258,7 @@ test("one deadline for the call: silence, drips, handshakes without end", async 
   silent.close();
 });
 
-test("AbortSignal and close end a call, with the advice that fits what was sent", async () => {
+test("AbortSignal and close end a call, with advice that depends on what was sent", async () => {
   const { url, asked, stop } = await server(() => {});
   const started = async (kp, options) => {
     const call = kp.newKey("Bob", options);
@@ -284,7 +284,7 @@ test("AbortSignal and close end a call, with the advice that fits what was sent"
   await stop();
 });
 
-test("the next Key Provider is asked when the first cannot be reached, and only then", async () => {
+test("the next Key Provider is used if the first cannot be reached, and only then", async () => {
   const broken = await server((socket) => socket.end());
   const good = await server((socket) => socket.end(GOOD));
   const closed = net.createServer();
@@ -297,7 +297,7 @@ test("the next Key Provider is asked when the first cannot be reached, and only 
   await Promise.all([broken.stop(), good.stop()]);
 });
 
-test("a busy Key Provider is asked again only where the caller waits, and a proxy is used when it is given", async () => {
+test("a busy Key Provider is asked again only if the caller is willing to wait; a proxy is used if given", async () => {
   const busy = await server((socket) => {
     const again = busy.asked.length > 1;
     socket.end(again ? GOOD : "HTTP/1.1 503 x\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n");
@@ -324,7 +324,7 @@ test("a busy Key Provider is asked again only where the caller waits, and a prox
   await busy.stop();
 });
 
-test("what a proxy answers is shown with its name", async () => {
+test("errors show the proxy's name and its answer", async () => {
   let answer = "";
   const proxy = net.createServer((socket) => {
     socket.on("error", () => {}).once("data", () => socket.end(answer));
@@ -353,7 +353,7 @@ test("what a proxy answers is shown with its name", async () => {
   assert.match(error.hint, /the proxy's host and port \(proxy\)/);
 });
 
-test("pre-shared keys are read as the vectors say", async () => {
+test("pre-shared keys are read as in the vectors", async () => {
   const key = Buffer.from("0123456789abcdef0123456789abcdef");
   const all = cases("psk", ["form", "identity", "input", "input_base64", "is", "code"]);
   const [known, file, dir] = ["known.txt", "psk.txt", "psks"].map((name) => join(folder, name));
@@ -376,7 +376,7 @@ test("pre-shared keys are read as the vectors say", async () => {
   }
 });
 
-test("wrong options are errors that show no secret", () => {
+test("invalid options are errors that show no secret", () => {
   const url = "https://127.0.0.1";
   const ca = readFileSync(kp.ca, "utf8");
   const key = readFileSync(kp.client_key, "utf8");
@@ -427,7 +427,7 @@ test("wrong options are errors that show no secret", () => {
   }
 });
 
-test("the options are those of the core's table", () => {
+test("the options match the core's table", () => {
   const table = JSON.parse(readFileSync(new URL("../lib/generated/options.json", import.meta.url), "utf8"));
   const spelled = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
   let offered;
@@ -440,7 +440,7 @@ test("the options are those of the core's table", () => {
   );
   assert.ok(table.length > 10);
   for (const name of table) assert.ok(offered.includes(spelled(name)), `the client lacks the option ${spelled(name)}`);
-  // an AbortSignal is how calls are cancelled here, and a log is not of the process
+  // only Node has AbortSignal, and a log for each client instead of one for the process
   const ours = offered.filter((name) => !table.some((option) => spelled(option) === name));
   assert.deepEqual(
     ours.filter((name) => !["signal", "logger"].includes(name)),
@@ -448,7 +448,7 @@ test("the options are those of the core's table", () => {
   );
 });
 
-test("a legacy suite is taken where it is asked for, and seen by its warning", async () => {
+test("a legacy suite is used only if requested, and gives a warning", async () => {
   const { url, stop } = await server((socket) => socket.end(GOOD), rsaServer());
   await assert.rejects(client(url, { pin: rsaPin(), ca: undefined }).newKey("Bob"), { code: "tls_failed" });
   const legacy = client(url, { pin: rsaPin(), ca: undefined, legacy: true });
@@ -459,7 +459,7 @@ test("a legacy suite is taken where it is asked for, and seen by its warning", a
   await stop();
 });
 
-test("an encrypted key is opened with its password, and PKCS#12 is named with the command that converts it", async () => {
+test("an encrypted key is opened with its password, and the error for PKCS#12 has the command that converts it", async () => {
   const [cert, key] = [join(folder, "client.pem"), join(folder, "client.key")];
   const [sealed, both] = [join(folder, "sealed.key"), join(folder, "client.p12")];
   for (const command of [
@@ -491,7 +491,7 @@ test("files are read again for each connection", async () => {
   await stop();
 });
 
-test("a client and its errors show nothing of the credentials", async () => {
+test("a client does not show its credentials", async () => {
   const shown = inspect(new Client(kp.alice.psk_url, { psk: { identity: "router", hex: KEY } }), {
     depth: 9,
     showHidden: true,
@@ -499,18 +499,18 @@ test("a client and its errors show nothing of the credentials", async () => {
   assert.ok(!shown.includes(KEY.slice(0, 8)));
 });
 
-/** A logger, and its lines. */
+/** A logger and the lines that it received. */
 function logger() {
   const lines = [];
   const take = (level) => (line) => lines.push([level, line]);
   return { lines, logger: { debug: take("debug"), info: take("info"), warn: take("warn") } };
 }
 
-test("lines for a log: connections, retries and warnings, without secrets", async () => {
+test("log lines: connections, retries and warnings, without secrets", async () => {
   const { lines, logger: log } = logger();
   const closed = await server(() => {});
   await closed.stop();
-  // the next Key Provider
+  // a fallback to the next Key Provider
   const kps = client([closed.url, kp.alice.url], { logger: log });
   const secrets = [(await kps.newKey(kp.bob.id)).hex(), (await kps.newKey(kp.bob.id)).hex()];
   const [next, connected, ...more] = lines;
@@ -518,10 +518,10 @@ test("lines for a log: connections, retries and warnings, without secrets", asyn
   assert.ok(next[1].endsWith(`; trying ${kp.alice.url}`), next[1]);
   assert.ok(connected[1].startsWith(`${kp.alice.url}: connected to 127.0.0.1:`), connected[1]);
   assert.match(connected[1], / with TLS 1\.3, TLS_AES_256_GCM_SHA384$/);
-  // the one that failed rests
+  // the one that failed is not tried again yet
   assert.deepEqual([connected[0], more.map(([level]) => level)], ["debug", ["debug"]]);
 
-  // a weaker handshake, and its warning once
+  // a fallback to a weaker handshake; it gives one warning
   const psk = { identity: "router", key: Buffer.alloc(32, "M") };
   const suites = { cert: undefined, key: undefined, maxVersion: "TLSv1.2", ciphers: "PSK-AES256-GCM-SHA384" };
   const weak = await server((socket) => socket.end(GOOD), { ...suites, pskCallback: () => psk.key });
@@ -540,7 +540,7 @@ test("lines for a log: connections, retries and warnings, without secrets", asyn
   assert.equal(lines.filter(([level]) => level === "warn").length, 1);
   await weak.stop();
 
-  // a busy one
+  // a busy Key Provider
   const busy = await server((socket) => socket.end("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"));
   await assert.rejects(client(busy.url, { logger: log, waitWhenBusy: 1000 }).newKey("Bob"), { code: "busy" });
   assert.ok(lines.some(([level, line]) => level === "info" && line === `${busy.url}: busy; asking again in 1 s`));
@@ -548,7 +548,7 @@ test("lines for a log: connections, retries and warnings, without secrets", asyn
   for (const [, line] of lines) assert.ok(!secrets.some((secret) => line.includes(secret)), "a secret is in a line");
 });
 
-test("anything but a logger is refused, one that throws does not change a call, and NODE_DEBUG shows the lines", async () => {
+test("only loggers are accepted, one that throws does not affect a call, and NODE_DEBUG shows the lines", async () => {
   for (const logger of [null, "console", {}, { debug() {}, info() {} }]) {
     assert.throws(() => client(kp.alice.url, { logger }), { ...misuse, message: /^logger: / });
   }

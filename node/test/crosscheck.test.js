@@ -1,8 +1,8 @@
 /**
- * The verdict beside those of ajv, Python's jsonschema and Rust's jsonschema, for every vector and 10,000
+ * Compares our verdicts with those of ajv, Python's jsonschema and Rust's jsonschema, for every vector and 10,000
  * generated messages.
  *
- * The only differences are those of STRICTER, each of which must occur: we say invalid where a schema cannot.
+ * The only differences allowed are those in STRICTER, for rules that a schema cannot express. Each of them must occur.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -19,7 +19,7 @@ const PYTHON = `${ROOT}/.venv/bin/python`;
 const STYLES = ["strict", "asPublished"];
 const GENERATED = 10_000;
 
-/** Why we say invalid where a schema says valid, by the code of the problem. */
+/** Why a message is invalid here but valid for a schema, by the code of the problem. */
 const STRICTER = {
   duplicate_member: "a JSON parser keeps one of two members, and the schema sees only that",
   escaped: "the schema sees the text without its escapes",
@@ -34,7 +34,7 @@ function ours(kind, style, text) {
   return { valid, codes: problems.filter((p) => p.severity === "error").map((p) => p.code) };
 }
 
-/** Numbers that are the same in each run. */
+/** Pseudorandom numbers, the same in every run. */
 function random(seed) {
   let state = seed;
   return (below) => {
@@ -94,7 +94,7 @@ function* generated() {
     if (below(8) === 0) delete message[one(Object.keys(message))];
     if (below(8) === 0) message[one(["note", "x", "keyid"])] = odd();
     let json = JSON.stringify(below(100) === 0 ? odd() : message);
-    // what only the text of a message can have
+    // what only exists in the text of a message
     if (below(20) === 0) json = json.replace(/"minentropy":(\d+)(?=[,}])/, '"minentropy":$1.0');
     if (below(30) === 0)
       json = json.replace(/"(key|randomStr)":"(\w)/, (_, name, c) => `"${name}":"\\u00${c.charCodeAt(0).toString(16)}`);
@@ -107,7 +107,7 @@ function* messages() {
   for (const kind of KINDS) {
     for (const one of cases(kind, MESSAGE_WORDS)) {
       const text = body(one).toString();
-      // other parsers refuse, or change, what is no JSON, or is no text in their language; and lines are one message
+      // other parsers refuse or change what is not JSON or not text in their language; and each line must be one message
       if (!("body" in one) || one.errors.includes(" syntax") || /\\ud[89a-f]|1e400/i.test(text)) continue;
       // serde_json stops at 127 levels
       if ((text.match(/[[{]/g) ?? []).length > 100) continue;

@@ -1,4 +1,4 @@
-/** The documents are true: their `js` blocks run as they are printed, and so does `npx skip-validate`. */
+/** The documentation is correct: its `js` blocks and `npx skip-validate` run as printed. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ const blocks = pages.flatMap((page) =>
   [...texts[page].matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => ({ page, code })),
 );
 
-test("there are blocks", () => assert.ok(blocks.length >= 4));
+test("the pages have blocks", () => assert.ok(blocks.length >= 4));
 
 for (const [index, { page, code }] of blocks.entries()) {
   test(`block ${index + 1}, of ${page}`, async () => {
@@ -32,7 +32,7 @@ for (const [index, { page, code }] of blocks.entries()) {
   });
 }
 
-test("npx skip-validate, as the console blocks have it", () => {
+test("npx skip-validate, as in the console blocks", () => {
   // one call each for a valid and an invalid file
   const files = {
     "reply.json": ['{"keyId": "0a1b", "key": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}', '{"keyId": "0a1b"}'],

@@ -1,4 +1,4 @@
-/** The examples run as they are, against `skip-client serve`, and against Node's own TLS with a pre-shared key. */
+/** The examples run unchanged with `skip-client serve`, and with Node's own TLS and a pre-shared key. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ const KP = join(folder, "kp");
 let kp;
 
 before(async () => {
-  // as in the folder of a user: the examples beside the installed package
+  // as in a user's folder: the examples next to the installed package
   mkdirSync(join(folder, "node_modules"), { recursive: true });
   symlinkSync(join(ROOT, "node"), join(folder, "node_modules/skip-client"));
   cpSync(join(ROOT, "examples/node"), folder, { recursive: true });
@@ -35,7 +35,7 @@ function run(script, ...args) {
   });
 }
 
-test("certificate.js plays an exchange", async () => {
+test("certificate.js fetches a key at both ends", async () => {
   const { status, output } = await run("certificate.js", KP);
   assert.equal(status, 0, output);
   assert.match(
@@ -44,7 +44,7 @@ test("certificate.js plays an exchange", async () => {
   );
 });
 
-test("psk.js gets a key, with each of its suites, and is refused with a wrong key", async () => {
+test("psk.js gets a key with each of its suites, and is refused with a wrong pre-shared key", async () => {
   const http = createServer((request, reply) => {
     if (request.url === "/capabilities") {
       const ids = '"localSystemID": "Alice", "remoteSystemID": ["Bob"]';
@@ -75,7 +75,7 @@ test("psk.js gets a key, with each of its suites, and is refused with a wrong ke
   }
 });
 
-test("psk.js gets a key of the development Key Providers", async () => {
+test("psk.js gets a key from the development Key Providers", async () => {
   const { status, output } = await run("psk.js", KP);
   assert.equal(status, 0, output);
   assert.match(output, /^keyId [0-9a-f]{32}: 256 bits over TLS_DHE_PSK_/);

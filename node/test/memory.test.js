@@ -1,10 +1,10 @@
-/** The WebAssembly's memory keeps nothing of a message. */
+/** No part of a message remains in the memory of the WebAssembly. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 const MARKER = "5eC2e7".repeat(10) + "abcd";
 
-/** Another copy of the package, with its memories in reach: one for each time that the core was started. */
+/** Another copy of the package that exposes its memories: one for each start of the core. */
 async function withMemory() {
   const { Instance } = WebAssembly;
   const instances = [];
@@ -27,7 +27,7 @@ test("a trap ends an instance: its memory is wiped, and the next call starts ano
   const { validate } = skip;
   const views = Object.getPrototypeOf(Uint8Array.prototype);
   const { set } = views;
-  // the engine's own error, once the message is in the core's memory
+  // an error of the engine itself, when the message is already in the core's memory
   views.set = function (...parts) {
     set.apply(this, parts);
     throw new WebAssembly.RuntimeError("unreachable");
@@ -41,7 +41,7 @@ test("a trap ends an instance: its memory is wiped, and the next call starts ano
   assert.deepEqual(validate("key", text).valid, true);
 });
 
-test("messages are wiped after use, whatever becomes of them", async () => {
+test("messages are wiped after use, whether or not they are valid", async () => {
   const { skip, held } = await withMemory();
   const { buildRequest, isValid, guessKind, parseResponse, validate, validateLines } = skip;
   const good = `{"keyId":"00112233445566778899aabbccddeeff","key":"${MARKER}"}`;

@@ -1,4 +1,4 @@
-/** A marker in every secret place, every way of breaking the message: the marker is in nothing that is shown. */
+/** Puts a marker wherever a secret can be, and breaks the messages in every way: the marker must never be shown. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspect } from "node:util";
@@ -53,7 +53,7 @@ test("problems, issues and errors show no secret", () => {
         } catch (error) {
           assert.equal(error.name, "SkipError");
           assert.ok(!shows(`${error} ${error.stack} ${error.hint} ${inspect(error)} ${JSON.stringify(error)}`));
-          // the words of a Key Provider keep runs of fewer than 16 characters
+          // runs of fewer than 16 characters are not redacted in the Key Provider's text
           assert.ok(!shows(error.providerText ?? "", 16));
         }
       }
@@ -62,7 +62,7 @@ test("problems, issues and errors show no secret", () => {
   assert.ok(judged > 1000);
 });
 
-test("values that are no JSON are refused without showing them", () => {
+test("values that are not JSON are refused without being shown", () => {
   const value = { [MARKER]: 1n, toJSON: () => ({ [MARKER]: 1n }) };
   assert.throws(
     () => validate("key", value),
@@ -70,7 +70,7 @@ test("values that are no JSON are refused without showing them", () => {
   );
 });
 
-test("keys and random bytes are shown by nothing", () => {
+test("keys and random bytes are never shown", () => {
   const key = parseResponse(
     buildRequest({ kind: "newKey", remote: "Bob" }),
     200,

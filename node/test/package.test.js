@@ -1,4 +1,4 @@
-/** The package as users get it: packed, installed into an empty folder, and used in every way that it promises. */
+/** The package as users get it: packed, installed into an empty folder, and used in every documented way. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -42,7 +42,7 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test("it has what it needs, no dependencies, and little of anything", () => {
+test("it has the files that it needs, no dependencies, and is small", () => {
   const root = join(folder, "node_modules/skip-client");
   const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const names = files.map((entry) => entry.name).sort();
@@ -72,7 +72,7 @@ test("it has what it needs, no dependencies, and little of anything", () => {
   assert.ok(size < 45_000, `the default import has ${size} bytes of gzip`);
 });
 
-test("import, and require without a warning", () => {
+test("import and require work without a warning", () => {
   write("esm.mjs", `import { validateKey } from "skip-client"; console.log(validateKey('${KEY}').valid);`);
   write("cjs.cjs", `const { validateKey } = require("skip-client"); console.log(validateKey('${KEY}').valid);`);
   for (const script of ["esm.mjs", "cjs.cjs"]) {
@@ -81,7 +81,7 @@ test("import, and require without a warning", () => {
   }
 });
 
-test("the types are right, from ESM and from CommonJS", () => {
+test("the types are correct in ESM and CommonJS", () => {
   const code = `
     type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
     const same = <A, B>(_: Same<A, B>): void => {};
@@ -106,11 +106,11 @@ test("the types are right, from ESM and from CommonJS", () => {
     new Client("https://kp", { timeuot: 5 });
     const fresh = (kp: Client): Promise<Key> => kp.newKey("Bob", { size: 256, signal: AbortSignal.timeout(9) });
     const form = (key: Key): Uint8Array => key.export("wireguard");
-    // react-hook-form's standardSchemaResolver asks for an input of fields
+    // react-hook-form's standardSchemaResolver requires an input type with fields
     const fields: StandardSchemaV1<Record<string, any>> = standard.capabilities;
     // @ts-expect-error a remote is missing
     buildRequest({ kind: "newKey" });
-    // @ts-expect-error a problem's code is of errors only there
+    // @ts-expect-error the code of a SkipError is an error code, not any string
     code({ code: "nonsense" });
     export { asJsonSchema, asStandard, code, fields, first, form, fresh, get, guard, lines, payload, schemas, valid };`;
   const names = `buildRequest, ikev2, isKeyMessage, matchesRemote, parseResponse, schemas, SkipError, standard,
@@ -132,7 +132,7 @@ test("the types are right, from ESM and from CommonJS", () => {
   rmSync(`${folder}/node_modules/@standard-schema`, { recursive: true });
 });
 
-test("import and require are one library with one core", () => {
+test("import and require share one library with one core", () => {
   write(
     "one.cjs",
     `const { Client, SkipError } = require("skip-client/node");
@@ -190,7 +190,7 @@ test("an uncaught error shows names and short lines", () => {
   );
 });
 
-test("publint and attw find nothing", () => {
+test("publint and attw find no problems", () => {
   const root = join(folder, "node_modules/skip-client");
   write(
     "publint.mjs",
@@ -225,7 +225,7 @@ test("Jest loads it, as CommonJS", () => {
   ]);
 });
 
-test("webpack takes it, and a bundle of the schemas alone has no WebAssembly", () => {
+test("webpack bundles it, and a bundle of the schemas alone has no WebAssembly", () => {
   write("all.js", `import { validateKey } from "skip-client"; console.log(validateKey('${KEY}').valid);`);
   write("schemas.js", 'import { schemas } from "skip-client"; console.log(schemas.key.strict.type);');
   const webpack = createRequire(`${ECOSYSTEM}/`)("webpack");
@@ -268,7 +268,7 @@ test("workerd runs it, with the core as a module", async () => {
   }
 });
 
-test("a Vite build starts in a browser", needsBrowser, async () => {
+test("a Vite build runs in a browser", needsBrowser, async () => {
   mkdirSync(`${folder}/site`, { recursive: true });
   write(
     "site/index.html",
@@ -295,7 +295,7 @@ test("a Vite build starts in a browser", needsBrowser, async () => {
 
 const validate = (args, input = "") => run("node_modules/.bin/skip-validate", args, { input });
 
-test("skip-validate: one message, by its guessed or given type", () => {
+test("skip-validate: one message, with a guessed or given type", () => {
   const found = validate([], KEY);
   assert.deepEqual([found.status, found.stdout], [0, "stdin: valid (key)\n"]);
   write("bad.json", '{\n"keyId": "00",\n"key": "0f1e2d3c4b5a69788"\n}');
@@ -310,7 +310,7 @@ test("skip-validate: one message, by its guessed or given type", () => {
   assert.match(validate([], '{"detail": "x"}').stdout, /unknown_type/);
 });
 
-test("skip-validate: lines, of several types and of many megabytes", () => {
+test("skip-validate: lines of several types and of many megabytes", () => {
   const entropy = '{"randomStr": "0a0b", "minentropy": 17}';
   const mixed = validate(["--json"], `${KEY}\n\n${entropy}\n[]\n${KEY}`);
   const { lines, valid, invalid } = JSON.parse(mixed.stdout);
@@ -339,7 +339,7 @@ test("skip-validate: an unreadable file does not hide the next", () => {
   assert.equal(found.stderr.match(/^error: /gm).length, 2);
 });
 
-test("skip-validate: a million invalid lines, and a line without end, in bounded memory", () => {
+test("skip-validate: a million invalid lines, and an endless line, in bounded memory", () => {
   write("invalid.jsonl", '{"keyId": 7}\n'.repeat(1_000_000));
   write("long.jsonl", `${KEY}\n{"x": "${"y".repeat(40_000_000)}"}\n${KEY}\n[]\n`);
   const node = (...args) => {
@@ -370,7 +370,7 @@ test("skip-validate: a million invalid lines, and a line without end, in bounded
   );
 });
 
-test("skip-validate: wrong use, colours, help", () => {
+test("skip-validate: usage errors, colours, help", () => {
   for (const args of [["--type", "keys"], ["--schema", "x"], ["--color", "x"], ["--nonsense"], ["no-such-file"]]) {
     const { status, stderr } = validate(args, KEY);
     assert.equal(status, 2, args.join(" "));

@@ -1,6 +1,6 @@
 /**
- * The page in a browser, opened as a file: what it says, keyboard, contrast and names (axe), and that nothing
- * leaves it.
+ * The page in a browser, opened as a file: its verdicts, keyboard use, contrast and labels (axe), and that it sends
+ * nothing.
  */
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -21,7 +21,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** The page, and what it asked for; errors of the page fail the test. */
+/** Opens the page and records its requests. An error on the page fails the test. */
 async function open(options = {}) {
   const context = await browser.newContext({ offline: true, ...options });
   const page = await context.newPage();
@@ -35,7 +35,7 @@ async function open(options = {}) {
 
 const verdict = (page) => page.locator("#verdict").innerText();
 
-test("it judges messages and shows where the problems are", needsBrowser, async () => {
+test("it validates messages and shows where the problems are", needsBrowser, async () => {
   const { page, asked } = await open();
   assert.match(await verdict(page), /Nothing to check/);
   await page.click("[data-example=key]");
@@ -84,7 +84,7 @@ test("it judges messages and shows where the problems are", needsBrowser, async 
   );
 });
 
-test("a file can be chosen, and dropped", needsBrowser, async () => {
+test("a file can be chosen or dropped", needsBrowser, async () => {
   const { page } = await open();
   const buffer = Buffer.from('{"randomStr": "0a0b", "minentropy": 16}');
   await page.setInputFiles("#file", { name: "reply.json", mimeType: "application/json", buffer });
@@ -98,7 +98,7 @@ test("a file can be chosen, and dropped", needsBrowser, async () => {
   await page.waitForFunction(() => document.querySelector("#verdict").className.includes("invalid"));
 });
 
-test("patterns are explained on ids", needsBrowser, async () => {
+test("patterns are tried on ids", needsBrowser, async () => {
   const { page } = await open();
   const rows = () =>
     page.locator("#matches tr").evaluateAll((all) => all.map((one) => one.innerText.split(/\s+/).join(" ")));
@@ -132,7 +132,7 @@ test("nothing can leave the page", needsBrowser, async () => {
   assert.match(await page.locator("header").innerText(), /Nothing leaves this page/);
 });
 
-test("everything can be reached by the keyboard", needsBrowser, async () => {
+test("everything can be reached with the keyboard", needsBrowser, async () => {
   const { page } = await open();
   await page.click("[data-example=broken]");
   await page.evaluate(() => document.activeElement.blur());
@@ -172,7 +172,7 @@ for (const colorScheme of ["light", "dark"]) {
   }
 }
 
-test("under a policy without WebAssembly it says what is wrong", needsBrowser, async (t) => {
+test("if a policy forbids WebAssembly, it says what is wrong", needsBrowser, async (t) => {
   const folder = new URL("../../dist/validator-page/", import.meta.url);
   const types = { html: "text/html", js: "text/javascript", css: "text/css" };
   const server = createServer(({ url }, reply) => {

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Starts it in `folder`; the endpoints, with absolute paths, and how to stop it. */
+/** Starts it in `folder`; returns the endpoints, with absolute paths, and a function that stops it. */
 export async function serve(folder, ...more) {
   const build = ["build", "--locked", "--quiet", "--package", "skip-client-cli"];
   assert.equal(spawnSync("cargo", build, { cwd: ROOT, stdio: "inherit" }).status, 0);

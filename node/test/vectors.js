@@ -1,4 +1,4 @@
-/** The vectors that every language reads. A file without cases, and a case with an unknown word, is an error. */
+/** The vectors that all languages share. A file without cases or a case with an unknown member is an error. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 

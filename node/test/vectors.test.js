@@ -24,7 +24,7 @@ const OF_KIND = { capabilities: validateCapabilities, key: validateKey, entropy:
 const GUARDS = { capabilities: isCapabilitiesMessage, key: isKeyMessage, entropy: isEntropyMessage };
 
 for (const kind of KINDS) {
-  test(`${kind} messages are judged as the vectors say`, () => {
+  test(`${kind} messages are validated as in the vectors`, () => {
     for (const one of cases(kind, MESSAGE_WORDS)) {
       const bytes = body(one);
       const { valid, problems } = validate(kind, bytes);
@@ -58,7 +58,7 @@ for (const kind of KINDS) {
   });
 }
 
-test("patterns match as the vectors say", () => {
+test("patterns match as in the vectors", () => {
   for (const one of cases("patterns", ["pattern", "matches", "matches_not"])) {
     for (const id of one.matches) assert.equal(matchesRemote([one.pattern], id), true, `${one.name}: ${id}`);
     for (const id of one.matches_not) assert.equal(matchesRemote([one.pattern], id), false, `${one.name}: ${id}`);
@@ -67,7 +67,7 @@ test("patterns match as the vectors say", () => {
 
 const REQUESTS = { capabilities: "capabilities", new_key: "newKey", key_by_id: "keyById", entropy: "entropy" };
 
-test("requests are spelled as the vectors say", () => {
+test("requests are encoded as in the vectors", () => {
   for (const one of cases("requests", ["kind", "remote", "size", "key_id", "lenient", "target", "code"])) {
     const size = one.kind === "entropy" ? { bits: one.size } : { size: one.size };
     const options = { kind: REQUESTS[one.kind], remote: one.remote, keyId: one.key_id, lenient: one.lenient, ...size };
@@ -80,7 +80,7 @@ test("requests are spelled as the vectors say", () => {
   }
 });
 
-test("statuses mean what the vectors say", () => {
+test("statuses have the meaning given in the vectors", () => {
   const options = { newKey: { remote: "Bob" }, keyById: { remote: "Bob", keyId: "00" } };
   for (const one of cases("statuses", ["kind", "status", "code", "advice"])) {
     const kind = REQUESTS[one.kind];
@@ -98,7 +98,7 @@ test("statuses mean what the vectors say", () => {
   }
 });
 
-test("IKEv2 payloads are as the vectors say", () => {
+test("IKEv2 payloads match the vectors", () => {
   const words = ["payload", "hex", "local_system_id", "key_id", "octets", "next_payload", "error"];
   for (const one of cases("ikev2", words)) {
     const payload = new Uint8Array(Buffer.from(one.hex, "hex"));

@@ -1,6 +1,6 @@
 /**
- * The documentation site in a browser, opened from the disk and without a network: search, colours, nothing cut off,
- * nothing asked of other hosts. `make test-docs` builds it before.
+ * The documentation site in a browser, opened from the disk and without a network: search, colours, no text cut off,
+ * no requests to other hosts. `make test-docs` builds it first.
  */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
@@ -12,11 +12,11 @@ import { launch, needsBrowser } from "../browser.js";
 const SITE = new URL("../../../dist/docs/", import.meta.url);
 const SHOTS = fileURLToPath(new URL("../.work/screenshots/site", import.meta.url));
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-// the theme gives each block of code a <nav> for its button to copy
+// the theme puts a <nav> with the copy button into each block of code
 const RULES = { rules: { "landmark-unique": { enabled: false } } };
 const VIEWPORTS = { desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } };
 
-// the pages of mkdocs; references that are sites of their own are opened once, below
+// the pages made by mkdocs; references that are separate sites are opened once, below
 const pages = readdirSync(SITE, { recursive: true })
   .filter((name) => name.endsWith(".html") && name !== "404.html" && !/^reference\/(rust|kotlin)\//.test(name))
   .sort();
@@ -31,7 +31,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** A page, and everything that should not have happened on it. */
+/** Opens a page, and collects everything that must not happen on it. */
 async function open(options) {
   const context = await browser.newContext({ offline: true, ...options });
   const page = await context.newPage();
@@ -41,7 +41,7 @@ async function open(options) {
   });
   page.on("requestfailed", (request) => {
     const why = request.failure().errorText;
-    // the next page was opened before the icon of this one had come
+    // the next page was opened before this one's icon was loaded
     if (why !== "net::ERR_ABORTED") wrong.push(`failed ${request.url()}: ${why}`);
   });
   page.on("pageerror", (error) => wrong.push(`error ${error.message}`));
@@ -51,7 +51,7 @@ async function open(options) {
   return { context, page, wrong };
 }
 
-test("there is a site", () => assert.ok(pages.length >= 30, "make docs-site"));
+test("the site has been built", () => assert.ok(pages.length >= 30, "make docs-site"));
 
 for (const [name, viewport] of Object.entries(VIEWPORTS)) {
   test(`every page: ${name}`, needsBrowser, async () => {
@@ -61,7 +61,7 @@ for (const [name, viewport] of Object.entries(VIEWPORTS)) {
       assert.deepEqual(wrong, [], path);
       const { wide, cut } = await page.evaluate(() => ({
         wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-        // what sticks out of the text and cannot be scrolled
+        // elements that overflow the text and cannot be scrolled
         cut: [...document.querySelectorAll(".md-content :is(p, li, table, pre, img, h1, h2, h3)")]
           .filter((one) => !one.closest(".table, pre, .highlight"))
           .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
@@ -109,7 +109,7 @@ for (const [name, viewport] of Object.entries(VIEWPORTS)) {
     ]) {
       await field.fill("");
       await field.pressSequentially(words);
-      // results come as one types, so those of the whole words come last
+      // results appear while typing, so those for the whole words come last
       let found;
       for (let i = 0; i < 40 && !found?.some((path) => first.test(path)); i++) {
         await page.waitForTimeout(250);
@@ -148,7 +148,7 @@ test("a search for any letter or digit finds something", needsBrowser, async () 
   await context.close();
 });
 
-test("pictures follow the colours that were chosen, against the system", needsBrowser, async () => {
+test("pictures follow the chosen colours, even if the system's differ", needsBrowser, async () => {
   const { context, page } = await open({ colorScheme: "dark" });
   await page.goto(new URL("what-skip-is.html", SITE).href);
   const picture = page.locator('img[src$="exchange.svg"]');
@@ -169,7 +169,7 @@ test("pictures follow the colours that were chosen, against the system", needsBr
   await context.close();
 });
 
-test("references that are sites of their own ask nothing of other hosts", needsBrowser, async () => {
+test("references that are separate sites send no requests to other hosts", needsBrowser, async () => {
   const { context, page, wrong } = await open({ viewport: VIEWPORTS.desktop });
   for (const path of foreign) {
     await page.goto(new URL(path, SITE).href);

@@ -13,7 +13,7 @@ import java.util.concurrent.ExecutionException
 import java.util.concurrent.TimeUnit
 import kotlin.concurrent.thread
 
-/** Blocking calls and futures with a Key Provider that never answers: without an interrupt they would take five minutes. */
+/** Blocking calls and futures with a Key Provider that never answers: uninterrupted, they would take five minutes. */
 internal class BlockingTest {
     @Test
     fun `interrupting the caller ends the request`() {
