@@ -42,7 +42,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn waits_grow_up_to_the_longest_and_begin_anew() {
+    fn waits_grow_to_the_maximum_and_can_be_reset() {
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
         for n in 0..100 {
             let whole = Duration::from_secs(1 << n.min(6)).min(Duration::from_mins(1));

@@ -70,7 +70,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_file_is_replaced_as_a_whole_and_nothing_else_stays() {
+    fn a_file_is_replaced_atomically_and_nothing_else_is_left() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("file");
         for text in ["one", "two"] {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_its_place_is_refused_and_nothing_stays() {
+    fn a_folder_in_its_place_is_refused_and_nothing_is_left() {
         let dir = tempfile::tempdir().expect("a folder");
         can_replace(dir.path()).expect_err("a folder");
         replace(dir.path(), b"x", 0o600).expect_err("a folder");

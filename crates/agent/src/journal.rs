@@ -184,7 +184,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_line_holds_one_event_whatever_its_values_are() {
+    fn each_event_is_one_line_whatever_its_values_are() {
         for (format, end) in [
             (
                 LogFormat::Logfmt,

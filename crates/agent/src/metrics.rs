@@ -217,7 +217,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_text_is_what_prometheus_reads() {
+    fn the_text_has_the_format_of_prometheus() {
         let metrics = Metrics::default();
         for _ in 0..2 {
             metrics.count(KEYS, &[("key_provider", "a"), ("kind", "new")]);

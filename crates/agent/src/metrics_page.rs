@@ -154,7 +154,7 @@ mod tests {
     use super::{AT_ONCE, MetricsPage};
 
     #[test]
-    fn idle_clients_do_not_keep_others_out() {
+    fn idle_clients_do_not_block_others() {
         let address = "127.0.0.1:0".parse().expect("an address");
         let page = MetricsPage::start(address, Arc::new(|| "the page".to_owned())).expect("it listens");
         let idle: Vec<TcpStream> = (0..3 * AT_ONCE)

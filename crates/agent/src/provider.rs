@@ -231,11 +231,11 @@ mod tests {
     use super::make;
     use crate::config::{ProviderTable, Settings};
 
-    /// The key of all vectors that are taken.
+    /// The key in every valid vector.
     const SHARED: &[u8] = b"0123456789abcdef0123456789abcdef";
 
     #[test]
-    fn files_of_pre_shared_keys_are_read_as_the_vectors_say() {
+    fn files_with_pre_shared_keys_are_read_as_in_the_vectors() {
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../tests/vectors/draft-cisco-skip-02/psk.json"
@@ -268,7 +268,7 @@ mod tests {
                 (Some(text), _) => text.as_bytes().to_vec(),
                 (None, bytes) => openssl::base64::decode_block(bytes.expect("bytes")).expect("base64"),
             };
-            // of a file with one key, the line feed at its end is no part
+            // the line feed at the end of a file with one key is not part of it
             if psk_form != PskForm::Lines && content.ends_with(b"\n") {
                 continue;
             }

@@ -62,7 +62,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn a_recovery_is_told_once() {
+    fn a_recovery_is_reported_once() {
         let told = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&told);
         let reach = Reach::new(

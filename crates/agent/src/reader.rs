@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn near_names_are_suggested() {
+    fn similar_names_are_suggested() {
         assert_eq!(
             similar("key_provider", &["key-provider", "peer"]),
             "did you mean key-provider?"

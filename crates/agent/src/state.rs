@@ -255,7 +255,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn numbers_jump_only_so_far() {
+    fn numbers_may_only_jump_so_far() {
         assert!(is_plausible(0, 1) && is_plausible(7, 3) && is_plausible(7, 7 + MAX_JUMP));
         assert!(!is_plausible(7, 8 + MAX_JUMP) && !is_plausible(0, MAX_COUNTER));
         // after the maximum numbering restarts, if the initiator says so
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn records_come_back_and_broken_ones_are_named() {
+    fn records_are_loaded_again_and_broken_ones_are_reported() {
         let dir = tempfile::tempdir().expect("a folder");
         let folder = Folder::open(dir.path()).expect("made");
         assert!(matches!(folder.load("a"), Loaded::Nothing));

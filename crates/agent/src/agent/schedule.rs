@@ -179,7 +179,7 @@ mod tests {
 
     /// A tunnel that waits for its lane is not overtaken by those that become due later, however often it is looked at.
     #[test]
-    fn who_waits_keeps_its_place() {
+    fn a_waiting_tunnel_keeps_its_place() {
         let lane = || ("kp".to_owned(), "peer".to_owned());
         let mut queue = Queue::default();
         let now = Instant::now();

@@ -85,7 +85,7 @@ mod tests {
     use skip_client::options::{OPTIONS, OptionKind};
 
     #[test]
-    fn a_table_takes_every_option_of_the_core() {
+    fn a_table_accepts_every_option_of_the_core() {
         let mut text = String::new();
         for (option, field) in FIELDS.iter() {
             let value = match option.kind {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_named_with_its_field() {
+    fn an_invalid_value_is_reported_with_its_field() {
         let mut mistakes = Mistakes::new("agent.toml", "timeout = \"0s\"\ntls = \"1.4\"\n");
         let mut table = mistakes.document();
         let _ = Settings::read(&mut table, &mut mistakes);

@@ -66,7 +66,7 @@ fn mistakes(dir: &Path, from: &str, to: &str) -> String {
 }
 
 #[test]
-fn a_good_configuration_is_taken() {
+fn a_valid_configuration_is_accepted() {
     let dir = folder();
     let config = Config::of_text("agent.toml", GOOD, dir.path()).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.tunnels.len(), 1);
@@ -74,7 +74,7 @@ fn a_good_configuration_is_taken() {
 }
 
 #[test]
-fn a_key_provider_may_have_a_key_as_a_router_takes_it() {
+fn a_pre_shared_key_can_have_the_form_that_routers_use() {
     let dir = folder();
     let psk = "psk-file = \"me.key\"\npsk-identity = \"router\"\npsk-form = \"text\"\n\n[peer";
     let text = GOOD.replacen("ca = \"ca.pem\"\n\n[peer", psk, 1);
@@ -254,7 +254,7 @@ fn an_encrypted_key_is_opened_with_its_password() {
 }
 
 #[test]
-fn several_are_named_at_once_in_the_order_of_the_file() {
+fn all_mistakes_are_reported_at_once_in_file_order() {
     let dir = folder();
     let bad = GOOD
         .replace("https://", "http://")
@@ -266,7 +266,7 @@ fn several_are_named_at_once_in_the_order_of_the_file() {
 }
 
 #[test]
-fn no_text_makes_it_panic() {
+fn no_text_causes_a_panic() {
     let dir = folder();
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..3000 {
@@ -291,7 +291,7 @@ fn no_text_makes_it_panic() {
 
 /// A file is the same however its folder is spelled, and none of the agent's own files may be overwritten.
 #[test]
-fn keys_do_not_overwrite_anything() {
+fn keys_cannot_overwrite_other_files() {
     let dir = tempfile::tempdir().expect("a folder");
     let keys = dir.path().join("keys");
     fs::create_dir(&keys).expect("made");

@@ -196,7 +196,7 @@ pub(super) fn shared_targets(tunnels: &[(String, Option<(TunnelTable, At)>)], mi
             seen.insert(target, name);
         }
     }
-    // sorted, one that begins another is right before those that it begins
+    // sorted, a prefix comes right before the names that begin with it
     let mut prefixes: Vec<_> = tunnels
         .iter()
         .filter_map(|(name, tunnel)| tunnel.as_ref().map(|(tunnel, at)| (name, tunnel, at)))

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn each_step_has_its_arguments_and_the_key_is_on_stdin_only() {
+    fn each_step_has_its_arguments_and_the_key_is_only_on_stdin() {
         let dir = tempfile::tempdir().expect("a folder");
         let log = dir.path().join("log");
         let path = log.display();
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_says_of_itself_is_read() {
+    fn the_output_of_observe_is_parsed() {
         let seen = shell("echo up; echo key-id=00ff; echo instance=7; echo other", 10).observe();
         let seen = seen.expect("read");
         assert_eq!((seen.reachable, seen.tunnel_up), (true, Some(true)));
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_never_show_what_the_program_said() {
+    fn failures_never_show_the_output_of_the_program() {
         let [key, _] = keys();
         let error = shell("cat; cat >&2; exit 3", 10).prepare(&key).expect_err("fails");
         assert_eq!(error.to_string(), "/bin/sh ended with status 3");
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_checked_before_anything_runs() {
+    fn settings_are_checked_before_anything_runs() {
         let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         assert!(check_program("run", &words(&["/bin/true", "x"])).is_ok());
         for run in [&[][..], &["true"][..], &["/bin/true", "\0"][..]] {

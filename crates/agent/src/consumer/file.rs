@@ -158,7 +158,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn the_file_has_one_key_for_its_owner_only_and_the_program_runs_after_each_change() {
+    fn the_file_holds_one_key_that_only_its_owner_can_read_and_the_program_runs_after_each_change() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("psk");
         let log = dir.path().join("log");

@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_initiator_begins_the_tunnel_again() {
+    fn the_initiator_restarts_the_tunnel() {
         let (folder, settings) = fake("echo '006 #2: \"site-b\"[1], type=ESP, add_time=1'");
         let mut consumer = open(&settings).unwrap();
         let [old, new] = keys();
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_pluto_says_is_read() {
+    fn the_output_of_pluto_is_parsed() {
         let (_folder, settings) = fake(r#"echo '006 #2: "site-b", type=ESP, add_time=1'"#);
         assert_eq!(open(&settings).unwrap().observe().unwrap().tunnel_up, Some(true));
         let (_folder, settings) = fake("");

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_set_and_mka_starts_again() {
+    fn a_key_is_set_and_mka_restarts() {
         let (folder, asked) = fake("wpa_state=COMPLETED\nSecured=Yes\n", "OK\n");
         let mut consumer = consumer(folder.path());
         let [key, _] = keys();
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_wpa_supplicant_removes_is_no_success() {
+    fn a_link_that_wpa_supplicant_removes_is_a_failure() {
         // what it does to a link that it created itself
         let remove: fn(&std::path::Path, &str) = |folder, asked| {
             if asked.starts_with("DISABLE") {
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_answers() {
+    fn a_missing_wpa_supplicant_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let mut consumer = consumer(folder.path());
         let seen = consumer.observe().unwrap();

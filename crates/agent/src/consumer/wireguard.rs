@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_is_not_there_is_not_added() {
+    fn a_missing_peer_is_not_added() {
         let (folder, mut consumer) = fake("0", "off", "other");
         let error = consumer.prepare(&keys()[0]).unwrap_err();
         assert_eq!(error.to_string(), format!("the interface wg0 has no peer {PEER}"));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_handshake_tells_what_it_can() {
+    fn the_last_handshake_shows_whether_the_tunnel_is_up() {
         let up = |handshake: &str, keepalive: &str| {
             let (_folder, mut consumer) = fake(handshake, keepalive, PEER);
             consumer.observe().unwrap().tunnel_up

@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn messages_survive_encoding_and_parsing() {
         for request in requests() {
             let line = request.to_line();
             assert_eq!(Request::of_line(line.trim_ascii_end()), Ok(request));
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_as_documented() {
+    fn the_format_is_as_documented() {
         let lines: Vec<String> = requests()
             .iter()
             .map(|r| String::from_utf8(r.to_line()).expect("text"))
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_bytes_never_panic_and_never_name_another_tunnel_by_a_path() {
+    fn corrupted_messages_never_panic_and_never_name_a_tunnel_with_a_path() {
         let mut random = fastrand::Rng::with_seed(7);
         let mut taken = 0;
         for _ in 0..20_000 {

@@ -130,7 +130,7 @@ pub(super) fn line(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn strangers_change_nothing() {
+fn unauthenticated_clients_change_nothing() {
     let victim = Victim::new();
     let before = victim.state();
     let dir = victim.rig.dir.path();
@@ -259,7 +259,7 @@ fn a_peer_that_misbehaves_changes_nothing() {
 }
 
 #[test]
-fn a_reload_ends_the_connections_of_peers_that_are_not_trusted_any_more() {
+fn a_reload_closes_the_connections_of_peers_that_are_no_longer_trusted() {
     let victim = Victim::new();
     let status = line(r#"{"v":1,"do":"status","tunnel":"a"}"#);
     let text = victim.rig.head(1, "") + &victim.rig.tunnel(1, "a", "role = \"responder\"\nsize = 256");
@@ -287,7 +287,7 @@ fn a_reload_ends_the_connections_of_peers_that_are_not_trusted_any_more() {
 }
 
 #[test]
-fn strangers_that_say_nothing_do_not_keep_the_peer_out() {
+fn silent_clients_do_not_lock_the_peer_out() {
     let victim = Victim::new();
     let silent: Vec<TcpStream> = (0..16)
         .map(|n| victim.socket(&format!("127.0.0.{}", 10 + n / 4)))
@@ -300,7 +300,7 @@ fn strangers_that_say_nothing_do_not_keep_the_peer_out() {
 }
 
 #[test]
-fn floods_leave_room_for_the_peer() {
+fn a_flood_of_connections_does_not_lock_the_peer_out() {
     let victim = Victim::new();
     let before = victim.state();
     let memory = resident();

@@ -14,7 +14,7 @@ const EXAMPLES: [&str; 2] = [
 ];
 
 #[test]
-fn configurations_are_read() {
+fn documented_configurations_are_valid() {
     let dir = tempfile::tempdir().expect("a folder");
     for name in [
         "hand-off-ca.pem",
@@ -45,7 +45,7 @@ fn configurations_are_read() {
 }
 
 #[test]
-fn messages_of_the_hand_off_are_read() {
+fn documented_hand_off_messages_are_valid() {
     let block = PAGE
         .split("```text\n{")
         .nth(1)
@@ -68,7 +68,7 @@ fn messages_of_the_hand_off_are_read() {
 
 /// The pages on individual gateways omit the settings they share.
 #[test]
-fn tunnels_of_gateways_are_read() {
+fn documented_gateway_tunnels_are_valid() {
     const PAGES: [&str; 2] = [
         include_str!("../../../../docs/agent-libreswan.md"),
         include_str!("../../../../docs/agent-macsec.md"),
@@ -100,7 +100,7 @@ fn tunnels_of_gateways_are_read() {
 /// The pages that are pasted have whole files. What they name belongs together: both ends of a tunnel, and what the pages
 /// put beside the file.
 #[test]
-fn files_of_both_sites_are_read() {
+fn documented_files_of_both_sites_are_valid() {
     const PAGES: [&str; 2] = [
         include_str!("../../../../docs/agent-strongswan.md"),
         include_str!("../../../../docs/agent-wireguard.md"),
@@ -140,7 +140,7 @@ fn files_of_both_sites_are_read() {
 }
 
 #[test]
-fn every_metric_has_its_row() {
+fn every_metric_is_documented() {
     let row = |name: &str, kind: &str| PAGE.contains(&format!("| `{name}` | {kind} |"));
     for metric in metrics::ALL {
         assert!(row(metric.name(), metric.kind()), "{}", metric.name());
@@ -150,7 +150,7 @@ fn every_metric_has_its_row() {
 
 /// Each step logged by the source code has its own row, or is named in one.
 #[test]
-fn every_step_is_explained() {
+fn every_step_is_documented() {
     let sources = [
         include_str!("../tunnel/mod.rs"),
         include_str!("../tunnel/age.rs"),
@@ -187,7 +187,7 @@ fn every_step_is_explained() {
 
 /// The alert rules and the dashboard use only existing metrics, and every gauge is used.
 #[test]
-fn alerts_and_dashboard_name_metrics_of_the_agent() {
+fn alerts_and_dashboard_use_existing_metrics() {
     let rules = include_str!("../../packaging/prometheus/skip-client-agent.rules.yml");
     let dashboard = include_str!("../../packaging/prometheus/skip-client-agent.dashboard.json");
     serde_json::from_str::<serde_json::Value>(dashboard).expect("JSON");

@@ -596,7 +596,7 @@ impl Scene {
 }
 
 #[test]
-fn traffic_flows_after_every_fault_and_no_key_is_asked_for_twice() {
+fn traffic_flows_after_every_fault_and_no_key_is_requested_twice() {
     let (seed, n) = (number("AGENT_SEED", 7), number("AGENT_N", 80));
     let mut random = Rng::with_seed(seed);
     fastrand::seed(seed);
@@ -750,7 +750,7 @@ fn break_something(stage: &mut Scene, random: &mut Rng) -> &'static str {
 
 /// Final stages: a record never stays in any other for long.
 #[test]
-fn a_quiet_pair_rests() {
+fn an_undisturbed_pair_of_agents_becomes_idle() {
     let mut stage = Scene::new();
     for end in 0..2 {
         stage.start(end, Life::immortal());

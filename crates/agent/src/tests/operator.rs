@@ -197,7 +197,7 @@ impl Pair {
 }
 
 #[test]
-fn old_keys_end_the_tunnel_while_a_key_provider_hangs_and_the_agent_ends_all_the_same() {
+fn old_keys_end_the_tunnel_and_the_agent_stops_even_while_a_key_provider_hangs() {
     let dir = tempfile::tempdir().expect("a folder");
     let log = dir.path().join("log");
     let policy = "interval = \"100ms\"\nmax-key-age = \"400ms\"\nwhen-too-old = \"take-down\"\nsize = 256";
@@ -226,7 +226,7 @@ fn old_keys_end_the_tunnel_while_a_key_provider_hangs_and_the_agent_ends_all_the
 }
 
 #[test]
-fn no_key_is_asked_for_while_it_could_not_be_used() {
+fn no_key_is_requested_while_it_could_not_be_used() {
     fn disk_full(faults: &Faults) -> &AtomicBool {
         &faults.disk_full
     }
@@ -252,7 +252,7 @@ fn no_key_is_asked_for_while_it_could_not_be_used() {
 }
 
 #[test]
-fn a_state_folder_that_was_removed_is_made_again() {
+fn a_state_folder_that_was_removed_is_recreated() {
     let pair = Pair::start_both(PACE, "size = 256");
     wait_for("a rotation", || pair.rotations(0) == 1);
     let state = pair.rig.state(0);
@@ -271,7 +271,7 @@ fn a_state_folder_that_was_removed_is_made_again() {
 }
 
 #[test]
-fn an_operator_can_ask_for_a_rotation() {
+fn an_operator_can_request_a_rotation() {
     let pair = Pair::start_both(PACE, "size = 256");
     wait_for("a rotation", || pair.rotations(0) == 1);
     let state = pair.rig.state(0);
@@ -297,7 +297,7 @@ fn the_responder_notices_that_its_tunnel_is_down() {
 }
 
 #[test]
-fn two_responders_say_so_at_both_ends() {
+fn two_responders_are_reported_at_both_ends() {
     let mut pair = Pair::new();
     for end in 0..2 {
         pair.start(end, PACE, "role = \"responder\"");
@@ -308,7 +308,7 @@ fn two_responders_say_so_at_both_ends() {
 }
 
 #[test]
-fn a_key_of_another_size_is_not_taken() {
+fn a_key_of_another_size_is_refused() {
     let mut pair = Pair::new();
     pair.start(1, PACE, "role = \"responder\"\nsize = 256");
     pair.start(0, PACE, "role = \"initiator\"\nsize = 128");
@@ -318,7 +318,7 @@ fn a_key_of_another_size_is_not_taken() {
 }
 
 #[test]
-fn waits_end_when_the_repair_is_seen() {
+fn backoff_ends_once_the_cause_is_repaired() {
     // the peer is away
     let mut pair = Pair::new();
     pair.start(0, SLOW, "role = \"initiator\"");
@@ -349,7 +349,7 @@ fn waits_end_when_the_repair_is_seen() {
 }
 
 #[test]
-fn certificates_that_peers_would_refuse_are_named() {
+fn certificates_that_peers_would_refuse_are_reported() {
     let rig = Rig::new();
     let dir = rig.dir.path();
     let text = rig.head(0, PACE) + &rig.tunnel(0, "a", "");
@@ -427,7 +427,7 @@ fn version_1(dir: &Path, name: &str) {
 }
 
 #[test]
-fn a_certificate_that_ends_soon_is_counted_in_days() {
+fn the_days_until_a_certificate_expires_are_counted() {
     let mut pair = Pair::new();
     let authority = Authority::new();
     let dir = pair.rig.dir.path().to_owned();
@@ -449,7 +449,7 @@ fn a_certificate_that_ends_soon_is_counted_in_days() {
 }
 
 #[test]
-fn certificates_for_the_hand_off_are_made_and_renewed() {
+fn certificates_for_the_hand_off_are_created_and_renewed() {
     let mut pair = Pair::new();
     let dir = pair.rig.dir.path().to_owned();
     let names = ENDS.map(str::to_owned);
@@ -522,7 +522,7 @@ fn a_dry_run_refuses_what_a_real_run_would() {
 }
 
 #[test]
-fn a_configuration_that_anybody_may_change_is_refused() {
+fn a_configuration_that_anybody_can_change_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let rig = Rig::new();
     let file = rig.dir.path().join("agent.toml");
@@ -534,7 +534,7 @@ fn a_configuration_that_anybody_may_change_is_refused() {
 }
 
 #[test]
-fn the_state_folder_of_a_broken_configuration_is_known() {
+fn the_state_folder_of_a_broken_configuration_is_found() {
     let rig = Rig::new();
     let file = rig.dir.path().join("agent.toml");
     for text in [rig.head(0, PACE) + "nonsense = 1\n", rig.head(0, PACE) + "[tunnel.a\n"] {
@@ -545,7 +545,7 @@ fn the_state_folder_of_a_broken_configuration_is_known() {
 }
 
 #[test]
-fn a_program_hears_of_rotations() {
+fn a_program_is_notified_of_rotations() {
     let rig_log = tempfile::tempdir().expect("a folder");
     let log = rig_log.path().join("log");
     let then = format!("then = [\"/bin/sh\", \"-c\", \"echo $0 $1 >> {}\"]", log.display());

@@ -1,4 +1,4 @@
-//! Two sites without a CA: each agent knows the other by its public key alone, and nobody can pass for it.
+//! Two sites without a CA: each agent knows the other by its public key alone, and nobody can impersonate it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -155,7 +155,7 @@ fn two_sites_without_a_ca_rotate() {
 }
 
 #[test]
-fn a_wrong_pin_is_refused_by_the_side_that_has_it() {
+fn a_wrong_pin_is_refused_by_the_side_that_configured_it() {
     let sites = Sites::new();
     let other = Pin::of(&der(&sites.dir().join("agent-a.pem"))).expect("a pin");
     // the client's
@@ -183,7 +183,7 @@ fn a_wrong_pin_is_refused_by_the_side_that_has_it() {
 }
 
 #[test]
-fn only_the_holder_of_the_pinned_key_is_let_in() {
+fn only_the_holder_of_the_pinned_key_is_accepted() {
     let sites = Sites::new();
     let (dir, victim) = (sites.dir(), sites.right(1));
     let [real, real_key] = ["pem", "key"].map(|kind| format!("{}.{kind}", ELSEWHERE[0]));
@@ -224,10 +224,10 @@ fn only_the_holder_of_the_pinned_key_is_let_in() {
 }
 
 #[test]
-fn neither_pinned_peers_nor_those_of_a_ca_can_pose_as_each_other() {
+fn pinned_peers_and_peers_of_a_ca_cannot_impersonate_each_other() {
     let rig = Rig::new();
     let dir = rig.dir.path();
-    // the partner calls itself by the name of another peer
+    // the certificate of the pinned peer has the name of another peer
     let partner = dir.join("partner");
     let (_, pins) = self_signed_certificates(&partner, &[ENDS[0].to_owned()]).expect("made");
     let more = format!("[peer.partner]\naddress = \"127.0.0.1:1\"\npin = \"{}\"\n", pins[0].1);
@@ -256,7 +256,7 @@ fn neither_pinned_peers_nor_those_of_a_ca_can_pose_as_each_other() {
         log.text()
     );
 
-    // without its pin the partner is a stranger, whatever it calls itself
+    // without its pin the peer is unknown, whatever name it has
     let without = rig.head(1, PACE) + &rig.tunnel(1, "a", "role = \"responder\"");
     victim.reload(&rig.config(&without)).expect("reloaded");
     assert_eq!(asked(&victim, &pinned, "a"), None);
@@ -286,7 +286,7 @@ fn a_reload_with_another_pin_closes_open_connections() {
 }
 
 #[test]
-fn the_pin_of_this_agent_is_no_pin_of_a_peer() {
+fn a_peer_cannot_have_the_pin_of_this_agent() {
     let sites = Sites::new();
     let file = sites.dir().join("agent.toml");
     let text = sites.text(0, sites.pins[0]);

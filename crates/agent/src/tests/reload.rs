@@ -32,7 +32,7 @@ fn metrics(agent: &Agent) -> String {
 }
 
 #[test]
-fn tunnels_rotate_reload_and_show_nothing_secret() {
+fn tunnels_rotate_and_reload_and_show_no_secret() {
     let rig = Rig::new();
     let logs = [Kept::default(), Kept::default()];
     let text = |end: usize, interval: &str, names: &[&str]| {
@@ -132,7 +132,7 @@ fn tunnels_rotate_reload_and_show_nothing_secret() {
 }
 
 #[test]
-fn a_key_that_is_too_old_ends_the_tunnel_where_the_policy_says_so() {
+fn a_key_that_is_too_old_ends_the_tunnel_if_the_policy_says_so() {
     let rig = Rig::new();
     let log = Kept::default();
     let text = |end: usize| {

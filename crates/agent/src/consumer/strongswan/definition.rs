@@ -267,7 +267,7 @@ secrets { }
     }
 
     #[test]
-    fn a_connection_is_read_and_completed() {
+    fn a_connection_is_parsed_and_completed() {
         let section = read_text(FILE).unwrap();
         assert_eq!(section.text("version"), Some("2"));
         assert_eq!(section.text("ppk_id"), Some("0a1b"));
@@ -279,7 +279,7 @@ secrets { }
     }
 
     #[test]
-    fn the_connection_of_the_page_is_good() {
+    fn the_documented_connection_is_accepted() {
         let page = include_str!("../../../../../docs/agent-strongswan.md");
         let text = page
             .split("/etc/skip-client/site-b.conf <<'END'\n")
@@ -289,7 +289,7 @@ secrets { }
     }
 
     #[test]
-    fn what_would_not_rotate_is_refused() {
+    fn a_connection_that_could_not_rotate_is_refused() {
         let refused = |from: &str, to: &str| read_text(&FILE.replace(from, to)).err().unwrap();
         assert_eq!(
             refused("ppk_required = yes", ""),
@@ -304,7 +304,7 @@ secrets { }
     }
 
     #[test]
-    fn mistakes_are_named_with_their_line() {
+    fn mistakes_are_reported_with_their_line() {
         let refused = |text: &str| read_text(text).err().unwrap();
         assert_eq!(refused("a {\n b = 1\n"), "line 3: a section is not closed by }");
         assert_eq!(refused("\n}"), "line 2: there is a } without its section");
@@ -316,7 +316,7 @@ secrets { }
     }
 
     #[test]
-    fn no_text_does_harm() {
+    fn no_text_causes_a_panic() {
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..5_000 {
             let mut chars: Vec<char> = FILE.chars().collect();

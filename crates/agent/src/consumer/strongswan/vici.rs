@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_is_encoded_as_the_protocol_says() {
+    fn a_tree_is_encoded_as_the_protocol_requires() {
         let mut out = Vec::new();
         tree().encode(&mut out).unwrap();
         let expected = [
@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bytes_of_an_answer_do_harm() {
+    fn no_answer_causes_a_panic() {
         let mut whole = Vec::new();
         tree().encode(&mut whole).unwrap();
         for cut in 1..whole.len() {
@@ -467,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_not_cut() {
+    fn values_that_are_too_long_are_refused_and_not_truncated() {
         assert!(
             Section::new()
                 .value(&"n".repeat(256), "")
@@ -522,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_with_their_reason() {
+    fn refusals_are_reported_with_their_reason() {
         let refusal = Section::new().value("success", "no").value("errmsg", "no\nsuch child");
         let (_folder, mut session) = charon(vec![packet(RESPONSE, "", &refusal)]);
         let error = session.call("initiate", &Section::new()).err().unwrap();
