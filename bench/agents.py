@@ -1,6 +1,6 @@
-"""Two agents with many tunnels between them, over the development Key Providers on loopback: what a tunnel costs.
+"""What a tunnel costs: two agents with many tunnels between them and the development Key Providers, on loopback.
 
-Run as a program (`scripts/bench agents`), it replaces these figures alone in the record of this kind of processor.
+Run as a program (`scripts/bench agents`), it replaces only these figures in the record of this kind of processor.
 """
 
 import json
@@ -28,7 +28,7 @@ PAGE = os.sysconf("SC_PAGESIZE")
 
 @dataclass(frozen=True)
 class Load:
-    """How many tunnels, how many seconds from one rotation of a tunnel to the next, and how the agents run."""
+    """The number of tunnels, the seconds between rotations of a tunnel, and how the agents run."""
 
     name: str
     tunnels: int
@@ -53,8 +53,8 @@ LOADS = (
 
 
 def measure(skip_client: str, loads: tuple[Load, ...] = LOADS) -> dict[str, records.Figure]:
-    """For each load: CPU time of both agents for a rotation, their share of a CPU, time from rotation to rotation of a
-    tunnel, and resident memory of an agent."""
+    """For each load: CPU time of both agents per rotation, their share of a CPU, time between rotations of a tunnel,
+    and resident memory of an agent."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
@@ -67,11 +67,11 @@ def measure(skip_client: str, loads: tuple[Load, ...] = LOADS) -> dict[str, reco
 
 
 def one(skip_client: str, folder: Path, load: Load) -> records.Figure:
-    """Both agents with this load, from the second rotation of every tunnel on."""
+    """Measures one load, starting with the second rotation of every tunnel."""
     with ExitStack() as stack:
         kp = stack.enter_context(servers.pair(skip_client, pin=list(load.pin)))
         ports = {site: servers.free_port() for site in SITES}
-        # the responder first: an agent without its peer would wait before it tries again
+        # the responder first: an initiator without its peer would wait before it tries again
         agents = {
             site: stack.enter_context(agent(skip_client, folder, load, site, ports, kp)) for site in reversed(SITES)
         }
@@ -101,7 +101,7 @@ def one(skip_client: str, folder: Path, load: Load) -> records.Figure:
 
 
 class Rotations:
-    """The completed rotations in the log of an agent, and the seconds between those of a tunnel."""
+    """The completed rotations in an agent's log, and the seconds between those of the same tunnel."""
 
     def __init__(self, log: Path) -> None:
         """Starts at the beginning of the log."""
@@ -113,7 +113,7 @@ class Rotations:
         self.total = 0
 
     def read(self) -> dict[str, int]:
-        """Reads what is new; returns how often each tunnel has rotated."""
+        """Reads new lines; returns how often each tunnel has rotated."""
         *lines, self.rest = (self.rest + self.file.read()).split("\n")
         for line in lines:
             if '"done"' not in line:
@@ -130,18 +130,18 @@ class Rotations:
 
 @dataclass(frozen=True)
 class Agent:
-    """A process, and its log."""
+    """An agent process and its log."""
 
     pid: int
     log: Path
 
     def cpu(self) -> float:
-        """Seconds of CPU time so far."""
+        """The CPU time so far, in seconds."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def resident(self) -> int:
-        """Bytes of memory."""
+        """The resident memory, in bytes."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE
 
 

@@ -150,7 +150,7 @@ class Pycurl:
 
 
 class SkipQkd:
-    """The other published SKIP client: it works for one request, so each one creates a client and connects."""
+    """The other published SKIP client. It works for one request only, so each request creates a client and connects."""
 
     def __init__(self, url: str, ca: str, psk: str | None) -> None:
         from skip_qkd import MTLSConfig, SkipQKDClient
@@ -172,7 +172,7 @@ def context(ca: str) -> ssl.SSLContext:
 
 
 def check(body: bytes) -> None:
-    """The minimum that every user of such a response does."""
+    """The minimum that any user of such a response has to do."""
     assert len(bytes.fromhex(json.loads(body)["key"])) == 32
 
 

@@ -168,7 +168,7 @@ with Client(alice, timeout=60, **options) as a, Client(bob, timeout=60, **option
 
 def growth(python: str, kp: servers.Pair) -> Figures:
     """Time per key as the load grows: keys fetched before, keys alive, entries of remoteSystemID, Key Providers per
-    client. The longest list is what fits into a reply, which a client reads up to 64 KiB of."""
+    client. The longest list just fits into a reply of 64 KiB, the most that a client reads."""
     program = """
 import json, sys, time
 from skip_client import Client

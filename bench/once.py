@@ -1,4 +1,4 @@
-"""How often does a Key Provider see one call? `scripts/bench once` writes the table of docs/compare.md.
+"""How many requests does a Key Provider see for one call? `scripts/bench once` writes the table of docs/compare.md.
 
 A GET creates or consumes a key here. Requests that a client repeats or redirects by itself after a failure are
 therefore counted at a server that fails in one way after another. Each client asks the same server for a key with its
@@ -205,7 +205,7 @@ def aiohttp_session(url: str, ca: str, times: int) -> None:
 
 
 def curl(url: str, ca: str, times: int) -> None:
-    """The curl command, with as many URLs."""
+    """The curl command, with the URL once for each request."""
     subprocess.run(["curl", "--silent", "--cacert", ca, *[url + TARGET] * times], check=True, capture_output=True)
 
 

@@ -1,7 +1,7 @@
-"""The recorded runs: the last one of each kind of processor, in results.json, and what a run changed.
+"""The recorded runs, the last one for each kind of processor, in results.json; and the changes from run to run.
 
-A figure is `{"median": 77.9, "p99": 141.4, "rounds": [...]}`: what the tables show, and its value in each round, from
-which its noise is known.
+A figure is `{"median": 77.9, "p99": 141.4, "rounds": [...]}`: what the tables show, and its value in each round, which
+show its noise.
 """
 
 import json
@@ -19,15 +19,15 @@ RESULTS = Path(__file__).resolve().parent / "results.json"
 
 # languages not listed are compared with the floor of Rust
 FLOORS = {"python": "python floor"}
-# where there is no floor: what a figure is divided by before two runs are compared, so that a slower moment of the
-# machine is not a change
+# where there is no floor: what a figure is divided by before two runs are compared, so that a machine that was slower
+# for a moment does not look like a change
 BASES = {
     "one command, a whole process: milliseconds": "python, nothing",
     "validate(key): nanoseconds": "json + fastjsonschema",
 }
 # a change below this is not printed, even if the rounds do not overlap
 LEAST = 0.02
-# what is measured once is taken to be as noisy as this; sizes are exact
+# the noise assumed for figures that are measured once; sizes are exact
 ONCE = 0.1
 
 
@@ -42,7 +42,7 @@ def columns(found: Figure) -> dict[str, float]:
 
 
 def first(found: Figure) -> float:
-    """The figure that counts."""
+    """The main value of a figure."""
     return float(next(iter(found.values())))
 
 
@@ -55,7 +55,7 @@ def floor_of(name: str, found: dict[str, Figure]) -> Figure | None:
 
 
 def processor() -> dict[str, Any]:
-    """This machine: the kind of processor, and what else may matter."""
+    """This machine: the kind of its processor, and anything else that may matter."""
     try:
         text = subprocess.check_output(["lscpu"], text=True, env={**os.environ, "LC_ALL": "C"})
     except (OSError, subprocess.CalledProcessError):
@@ -73,7 +73,7 @@ def processor() -> dict[str, Any]:
 
 
 def kind(machine: dict[str, Any]) -> str:
-    """The name of a record: a hypervisor may call several generations by one name, so the model is part of it."""
+    """The name of a record: a hypervisor may use one name for several generations, so the model is part of it."""
     return f"{machine['cpu']} ({machine['model']}), {machine['cores']} CPUs"
 
 
@@ -92,7 +92,7 @@ def save(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     records = load()
     records.pop(kind(document["machine"]), None)
     records[kind(document["machine"])] = document
-    # a round is read by machines only
+    # only programs read the rounds
     lines = json.dumps(records, indent=1)
     RESULTS.write_text(_rounds_in_a_line(lines) + "\n")
     return records
@@ -107,7 +107,7 @@ def changes(before: Results, after: Results) -> Iterator[str]:
             if not old or not new or not comparable:
                 continue
             if len(old) == 1 and len(new) > 1:
-                # recorded without rounds: as noisy as this run
+                # recorded without rounds: assumed to be as noisy as this run
                 old = [old[0] * value / statistics.median(new) for value in new]
             once = 0.0 if case.startswith("packages") else ONCE
             (low, high), (least, most) = _range(old, once), _range(new, once)
@@ -138,7 +138,7 @@ def _relative(case: str, who: str, results: Results) -> list[float]:
 
 
 def _range(values: list[float], once: float) -> tuple[float, float]:
-    """From the lowest to the highest, without one at each end if there are many."""
+    """The lowest and the highest value; if there are many, without one at each end."""
     if len(values) == 1:
         return values[0] * (1 - once), values[0] * (1 + once)
     values = sorted(values)
@@ -147,7 +147,7 @@ def _range(values: list[float], once: float) -> tuple[float, float]:
 
 
 def _base(case: str, who: str, results: Results) -> Figure | None:
-    """The floor or base of a figure, if the results have it and it is another one."""
+    """The floor or base of a figure, if the results have it and it is not the figure itself."""
     found = results.get(case, {})
     base = found.get(BASES.get(case, "")) or floor_of(who, found)
     return None if base is found.get(who) else base

@@ -1,4 +1,4 @@
-"""Renders the results as a page of the documentation, with a plot; run as a program, what was recorded last."""
+"""Renders the results as a page of the documentation, with a plot. Run as a program, it renders the last record."""
 
 from collections.abc import Iterator
 from html import escape
@@ -64,7 +64,7 @@ LIMITS = [
     ("memory of idle clients: KiB", "PSK", None, 200.0, "an idle client with a PSK, KiB"),
     ("packages: KiB", "the import of npm, gzip", None, 45.0, "what npm's import loads, KiB of gzip"),
 ]
-# the languages over the C library and the library itself
+# the languages that use the C library, and the library itself
 LAYERS = {"c": "C", "go": "Go"}
 # how much larger a package may be than the last one recorded
 GROWTH = 0.05
@@ -168,7 +168,7 @@ def missing(reasons: dict[str, str]) -> list[str]:
 
 
 def goals(recorded: dict[str, dict[str, Any]]) -> list[str]:
-    """What was aimed at, and what each kind of processor showed."""
+    """The goals, and the results on each kind of processor."""
     rows: dict[tuple[str, str], list[str]] = {}
     for document in recorded.values():
         for name, aim, measured, met in judged(document["results"]):
@@ -179,7 +179,7 @@ def goals(recorded: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def judged(results: records.Results) -> Iterator[tuple[str, str, float | None, bool]]:
-    """Each goal: what it is about, the goal, what was measured if it was, and whether it was met."""
+    """Each goal: its subject, its limit, the measured value if there is one, and whether it was met."""
     for case, ours, others, goal, name in GOALS:
         ratio = against(results, case, ours, others, min)
         yield name, f"at most {goal}", ratio, ratio is not None and ratio <= goal

@@ -31,12 +31,12 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
 
-# more seconds than any line of commands takes
+# seconds; no command takes that long
 PATIENCE = 120.0
 NOT_BUILT = "not built on this machine"
-# what is compiled while it runs needs more requests to warm up
+# just-in-time compilers need more requests to warm up
 WARM_UP = {"kotlin": 10, "node": 10}
-# with many callers it takes a hundred times as long as others: it makes fewer requests
+# with many callers it takes a hundred times as long as others, so it makes fewer requests
 SLOW = {"python httpx async": 5}
 
 
@@ -95,10 +95,10 @@ class Commands:
 
 
 class Absent(dict[str, str]):
-    """Who did not take part, and why."""
+    """The contestants that did not take part, and why."""
 
     def note(self, name: str, why: str) -> None:
-        """Also says it now."""
+        """Adds one, and prints it."""
         if name not in self:
             self[name] = why
             print(f"MISSING: {name}: {why}", file=sys.stderr)
@@ -202,10 +202,10 @@ class Run:
         self.started = time.monotonic()
 
     def case(self, name: str, measure: Callable[[], dict[str, records.Figure]]) -> None:
-        """Measures a case, and says how it went."""
+        """Measures a case, and prints the result."""
         try:
             found = measure()
-        except Exception as reason:  # whatever it is: what was measured before is worth keeping
+        except Exception as reason:  # any error: the earlier measurements are worth keeping
             self.absent.note(name, f"{type(reason).__name__}: {reason}")
             self.failed = True
             return
@@ -321,7 +321,7 @@ def modes(commands: Commands, kp: servers.Pair, bound: list[str]) -> dict[str, l
 
 
 def groups(commands: Commands, names: list[str], run: Run) -> dict[str, records.Figure]:
-    """Key exchange with and without ML-KEM, with the same group at both ends; reports who lacks a group."""
+    """Key exchange with and without ML-KEM, with the same group at both ends; reports contestants that lack a group."""
     with ExitStack() as stack:
         made = {}
         for group in ("X25519", "X25519MLKEM768"):
@@ -347,7 +347,7 @@ def refusal(name: str, command: list[str]) -> str | None:
         except Ended as reason:
             errors.seek(0)
             said = [line for line in errors.read().splitlines() if line.strip()]
-            # the first line that names an error, for those that show where in their sources it was
+            # the first line that names an error: some contestants show source lines before it
             told = next((line for line in said if "rror" in line), said[-1] if said else "")
             return f"{reason}: {told[:200]}" if told else str(reason)
         finally:

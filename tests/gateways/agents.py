@@ -26,7 +26,7 @@ confirm-within = "2s\"""",
 
 
 def skip_client() -> str:
-    """The command under test: that of the wheel installed with this Python, unless SKIP_CLIENT names another."""
+    """The command under test: that of the wheel installed in this Python, unless SKIP_CLIENT names another."""
     return os.environ.get("SKIP_CLIENT") or str(Path(sys.executable).with_name("skip-client"))
 
 

@@ -1,4 +1,4 @@
-"""The alert rules and the dashboard for Prometheus, and its own tool that checks them."""
+"""Checks the alert rules and the dashboard with Prometheus's own tool."""
 
 import json
 import re
@@ -13,28 +13,28 @@ FOLDER = Path(__file__).resolve().parents[2] / "crates/agent/packaging/prometheu
 RULES = FOLDER / "skip-client-agent.rules.yml"
 DASHBOARD = FOLDER / "skip-client-agent.dashboard.json"
 SITUATIONS = Path(__file__).resolve().parent / "rules-test.yml"
-# what Prometheus adds, and what is part of each histogram
+# the labels that Prometheus adds, and that of the buckets of histograms
 ALWAYS = {"job", "instance", "le"}
 
 
 def promtool() -> Path:
-    """Prometheus's tool: that of this machine, or from Debian's package."""
+    """The path of promtool: the installed one, or one from Debian's package."""
     found = shutil.which("promtool")
-    # all that is needed of it is one program
+    # only one program of the package is needed
     return Path(found) if found else debian.unpack("prometheus", with_libraries=False) / "usr/bin/promtool"
 
 
 def queries_of_the_dashboard() -> list[tuple[str, str]]:
-    """Each query, and the legend of its lines."""
+    """Each query with the legend of its lines."""
     panels = json.loads(DASHBOARD.read_text())["panels"]
     return [(target["expr"], target["legendFormat"]) for panel in panels for target in panel["targets"]]
 
 
 def check_queries(folder: Path) -> int:
-    """Prometheus can parse all queries of the dashboard; returns how many."""
+    """Checks that Prometheus can parse all queries of the dashboard; returns their number."""
     queries = queries_of_the_dashboard()
     rules = [{"record": f"query:{n}", "expr": query} for n, (query, _) in enumerate(queries)]
-    # which is YAML too
+    # JSON is also YAML
     file = folder / "dashboard.yml"
     file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
     run(promtool(), "check", "rules", file)
@@ -42,14 +42,14 @@ def check_queries(folder: Path) -> int:
 
 
 def complaints(page: str) -> list[str]:
-    """What Prometheus dislikes about a page of metrics, apart from a certificate's time in days, as people count it."""
+    """What promtool criticizes about a metrics page, except that the lifetime of certificates is in days."""
     done = subprocess.run([promtool(), "check", "metrics"], input=page, capture_output=True, text=True)
     said = (done.stdout + done.stderr).splitlines()
     return [line for line in said if 'skip_agent_certificate_days use base unit "seconds"' not in line]
 
 
 def unknown_labels(pages: str) -> list[str]:
-    """The labels used in rules and dashboard that the metrics of these pages do not have, each with its metric."""
+    """The labels that the rules and the dashboard use but the metrics on these pages lack, each with its metric."""
     labels: dict[str, set[str]] = {}
     for name, braced in re.findall(r"^(\w+)(?:\{(.*)\})? \S+$", pages, re.MULTILINE):
         labels.setdefault(name, set()).update(re.findall(r'(\w+)="', braced))

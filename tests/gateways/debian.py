@@ -1,4 +1,4 @@
-"""Debian packages that are only unpacked, into the cache: they conflict with others, or would start a service."""
+"""Debian packages that are unpacked into the cache and not installed: they conflict with others or start a service."""
 
 import os
 import re
@@ -9,12 +9,12 @@ from lab import run
 
 
 def unpack(package: str, *, with_libraries: bool = True) -> Path:
-    """The root of the unpacked package. With libraries: and of those that it needs and this machine lacks."""
+    """The folder with the unpacked package and, `with_libraries`, those that it needs and this machine lacks."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skip-client"
     made = cache / f"{package}-{_candidate(package)}"
     if made.exists():
         return made
-    # without a list of packages there is no candidate, and an old one names files that are gone
+    # without package lists there is no candidate, and old lists name files that no longer exist
     run("apt-get", "-q", "update", timeout=300)
     made = cache / f"{package}-{_candidate(package)}"
     building = made.with_suffix(f".{os.getpid()}")
@@ -33,6 +33,6 @@ def unpack(package: str, *, with_libraries: bool = True) -> Path:
 
 
 def _candidate(package: str) -> str:
-    """The version that Debian has, as a name of a file."""
+    """The version available from Debian, as a file name."""
     version = re.search(r"Candidate: (\S+)", run("apt-cache", "policy", package))
     return version[1].replace(":", ".") if version else "unknown"

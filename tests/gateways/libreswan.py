@@ -15,12 +15,12 @@ CONNECTION = "site-to-site"
 
 
 def installed() -> Path:
-    """Where libreswan is: on this machine, or unpacked."""
+    """The root folder of libreswan: the system's, or that of the unpacked package."""
     return Path("/") if Path("/usr/libexec/ipsec/pluto").exists() else debian.unpack("libreswan")
 
 
 class Pluto:
-    """A pluto process. `subnet`: what it protects at its own side."""
+    """A pluto process. `subnet` is the network that it protects on its own side."""
 
     def __init__(self, lab: Lab, site: str, psk: str, root: Path, subnet: str | None = None) -> None:
         self.lab, self.site, self.root = lab, site, root
@@ -75,14 +75,14 @@ conn {CONNECTION}
         self.ipsec("auto", "--config", str(self.config), "--replace", CONNECTION)
 
     def loads(self, text: str, connection: str) -> str:
-        """Loads a connection from another file; returns what pluto then says of it."""
+        """Loads a connection from another file; returns its status as reported by pluto."""
         file = self.folder / f"{connection}.conf"
         file.write_text(text)
         self.ipsec("auto", "--config", str(file), "--add", connection)
         return "\n".join(line for line in self.ipsec("status").splitlines() if f'"{connection}"' in line)
 
     def _private(self, *command: str) -> tuple[str, ...]:
-        """A command line that sees the unpacked package, and a /run of its own."""
+        """A command line that runs with the unpacked package and its own /run."""
         libraries = ":".join(map(str, self.root.glob("usr/lib/*-linux-gnu")))
         binds = f"mount --bind {self.root}/usr/libexec /usr/libexec && mount --bind {self.folder}/run /run"
         environment = f"IPSEC_SBINDIR={self.root}/usr/sbin PATH=$PATH:{self.root}/usr/bin LD_LIBRARY_PATH={libraries}"

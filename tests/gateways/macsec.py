@@ -52,13 +52,13 @@ class Supplicant:
         wait_for("wpa_supplicant", (self.control / INTERFACE).exists)
 
     def taken(self) -> int:
-        """How often it was given a CAK and a CKN, by its own log."""
+        """How often it was given a CAK and a CKN, according to its log."""
         log = self.log.read_text(errors="replace")
         return min(log.count(f"SET_NETWORK id=0 name='{name}'") for name in ("mka_cak", "mka_ckn"))
 
 
 def pair(lab: Lab, in_kernel: bool = False) -> dict[str, Supplicant]:
-    """Both."""
+    """One at each site."""
     return {site: Supplicant(lab, site, in_kernel) for site in SITES}
 
 

@@ -56,13 +56,13 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 def test_alert_rules(tmp_path: Path) -> None:
-    """The rules raise the alarm when they should, and only then."""
+    """The rules raise alerts when they should, and only then."""
     for file in (alerts.RULES, alerts.SITUATIONS):
         shutil.copy(file, tmp_path)
     tool = alerts.promtool()
     assert "8 rules found" in run(tool, "check", "rules", tmp_path / alerts.RULES.name)
     run(tool, "test", "rules", tmp_path / alerts.SITUATIONS.name)
-    # the situations show each of them raised
+    # the situations raise each of them
     raised = re.findall(r"alertname: (\w+)(?:, |\n +)exp_alerts:", alerts.SITUATIONS.read_text())
     assert set(raised) == set(re.findall(r"alert: (\w+)", alerts.RULES.read_text()))
     assert alerts.check_queries(tmp_path) > 10

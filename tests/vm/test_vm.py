@@ -34,7 +34,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 def say(capsys: pytest.CaptureFixture[str], text: str) -> None:
-    """Writes a line of the transcript."""
+    """Prints a line of the transcript."""
     with capsys.disabled():
         print(f"\n  {text}", flush=True)
 
@@ -103,7 +103,7 @@ def test_libreswan(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def systemctl(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Runs it; the outcome is what is tested."""
+    """Runs `systemctl`, whose exit status is left to the caller."""
     return subprocess.run(["systemctl", *arguments], capture_output=True, text=True, timeout=120)
 
 
@@ -128,7 +128,7 @@ def test_the_debian_package_under_systemd(tmp_path: Path, capsys: pytest.Capture
         try:
             wait_for("the Key Providers", (tmp_path / "kp/endpoints.json").exists)
             good = configure(tmp_path / "kp/ca.pem")
-            # without a configuration of a peer that answers, the agent runs and says what it lacks
+            # the installed configuration has no reachable peer: the agent runs, and its status says so
             assert systemctl("start", "skip-client-agent").returncode == 0, run("journalctl", "-u", "skip-client-agent")
             assert prop("ActiveState") == "active" and prop("User") == "skip-client"
             status = subprocess.run(["/usr/bin/skip-client", "agent", "status"], capture_output=True, text=True)

@@ -33,7 +33,7 @@ struct Main {
             print(found)
             fflush(stdout)
         }
-        // without its end: see `Session.end`
+        // not ended: see `Session.end`
         withExtendedLifetime(warm) { exit(0) }
     }
 }
@@ -135,7 +135,7 @@ final class Session: Contestant {
         precondition(key.count == 32)
     }
 
-    /// Nothing: Foundation on Linux crashes when a session ends beside its last task, so each lives as long as the
-    /// process.
+    /// Does nothing: Foundation on Linux crashes if a session ends at the same time as its last task, so each session
+    /// lives as long as the process.
     func end() { _ = Unmanaged.passRetained(session) }
 }

@@ -62,7 +62,7 @@ private fun many(
     val threads =
         calls.map { mine ->
             thread {
-                // what is compiled while it runs warms up
+                // warms up the just-in-time compiler
                 times(maxOf(each, WARM_UP / callers), contestant::request)
                 start.await()
                 mine += times(each, contestant::request)
@@ -111,7 +111,7 @@ private fun trust(ca: File): Pair<SSLContext, X509TrustManager> {
     store.setCertificateEntry("ca", ca.inputStream().use(CertificateFactory.getInstance("X.509")::generateCertificate))
     val managers = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm()).apply { init(store) }.trustManagers
     val tls = SSLContext.getInstance("TLS").apply { init(null, managers, null) }
-    // another handshake each time, as for everyone else
+    // a new handshake each time, as for all contestants
     tls.clientSessionContext.sessionCacheSize = 1
     return tls to managers.first() as X509TrustManager
 }
@@ -142,7 +142,7 @@ private class Java(private val http: HttpClient, url: String) : Contestant {
 
     override fun request() = checkKey(http.send(ask, HttpResponse.BodyHandlers.ofString()).body())
 
-    // since Java 21 it has a close, which waits for its threads; before, they end when it is collected
+    // since Java 21, close() waits for its threads; before, they end when the client is garbage-collected
     override fun close() = Unit
 }
 
