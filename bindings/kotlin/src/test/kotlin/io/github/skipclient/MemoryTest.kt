@@ -12,7 +12,7 @@ import kotlin.experimental.xor
 import kotlin.time.Duration
 import kotlin.time.measureTime
 
-/** Memory does not grow, and no part of a key remains in it. This class has its own JVM with a small heap: see pom.xml. */
+/** Memory does not grow, and no part of a key remains in it. This class has its own JVM with a small heap: pom.xml. */
 internal class MemoryTest {
     @Test
     fun `10,000 calls leave nothing behind`() {
