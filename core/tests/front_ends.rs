@@ -328,6 +328,7 @@ fn errors_spell_options_as_front_ends_declare_them() {
     let kotlin = read("bindings/kotlin/src/main/kotlin/io/github/skipclient/ClientOptions.kt");
     let swift = read("bindings/swift/Sources/SkipClient/ClientOptions.swift");
     let go = read("bindings/go/options.go");
+    let node = read("node/lib/client/options.ts");
     let python = read("python/skip_client/_core.pyi") + &read("python/skip_client/types.py");
     let agent = read("docs/agent.md") + &read("docs/options.md");
     let help = read("crates/cli/tests/snapshots/help__capabilities.snap");
@@ -343,6 +344,7 @@ fn errors_spell_options_as_front_ends_declare_them() {
                 FrontEnd::Kotlin => kotlin.contains(&format!("public var {name}: ")),
                 FrontEnd::Swift => swift.contains(&format!("public var {name}: ")),
                 FrontEnd::Go => go.contains(&format!("\t{name} ")),
+                FrontEnd::Node => node.contains(&format!("\n  {name}?: ")),
                 other => panic!("where does {other:?} declare its options?"),
             };
             assert!(is_declared, "{front_end:?} has no {name}");

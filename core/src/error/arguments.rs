@@ -116,6 +116,11 @@ impl Error {
         Self::invalid_argument("url", rule, Remedy::Example("https://kp-alice:8443"))
     }
 
+    pub(crate) const AUTHORITY_RULE: &str =
+        "must name a host (IPv6 in brackets, other scripts in their xn-- form) and a port from 1 to 65535";
+    pub(crate) const NUMBER_RULE: &str =
+        "must have an IPv4 address as four decimal numbers, like 127.0.0.1: no other form is read as an address";
+
     pub(crate) fn no_url() -> Self {
         Self::url("must name at least one Key Provider")
     }
@@ -330,7 +335,7 @@ impl Error {
         Self::bad_pem("key", Self::PRIVATE_KEY)
     }
 
-    pub(crate) const PRIVATE_KEY: &str = "must hold one private key in PEM form, not encrypted";
+    pub(crate) const PRIVATE_KEY: &str = "must hold one private key in PEM form";
 
     pub(crate) fn ca_not_x509() -> Self {
         Self::bad_pem("ca", "holds something that is not an X.509 certificate")

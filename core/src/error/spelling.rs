@@ -48,38 +48,41 @@ pub enum FrontEnd {
     Swift,
     /// `ServerName`, `TLS: "auto"`.
     Go,
+    /// `serverName`, `tls: "auto"`.
+    Node,
 }
 
 /// Names and settings that follow no rule, in the order of [`FrontEnd::ALL`]; an empty one follows the rule.
 #[rustfmt::skip]
-const IRREGULAR: [(&str, [&str; 6]); 16] = [
-    ("url",            ["URL", "", "", "", "", ""]),
-    ("remoteSystemID", ["--remote", "remote", "remote", "remote", "remote", "remote"]),
-    ("keyId",          ["KEYID", "", "key_id", "", "keyID", "keyID"]),
-    ("size",           ["--size", "", "", "", "", "Size"]),
-    ("bits",           ["--bits", "", "", "", "", ""]),
-    ("format",         ["--format", "", "", "", "", ""]),
-    ("profile",        ["--profile", "", "", "", "", ""]),
-    ("ca",             ["", "", "", "caPem", "caPEM", ""]),
-    ("cert",           ["", "", "", "clientCertPem", "clientCertPEM", ""]),
-    ("key",            ["", "", "", "clientKeyPem", "clientKeyPEM", ""]),
-    ("key_password",   ["--key-password-file", "key-password-file", "", "", "", ""]),
-    ("psk",            ["--psk-file", "psk-file", "", "", "", ""]),
-    ("ca=system",      ["", "", "", "systemCa = true", "systemCA: true", "SystemCA: true"]),
-    ("tls=auto",       ["", "", "", "tls = TlsVersion.AUTO", "tls: .auto", ""]),
-    ("tls=1.2",        ["", "", "", "tls = TlsVersion.TLS_1_2", "tls: .v12", ""]),
-    ("tls=1.3",        ["", "", "", "tls = TlsVersion.TLS_1_3", "tls: .v13", ""]),
+const IRREGULAR: [(&str, [&str; 7]); 16] = [
+    ("url",            ["URL", "", "", "", "", "", ""]),
+    ("remoteSystemID", ["--remote", "remote", "remote", "remote", "remote", "remote", "remote"]),
+    ("keyId",          ["KEYID", "", "key_id", "", "keyID", "keyID", ""]),
+    ("size",           ["--size", "", "", "", "", "Size", ""]),
+    ("bits",           ["--bits", "", "", "", "", "", ""]),
+    ("format",         ["--format", "", "", "", "", "", ""]),
+    ("profile",        ["--profile", "", "", "", "", "", ""]),
+    ("ca",             ["", "", "", "caPem", "caPEM", "", ""]),
+    ("cert",           ["", "", "", "clientCertPem", "clientCertPEM", "", ""]),
+    ("key",            ["", "", "", "clientKeyPem", "clientKeyPEM", "", ""]),
+    ("key_password",   ["--key-password-file", "key-password-file", "", "", "", "", ""]),
+    ("psk",            ["--psk-file", "psk-file", "", "", "", "", ""]),
+    ("ca=system",      ["", "", "", "systemCa = true", "systemCA: true", "SystemCA: true", ""]),
+    ("tls=auto",       ["", "", "", "tls = TlsVersion.AUTO", "tls: .auto", "", ""]),
+    ("tls=1.2",        ["", "", "", "tls = TlsVersion.TLS_1_2", "tls: .v12", "", ""]),
+    ("tls=1.3",        ["", "", "", "tls = TlsVersion.TLS_1_3", "tls: .v13", "", ""]),
 ];
 
 impl FrontEnd {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::CommandLine,
         Self::Agent,
         Self::Python,
         Self::Kotlin,
         Self::Swift,
         Self::Go,
+        Self::Node,
     ];
 
     fn irregular(self, name: &str) -> Option<&'static str> {
@@ -101,7 +104,7 @@ impl Spelling for FrontEnd {
                 format!("--{}{}", if is_on { "no-" } else { "" }, name.replace('_', "-"))
             }
             Self::Agent => name.replace('_', "-"),
-            Self::Kotlin | Self::Swift => camel_case(name),
+            Self::Kotlin | Self::Swift | Self::Node => camel_case(name),
             Self::Go if option.is_some() => {
                 let words = name.split('_').map(go_word);
                 format!("{}{}", if is_on { "No" } else { "" }, words.collect::<String>())
@@ -123,9 +126,9 @@ impl Spelling for FrontEnd {
             Self::Python => format!("{name}=\"{value}\""),
             Self::Agent | Self::Kotlin if is_flag => format!("{name} = {value}"),
             Self::Agent | Self::Kotlin => format!("{name} = \"{value}\""),
-            Self::Swift if is_flag => format!("{name}: {value}"),
+            Self::Swift | Self::Node if is_flag => format!("{name}: {value}"),
             Self::Go if is_flag => format!("{name}: true"),
-            Self::Swift | Self::Go => format!("{name}: \"{value}\""),
+            Self::Swift | Self::Go | Self::Node => format!("{name}: \"{value}\""),
         }
     }
 }

@@ -126,11 +126,6 @@ impl Proxy {
     }
 }
 
-const AUTHORITY_RULE: &str =
-    "must name a host (IPv6 in brackets, other scripts in their xn-- form) and a port from 1 to 65535";
-const NUMBER_RULE: &str =
-    "must have an IPv4 address as four decimal numbers, like 127.0.0.1: no other form is read as an address";
-
 fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let head = text.get(..scheme.len())?;
     head.eq_ignore_ascii_case(scheme).then(|| &text[scheme.len()..])
@@ -139,31 +134,33 @@ fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
 /// Splits host and port, or returns the rule that they break.
 fn split_authority(authority: &str, default_port: u16) -> std::result::Result<(Host, u16), &'static str> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let (address, rest) = rest.split_once(']').ok_or(AUTHORITY_RULE)?;
+        let (address, rest) = rest.split_once(']').ok_or(Error::AUTHORITY_RULE)?;
         let port = if rest.is_empty() {
             None
         } else {
-            Some(rest.strip_prefix(':').ok_or(AUTHORITY_RULE)?)
+            Some(rest.strip_prefix(':').ok_or(Error::AUTHORITY_RULE)?)
         };
-        (ipv6(address).ok_or(AUTHORITY_RULE)?, port)
+        (ipv6(address).ok_or(Error::AUTHORITY_RULE)?, port)
     } else {
         let (host, port) = authority
             .split_once(':')
             .map_or((authority, None), |(host, port)| (host, Some(port)));
         let host = match host.parse::<IpAddr>() {
             Ok(address) => Host::Address(address),
-            Err(_) if is_number(host) => return Err(NUMBER_RULE),
+            Err(_) if is_number(host) => return Err(Error::NUMBER_RULE),
             Err(_) if is_name(host) => Host::Name(host.to_ascii_lowercase()),
-            Err(_) => return Err(AUTHORITY_RULE),
+            Err(_) => return Err(Error::AUTHORITY_RULE),
         };
         (host, port)
     };
     let port = match port {
         None => default_port,
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-            digits.parse().ok().filter(|port| *port != 0).ok_or(AUTHORITY_RULE)?
-        }
-        Some(_) => return Err(AUTHORITY_RULE),
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or(Error::AUTHORITY_RULE)?,
+        Some(_) => return Err(Error::AUTHORITY_RULE),
     };
     Ok((host, port))
 }
