@@ -254,6 +254,7 @@ test("one deadline for the whole call: silence, slow replies, endless handshakes
   await assert.rejects(client(url, { connectTimeout: 100 }).newKey("Bob"), {
     code: "timed_out",
     advice: "same_request",
+    message: "the TLS handshake did not come in time",
   });
   silent.close();
 });
@@ -316,10 +317,10 @@ test("a busy Key Provider is asked again only if the caller is willing to wait; 
     });
   });
   await new Promise((ready) => proxy.listen(0, "127.0.0.1", ready));
-  const url = `http://user:pass%20word@127.0.0.1:${proxy.address().port}`;
+  const url = `http://user:pass%20word%zz@127.0.0.1:${proxy.address().port}`;
   const tunnelled = client(busy.url, { proxy: url });
   assert.equal((await tunnelled.newKey("Bob")).hex(), KEY);
-  assert.match(heads[0], /Proxy-Authorization: Basic dXNlcjpwYXNzIHdvcmQ=\r\n/);
+  assert.match(heads[0], /Proxy-Authorization: Basic dXNlcjpwYXNzIHdvcmQleno=\r\n/);
   proxy.close();
   await busy.stop();
 });
@@ -406,6 +407,7 @@ test("invalid options are errors that show no secret", () => {
     [url, { ca, lenient: "yes" }],
     [url, { ca, signal: {} }],
     [url, { ca, proxy: "https://proxy" }],
+    [url, { ca, proxy: "http://proxy/path" }],
     [url, { ca, sourceAddress: "localhost" }],
     [url, { psk: {} }],
     [url, { psk: { identity: "", hex: "00" } }],
@@ -427,6 +429,34 @@ test("invalid options are errors that show no secret", () => {
   }
 });
 
+test("an invalid option is reported with the reason", async () => {
+  const ca = readFileSync(kp.ca, "utf8");
+  const [cert, key] = [kp.client_cert, kp.client_key];
+  const der = new X509Certificate(ca).raw;
+  for (const [where, options, message] of [
+    ["https://0x7f000001", { ca }, /^url: must have an IPv4 address as four decimal numbers/],
+    ["https://kp/capabilities", { ca }, /^url: must be the base URL/],
+    ["https://kp:0", { ca }, /^url: must name a host .* and a port/],
+    ["https://kp/ö", { ca }, /^url: must have a path of printable ASCII/],
+    ["https://kp", { ca: der }, /^ca: is DER, not PEM$/],
+    ["https://kp", { ca: [] }, /^ca: must hold at least one certificate in PEM form$/],
+    ["https://kp", { ca: "missing.pem" }, /^ca: cannot read missing\.pem: entity not found$/],
+    ["https://kp", { ca: `router:${KEY}` }, /^ca: must name a file, and looks like a key in hexadecimal$/],
+    ["https://kp", { ca, cert: key, key: cert }, /^cert: holds a private key and no certificate/],
+    ["https://kp", { ca, cert: "-----BEGIN X-----", key }, /^cert: must begin with an X\.509 certificate$/],
+  ]) {
+    assert.throws(() => new Client(where, options), { ...misuse, message });
+  }
+  const { url, stop } = await server((socket) => socket.end(GOOD));
+  for (const [sourceAddress, message] of [
+    ["192.0.2.1", /^sourceAddress: is no address of this machine$/],
+    ["::1", /^sourceAddress: is of another family/],
+  ]) {
+    await assert.rejects(client(url, { sourceAddress }).newKey("Bob"), { ...misuse, message });
+  }
+  await stop();
+});
+
 test("the options match the core's table", () => {
   const table = JSON.parse(readFileSync(new URL("../lib/generated/options.json", import.meta.url), "utf8"));
   const spelled = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
@@ -434,7 +464,7 @@ test("the options match the core's table", () => {
   assert.throws(
     () => new Client("https://kp", { nonsense: 1 }),
     ({ hint }) => {
-      offered = hint.replace("give ", "").split(", ");
+      offered = hint.replace("use one of ", "").split(", ");
       return true;
     },
   );

@@ -14,7 +14,7 @@ import {
 import { connect } from "./connect.js";
 import type { ConnectionInfo } from "./connection.js";
 import { Control } from "./control.js";
-import { cancelled, clientClosed, wrong } from "./errors.js";
+import { cancelled, failure } from "./errors.js";
 import { exchange } from "./http.js";
 import {
   type ClientOptions,
@@ -64,7 +64,7 @@ export class Client {
    */
   constructor(url: string | readonly string[], options: ClientOptions = {}) {
     const urls = Array.isArray(url) ? url : [url];
-    if (urls.length === 0) throw wrong("url", "must not be an empty list", "for example https://kp-alice:8443");
+    if (urls.length === 0) throw failure("urlMissing");
     this.#providers = urls.map((one) => ({ place: placeOf(one) }));
     this.#settings = settingsOf(options);
   }
@@ -116,7 +116,7 @@ export class Client {
   }
 
   #control(options: CallOptions, more: readonly string[] = []): Control {
-    if (this.#closed.signal.aborted) throw clientClosed();
+    if (this.#closed.signal.aborted) throw failure("clientClosed");
     checkNames(options, ["timeout", "signal", ...more]);
     const timeout = time("timeout", options.timeout, this.#settings.timeout);
     return new Control(timeout, [this.#closed.signal, this.#settings.signal, signalOf(options.signal)]);
@@ -182,12 +182,12 @@ export class Client {
     control: Control,
   ): Promise<Answer<Options>> {
     for (let patience = this.#settings.waitWhenBusy; ; ) {
-      const { socket, info } = await connect(place, this.#settings, control).catch((error) => {
+      const connected = await connect(place, this.#settings, control).catch((error) => {
         throw error instanceof SkipError && error.code !== "invalid_argument" ? new Unreachable(error) : error;
       });
-      this.#connection = info;
-      this.#settings.log.connected(info);
-      const { status, headers, body } = await exchange(socket, place, request as unknown as SkipRequest, control);
+      this.#connection = connected.info;
+      this.#settings.log.connected(connected.info);
+      const { status, headers, body } = await exchange(connected, place, request as unknown as SkipRequest, control);
       try {
         return parseResponse(request as unknown as Options, status, headers, body);
       } catch (error) {
@@ -221,27 +221,17 @@ class Unreachable extends Error {
 }
 
 function refusal(capabilities: Capabilities, request: RequestOptions): SkipError | undefined {
-  const hint = "ask another Key Provider; if the capabilities are wrong, switch the check off (checkRemote: false)";
-  const says = "the Key Provider's capabilities say that it does not offer";
-  if (request.kind === "entropy") {
-    if (capabilities.supportsEntropy) return undefined;
-    return new SkipError({ code: "not_supported", message: `${says} entropy`, hint, advice: "no" });
-  }
   if (request.kind === "capabilities") return undefined;
-  if (!capabilities.supportsKey) {
-    return new SkipError({ code: "not_supported", message: `${says} keys`, hint, advice: "no" });
+  if (request.kind === "entropy") {
+    return capabilities.supportsEntropy ? undefined : failure("notSupported", { what: "entropy" });
   }
+  if (!capabilities.supportsKey) return failure("notSupported", { what: "keys" });
   // draft 4.1.2: the list names the KPs, or patterns of them, that share keys with this one
   if (matchesRemote(capabilities.remoteSystemIds, request.remote)) return undefined;
   const [ids, more] = [capabilities.remoteSystemIds.slice(0, 5).map(shown), capabilities.remoteSystemIds.length - 5];
   if (more > 0) ids.push(`${more} more`);
-  const has = ids.length === 0 ? "is empty" : `has ${ids.join(", ")}`;
-  return new SkipError({
-    code: "unknown_remote",
-    message: `no entry of the Key Provider's remoteSystemID list matches the remote ${shown(request.remote)}; the list ${has}`,
-    hint: "compare with capabilities().remoteSystemIds; ids are case-sensitive; checkRemote: false switches the check off",
-    advice: "no",
-  });
+  const list = ids.length === 0 ? "is empty" : `has ${ids.join(", ")}`;
+  return failure("unknownRemote", { remote: shown(request.remote), list });
 }
 
 /** An id for a message: printable, not too long, and nothing that looks like a secret. */

@@ -10,9 +10,9 @@ import {
   authorityOf,
   cancelled,
   connectFailed,
+  failure,
+  handshakeLate,
   proxyFailed,
-  timedOut,
-  tls as tlsError,
   tlsFailed,
 } from "./errors.js";
 import type { HttpProxy, Place, Settings } from "./options.js";
@@ -20,6 +20,8 @@ import type { HttpProxy, Place, Settings } from "./options.js";
 export interface Connected {
   socket: tls.TLSSocket;
   info: ConnectionInfo;
+  /** The error for the code of a TLS error. */
+  explain: (code?: string) => SkipError;
 }
 
 // draft Table 1; the last one is for Key Providers with RSA certificates, which Table 1 omits
@@ -57,12 +59,16 @@ export async function connect(place: Place, settings: Settings, control: Control
 
   async function attempt(suites: string): Promise<Connected> {
     const tunnel = settings.proxy ? await throughProxy(settings.proxy, place, settings, control, until) : undefined;
-    const stopped = (why: Ended): SkipError =>
-      why === "deadline" ? timedOut("the connection", "same_request") : cancelled("same_request");
+    let connected = tunnel !== undefined;
+    const { psk } = credentials;
+    const tried = { psk: psk !== undefined, cert: "cert" in credentials, tls: settings.tls };
+    const explain = (code?: string): SkipError => tlsFailed(code, tried);
+    const stopped = (why: Ended): SkipError => {
+      if (why !== "deadline") return cancelled("same_request");
+      return connected ? handshakeLate(tried, settings.postQuantum) : failure("connectionLate");
+    };
     const socket = await control.step<tls.TLSSocket>(
       (done, failed) => {
-        const { psk } = credentials;
-        let connected = tunnel !== undefined;
         const socket = tls.connect({
           ...(tunnel ? { socket: tunnel } : { host: place.host, port: place.port }),
           ...(settings.sourceAddress === undefined ? {} : { localAddress: settings.sourceAddress }),
@@ -84,18 +90,17 @@ export async function connect(place: Place, settings: Settings, control: Control
         });
         socket.on("error", (error: NodeJS.ErrnoException & { errors?: NodeJS.ErrnoException[] }) => {
           if (error instanceof SkipError) return fail(error);
-          const code = error.code ?? error.errors?.[0]?.code;
-          if (!connected) return fail(connectFailed(place.authority, code));
-          fail(Object.defineProperty(tlsFailed(code, psk !== undefined), "reason", { value: code }));
+          if (!connected) return fail(connectFailed(place, error));
+          fail(Object.defineProperty(explain(error.code), "reason", { value: error.code }));
         });
-        socket.once("close", () => fail(tlsFailed(undefined, psk !== undefined)));
+        socket.once("close", () => fail(explain()));
         return () => socket.destroy();
       },
       stopped,
       until - performance.now(),
     );
     socket.removeAllListeners("error").removeAllListeners("close").on("error", nothing);
-    return { socket, info: infoOf(socket, place, settings) };
+    return { socket, info: infoOf(socket, place, settings), explain };
   }
 }
 
@@ -132,23 +137,12 @@ function certificateOptions(
 
 function wrongName(name: string, certificate: tls.PeerCertificate): Error | undefined {
   const names = certificate.subjectaltname;
-  if (names && !tls.checkServerIdentity(name, certificate)) return undefined;
-  if (!names) {
-    return tlsError(
-      "the Key Provider's certificate does not name the host",
-      "it may only have a common name, which does not count: have it issued with a subjectAltName, say which name it has " +
-        "(serverName), or pin its public key (pin)",
-    );
-  }
-  const shown = names
-    .replace(/[^ -~]/g, "?")
-    .split(", ")
-    .slice(0, 5)
-    .map((one) => one.replace(/^(DNS|IP Address):/, ""));
-  return tlsError(
-    `the Key Provider's certificate is for another name: ${shown.join(", ").slice(0, 500)}`,
-    "check the URL; if this is the right Key Provider, give one of these names (serverName) or pin its public key (pin)",
-  );
+  if (!names) return failure("noName");
+  if (!tls.checkServerIdentity(name, certificate)) return undefined;
+  const all = names.replace(/[^ -~]/g, "?").split(", ");
+  if (net.isIP(name) && all.includes(`DNS:${name}`)) return failure("addressAsName", { address: name });
+  const shown = all.slice(0, 5).map((one) => one.replace(/^(DNS|IP Address):/, ""));
+  return failure("otherName", { names: shown.join(", ").slice(0, 500) });
 }
 
 /** Whether the certificate has the pinned public key. */
@@ -156,19 +150,13 @@ function checkPin(socket: tls.TLSSocket, pin: Buffer | undefined): SkipError | u
   if (pin === undefined) return undefined;
   const spki = socket.getPeerX509Certificate()?.publicKey.export({ type: "spki", format: "der" });
   if (spki && timingSafeEqual(createHash("sha256").update(spki).digest(), pin)) return undefined;
-  return tlsError(
-    "the Key Provider has another public key than the pinned one",
-    "check the pin (pin); if nobody changed the Key Provider's key, somebody else answers",
-  );
+  return failure("otherKey");
 }
 
 /** The suites allow nothing else; this verifies it. */
 function checkPsk(socket: tls.TLSSocket): SkipError | undefined {
   if (/PSK/.test(socket.getCipher().name) && !socket.getPeerX509Certificate()) return undefined;
-  return tlsError(
-    "the Key Provider answered with a certificate instead of the pre-shared key",
-    "it does not know the identity, or this port wants certificates: check the identity and the port, or give its CA (ca)",
-  );
+  return failure("pskCertificate");
 }
 
 function infoOf(socket: tls.TLSSocket, place: Place, settings: Settings): ConnectionInfo {
@@ -208,7 +196,7 @@ function throughProxy(
   let connected = false;
   const stopped = (why: Ended): SkipError => {
     if (why !== "deadline") return cancelled("same_request");
-    return connected ? timedOut("the tunnel", "same_request") : atTheProxy(timedOut("a connection", "same_request"));
+    return connected ? failure("proxyAnswerLate") : atTheProxy(failure("connectionLate"));
   };
   return control.step<net.Socket>(
     (done, failed) => {
@@ -241,7 +229,7 @@ function throughProxy(
         done(socket);
       });
       socket.on("error", (error: NodeJS.ErrnoException) =>
-        fail(connected ? proxyFailed(proxy, undefined) : atTheProxy(connectFailed(authorityOf(proxy), error.code))),
+        fail(connected ? proxyFailed(proxy, undefined) : atTheProxy(connectFailed(proxy, error))),
       );
       socket.on("close", () => fail(proxyFailed(proxy, undefined)));
       return () => socket.destroy();

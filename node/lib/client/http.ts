@@ -3,10 +3,10 @@
  * GET makes a key or uses one up, so it is sent once, without redirects and without a second try.
  */
 import http from "node:http";
-import type tls from "node:tls";
 import { type Advice, parseResponse, type RequestOptions, type SkipError, type SkipRequest } from "../index.js";
+import type { Connected } from "./connect.js";
 import type { Control } from "./control.js";
-import { cancelled, connectionLost, isRefusal, notHttp, timedOut, tlsFailed, tooLarge } from "./errors.js";
+import { cancelled, connectionLost, failure, isRefusal, notHttp, replyLate } from "./errors.js";
 import type { Place } from "./options.js";
 
 const BODY_LIMIT = 64 * 1024;
@@ -28,7 +28,7 @@ function adviceWhenLost(request: RequestOptions): Advice {
 
 /** The caller wipes the body. */
 export async function exchange(
-  socket: tls.TLSSocket,
+  { socket, explain }: Connected,
   place: Place,
   request: SkipRequest<RequestOptions>,
   control: Control,
@@ -40,11 +40,11 @@ export async function exchange(
       (done, failed) => {
         const lost = (error: NodeJS.ErrnoException): SkipError => {
           const { code } = error;
-          if (code === "HPE_HEADER_OVERFLOW") return tooLarge("more than 16 KiB or 128 lines of headers");
+          if (code === "HPE_HEADER_OVERFLOW") return failure("headersTooLarge");
           // an end in the middle of the head is HTTP that cannot be parsed to Node
-          if (code?.startsWith("HPE_") && code !== "HPE_INVALID_EOF_STATE") return notHttp();
+          if (code?.startsWith("HPE_") && code !== "HPE_INVALID_EOF_STATE") return notHttp(code);
           // in TLS 1.3 the client's certificate is refused after the handshake
-          return isRefusal(code) ? tlsFailed(code, false) : connectionLost(advice);
+          return isRefusal(code) ? explain(code) : connectionLost(advice);
         };
         const call = http.request({
           createConnection: () => socket,
@@ -69,7 +69,7 @@ export async function exchange(
         };
         return () => call.destroy();
       },
-      (why) => (why === "deadline" ? timedOut("the reply", advice) : cancelled(advice)),
+      (why) => (why === "deadline" ? replyLate(advice) : cancelled(advice)),
     );
   } finally {
     for (const chunk of chunks) chunk.fill(0);
@@ -104,24 +104,22 @@ function read(
     done({ status, headers, body });
   };
   if (rawHeaders.length > 2 * HEADER_COUNT) {
-    failed(tooLarge("more than 16 KiB or 128 lines of headers"));
+    failed(failure("headersTooLarge"));
     return;
   }
   if (Number(headers["content-length"] ?? 0) > BODY_LIMIT && status === 200) {
-    failed(tooLarge(BODY));
+    failed(failure("bodyTooLarge"));
     return;
   }
   reply.on("data", (chunk: Buffer) => {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > BODY_LIMIT) finish(tooLarge(BODY));
+    if (length > BODY_LIMIT) finish(failure("bodyTooLarge"));
   });
   reply.on("end", () => (reply.complete ? finish() : finish(connectionLost(advice))));
   // a reset ends a body without a length too; whether it is whole is asked next
   reply.on("error", (error) => (untilClose && status === 200 ? finish() : finish(lost(error))));
 }
-
-const BODY = "a body of more than 64 KiB";
 
 /** Whether a JSON document ends before it is complete, so that more of it may have been lost on the way. */
 function isCutOff(text: Uint8Array): boolean {

@@ -4,7 +4,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import tls from "node:tls";
-import { wrong } from "./errors.js";
+import { failure } from "./errors.js";
 import { Log, type Logger } from "./log.js";
 
 /** PEM: bytes, text that begins with `-----BEGIN`, or the path of a file, which is read again for each connection. */
@@ -102,13 +102,12 @@ export const OPTION_NAMES = [
 
 /** Refuses what is not an option: a misspelled one must not be ignored. */
 export function checkNames(given: unknown, names: readonly string[]): void {
-  if (typeof given !== "object" || given === null) {
-    throw wrong("options", "must be an object", `give ${names.join(", ")}`);
-  }
+  if (typeof given !== "object" || given === null) throw failure("optionsType", { names: names.join(", ") });
   for (const name of Object.keys(given)) {
     // a name could be anything, also a secret in the wrong place
-    const shown = /^\w{1,30}$/.test(name) && !/^[0-9a-f]{16,}$/i.test(name) ? name : "options";
-    if (!names.includes(name)) throw wrong(shown, "is not an option here", `give ${names.join(", ")}`);
+    const option = /^\w{1,30}$/.test(name) && !/^[0-9a-f]{16,}$/i.test(name) ? name : "options";
+    if (names.includes(name)) continue;
+    throw failure(names === OPTION_NAMES ? "unknownOption" : "unknownMember", { option, names: names.join(", ") });
   }
 }
 
@@ -124,22 +123,20 @@ export interface Place {
 }
 
 export function placeOf(url: unknown): Place {
-  const example = "for example https://kp-alice:8443";
-  if (typeof url !== "string") throw wrong("url", "must be a string", example);
-  if (!/^https:\/\//i.test(url)) {
-    throw wrong("url", "must begin with https://, because SKIP runs over TLS only", example);
-  }
-  if (/[?#]/.test(url)) throw wrong("url", "must have no query and no fragment", example);
-  if (/^https:\/\/[^/]*@/i.test(url)) {
-    const rule = "must have no user name or password: give a certificate or a pre-shared key instead";
-    throw wrong("url", rule, example);
-  }
+  if (typeof url !== "string") throw failure("urlType");
+  if (!/^https:\/\//i.test(url)) throw failure("urlScheme");
+  if (/[?#]/.test(url)) throw failure("urlQuery");
+  if (/^https:\/\/[^/]*@/i.test(url)) throw failure("urlUser");
+  const path = (/^https:\/\/[^/]*(.*)$/is.exec(url)?.[1] ?? "").replace(/\/+$/, "");
   // no spaces, line feeds or backslashes, which URL would repair silently
-  const parsed = /^[\x21-\x5b\x5d-\x7e]+$/.test(url) ? parse(url) : undefined;
-  if (!parsed?.hostname) {
-    throw wrong("url", "must name a host, in ASCII (IPv6 in brackets, other scripts in their xn-- form)", example);
-  }
-  const path = (/^https:\/\/[^/]*(.*)$/i.exec(url)?.[1] ?? "").replace(/\/+$/, "");
+  const printable = /^[\x21-\x5b\x5d-\x7e]*$/;
+  if (!printable.test(path)) throw failure("urlPath");
+  const parsed = printable.test(url) ? parse(url) : undefined;
+  if (!parsed?.hostname || parsed.port === "0") throw failure("urlHost");
+  // URL takes 0x7f000001 and 127.1 for 127.0.0.1
+  const written = /^https:\/\/([^/:]*)/i.exec(url)?.[1];
+  if (isIP(parsed.hostname) === 4 && written !== parsed.hostname) throw failure("urlNumber");
+  if (path.endsWith("/capabilities")) throw failure("urlMethod");
   const { host: authority, port } = parsed;
   const host = parsed.hostname.replace(/^\[(.*)\]$/, "$1");
   return { url: `https://${authority}${path}`, host, port: Number(port || 443), authority, path };
@@ -163,17 +160,18 @@ export interface HttpProxy {
 
 function proxyOf(url: unknown): HttpProxy | undefined {
   if (url === undefined) return undefined;
-  const hint = "for example http://proxy:3128; it must understand CONNECT";
-  const parsed = typeof url === "string" && /^http:\/\//i.test(url) ? parse(url) : undefined;
-  if (!parsed?.hostname) throw wrong("proxy", "must begin with http:// and name a host", hint);
-  if (parsed.pathname !== "/" || parsed.search || parsed.hash) {
-    throw wrong("proxy", "must have no path, query or fragment", hint);
-  }
-  const user = `${decodeURIComponent(parsed.username)}:${decodeURIComponent(parsed.password)}`;
+  if (typeof url !== "string" || !/^http:\/\//i.test(url)) throw failure("proxyScheme");
+  const parsed = parse(url);
+  if (!parsed?.hostname) throw failure("proxyHost");
+  if (parsed.pathname !== "/" || parsed.search || parsed.hash) throw failure("proxyPath");
+  // the bytes, which need not be UTF-8; decodeURIComponent would throw for a % without digits
+  const bytes = (text: string): string =>
+    text.replace(/%([0-9a-f]{2})/gi, (_, digits) => String.fromCharCode(Number.parseInt(digits, 16)));
+  const user = Buffer.from(`${bytes(parsed.username)}:${bytes(parsed.password)}`, "latin1");
   return {
     host: parsed.hostname.replace(/^\[(.*)\]$/, "$1"),
     port: Number(parsed.port || 80),
-    authorization: parsed.username ? `Basic ${Buffer.from(user).toString("base64")}` : undefined,
+    authorization: parsed.username ? `Basic ${user.toString("base64")}` : undefined,
   };
 }
 
@@ -206,44 +204,25 @@ export function settingsOf(options: ClientOptions): Settings {
   checkNames(options, OPTION_NAMES);
   const { ca, cert, key, psk, keyPassword, pin, serverName, tls: versions = "auto", sourceAddress } = options;
   if (psk !== undefined) {
-    for (const other of ["ca", "cert", "key", "keyPassword", "pin", "serverName"] as const) {
-      if (options[other] !== undefined) {
-        const rule = "does not go with a pre-shared key, which proves both sides by itself";
-        throw wrong(other, rule, "give either certificates or a pre-shared key");
-      }
+    for (const option of ["ca", "cert", "key", "keyPassword", "pin", "serverName"] as const) {
+      if (options[option] !== undefined) throw failure("pskWith", { option });
     }
-    if ("bun" in process.versions || "deno" in process.versions) {
-      const hint = "run the program in Node, use the package of another language, or certificates";
-      throw wrong("psk", "is not possible in Bun and Deno, whose TLS has no pre-shared keys", hint);
-    }
-    if (versions === "1.3") {
-      const hint = "use tls 1.2 here, or the package of another language, which have pre-shared keys in TLS 1.3 too";
-      throw wrong("tls", "must not be 1.3 with a pre-shared key: Node has pre-shared keys in TLS 1.2 only", hint);
-    }
-  } else if (ca === undefined && pin === undefined) {
-    const hint = "give the CA's certificate (ca), the Key Provider's public key (pin), or ca: \"system\"";
-    throw wrong("ca", "nothing says which Key Provider to trust", hint);
-  }
+    if (options.legacy) throw failure("pskWith", { option: "legacy" });
+    if ("bun" in process.versions || "deno" in process.versions) throw failure("pskNotInNode");
+    if (versions === "1.3") throw failure("pskVersion");
+  } else if (ca === undefined && pin === undefined) throw failure("noTrust");
   if ((cert === undefined) !== (key === undefined)) {
-    const [missing, given] = cert === undefined ? ["cert", "key"] : ["key", "cert"];
-    throw wrong(missing, `must be given with ${given}`, "a client certificate and its private key belong together");
+    throw failure("halfClientCert", { option: cert === undefined ? "cert" : "key" });
   }
-  if (keyPassword !== undefined && typeof keyPassword !== "string") {
-    throw wrong("keyPassword", "must be a string", "it is the password of the private key");
-  }
+  if (keyPassword !== undefined && typeof keyPassword !== "string") throw failure("passwordType");
   if (serverName !== undefined && !(typeof serverName === "string" && /^[\w.:-]{1,253}$/.test(serverName))) {
-    throw wrong("serverName", "must be a DNS name or an IP address", "give one that the certificate has");
+    throw failure("serverName");
   }
   if (sourceAddress !== undefined && !(typeof sourceAddress === "string" && isIP(sourceAddress))) {
-    throw wrong("sourceAddress", "must be an IP address", "give an address of this machine");
+    throw failure("sourceAddress");
   }
-  if (options.legacy && (options.forwardSecrecy || psk !== undefined)) {
-    const rule = "does not go with forwardSecrecy or a pre-shared key";
-    throw wrong("legacy", rule, "it adds a suite for certificates that has no forward secrecy");
-  }
-  if (!["auto", "1.2", "1.3"].includes(versions)) {
-    throw wrong("tls", "must be auto, 1.2 or 1.3", "auto takes what the Key Provider offers");
-  }
+  if (options.legacy && options.forwardSecrecy) throw failure("legacy");
+  if (!["auto", "1.2", "1.3"].includes(versions)) throw failure("tlsVersions");
   const credentials =
     psk === undefined
       ? () => ({
@@ -251,7 +230,7 @@ export function settingsOf(options: ClientOptions): Settings {
           ...(cert !== undefined && key !== undefined ? clientCertOf(cert, key, keyPassword) : {}),
         })
       : () => ({ psk: pskOf(psk) });
-  // a wrong file or key is told at once, not at the first call
+  // a wrong file or key is reported at once, not at the first call
   credentials();
   return {
     credentials,
@@ -276,25 +255,25 @@ export function settingsOf(options: ClientOptions): Settings {
 /** The longest time: what Node's timers take. */
 const LONGEST = 2 ** 31 - 1;
 
-export function time(field: string, value: unknown, otherwise: number): number {
+export function time(option: string, value: unknown, otherwise: number): number {
   if (value === undefined) return otherwise;
-  const least = field === "waitWhenBusy" ? 0 : 1;
+  const least = option === "waitWhenBusy" ? 0 : 1;
   if (typeof value !== "number" || !(value >= least && value <= LONGEST)) {
-    throw wrong(field, `must be ${least} to ${LONGEST} milliseconds`, "give milliseconds, for example 10_000");
+    throw failure("time", { option, least, most: LONGEST });
   }
   return value;
 }
 
-function flag(field: string, value: unknown, otherwise: boolean): boolean {
+function flag(option: string, value: unknown, otherwise: boolean): boolean {
   if (value === undefined) return otherwise;
-  if (typeof value !== "boolean") throw wrong(field, "must be true or false", `${otherwise} is the default`);
+  if (typeof value !== "boolean") throw failure("flag", { option });
   return value;
 }
 
 export function signalOf(signal: unknown): AbortSignal | undefined {
   if (signal === undefined) return undefined;
   const like = typeof signal === "object" && signal !== null && "aborted" in signal && "addEventListener" in signal;
-  if (!like) throw wrong("signal", "must be an AbortSignal", "for example AbortSignal.timeout(5000)");
+  if (!like) throw failure("signal");
   return signal as AbortSignal;
 }
 
@@ -302,100 +281,108 @@ function loggerOf(logger: unknown): Logger | undefined {
   if (logger === undefined) return undefined;
   const has = (name: string): boolean => typeof (logger as Record<string, unknown> | null)?.[name] === "function";
   if (["debug", "info", "warn"].every(has)) return logger as Logger;
-  throw wrong("logger", "must have the methods debug, info and warn", "for example console");
+  throw failure("logger");
 }
 
 function pinOf(pin: unknown): Buffer | undefined {
   if (pin === undefined) return undefined;
   const digest = typeof pin === "string" && pin.startsWith("sha256/") ? pin.slice("sha256/".length) : "";
-  if (!/^[A-Za-z0-9+/]{43}=$/.test(digest)) {
-    const hint = "it is the SHA-256 of the certificate's public key (SubjectPublicKeyInfo in DER)";
-    throw wrong("pin", "must be sha256/ and the base64 of 32 bytes", hint);
-  }
+  if (!/^[A-Za-z0-9+/]{43}=$/.test(digest)) throw failure("pin");
   return Buffer.from(digest, "base64");
 }
 
-const PEM_HINT = "PEM is text with a line -----BEGIN ...-----";
-
-/** How openssl takes each part out of PKCS#12. */
-const PKCS12: Record<string, string> = {
-  ca: "-nokeys -cacerts -out ca.pem",
-  cert: "-nokeys -out cert.pem",
-  key: "-nocerts -noenc -out key.pem",
+/** How openssl takes each part out of PKCS#12, and out of DER. */
+const CONVERT: Record<string, readonly [pkcs12: string, der: string]> = {
+  ca: ["-nokeys -cacerts -out ca.pem", "x509 -inform DER -in FILE -out cert.pem"],
+  cert: ["-nokeys -out cert.pem", "x509 -inform DER -in FILE -out cert.pem"],
+  key: ["-nocerts -noenc -out key.pem", "pkey -inform DER -in FILE -out key.pem"],
 };
+
+const SEQUENCE = 0x30;
 
 /** PKCS#12 is a SEQUENCE that begins with version 3 (RFC 7292, 4). */
 function isPkcs12(content: Buffer): boolean {
   const long = content[1] !== undefined && content[1] > 0x80 ? content[1] & 0x0f : 0;
-  return content[0] === 0x30 && content.subarray(2 + long, 5 + long).equals(Buffer.from([2, 1, 3]));
+  return content[0] === SEQUENCE && content.subarray(2 + long, 5 + long).equals(Buffer.from([2, 1, 3]));
 }
 
 /** The content of PEM or of the file that it names. The value is never shown: it may be a secret in the wrong place. */
-function pemOf(field: string, pem: unknown): Buffer {
-  const content = contentOf(field, pem);
-  if (isPkcs12(content))
-    throw wrong(field, "is PKCS#12, not PEM", `convert it: openssl pkcs12 -in FILE ${PKCS12[field]}`);
-  if (!content.includes("-----BEGIN ")) throw wrong(field, "must be PEM", PEM_HINT);
-  return content;
+function pemOf(option: "ca" | "cert" | "key", pem: unknown): Buffer {
+  const content = contentOf(option, pem);
+  const [pkcs12, der] = CONVERT[option] as readonly [string, string];
+  if (isPkcs12(content)) throw failure("pkcs12", { option, how: pkcs12 });
+  if (content.includes("-----BEGIN ")) return content;
+  if (content[0] === SEQUENCE) throw failure("der", { option, how: der });
+  throw option === "key" ? failure("noKey") : failure("noCertificate", { option });
 }
 
-function contentOf(field: string, given: unknown): Buffer {
+function contentOf(option: string, given: unknown): Buffer {
   if (given instanceof Uint8Array) return Buffer.from(given);
-  if (typeof given !== "string") throw wrong(field, "must be PEM as text or bytes, or the path of a file", PEM_HINT);
+  if (typeof given !== "string") throw failure("pemType", { option });
   if (given.trimStart().startsWith("-----BEGIN")) return Buffer.from(given);
   try {
     return readFileSync(given);
   } catch (error) {
-    const looksSecret = /[\r\n]|-----|[0-9a-f]{32}|^[^/]*:[0-9a-f]+$/i.test(given);
-    const reason = (error as NodeJS.ErrnoException).code === "ENOENT" ? "does not exist" : "cannot be read";
-    const file = looksSecret ? "the file (its name looks like a secret and is not shown)" : given;
-    throw wrong(field, `${file} ${reason}`, "give the path of a file, or PEM that begins with -----BEGIN");
+    const secret = looksLike(given);
+    if (secret !== undefined) throw failure("noFile", { option, secret });
+    const reason = REASONS[(error as NodeJS.ErrnoException).code ?? ""] ?? "other error";
+    throw failure("unreadable", { option, file: JSON.stringify(given).slice(1, -1), reason });
   }
+}
+
+/** Why a file cannot be read, in the core's words. */
+const REASONS: Record<string, string | undefined> = {
+  ENOENT: "entity not found",
+  EACCES: "permission denied",
+  EISDIR: "is a directory",
+  ENOTDIR: "not a directory",
+};
+
+/** What a text looks like that should be a path, if it could be a secret. */
+function looksLike(text: string): string | undefined {
+  if (text.includes("-----")) return "PEM";
+  if (/[\r\n]/.test(text)) return "a text of several lines";
+  if (/[0-9a-f]{32}/i.test(text)) return "a key in hexadecimal";
+  return /^[^/]*:\s*[0-9a-f]+\s*$|:\s*[0-9a-f]{8,}\s*$/i.test(text) ? "a pre-shared key" : undefined;
 }
 
 /** The certificate and its key, unencrypted: Node is given no password, and the errors are ours. */
 function clientCertOf(cert: Pem, key: Pem, passphrase: string | undefined): { cert: Buffer; key: Buffer } {
   const [certificates, file] = [pemOf("cert", cert), pemOf("key", key)];
-  const certificate = x509("cert", certificates);
   let privateKey: KeyObject;
+  let certificate: X509Certificate;
   try {
-    privateKey = createPrivateKey({ key: file, ...(passphrase === undefined ? {} : { passphrase }) });
-  } catch {
-    if (file.includes("ENCRYPTED"))
-      throw passphrase === undefined
-        ? wrong(
-            "keyPassword",
-            "is missing: the private key is encrypted",
-            "give the password that it was encrypted with",
-          )
-        : wrong(
-            "keyPassword",
-            "does not open the private key",
-            "check the password: letter case, and spaces or line feeds",
-          );
-    throw wrong("key", "must hold one private key in PEM form", PEM_HINT);
+    if (certificates.includes("PRIVATE KEY-----") && file.includes("BEGIN CERTIFICATE")) throw failure("swapped");
+    certificate = x509("cert", certificates);
+    privateKey = privateKeyOf(file, passphrase);
   } finally {
     file.fill(0);
   }
-  if (!certificate.checkPrivateKey(privateKey)) {
-    const hint = "give the private key of the first certificate in the file";
-    throw wrong("cert", "and key do not belong together", hint);
-  }
+  if (!certificate.checkPrivateKey(privateKey)) throw failure("certOfOtherKey");
   return { cert: certificates, key: Buffer.from(privateKey.export({ type: "pkcs8", format: "pem" })) };
 }
 
+function privateKeyOf(pem: Buffer, passphrase: string | undefined): KeyObject {
+  try {
+    return createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) });
+  } catch {
+    if (!pem.includes("ENCRYPTED")) throw failure("noKey");
+    throw failure(passphrase === undefined ? "passwordMissing" : "passwordWrong");
+  }
+}
+
 /** The first certificate of a PEM text. */
-function x509(field: string, pem: Buffer): X509Certificate {
+function x509(option: "ca" | "cert", pem: Buffer): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch {
-    throw wrong(field, "holds something that is not an X.509 certificate", PEM_HINT);
+    throw failure(option === "ca" ? "caNotX509" : "certNotX509");
   }
 }
 
 function casOf(ca: Pem | readonly Pem[]): (string | Buffer)[] {
   const all = Array.isArray(ca) ? ca : [ca];
-  if (all.length === 0) throw wrong("ca", "must not be empty", "give the CA's certificate");
+  if (all.length === 0) throw failure("noCertificate", { option: "ca" });
   return all.flatMap((one) => (one === "system" ? systemStore() : [certificatesOf(one)]));
 }
 
@@ -423,8 +410,7 @@ function systemStore(): (string | Buffer)[] {
       // the next one
     }
   }
-  const hint = "give the CA's certificate instead, or use Node 22.15 or later";
-  throw wrong("ca", "the system has no certificate store that can be read", hint);
+  throw failure("noSystemStore");
 }
 
 const PSK_FORMS = ["hex", "text", "base64", "raw"] as const;
@@ -432,8 +418,7 @@ const PSK_FORMS = ["hex", "text", "base64", "raw"] as const;
 /** The identity (1 to 128 bytes of UTF-8) and the key (1 to 256 bytes). */
 function pskOf(psk: Psk): { identity: string; key: Buffer } {
   if (typeof psk === "string") return pskOfFile(psk, undefined);
-  const hint = 'for example psk: { identity: "router", hex: "00ff..." }, or the path of a file';
-  if (typeof psk !== "object" || psk === null) throw wrong("psk", "must be an object or a path", hint);
+  if (typeof psk !== "object" || psk === null) throw failure("pskType");
   if ("file" in psk) {
     checkNames(psk, ["file", "identity"]);
     return pskOfFile(psk.file, psk.identity);
@@ -442,50 +427,43 @@ function pskOf(psk: Psk): { identity: string; key: Buffer } {
   const given = psk as Record<string, unknown>;
   const forms = PSK_FORMS.filter((form) => given[form] !== undefined);
   const [form] = forms;
-  if (form === undefined || forms.length > 1) throw wrong("psk", "must have its key as hex, text, base64 or raw", hint);
+  if (form === undefined || forms.length > 1) throw failure("pskForms");
   return pskOfParts(given.identity, keyOf(form, given[form]));
 }
 
 function pskOfParts(identity: unknown, key: Buffer): { identity: string; key: Buffer } {
   if (typeof identity !== "string" || !/^\P{Cc}+$/u.test(identity) || Buffer.byteLength(identity) > 128) {
-    const rule = "the identity must have 1 to 128 bytes of UTF-8, without line feeds or other control characters";
-    throw wrong("psk", rule, "give the identity exactly as the Key Provider knows it");
+    throw failure("pskIdentity");
   }
-  if (key.length < 1 || key.length > 256) {
-    throw wrong("psk", "the key must have 1 to 256 bytes", "32 random bytes are a good key");
-  }
+  if (key.length < 1 || key.length > 256) throw failure("pskLength");
   return { identity, key };
 }
 
 function keyOf(form: (typeof PSK_FORMS)[number], value: unknown): Buffer {
-  const hint = "give a key in another form as such";
   if (form === "raw") {
     if (value instanceof Uint8Array) return Buffer.from(value);
-    throw wrong("psk", "the key must be bytes", hint);
+    throw failure("pskKeyType", { type: "bytes" });
   }
-  if (typeof value !== "string") throw wrong("psk", "the key must be a string", hint);
+  if (typeof value !== "string") throw failure("pskKeyType", { type: "a string" });
   if (form === "text") return Buffer.from(value);
   if (form === "hex") {
     if (/^([0-9a-f]{2})+$/i.test(value)) return Buffer.from(value, "hex");
-    throw wrong("psk", "the key must be hexadecimal, of even length", hint);
+    throw failure("pskHex");
   }
   if (/^([A-Za-z0-9+/]{4})+$|^([A-Za-z0-9+/]{4})*[A-Za-z0-9+/]{2}([A-Za-z0-9+/]=|==)$/.test(value)) {
     return Buffer.from(value, "base64");
   }
-  throw wrong("psk", "the key must be base64 with padding", hint);
+  throw failure("pskBase64");
 }
 
 /** A file with lines `identity:hex`, or one line of digits. */
 function pskOfFile(path: unknown, wanted: string | undefined): { identity: string; key: Buffer } {
-  const form = "it should have a line identity:hex for each identity, or one line with the key in hexadecimal";
-  if (typeof path !== "string") throw wrong("psk", "the path of the file must be a string", form);
+  if (typeof path !== "string") throw failure("pskFileType");
   const content = contentOf("psk", path);
   // one character for each byte: comments may be in any encoding
   const text = content.toString("latin1").replace(/^\xef\xbb\xbf/, "");
   content.fill(0);
-  if (/^(\xff\xfe|\xfe\xff)/.test(text)) {
-    throw wrong("psk", "is UTF-16, as some editors on Windows write it", "save it as UTF-8");
-  }
+  if (/^(\xff\xfe|\xfe\xff)/.test(text)) throw failure("pskUtf16");
   const bytesOf = (identity: string): string => Buffer.from(identity).toString("latin1");
   const lines = text.split("\n").map(pskLine);
   const fitting = lines.filter(
@@ -493,15 +471,15 @@ function pskOfFile(path: unknown, wanted: string | undefined): { identity: strin
       line !== undefined && (wanted === undefined || line.identity === undefined || line.identity === bytesOf(wanted)),
   );
   const [only, more] = fitting;
-  if (only === undefined)
-    throw wrong("psk", wanted === undefined ? "the file is empty" : "the file has no key of that identity", form);
-  if (more !== undefined) throw wrong("psk", "the file has several keys", "say which identity is yours");
+  if (only === undefined) throw failure(wanted === undefined ? "pskFileEmpty" : "pskFileWithoutIt");
+  if (more !== undefined) throw failure("pskFileSeveral");
   let { identity } = only;
   if (identity !== undefined) {
     const bytes = Buffer.from(identity, "latin1");
-    if (!isUtf8(bytes)) throw wrong("psk", "the file has an identity that is not UTF-8", form);
+    if (!isUtf8(bytes)) throw failure("pskFileUtf8");
     identity = bytes.toString();
   }
+  if (identity === undefined && wanted === undefined) throw failure("pskFileWithout");
   return pskOfParts(identity ?? wanted, keyOf("hex", only.digits));
 }
 
