@@ -14,7 +14,7 @@ PROCESS = "one command, a whole process: milliseconds"
 AGENTS, TUNNELS = "many tunnels on an agent", "2,000 tunnels, 10 s"
 JVM = ("kotlin OkHttp", "kotlin java.net.http")
 
-# case, ours, the others (the best one counts), goal, what; a case may be followed by the column
+# case, ours, the others (the best one counts), goal, subject; a case may be followed by the column
 GOALS = [
     (WARM, "rust skip-client", "rust floor", 1.25, "Rust warm against the Rust floor"),
     (ONE_CPU, "rust skip-client", "rust floor", 1.2, "Rust warm on one CPU against the floor"),
@@ -53,7 +53,7 @@ RATES = [
     (CALLERS, "kotlin skip-client", JVM, 1.25, "Kotlin, 100 callers, against the better of OkHttp and java.net.http"),
     (CALLERS, "go skip-client", "go net/http", 1.25, "Go, 100 callers, against net/http"),
 ]
-# case, ours, what is subtracted, goal, what; a case may be followed by the column
+# case, ours, what is subtracted, goal, subject; a case may be followed by the column
 LIMITS = [
     ((AGENTS, "gap p99, s"), TUNNELS, None, 11.5, "2,000 tunnels at 10 s: 99th percentile between rotations, s"),
     ((AGENTS, "initiator, % of a CPU"), TUNNELS, None, 25.0, "2,000 tunnels at 10 s: an agent, % of a CPU"),

@@ -151,7 +151,7 @@ for (const colorScheme of ["light", "dark"]) {
     ["desktop", { width: 1100, height: 900 }],
     ["phone", { width: 360, height: 740 }],
   ]) {
-    test(`axe finds nothing, and nothing is cut off: ${colorScheme}, ${name}`, needsBrowser, async () => {
+    test(`axe finds no problems, and nothing is cut off: ${colorScheme}, ${name}`, needsBrowser, async () => {
       const { page } = await open({ colorScheme, viewport });
       for (const example of ["broken", "exchange", "key"]) {
         await page.click(`[data-example=${example}]`);

@@ -74,7 +74,7 @@ for (const [name, viewport] of Object.entries(VIEWPORTS)) {
   });
 
   for (const colorScheme of ["light", "dark"]) {
-    test(`axe finds nothing: ${name}, ${colorScheme}`, needsBrowser, async () => {
+    test(`axe finds no problems: ${name}, ${colorScheme}`, needsBrowser, async () => {
       const { context, page } = await open({ viewport, colorScheme });
       for (const path of ["what-skip-is.html", "psk.html", "compare.html"]) {
         await page.goto(new URL(path, SITE).href);

@@ -177,7 +177,7 @@ mod tests {
 
     use super::Queue;
 
-    /// A tunnel that waits for its lane is not overtaken by those that become due later, however often it is looked at.
+    /// A tunnel that waits for its lane is not overtaken by tunnels that become due later, however often it is checked.
     #[test]
     fn a_waiting_tunnel_keeps_its_place() {
         let lane = || ("kp".to_owned(), "peer".to_owned());
@@ -187,7 +187,7 @@ mod tests {
             queue.set(&n.to_string(), now + Duration::from_millis(n.into()));
         }
         for turn in 0..3_u32 {
-            // all are looked at while the lane is busy
+            // all are checked while the lane is busy
             while let Some(first) = queue.due(now + Duration::from_secs(1)) {
                 queue.hold(lane(), first);
             }

@@ -201,7 +201,7 @@ fn every_mistake_is_named() {
     insta::assert_snapshot!(text);
 }
 
-/// A provider table with an encrypted key, and what is wrong with it once its files are looked into.
+/// A provider table with an encrypted key, and the mistakes that are found when its files are read.
 #[test]
 fn an_encrypted_key_is_opened_with_its_password() {
     const SEALED: &str = "\ncert = \"client.pem\"\nkey = \"sealed.key\"\nkey-password-file = \"password\"";

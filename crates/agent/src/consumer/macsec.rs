@@ -278,7 +278,7 @@ mod tests {
                 let asked = String::from_utf8_lossy(&buffer[..length]).into_owned();
                 act(&path, &asked);
                 let said = if asked == "STATUS" { status } else { answer };
-                // first, so that whoever has the answer finds it recorded
+                // recorded before the answer, so that a test that has the answer finds it
                 let _ = send.send(asked);
                 let _ = socket.send_to_addr(said.as_bytes(), &from);
             }
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_link_that_wpa_supplicant_removes_is_a_failure() {
-        // what it does to a link that it created itself
+        // as wpa_supplicant does with a link that it created itself
         let remove: fn(&std::path::Path, &str) = |folder, asked| {
             if asked.starts_with("DISABLE") {
                 fs::remove_dir_all(folder.join("links/macsec0")).unwrap();

@@ -241,7 +241,7 @@ impl ConsumerConfig {
         }
     }
 
-    /// What the names of the keys begin with, in which gateway. The agent removes all others that begin with it.
+    /// The gateway, and the prefix of the names of its keys. The agent removes all other keys with this prefix.
     pub(crate) fn prefix(&self) -> Option<(&Path, String)> {
         match self {
             Self::Strongswan(it) => Some((&it.socket, it.prefix())),

@@ -54,7 +54,7 @@ impl Settings {
         })
     }
 
-    /// What the names of this tunnel's keys begin with.
+    /// The prefix of the names of this tunnel's keys.
     pub(crate) fn prefix(&self) -> String {
         let default = || format!("skip:{}:", self.connection);
         self.secret_prefix.clone().unwrap_or_else(default)
