@@ -74,13 +74,10 @@ impl Held {
             Ok(())
         });
         let (level, what) = match made {
-            Ok(()) => (
-                Level::Warn,
-                "the state folder was removed, and is made again".to_owned(),
-            ),
+            Ok(()) => (Level::Warn, "the state folder was removed, and is recreated".to_owned()),
             Err(why) => (
                 Level::Error,
-                format!("the state folder was removed, and cannot be made again: {why}"),
+                format!("the state folder was removed, and cannot be recreated: {why}"),
             ),
         };
         inner.journal.event(level, "state", &[("error", &what)]);

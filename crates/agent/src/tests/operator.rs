@@ -256,10 +256,11 @@ fn a_state_folder_that_was_removed_is_recreated() {
     let pair = Pair::start_both(PACE, "size = 256");
     wait_for("a rotation", || pair.rotations(0) == 1);
     let state = pair.rig.state(0);
-    fs::remove_dir_all(&state).expect("removed");
+    // the agent may be writing to it
+    wait_for("the removal", || fs::remove_dir_all(&state).is_ok());
     wait_for("the folder", || control::ask(&state).is_ok());
     wait_for("the log", || {
-        pair.logs[0].text().contains("was removed, and is made again")
+        pair.logs[0].text().contains("was removed, and is recreated")
     });
     control::ask_rotation(&state, "a").expect("it answers");
     wait_for("a rotation", || pair.rotations(0) == 2);
