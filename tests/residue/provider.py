@@ -28,6 +28,11 @@ def body(script: Script, **changes: object) -> bytes:
     return json.dumps({name: value for name, value in message.items() if value is not None}).encode()
 
 
+def at_a_partial_block(content: bytes) -> bytes:
+    """The same with an end that fills no block of AES in TLS 1.2, nor in TLS 1.3, which appends a byte."""
+    return content[:1] + b" " * ((12 - len(content)) % 16) + content[1:]
+
+
 def send(
     handler: http.server.BaseHTTPRequestHandler, content: bytes, status: int = 200, length: int | None = None
 ) -> None:
@@ -81,6 +86,7 @@ def poor_entropy(script: Script, handler: http.server.BaseHTTPRequestHandler) ->
 # name: the step, the server's behaviour, and the client's answer
 CASES: dict[str, tuple[str, Callable[[Script, http.server.BaseHTTPRequestHandler], None], str]] = {
     "a fresh key": ("new_key", lambda s, h: send(h, body(s)), "ok"),
+    "a key up to a partial block": ("new_key", lambda s, h: send(h, at_a_partial_block(body(s))), "ok"),
     "a key in chunks": ("new_key", chunked, "ok"),
     "a key by its keyId": (f"key_by_id {KEY_ID}", lambda s, h: send(h, body(s)), "ok"),
     "entropy": ("entropy", entropy, "ok"),
