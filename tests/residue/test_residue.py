@@ -221,7 +221,7 @@ class Target:
         return search(self.id, patterns)
 
     def finally_left(self, patterns: dict[str, bytes]) -> Counter[str]:
-        """The same after the client was closed, with time for the thread of a JVM that frees what was collected."""
+        """The same after the client was closed, with time for threads that end a call."""
         deadline = time.monotonic() + 10
         while (left := self.hits(patterns)) and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -144,7 +144,8 @@ impl Client {
         Rules::of_lenient(self.options.lenient)
     }
 
-    /// Closes the idle connections and cancels the running calls; later calls fail with `invalid_argument`.
+    /// Closes the idle connections, cancels the running calls, and wipes the client's own keys as soon as those have ended; later calls
+    /// fail with `invalid_argument`.
     pub fn close(&self) {
         self.closed.cancel();
         for provider in &self.providers {

@@ -304,7 +304,7 @@ impl Providers {
             Box::new(Https {
                 route: Route::new(url, &Options::default()).expect("without a proxy"),
                 target,
-                tls: Renewal::fixed(Arc::new(network), Vec::new()),
+                tls: Renewal::fixed(Arc::new(network)),
                 pool: PerProcess::default(),
             })
         };

@@ -172,7 +172,7 @@ impl Https {
 impl Transport for Https {
     fn exchange(&self, request: &Request, control: &Control<'_>) -> std::result::Result<Response, TransportError> {
         let unsent = |error| TransportError { error, sent: false };
-        let setup = self.tls.current();
+        let setup = self.tls.current().map_err(unsent)?;
         loop {
             let (mut connection, reused) = match self.take_idle(setup.generation) {
                 Some(connection) => (connection, true),
@@ -222,5 +222,6 @@ impl Transport for Https {
         let idle = std::mem::take(&mut pool.idle);
         drop(pool);
         drop(idle);
+        self.tls.close();
     }
 }

@@ -148,7 +148,7 @@ impl Probe {
     /// Any code of the network side.
     pub fn connect(&self, control: &Control<'_>) -> Result<ProbeConnection> {
         Ok(ProbeConnection {
-            connection: self.https.connect(&self.https.tls.current(), control)?,
+            connection: self.https.connect(&self.https.tls.current()?, control)?,
             base_path: self.https.target.base_path.clone(),
             authority: self.https.target.authority.clone(),
             rest: WipedBuffer::default(),

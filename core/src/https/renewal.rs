@@ -1,8 +1,8 @@
 //! Reconfigures TLS when a credentials file changes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::error::{Result, warnings};
+use crate::error::{Error, Result, warnings};
 use crate::fork::{PerProcess, hold_off};
 use crate::options::{Options, Stamp};
 
@@ -12,8 +12,13 @@ use super::rustls;
 use super::stack::TlsStack;
 use super::url::Url;
 
-/// The TLS configuration for one Key Provider.
+/// The TLS configuration for one Key Provider, until it is closed.
 pub(super) struct Renewal {
+    /// Locked only while forks are held off, so that no child inherits a locked mutex.
+    loaded: Mutex<Option<Arc<Loaded>>>,
+}
+
+struct Loaded {
     /// The credentials and their files; `None` if no file can change.
     source: Option<(Options, Url)>,
     first: Setup,
@@ -38,29 +43,53 @@ impl Renewal {
         let stamps = options.files.stamps();
         let tls = set_up(options, url)?;
         let source = (!options.files.is_empty()).then(|| (options.clone(), url.clone()));
-        Ok(Self {
-            source,
-            ..Self::fixed(tls, stamps)
-        })
+        Ok(Self::of(tls, stamps, source))
     }
 
     /// A configuration that never changes.
-    pub fn fixed(tls: Arc<dyn TlsStack>, stamps: Vec<Option<Stamp>>) -> Self {
+    #[cfg(test)]
+    pub fn fixed(tls: Arc<dyn TlsStack>) -> Self {
+        Self::of(tls, Vec::new(), None)
+    }
+
+    fn of(tls: Arc<dyn TlsStack>, stamps: Vec<Option<Stamp>>, source: Option<(Options, Url)>) -> Self {
+        let first = Setup {
+            tls,
+            generation: 0,
+            warning: None,
+            stamps,
+        };
         Self {
-            source: None,
-            first: Setup {
-                tls,
-                generation: 0,
-                warning: None,
-                stamps,
-            },
-            latest: PerProcess::default(),
+            loaded: Mutex::new(Some(Arc::new(Loaded {
+                source,
+                first,
+                latest: PerProcess::default(),
+            }))),
         }
     }
 
-    /// Returns the configuration for the current files. If those cannot be used (a certificate may be written before its key), keeps the
-    /// previous one.
-    pub fn current(&self) -> Setup {
+    /// Returns the configuration for the current files.
+    ///
+    /// # Errors
+    /// `invalid_argument` if it was closed.
+    pub fn current(&self) -> Result<Setup> {
+        let loaded = hold_off(|| self.loaded().clone()).ok_or_else(Error::client_closed)?;
+        Ok(loaded.current())
+    }
+
+    /// Frees the credentials, which are wiped as soon as the last call and connection end.
+    pub fn close(&self) {
+        hold_off(|| drop(self.loaded().take()));
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, Option<Arc<Loaded>>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Loaded {
+    /// If the current files cannot be used (a certificate may be written before its key), keeps the previous configuration.
+    fn current(&self) -> Setup {
         let Some((options, url)) = &self.source else {
             return self.first.clone();
         };
@@ -111,4 +140,38 @@ fn tls_stack(options: &Options, url: &Url) -> Result<Arc<dyn TlsStack>> {
         }
         Ok(Arc::new(rustls::Rustls::new(options, url)?))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::route::Dialer;
+    use super::super::stack::{Open, TlsStack};
+    use super::Renewal;
+    use crate::error::{Error, ErrorCode, Result};
+
+    struct WithCredentials;
+
+    impl TlsStack for WithCredentials {
+        fn open(&self, _: &mut Dialer<'_>) -> Result<Open> {
+            Err(Error::tls_closed())
+        }
+    }
+
+    #[test]
+    fn after_close_the_last_call_frees_the_credentials() {
+        let stack = Arc::new(WithCredentials);
+        let credentials = Arc::downgrade(&stack);
+        let renewal = Renewal::fixed(stack);
+        let call = renewal.current().expect("not closed");
+        renewal.close();
+        assert!(credentials.upgrade().is_some());
+        drop(call);
+        assert!(credentials.upgrade().is_none());
+        assert_eq!(
+            renewal.current().err().map(|error| error.code()),
+            Some(ErrorCode::InvalidArgument)
+        );
+    }
 }

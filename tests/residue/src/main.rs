@@ -13,14 +13,14 @@ use zeroize::Zeroizing;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (flags, arguments): (Vec<String>, _) = std::env::args().partition(|argument| argument == "--tokio");
-    let mut client = Some(if flags.is_empty() {
+    let kp = if flags.is_empty() {
         Kp::Blocking(Box::new(client(&arguments)?))
     } else {
         Kp::Tokio(
             client(&arguments)?.into(),
             tokio::runtime::Builder::new_current_thread().build()?,
         )
-    });
+    };
     let remote: SystemId = "Bob".parse()?;
     let mut key: Option<Key> = None;
     let mut entropy: Option<Entropy> = None;
@@ -28,20 +28,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let mut words = line.split(' ');
-        let result = match (words.next().unwrap_or_default(), &client) {
-            ("new_key", Some(kp)) => kp.new_key(&remote).map(|fresh| key = Some(fresh)),
-            ("key_by_id", Some(kp)) => {
+        let result = match words.next().unwrap_or_default() {
+            "new_key" => kp.new_key(&remote).map(|fresh| key = Some(fresh)),
+            "key_by_id" => {
                 let id = KeyId::new(words.next().unwrap_or_default())?;
                 kp.key_by_id(&id, &remote).map(|same| key = Some(same))
             }
-            ("entropy", Some(kp)) => kp.entropy().map(|random| entropy = Some(random)),
-            ("capabilities", Some(kp)) => kp.refresh_capabilities(),
-            ("drop", _) => {
+            "entropy" => kp.entropy().map(|random| entropy = Some(random)),
+            "capabilities" => kp.refresh_capabilities(),
+            "drop" => {
                 drop((key.take(), entropy.take()));
                 Ok(())
             }
-            ("close", _) => {
-                drop(client.take());
+            "close" => {
+                kp.close();
                 Ok(())
             }
             _ => return Err(format!("no step is called {line}").into()),
@@ -87,6 +87,13 @@ impl Kp {
             Self::Tokio(kp, runtime) => runtime.block_on(kp.refresh_capabilities()),
         }
         .map(drop)
+    }
+
+    fn close(&self) {
+        match self {
+            Self::Blocking(kp) => kp.close(),
+            Self::Tokio(kp, _) => kp.close(),
+        }
     }
 }
 

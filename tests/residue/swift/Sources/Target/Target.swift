@@ -14,25 +14,23 @@ struct Target {
             caFile: option("--ca"), clientCertFile: option("--cert"), clientKeyFile: option("--key"),
             keyPasswordFile: option("--key_password"), pskFile: option("--psk"), timeout: 2,
             legacy: arguments.contains("--legacy"))
-        var client: Client? = try Client(url: arguments[1], options: options)
+        let kp = try Client(url: arguments[1], options: options)
         var keys: [Key] = []
         var entropies: [Entropy] = []
         say("ready \(ProcessInfo.processInfo.processIdentifier)")
         while let line = readLine() {
             let words = line.split(separator: " ").map(String.init)
             do {
-                switch (words[0], client) {
-                case ("new_key", let kp?):
+                switch words[0] {
+                case "new_key":
                     let key = try await kp.newKey(remote: "Bob", size: 256)
                     precondition(key.withUnsafeBytes { $0.count } == 32)
                     keys.append(key)
-                case ("key_by_id", let kp?): keys.append(try await kp.keyByID(words[1], remote: "Bob"))
-                case ("entropy", let kp?): entropies.append(try await kp.entropy())
-                case ("capabilities", let kp?): _ = try await kp.capabilities(refresh: true)
-                case ("drop", _): (keys, entropies) = ([], [])
-                case ("close", let kp?):
-                    kp.close()
-                    client = nil
+                case "key_by_id": keys.append(try await kp.keyByID(words[1], remote: "Bob"))
+                case "entropy": entropies.append(try await kp.entropy())
+                case "capabilities": _ = try await kp.capabilities(refresh: true)
+                case "drop": (keys, entropies) = ([], [])
+                case "close": kp.close()
                 default: fatalError("no step is called \(line)")
                 }
                 say("ok")

@@ -11,20 +11,18 @@ import java.time.Duration
 
 /** The client whose memory tests/residue searches: a step for each line on stdin. */
 object Residue {
-    private var client: SkipClient? = null
+    private lateinit var kp: SkipClient
     private val keys = mutableListOf<Key>()
     private val entropies = mutableListOf<Entropy>()
 
     @JvmStatic
     fun main(arguments: Array<String>) {
-        client = SkipClient(arguments[0], options(arguments.drop(1)))
+        kp = SkipClient(arguments[0], options(arguments.drop(1)))
         println("ready")
         for (line in generateSequence(::readlnOrNull)) {
             println(
                 try {
                     runBlocking { step(line.split(" ")) }
-                    // a closed client is freed when its object is collected
-                    if (client == null) System.gc()
                     "ok"
                 } catch (failure: SkipException) {
                     failure.code.text
@@ -48,7 +46,6 @@ object Residue {
     }
 
     private suspend fun step(words: List<String>) {
-        val kp = checkNotNull(client)
         when (words[0]) {
             "new_key" -> keys += kp.newKey("Bob", 256).also { key -> key.useBuffer { check(it.remaining() == 32) } }
             "key_by_id" -> keys += kp.keyByIdBlocking(words[1], "Bob")
@@ -58,10 +55,7 @@ object Residue {
                 keys.onEach(Key::close).clear()
                 entropies.onEach(Entropy::close).clear()
             }
-            "close" -> {
-                kp.close()
-                client = null
-            }
+            "close" -> kp.close()
             else -> error("no step is called $words")
         }
     }

@@ -124,7 +124,7 @@ public class SkipClient
 
         /**
          * Cancels the running calls, including blocking ones; later calls throw [SkipException.InvalidArgument]. The
-         * client's own secrets are wiped when it is collected.
+         * client's own secrets are wiped when the last of those calls has ended.
          */
         override fun close() {
             // the handle is freed with this object, so later calls get the core's own error
