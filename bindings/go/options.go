@@ -6,6 +6,7 @@ package skip
 import "C"
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"reflect"
@@ -102,6 +103,8 @@ type PSK struct {
 	Identity string
 	// Secret is the key. For a router's text key, these are the bytes of the text.
 	Secret []byte
+	// Form says how Secret is written: Raw (the default), Hex or Base64.
+	Form Format
 }
 
 // String shows only the identity.
@@ -184,9 +187,10 @@ func (o *Options) handle() (*C.skip_options, error) {
 			err = setOption(set, name, []byte(strconv.FormatFloat(value.Seconds(), 'f', -1, 64)))
 		case *PSK:
 			identity, length := chars(value.Identity)
+			form, formLength := chars(string(cmp.Or(value.Form, Raw)))
 			secret, secretLength := charsOf(value.Secret)
 			err = failure(C.skip_options_set_psk(
-				set, identity, length, (*C.uint8_t)(unsafe.Pointer(secret)), secretLength))
+				set, identity, length, form, formLength, (*C.uint8_t)(unsafe.Pointer(secret)), secretLength))
 		}
 		if err != nil {
 			return set, err

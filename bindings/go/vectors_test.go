@@ -265,8 +265,7 @@ func TestPreSharedKeys(t *testing.T) {
 		case "text":
 			options.PSK = &skip.PSK{Identity: one.Identity, Secret: content}
 		default:
-			// Go has bytes
-			continue
+			options.PSK = &skip.PSK{Identity: one.Identity, Secret: content, Form: skip.Format(one.Form)}
 		}
 		kp, err := skip.New(pair.alice.PSKURL, options)
 		if err == nil {

@@ -701,12 +701,15 @@ skip_error *skip_options_set_psk_file(skip_options *options,
                                       size_t identity_length);
 
 /**
- * Sets the pre-shared key of TLS to `key_length` bytes; for hexadecimal digits see the option "psk".
+ * Sets the pre-shared key of TLS. `form` says how the key is written: "raw" (these bytes; for a key that is text on a
+ * router, the bytes of the text), "hex" or "base64".
  */
 SKIP_CHECK_RESULT
 skip_error *skip_options_set_psk(skip_options *options,
                                  const char *identity,
                                  size_t identity_length,
+                                 const char *form,
+                                 size_t form_length,
                                  const uint8_t *key,
                                  size_t key_length);
 

@@ -91,22 +91,34 @@ pub unsafe extern "C" fn skip_options_set_psk_file(
     }
 }
 
-/// Sets the pre-shared key of TLS to `key_length` bytes; for hexadecimal digits see the option "psk".
+/// Sets the pre-shared key of TLS. `form` says how the key is written: "raw" (these bytes; for a key that is text on a
+/// router, the bytes of the text), "hex" or "base64".
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn skip_options_set_psk(
     options: *mut SkipOptions,
     identity: *const c_char,
     identity_length: usize,
+    form: *const c_char,
+    form_length: usize,
     key: *const u8,
     key_length: usize,
 ) -> *mut SkipError {
-    // SAFETY: NULL or a live handle that no other thread uses now; a string; bytes
+    // SAFETY: NULL or a live handle that no other thread uses now; strings; bytes
     unsafe {
         fallible(|| {
             let options = options.as_mut().ok_or_else(|| null("options"))?;
             let key = bytes("psk", key.cast(), key_length)?;
-            options.psk = Some(Psk::from_bytes(text("identity", identity, identity_length)?, key)?);
+            let identity = text("identity", identity, identity_length)?;
+            options.psk = Some(match text("form", form, form_length)? {
+                "raw" => Psk::from_bytes(identity, key),
+                "hex" => Psk::from_hex(identity, key),
+                "base64" => Psk::from_base64(identity, key),
+                _ => {
+                    let rule = "must be raw, hex or base64";
+                    return Err(Error::invalid_argument("form", rule, "the bytes of a text are raw"));
+                }
+            }?);
             Ok(())
         })
     }

@@ -117,8 +117,13 @@ static skip_error *set(skip_options *options, const word *w) {
     if (strncmp(w->data, "pskfile:", 8) == 0) {
         return skip_options_set_psk_file(options, value, length, w->data + 8, name - 8);
     }
-    if (strncmp(w->data, "psk:", 4) == 0) {
-        return skip_options_set_psk(options, w->data + 4, name - 4, (const uint8_t *)value, length);
+    const char *const forms[] = {"raw", "hex", "base64", "words"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        size_t form = strlen(forms[i]);
+        if (strncmp(w->data, forms[i], form) == 0 && strncmp(w->data + form, "psk:", 4) == 0) {
+            const char *identity = w->data + form + 4;
+            return skip_options_set_psk(options, identity, name - form - 4, forms[i], Z, (const uint8_t *)value, length);
+        }
     }
     return skip_options_set(options, w->data, name, value, length);
 }
@@ -419,7 +424,7 @@ static void nulls(void) {
         skip_client_entropy(NULL, 0, NULL, &entropy),
         skip_options_set(NULL, "tls", Z, "auto", Z),
         skip_options_set_file(NULL, "ca", Z, "ca.pem", Z),
-        skip_options_set_psk(NULL, "me", Z, &byte, 1),
+        skip_options_set_psk(NULL, "me", Z, "raw", Z, &byte, 1),
         skip_key_copy(NULL, &byte, 1, &length),
         skip_key_export(NULL, "hex", Z, &byte, 1, &length),
         skip_entropy_copy(NULL, &byte, 1, &length),
@@ -502,10 +507,6 @@ static void step(word *words, int count) {
         drop();
         fputs("ok", stdout);
     } else if (is(w, "close")) {
-        skip_client_free(client);
-        client = NULL;
-        fputs("ok", stdout);
-    } else if (is(w, "shut_down")) {
         skip_client_close(client);
         fputs("ok", stdout);
     } else if (is(w, "id")) {

@@ -81,7 +81,7 @@ def test_arguments(target: Target, pair: Pair) -> None:
     assert target.step("nulls") == ["ok"]
     assert target.step("version") == ["ok", re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]]
     for wrong in ("timeuot=1", "timeout=soon", "timeout=0", "lenient=yes", "tls=1.1", "url=ftp://a", "psk=xyz", "pin=x",
-                  "file:ca=/nonexistent", "psk:=0123456789abcdef"):  # fmt: skip
+                  "file:ca=/nonexistent", "rawpsk:=0123456789abcdef", "hexpsk:me=00f", "wordspsk:me=00ff"):  # fmt: skip
         assert target.step("client", alice, *options, wrong) == ["invalid_argument"], wrong
         assert "nonexistent" not in " ".join(target.step("error"))
     assert target.step("client", "http://localhost") == ["invalid_argument"]
@@ -148,7 +148,7 @@ def test_lines_of_the_log_have_no_secrets(target: Target, tmp_path: Path) -> Non
 
 def test_a_psk_as_bytes(target: Target, pair: Pair) -> None:
     identity, _, digits = (pair.folder / "psk.txt").read_text().strip().rpartition(":")
-    option = f"psk:{identity}=".encode() + bytes.fromhex(digits)
+    option = f"rawpsk:{identity}=".encode() + bytes.fromhex(digits)
     assert target.step("client", pair.psk_alice, option, *pair.modes()["psk"][2][1:]) == ["ok"]
     assert target.step("new_key") == ["ok"]
 
