@@ -74,7 +74,10 @@ impl Held {
             Ok(())
         });
         let (level, what) = match made {
-            Ok(()) => (Level::Warn, "the state folder was removed, and is recreated".to_owned()),
+            Ok(()) => (
+                Level::Warn,
+                String::from("the state folder was removed, and is recreated"),
+            ),
             Err(why) => (
                 Level::Error,
                 format!("the state folder was removed, and cannot be recreated: {why}"),
