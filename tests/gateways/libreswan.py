@@ -114,9 +114,9 @@ def pair(lab: Lab, bob_protects: str | None = None) -> dict[str, Pluto]:
 
 
 def connection_of_the_page() -> str:
-    """The block with the connection in docs/agent-libreswan.md."""
+    """The file with the connection in docs/agent-libreswan.md."""
     page = Path(__file__).resolve().parents[2] / "docs/agent-libreswan.md"
-    return page.read_text().split("```text\n")[1].split("```")[0]
+    return page.read_text().split(">/etc/ipsec.d/site-a-site-b.conf <<'END'\n")[1].split("END\n")[0]
 
 
 def is_refused(rotating: Rotating, initiator: Pluto) -> str:

@@ -1,7 +1,8 @@
-"""From nothing to a rotating tunnel: the blocks of docs/agent-strongswan.md and docs/agent-wireguard.md, as they are.
+"""From nothing to a rotating tunnel: the blocks of the pages of the agent's gateways (docs/agent-*.md), as they are.
 
 Two containers with a systemd each stand for the sites: a copy of this machine without the Debian package, on a network
-of its own. The test does only what the pages leave to the operator: it carries files, and knows addresses.
+of its own, and joined by one more cable. The test does only what the pages leave to the operator: it carries files,
+plugs cables, and knows addresses. apt-get finds the gateways installed, or in its cache.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -38,9 +40,31 @@ dpkg --purge skip-client strongswan-charon strongswan-starter
 userdel skip-client
 systemctl disable skip-client-test.service
 """
-PAGES: dict[str, dict[str, dict[str, str]]] = {
-    "agent-strongswan.md": {"carried": {}, "inside": {"A": "10.1.0.1/16", "B": "10.2.0.1/16"}},
-    "agent-wireguard.md": {"carried": {"/etc/wireguard/public": "/etc/wireguard/peer"}, "inside": {}},
+
+
+@dataclass
+class Page:
+    """How a page differs from the others."""
+
+    # the addresses of both ends inside the tunnel
+    inside: dict[str, str]
+    # whether these are the operator's, in the networks behind the gateways
+    has_networks: bool = False
+    # files that are brought to the other site after the first block
+    carried: dict[str, str] = field(default_factory=dict)
+    # whom the agent runs as
+    user: str = "skip-client"
+    # seconds until packets flow again after a rotation
+    patience: float = 0
+
+
+NETWORKS = {"A": "10.1.0.1", "B": "10.2.0.1"}
+LINK = {"A": "10.0.0.1", "B": "10.0.0.2"}
+PAGES = {
+    "agent-strongswan.md": Page(NETWORKS, has_networks=True),
+    "agent-wireguard.md": Page(LINK, carried={"/etc/wireguard/public": "/etc/wireguard/peer"}),
+    "agent-macsec.md": Page(LINK, patience=120),
+    "agent-libreswan.md": Page(NETWORKS, has_networks=True, user="root", patience=120),
 }
 
 
@@ -120,6 +144,11 @@ class Site:
         command = self._inside("journalctl", "--no-pager", "--output=cat", *which)
         return subprocess.run(command, capture_output=True, text=True).stdout
 
+    def answers(self, here: str, there: str) -> bool:
+        """Whether there is an answer to each of some packets."""
+        ping = self._inside("ping", "-q", "-c", "5", "-i", "0.3", "-W", "5", "-I", here, there)
+        return ", 0% packet loss" in subprocess.run(ping, capture_output=True, text=True).stdout
+
     def stop(self) -> None:
         """Switches it off."""
         run("systemctl", "stop", self.unit, timeout=120)
@@ -137,7 +166,7 @@ def status_of(pid: str) -> str:
 @pytest.fixture
 def sites(tmp_path: Path) -> Iterator[dict[str, Site]]:
     """Both sites, with a router and both Key Providers between them."""
-    for module in ("overlay", "esp4", "xfrm_user", "wireguard"):
+    for module in ("overlay", "esp4", "xfrm_user", "wireguard", "macsec"):
         run("modprobe", module)
     run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
     # an overlay's upper layer must not be on an overlay, nor on the disk that is its lower one
@@ -150,6 +179,8 @@ def sites(tmp_path: Path) -> Iterator[dict[str, Site]]:
         for site in made.values():
             stack.callback(site.stop)
             site.start()
+        a, b = (("eth1", "netns", str(made[name].leader)) for name in ADDRESS)
+        run("ip", "link", "add", *a, "type", "veth", "peer", *b)
         ends = ("--alice", f"{MIDDLE['A']}:8443", "--bob", f"{MIDDLE['B']}:8443")
         folder = tmp_path / "kp"
         providers = subprocess.Popen(["skip-client", "serve", "--dir", folder, *ends], stdout=subprocess.DEVNULL)
@@ -165,29 +196,27 @@ def sites(tmp_path: Path) -> Iterator[dict[str, Site]]:
 def test_from_nothing_to_a_rotating_tunnel(
     page: str, sites: dict[str, Site], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = (ROOT / "docs" / page).read_text()
+    its, text = PAGES[page], (ROOT / "docs" / page).read_text()
     found = BLOCK.findall(text)
     assert len(found) == text.count("```bash") > 6
-    for name, address in PAGES[page]["inside"].items():
-        sites[name].paste(f"ip addr add {address} dev lo")
+    for name, address in its.inside.items():
+        if its.has_networks:
+            sites[name].paste(f"ip addr add {address}/16 dev lo")
     said, began = "", time.monotonic()
     for at, (where, block) in enumerate(found):
         for name, site in sites.items():
             if where in (f"site {name}", "both sites"):
                 said = site.paste(block)
         if at == 0:
-            carry(sites, PAGES[page]["carried"])
+            carry(sites, its.carried)
         if Path(sites["A"].root / "root/for-site-b.tar").exists():
             shutil.move(sites["A"].root / "root/for-site-b.tar", sites["B"].root / "root/for-site-b.tar")
     # the last block has shown the tunnel, and asked for one more rotation
     assert "step=done" in said, said
     wait_for("one more rotation", lambda: sites["A"].journal("--unit=skip-client-agent").count("step=done") > 1, 60, 1)
-    there = PAGES[page]["inside"].get("B", "10.0.0.2").partition("/")[0]
-    here = PAGES[page]["inside"].get("A", "10.0.0.1").partition("/")[0]
-    answered = sites["A"].paste(f"ping -c 5 -i 0.3 -W 5 -I {here} {there}")
-    assert ", 0% packet loss" in answered, answered
+    wait_for("packets through the tunnel", lambda: sites["A"].answers(*its.inside.values()), its.patience, 1)
     agent = "systemctl show --property User --property NRestarts skip-client-agent"
-    assert set(sites["B"].paste(agent).split()) == {"User=skip-client", "NRestarts=0"}
+    assert set(sites["B"].paste(agent).split()) == {f"User={its.user}", "NRestarts=0"}
     with capsys.disabled():
         took = time.monotonic() - began
         print(f"\n  docs/{page}: {len(found)} blocks pasted, tunnel up, rotated again, after {took:.0f} s", flush=True)
