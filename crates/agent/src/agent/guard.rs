@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
+use std::thread;
 use std::time::Duration;
 
-use super::{Inner, state_folder};
+use super::{Inner, RunningTunnel, state_folder};
 use crate::control::{self, ControlSocket, Operated};
 use crate::journal::Level;
 use crate::threads::Ticker;
@@ -39,12 +40,24 @@ pub(super) fn start(inner: &Arc<Inner>, state: &Path, lock: File) -> Result<Tick
         "guard",
         move || every.config().agent.pace.check_every.min(LONGEST),
         move || {
-            for running in inner.tunnels() {
+            let tunnels = inner.tunnels();
+            for running in &tunnels {
                 running.tunnel.enforce_age();
             }
+            tell_events(tunnels);
             held.keep(&inner);
         },
     )
+}
+
+/// Runs the operator's programs, which may take their time, in a thread of their own. Where none can be started, the next turns of
+/// the tunnels do it.
+fn tell_events(mut tunnels: Vec<Arc<RunningTunnel>>) {
+    tunnels.retain(|running| running.tunnel.has_untold_events());
+    if !tunnels.is_empty() {
+        let tell = move || tunnels.iter().for_each(|running| running.tunnel.tell_events());
+        let _ = thread::Builder::new().name("then".to_owned()).spawn(tell);
+    }
 }
 
 /// Probes peers and Key Providers that did not answer, and ends the waits after failures once they do.

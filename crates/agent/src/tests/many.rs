@@ -5,7 +5,7 @@
 use std::fs;
 use std::time::Instant;
 
-use super::rig::{Rig, number, start_agent, wait_for};
+use super::rig::{ENDS, Rig, number, start_agent, wait_for};
 use crate::journal::{Journal, Level, LogFormat};
 
 #[test]
@@ -44,6 +44,51 @@ fn all_tunnels_rotate() {
         assert_eq!(rig.pair.stats().refused, 0);
         assert_eq!(rig.pair.stats().keys_delivered, 2 * n);
     }
+}
+
+#[test]
+fn a_slow_program_of_the_operator_delays_no_take_down() {
+    const TUNNELS: usize = 4;
+    let rig = Rig::new();
+    let log = rig.dir.path().join("told");
+    let program = "[ $0 = done ] || { sleep 1.5; echo $0 $1 >> $2; }";
+    let then = format!(
+        "then = [\"/bin/sh\", \"-c\", '{}']",
+        program.replace("$2", &log.display().to_string())
+    );
+    let policy = "interval = \"100ms\"\nmax-key-age = \"400ms\"\nwhen-too-old = \"take-down\"";
+    let agents = [1, 0].map(|end| {
+        let role = ["initiator", "responder"][end];
+        let more = format!(
+            "role = \"{role}\"\n{}",
+            if end == 0 {
+                format!("{policy}\n{then}")
+            } else {
+                String::new()
+            }
+        );
+        let text = rig.head(end, "check-every = \"100ms\"")
+            + &(0..TUNNELS)
+                .map(|k| rig.tunnel(end, &format!("t{k}"), &more))
+                .collect::<String>();
+        let journal = Journal::new(Level::Error, LogFormat::Logfmt, Box::new(std::io::sink()));
+        let agent = start_agent(&rig.config(&text), journal).expect("started");
+        rig.agents[end].set_target(agent.address().expect("it listens"));
+        agent
+    });
+    let keys = || {
+        (0..TUNNELS)
+            .filter(|k| rig.dir.path().join(format!("t{k}-{}.key", ENDS[0])).exists())
+            .count()
+    };
+    let told = || fs::read_to_string(&log).map_or(0, |text| text.matches("take-down t").count());
+    wait_for("a key of each tunnel", || keys() == TUNNELS);
+    // no worker is free, because its call to the Key Provider takes 2 s
+    rig.providers[0].set_delay(5000);
+    wait_for("the end of all tunnels", || keys() == 0);
+    assert_eq!(told(), 0, "a tunnel was up while the program ran for another");
+    wait_for("the programs", || told() == TUNNELS);
+    drop(agents);
 }
 
 fn resident_kib() -> u64 {

@@ -68,7 +68,7 @@ impl Tunnel {
         match taken_down {
             Ok(()) => {
                 self.did(Level::Error, "take-down", &record, &[("age", &age.as_secs())]);
-                self.then("take-down", &record);
+                self.happened("take-down");
             }
             Err(error) => {
                 self.failed_at("take-down", "gateway", &error, &record);
@@ -113,7 +113,7 @@ impl Tunnel {
                             rotation.record.stage == Stage::Responder(ResponderStage::Prepared);
                         let _ = self.save(rotation, "take-down");
                         self.did(Level::Error, "take-down", &rotation.record, &[("age", &seconds)]);
-                        self.then("take-down", &rotation.record);
+                        self.happened("take-down");
                     }
                     Err(error) => {
                         self.failed("take-down", "gateway", &error, rotation);

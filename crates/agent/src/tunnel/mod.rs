@@ -6,6 +6,7 @@
 //! drops the old key until the new one is seen in use.
 
 mod age;
+mod events;
 mod health;
 mod initiator;
 mod responder;
@@ -17,7 +18,6 @@ use std::time::{Duration, Instant};
 use skip_client::{Key, KeyId};
 
 use crate::backoff::Backoff;
-use crate::consumer::command::Program;
 use crate::consumer::{ClearText, Consumer, Observation};
 use crate::handoff::message::{Answer, Ask, Request, Status};
 use crate::journal::{Field, Level};
@@ -27,10 +27,8 @@ use crate::ports::Ports;
 use crate::report::TunnelReport;
 use crate::state::{Current, Loaded, Record, Stage};
 
+use self::events::Events;
 use self::health::Health;
-
-/// How long the operator's program may take.
-const THEN_SECONDS: u64 = 10;
 
 /// A tunnel managed by the agent.
 pub(crate) struct Tunnel {
@@ -54,6 +52,7 @@ pub(crate) struct Tunnel {
     /// When the peer last asked for a fresh key.
     asked: Mutex<Option<Instant>>,
     snapshot: Mutex<TunnelSnapshot>,
+    events: Events,
 }
 
 /// A view of the tunnel for other threads, which need not wait for a rotation in progress.
@@ -189,18 +188,20 @@ impl Tunnel {
             closed: AtomicBool::new(false),
             asked: Mutex::default(),
             snapshot: Mutex::new(snapshot),
+            events: Events::default(),
         }
     }
 
     /// Runs everything that is due; returns the time until the next turn.
     pub fn turn(&self) -> Duration {
         let mut rotation = self.rotation();
-        let rotation = &mut *rotation;
         if self.closed.load(Ordering::SeqCst) {
             return self.plan.pace.check_every;
         }
-        let wait = self.turn_at(rotation);
-        self.show(rotation);
+        let wait = self.turn_at(&mut rotation);
+        self.show(&rotation);
+        drop(rotation);
+        self.tell_events();
         wait.clamp(Duration::from_millis(1), self.plan.pace.check_every)
     }
 
@@ -448,19 +449,8 @@ impl Tunnel {
             .metrics
             .count(crate::metrics::ROTATIONS, &[("tunnel", &self.plan.name)]);
         self.did(Level::Info, "done", &rotation.record, &[]);
-        self.then("done", &rotation.record);
+        self.happened("done");
         Ok(())
-    }
-
-    /// Runs the operator's program with the event and no secrets; its failure changes nothing.
-    fn then(&self, event: &str, record: &Record) {
-        let Some(run) = &self.plan.then else {
-            return;
-        };
-        let name = self.plan.name.as_str();
-        if let Err(error) = Program::new(run, THEN_SECONDS).run(&[event, name], None) {
-            self.failed_at("then", "gateway", &error.with_hint(), record);
-        }
     }
 
     /// Writes the record, which must be on disk before the next step.

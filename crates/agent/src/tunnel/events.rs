@@ -1,0 +1,66 @@
+//! The operator's program (`then`), which is told of the events of a tunnel one by one, in their order. It may be slow, so no
+//! lock is held and no duty waits while it runs.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::Tunnel;
+use crate::consumer::command::Program;
+
+/// How long the program may take for one event.
+const SECONDS: u64 = 10;
+
+/// The events that it was not told of yet.
+#[derive(Default)]
+pub(super) struct Events(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    events: VecDeque<&'static str>,
+    /// A thread is telling them.
+    is_telling: bool,
+}
+
+impl Events {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next event for the thread that tells them; `None` ends this.
+    fn next(&self) -> Option<&'static str> {
+        let mut waiting = self.lock();
+        let next = waiting.events.pop_front();
+        waiting.is_telling = next.is_some();
+        next
+    }
+}
+
+impl Tunnel {
+    pub(super) fn happened(&self, event: &'static str) {
+        if self.plan.then.is_some() {
+            self.events.lock().events.push_back(event);
+        }
+    }
+
+    /// Whether the program has to be told of an event, and no thread does it.
+    pub fn has_untold_events(&self) -> bool {
+        let waiting = self.events.lock();
+        !waiting.is_telling && !waiting.events.is_empty()
+    }
+
+    /// Runs the program for each event, without secrets; its failure changes nothing.
+    pub fn tell_events(&self) {
+        let Some(run) = &self.plan.then else {
+            return;
+        };
+        if !self.has_untold_events() {
+            return;
+        }
+        let (program, name) = (Program::new(run, SECONDS), self.plan.name.as_str());
+        while let Some(event) = self.events.next() {
+            if let Err(error) = program.run(&[event, name], None) {
+                self.failed_at("then", "gateway", &error.with_hint(), &self.snapshot().record);
+            }
+        }
+    }
+}
