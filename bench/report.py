@@ -78,12 +78,12 @@ NOTES = """
   of memory that is cleared). The difference: a check of the idle connection before a key is requested on it (a system
   call), the deadline (the kernel sets a timer for each read), headers and JSON, and clearing buffers. Deadlines and
   requests that are sent exactly once are the purpose of the client, so neither is optional. Disabled one at a time on
-  one CPU of the older processor, where the floor takes 42 microseconds, the timer accounts for 0.5 of them and the check of the connection
-  for 0.2; clearing the stack and delaying forks have no measurable effect; together they account for 1.7. The rest is
-  code that the processor has to load again after each switch to the server: headers, JSON, keys in locked memory.
-  Between runs on the older processor the same program took 1.03 to 1.34 times the floor; once, with two CPUs, 1.84,
-  although TLS 1.2 took 0.89 in the same run: the result depends on which CPU the system gives to each end. So do
-  Python's results with two CPUs.
+  one CPU of the older processor, where the floor takes 42 microseconds, the timer accounts for 0.5 of them and the
+  check of the connection for 0.2; clearing the stack and delaying forks have no measurable effect; together they
+  account for 1.7. The rest is code that the processor has to load again after each switch to the server: headers,
+  JSON, keys in locked memory. Between runs on the older processor the same program took 1.03 to 1.34 times the floor;
+  once, with two CPUs, 1.84, although TLS 1.2 took 0.89 in the same run: the result depends on which CPU the system
+  gives to each end. So do Python's results with two CPUs.
 * **Cold, with a pre-shared key.** This handshake uses OpenSSL, the slower of the two libraries: 3.8 million
   instructions on the client's side, against 1.5 million with rustls and AWS-LC, which also verify a certificate.
   ML-KEM-768 takes 31 % of them and X25519 28 % (both in C here, in assembly there), the key schedule with SHA-384
@@ -117,13 +117,14 @@ NOTES = """
   Memory for keys is reused for later ones; it is not unlocked or returned to the system.
 * **Agents with many tunnels.** Key Providers, both agents and their disk are one machine. Of the 2.4 ms of CPU that a
   rotation takes at both ends together, more than half is spent in the kernel, on 14 syncs of the disk: a step is on
-  disk before the next one begins. With the files in memory a rotation takes 1.0 ms. The disk's latency decides how many
-  rotations have to go on at once, and a second CPU changes little. On a busy disk 2,000 tunnels took 36 % of a CPU and
-  11.2 s at the 99th percentile. One at a time, a rotation took 13 ms here, and 8 at a time 34 ms each. Two agents exchange
-  at most 500 requests a second, which is 250 rotations. A tunnel takes 5 KB of an agent's memory, beside 11 MB. On
-  paper, a million tunnels that rotate once an hour are 278 rotations a second, 0.5 of a CPU and 2,000 syncs a second at
-  each end, 5 GB, and 100,000 looks at gateways a second unless `check-every` is longer: more than one pair of agents may
-  exchange, and more than one configuration file (16 MB, 50,000 tunnels) holds. It takes about 100 agents of 10,000.
+  disk before the next one begins. With the files in memory a rotation takes 1.0 ms. The disk's latency decides how
+  many rotations have to go on at once, and a second CPU changes little. On a busy disk 2,000 tunnels took 36 % of a
+  CPU and 11.2 s at the 99th percentile. One at a time, a rotation took 13 ms here, and 8 at a time 34 ms each. Two
+  agents exchange at most 500 requests a second, which is 250 rotations. A tunnel takes 5 KB of an agent's memory,
+  beside 11 MB. On paper, a million tunnels that rotate once an hour are 278 rotations a second, 0.5 of a CPU and
+  2,000 syncs a second at each end, 5 GB, and 100,000 looks at gateways a second unless `check-every` is longer: more
+  than one pair of agents may exchange, and more than one configuration file (16 MB, 50,000 tunnels) holds. It takes
+  about 100 agents of 10,000.
 * **The command.** 200 system calls and no configuration to read, where curl makes 560 and loads 30 libraries; most of
   its time goes to the dynamic loader, argument parsing and one handshake.
 * **Wheel.** 12 MB of machine code: one third is OpenSSL, one sixth AWS-LC, and the rest the command line with its
