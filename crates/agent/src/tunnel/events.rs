@@ -26,6 +26,14 @@ impl Events {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether this thread now has to tell them, because there are some and no other does.
+    fn begin(&self) -> bool {
+        let mut waiting = self.lock();
+        let begins = !waiting.is_telling && !waiting.events.is_empty();
+        waiting.is_telling |= begins;
+        begins
+    }
+
     /// The next event for the thread that tells them; `None` ends this.
     fn next(&self) -> Option<&'static str> {
         let mut waiting = self.lock();
@@ -53,7 +61,7 @@ impl Tunnel {
         let Some(run) = &self.plan.then else {
             return;
         };
-        if !self.has_untold_events() {
+        if !self.events.begin() {
             return;
         }
         let (program, name) = (Program::new(run, SECONDS), self.plan.name.as_str());
@@ -62,5 +70,27 @@ impl Tunnel {
                 self.failed_at("then", "gateway", &error.with_hint(), &self.snapshot().record);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Events;
+
+    #[test]
+    fn one_thread_at_a_time_tells_all_events_in_order() {
+        let events = Events::default();
+        assert!(!events.begin());
+        events.lock().events.extend(["done", "take-down"]);
+        assert!(events.begin());
+        assert_eq!(events.next(), Some("done"));
+        assert!(!events.begin(), "a second thread tells them");
+        events.lock().events.push_back("done again");
+        assert_eq!(events.next(), Some("take-down"));
+        assert_eq!(events.next(), Some("done again"));
+        assert_eq!(events.next(), None);
+        assert!(!events.begin());
+        events.lock().events.push_back("done");
+        assert!(events.begin());
     }
 }
