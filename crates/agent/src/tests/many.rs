@@ -6,22 +6,28 @@ use std::fs;
 use std::time::Instant;
 
 use super::rig::{ENDS, Rig, number, start_agent, wait_for};
+use crate::agent::Agent;
 use crate::journal::{Journal, Level, LogFormat};
+
+/// Starts the responder, then the initiator, with `n` tunnels. `agent` is for the table of that name, `more` for the tunnels of each end.
+fn start_both(rig: &Rig, agent: &str, n: u64, more: [&str; 2]) -> [Agent; 2] {
+    [1, 0].map(|end| {
+        let lines = format!("role = \"{}\"\n{}", ["initiator", "responder"][end], more[end]);
+        let tunnels = (0..n).map(|k| rig.tunnel(end, &format!("t{k}"), &lines));
+        let text = rig.head(end, agent) + &tunnels.collect::<String>();
+        let journal = Journal::new(Level::Error, LogFormat::Logfmt, Box::new(std::io::sink()));
+        let agent = start_agent(&rig.config(&text), journal).expect("started");
+        rig.agents[end].set_target(agent.address().expect("it listens"));
+        agent
+    })
+}
 
 #[test]
 fn all_tunnels_rotate() {
     let most = number("AGENT_TUNNELS", 50);
     for n in [1, 10, 100, 1000].into_iter().filter(|n| *n < most).chain([most]) {
         let rig = Rig::new();
-        let agents = [1, 0].map(|end| {
-            let role = ["initiator", "responder"][end];
-            let tunnels = (0..n).map(|k| rig.tunnel(end, &format!("t{k}"), &format!("role = \"{role}\"")));
-            let text = rig.head(end, "") + &tunnels.collect::<String>();
-            let journal = Journal::new(Level::Error, LogFormat::Logfmt, Box::new(std::io::sink()));
-            let agent = start_agent(&rig.config(&text), journal).expect("started");
-            rig.agents[end].set_target(agent.address().expect("it listens"));
-            agent
-        });
+        let agents = start_both(&rig, "", n, ["", ""]);
         let all = |times: u64| {
             let mut done = || {
                 agents[1]
@@ -51,31 +57,17 @@ fn a_slow_program_of_the_operator_delays_no_take_down() {
     const TUNNELS: usize = 4;
     let rig = Rig::new();
     let log = rig.dir.path().join("told");
-    let program = "[ $0 = done ] || { sleep 1.5; echo $0 $1 >> $2; }";
     let then = format!(
-        "then = [\"/bin/sh\", \"-c\", '{}']",
-        program.replace("$2", &log.display().to_string())
+        "then = [\"/bin/sh\", \"-c\", '[ $0 = done ] || {{ sleep 1.5; echo $0 $1 >> {}; }}']",
+        log.display()
     );
     let policy = "interval = \"100ms\"\nmax-key-age = \"400ms\"\nwhen-too-old = \"take-down\"";
-    let agents = [1, 0].map(|end| {
-        let role = ["initiator", "responder"][end];
-        let more = format!(
-            "role = \"{role}\"\n{}",
-            if end == 0 {
-                format!("{policy}\n{then}")
-            } else {
-                String::new()
-            }
-        );
-        let text = rig.head(end, "check-every = \"100ms\"")
-            + &(0..TUNNELS)
-                .map(|k| rig.tunnel(end, &format!("t{k}"), &more))
-                .collect::<String>();
-        let journal = Journal::new(Level::Error, LogFormat::Logfmt, Box::new(std::io::sink()));
-        let agent = start_agent(&rig.config(&text), journal).expect("started");
-        rig.agents[end].set_target(agent.address().expect("it listens"));
-        agent
-    });
+    let agents = start_both(
+        &rig,
+        "check-every = \"100ms\"",
+        TUNNELS as u64,
+        [&format!("{policy}\n{then}"), ""],
+    );
     let keys = || {
         (0..TUNNELS)
             .filter(|k| rig.dir.path().join(format!("t{k}-{}.key", ENDS[0])).exists())
