@@ -46,6 +46,12 @@ def missing() -> list[str]:
     return reasons
 
 
+def file_of_the_page(page: str, path: str) -> str:
+    """The file that this page of docs/ writes to the path."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / page).read_text()
+    return text.split(f">{path} <<'END'\n")[1].split("END\n")[0]
+
+
 def run(*command: str | Path, stdin: str | None = None, timeout: float = 60) -> str:
     """Runs a command that must succeed; returns its output."""
     done = subprocess.run([str(part) for part in command], input=stdin, capture_output=True, text=True, timeout=timeout)

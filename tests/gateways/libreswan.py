@@ -113,12 +113,6 @@ def pair(lab: Lab, bob_protects: str | None = None) -> dict[str, Pluto]:
     return {site: Pluto(lab, site, psk, root, bob_protects if site == "bob" else None) for site in SITES}
 
 
-def connection_of_the_page() -> str:
-    """The file with the connection in docs/agent-libreswan.md."""
-    page = Path(__file__).resolve().parents[2] / "docs/agent-libreswan.md"
-    return page.read_text().split(">/etc/ipsec.d/site-a-site-b.conf <<'END'\n")[1].split("END\n")[0]
-
-
 def is_refused(rotating: Rotating, initiator: Pluto) -> str:
     """Waits until the peer has refused the tunnel several times, although `ipsec auto --up` has succeeded."""
     agent = rotating.agents["alice"]

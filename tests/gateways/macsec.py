@@ -5,13 +5,11 @@ itself does not run.
 """
 
 import subprocess
-from pathlib import Path
 
-from lab import MACSEC, SITES, Lab, wait_for
+from lab import MACSEC, SITES, Lab, file_of_the_page, wait_for
 
 INTERFACE = "eth0"
 LINK = "macsec0"
-PAGE = Path(__file__).resolve().parents[2] / "docs/agent-macsec.md"
 
 
 class Supplicant:
@@ -37,7 +35,8 @@ class Supplicant:
             self.lab.ip(self.site, "link", "set", f"{LINK}-peer", "up")
         self.lab.ip(self.site, "link", "set", LINK, "up")
         file = self.folder / "macsec.conf"
-        file.write_text(configuration_of_the_page().replace("/run/wpa_supplicant GROUP=skip-client", str(self.control)))
+        text = file_of_the_page("agent-macsec.md", "/etc/wpa_supplicant/macsec.conf")
+        file.write_text(text.replace("/run/wpa_supplicant GROUP=skip-client", str(self.control)))
         driver = "macsec_linux" if self.in_kernel else "wired"
         command = ("wpa_supplicant", "-d", "-i", INTERFACE, "-D", driver, "-c", file)
         self.process = self.lab.start(self.lab.inside(self.site, *command), self.log)
@@ -47,11 +46,6 @@ class Supplicant:
         """How often it was given a CAK and a CKN, according to its log."""
         log = self.log.read_text(errors="replace")
         return min(log.count(f"SET_NETWORK id=0 name='{name}'") for name in ("mka_cak", "mka_ckn"))
-
-
-def configuration_of_the_page() -> str:
-    """The file of `wpa_supplicant` in docs/agent-macsec.md."""
-    return PAGE.read_text().split(">/etc/wpa_supplicant/macsec.conf <<'END'\n")[1].split("END\n")[0]
 
 
 def pair(lab: Lab, in_kernel: bool = False) -> dict[str, Supplicant]:

@@ -26,7 +26,7 @@ import pytest
 import strongswan
 import wireguard
 from agents import HAND_OFF
-from lab import INNER, OUTER, SITES, WIREGUARD, Lab, missing, other, run, wait_for
+from lab import INNER, OUTER, SITES, WIREGUARD, Lab, file_of_the_page, missing, other, run, wait_for
 from memory import pieces, search
 from rig import INTERVALS, Rig, Rotating, Traffic, Watch
 
@@ -124,7 +124,8 @@ def test_libreswan_that_refuses_a_tunnel_is_a_failure(tmp_path: Path) -> None:
         pair = libreswan.pair(lab, bob_protects="10.99.9.0/24")
         for pluto in pair.values():
             pluto.start()
-        shown = pair["alice"].loads(libreswan.connection_of_the_page(), "site-a-site-b")
+        page = file_of_the_page("agent-libreswan.md", "/etc/ipsec.d/site-a-site-b.conf")
+        shown = pair["alice"].loads(page, "site-a-site-b")
         assert "10.1.0.0/16===192.0.2.1[@site-a.example]" in shown and "PPK_INSIST" in shown, shown
         rotating = Rotating(lab, "ipsec", {site: libreswan.config(pair[site]) for site in SITES}, "1h")
         libreswan.is_refused(rotating, pair["alice"])
