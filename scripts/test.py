@@ -33,7 +33,11 @@ class Part:
 # `make installed` is the Python package in .venv, which several parts use
 PARTS = {
     # core, Key Provider, command line, examples, Rust blocks of the documentation
-    "test-rust": Part("cargo cc libssl openssl script", "cargo test --locked --no-fail-fast"),
+    "test-rust": Part(
+        "cargo cc libssl-or-perl openssl script",
+        "cargo test --locked --no-fail-fast"
+        " $(scripts/need libssl 2>/dev/null || echo --features skip-tls-psk/vendored)",
+    ),
     # the package as published, third-party servers, load, blocks of the documentation
     "test-python": Part("python3 cargo cc perl openssl", f"make installed && {PYTEST} python/tests"),
     # the npm package as published, the page in a browser, cross-checks
@@ -55,7 +59,7 @@ PARTS = {
     "test-go": Part("linux go python3 cargo cc libssl", "scripts/go test"),
     # no copy of a key stays in memory: a table of TLS stacks, languages and failures
     "test-residue": Part(
-        "linux go python3 cargo cc libssl perl openssl readelf",
+        "linux python3 cargo cc libssl perl openssl readelf",
         "make installed && cargo build --locked --profile ${PROFILE:-quick} -p skip-client-residue"
         f" && {PYTEST} -c python/pyproject.toml --rootdir tests/residue tests/residue",
     ),
@@ -74,8 +78,8 @@ PARTS = {
 }
 # these run only on request
 MORE = {
-    # formatters, linters, types, wasm purity, licences
-    "check": Part("", "make check"),
+    # formatters, linters, types, wasm purity, licences; side by side, as many of them use one processor
+    "check": Part("", "make -j2 --output-sync=target check"),
 }
 
 # how test runners report failures and skips, with the reason

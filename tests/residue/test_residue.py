@@ -172,6 +172,7 @@ def c_target() -> Path:
 @functools.cache
 def go_target() -> Path:
     """The same with the Go package."""
+    require("go")
     out = built() / "residue-target-go"
     subprocess.run(["go", "build", "-o", str(out), "."], cwd=HERE / "go", check=True, env=with_library(), timeout=600)
     return out
@@ -180,13 +181,17 @@ def go_target() -> Path:
 @functools.cache
 def packaged(language: str, *needs: str) -> list[str]:
     """The same with the package for Kotlin or Swift, which its own script builds."""
-    lacking = subprocess.run([ROOT / "scripts/need", *needs], capture_output=True, text=True, timeout=60)
-    # in CI nothing is skipped, and the script installs what it can
-    if lacking.returncode and not os.environ.get("CI"):
-        what, hint, *_ = lacking.stderr.splitlines()
-        pytest.skip(f"{what.partition(': ')[2]}; {hint}")
+    require(*needs)
     command = [ROOT / "scripts" / language, "residue"]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=1800).stdout.split()
+
+
+def require(*tools: str) -> None:
+    """Skips the test where these are missing, except in CI, where the build installs what it can or fails."""
+    missing = subprocess.run([ROOT / "scripts/need", *tools], capture_output=True, text=True, timeout=60)
+    if missing.returncode and not os.environ.get("CI"):
+        what, hint, *_ = missing.stderr.splitlines()
+        pytest.skip(f"{what.partition(': ')[2]}; {hint}")
 
 
 @functools.cache
