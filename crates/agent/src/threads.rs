@@ -6,13 +6,18 @@ use std::time::{Duration, Instant};
 
 /// Waits for a thread to end. `false`: it is still running, and is left alone.
 pub(crate) fn join_until(thread: JoinHandle<()>, until: Instant) -> bool {
-    while !thread.is_finished() {
+    wait_until(|| thread.is_finished(), until) && thread.join().is_ok()
+}
+
+/// Waits for something at the end of the agent. `false`: the time is over.
+pub(crate) fn wait_until(is_done: impl Fn() -> bool, until: Instant) -> bool {
+    while !is_done() {
         if Instant::now() >= until {
             return false;
         }
         thread::sleep(Duration::from_millis(2));
     }
-    thread.join().is_ok()
+    true
 }
 
 /// How long a thread may take to finish on shutdown. The state on disk is consistent even if it does not.

@@ -52,7 +52,7 @@ pub(super) fn start(inner: &Arc<Inner>, state: &Path, lock: File) -> Result<Tick
 
 /// Runs the operator's programs, which may take their time, in a thread of their own. Where none can be started, the next turns of
 /// the tunnels do it.
-fn tell_events(mut tunnels: Vec<Arc<RunningTunnel>>) {
+pub(super) fn tell_events(mut tunnels: Vec<Arc<RunningTunnel>>) {
     tunnels.retain(|running| running.tunnel.has_untold_events());
     if !tunnels.is_empty() {
         let tell = move || tunnels.iter().for_each(|running| running.tunnel.tell_events());

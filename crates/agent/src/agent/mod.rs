@@ -30,7 +30,7 @@ use crate::plan::Role;
 use crate::ports::Ports;
 use crate::report::{HandOffReport, ReloadReport, Report};
 use crate::state::Folder;
-use crate::threads::{STOP_WITHIN, Ticker, join_until};
+use crate::threads::{STOP_WITHIN, Ticker, join_until, wait_until};
 use crate::tunnel::Tunnel;
 
 /// The outside world that an agent is built on. Tests substitute their own.
@@ -278,6 +278,9 @@ impl Drop for Agent {
         for worker in self.workers.drain(..) {
             hanging += u64::from(!join_until(worker, until));
         }
+        let tunnels = self.inner.tunnels();
+        guard::tell_events(tunnels.clone());
+        wait_until(|| tunnels.iter().all(|one| one.tunnel.has_told_everything()), until);
         // the record on disk says how far each rotation got, as after a power failure
         let fields = [("hanging", &hanging as _)];
         let fields = if hanging > 0 { &fields[..] } else { &[] };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 
-use super::{Inner, RunningTunnel};
+use super::{Inner, RunningTunnel, guard};
 use crate::config::{Config, PeerTable, TunnelTable};
 use crate::handoff::client::Peer;
 use crate::handoff::tls::Tls;
@@ -75,10 +75,11 @@ impl Inner {
             let ended: BTreeMap<String, Arc<RunningTunnel>> = ended;
             ended.into_values().collect()
         };
-        for running in ended {
+        for running in &ended {
             running.tunnel.close();
             self.forget(&running.tunnel.plan.name);
         }
+        guard::tell_events(ended);
         for (table, consumer) in consumers {
             let (Some(provider), Some(peer)) = (new_providers.get(&table.provider), new_peers.get(&table.peer)) else {
                 continue; // the configuration was already checked for that

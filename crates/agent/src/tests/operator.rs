@@ -247,6 +247,9 @@ fn no_key_is_requested_while_it_could_not_be_used() {
             assert_eq!(stats.keys_issued, u64::try_from(end).expect("small"), "end {end}");
             fault(&pair.faults[end]).store(false, Ordering::SeqCst);
             wait_for("a rotation", || pair.rotations(0) == 1);
+            // although the responder asked for one, too
+            pair.agents = [None, None];
+            assert_eq!(pair.rig.pair.stats().keys_issued, 1, "end {end}");
         }
     }
 }
@@ -551,7 +554,9 @@ fn a_program_is_notified_of_rotations() {
     let log = rig_log.path().join("log");
     let then = format!("then = [\"/bin/sh\", \"-c\", \"echo $0 $1 >> {}\"]", log.display());
     let pair = Pair::start_both(PACE, &then);
-    wait_for("a rotation", || pair.rotations(0) == 1);
+    wait_for("a rotation", || pair.rotations(0) == 1 && pair.rotations(1) == 1);
+    // what happened is told even if the agent is stopped at once
+    drop(pair);
     wait_for("the program", || {
         fs::read_to_string(&log).is_ok_and(|text| text.matches("done a\n").count() == 2)
     });

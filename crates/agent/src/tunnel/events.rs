@@ -56,6 +56,12 @@ impl Tunnel {
         !waiting.is_telling && !waiting.events.is_empty()
     }
 
+    /// Whether the program was told of everything.
+    pub fn has_told_everything(&self) -> bool {
+        let waiting = self.events.lock();
+        !waiting.is_telling && waiting.events.is_empty()
+    }
+
     /// Runs the program for each event, without secrets; its failure changes nothing.
     pub fn tell_events(&self) {
         let Some(run) = &self.plan.then else {

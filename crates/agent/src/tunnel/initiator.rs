@@ -99,7 +99,6 @@ impl Tunnel {
         // kept even if the record cannot be saved: the next turn tries to save it again and requests no other key
         rotation.keys.next = Some(key);
         rotation.unsaved = true;
-        self.no_longer_wanted();
         self.save(rotation, "fetch")?;
         self.did(Level::Info, "fetch", &rotation.record, &[("bits", &bits)]);
         Ok(())
@@ -124,6 +123,8 @@ impl Tunnel {
         match answer {
             Answer::Prepared => {
                 self.did(Level::Info, "offer", &rotation.record, &[("answer", &answer.name())]);
+                // not before: a request that came while this key was on offer needs no other one
+                self.no_longer_wanted();
                 rotation.record.stage = Stage::Initiator(Installing);
                 if let Err(stopped) = self.save(rotation, "offer") {
                     rotation.record.stage = Stage::Initiator(Offered);
