@@ -36,7 +36,7 @@ PARTS = {
     "test-rust": Part(
         "cargo cc libssl-or-perl openssl script",
         "cargo test --locked --no-fail-fast"
-        " $(scripts/need libssl 2>/dev/null || echo --features skip-tls-psk/vendored)",
+        " $(scripts/need libssl 2>/dev/null || echo --features skip-client/psk-vendored)",
     ),
     # the package as published, third-party servers, load, blocks of the documentation
     "test-python": Part("python3 cargo cc perl openssl", f"make installed && {PYTEST} python/tests"),

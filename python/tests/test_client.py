@@ -253,6 +253,26 @@ def test_a_password_opens_the_key(
             assert client.capabilities().local_system_id == "Alice"
 
 
+@pytest.mark.parametrize("scheme", ["-scrypt", "-v2 aes-128-cbc", "-v2 des3", "-v2 aes-256-cbc -v2prf hmacWithSHA512"])
+def test_the_openssl_of_the_package_opens_every_promised_encryption(
+    sealed: tuple[KeyProviderPair, Path, Path], scheme: str
+) -> None:
+    pair, key, _ = sealed
+    out = ["-passout", "pass:marker", "-out", key]
+    subprocess.run(["openssl", "pkcs8", "-topk8", *scheme.split(), "-in", pair.client_key, *out], check=True)
+    with Client(pair.alice.url, ca=pair.ca, cert=(pair.client_cert, key), key_password="marker") as client:
+        assert client.capabilities().local_system_id == "Alice"
+
+
+def test_an_old_pkcs12_file_is_opened(sealed: tuple[KeyProviderPair, Path, Path]) -> None:
+    pair, _, both = sealed
+    old = ["-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1"]
+    inputs = ["-in", pair.client_cert, "-inkey", pair.client_key]
+    subprocess.run(["openssl", "pkcs12", "-export", *old, *inputs, "-passout", "pass:marker", "-out", both], check=True)
+    with Client(pair.alice.url, ca=pair.ca, cert=both, key_password="marker") as client:
+        assert client.capabilities().local_system_id == "Alice"
+
+
 def test_a_password_that_is_wrong_or_missing_is_named(sealed: tuple[KeyProviderPair, Path, Path]) -> None:
     pair, key, both = sealed
     for cert, what in (((pair.client_cert, key), "private key"), (both, "PKCS#12 file")):

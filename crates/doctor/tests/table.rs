@@ -234,6 +234,7 @@ fn fits(row: &Row, like: Like) -> bool {
     let of_connection = [
         "tls-1.2-only",
         "tls-1.3-only",
+        "no-ml-kem",
         "no-close-notify",
         "connection-close",
         "ignores-connection-close",
