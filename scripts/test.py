@@ -150,9 +150,8 @@ def named(test: str, count: int) -> str:
 
 def missing(needs: str) -> list[tuple[str, str]]:
     """The requirements that are missing, and how to install them."""
-    said = subprocess.run([ROOT / "scripts/need", *needs.split()], capture_output=True, text=True).stderr.splitlines()
-    found = [line.partition(": ")[2] for line in said]
-    return list(zip(found[::2], found[1::2], strict=True))
+    said = subprocess.run([ROOT / "scripts/need", "--why", *needs.split()], stdout=subprocess.PIPE, text=True).stdout
+    return [(what, how) for what, _, how in (line.partition("; hint: ") for line in said.splitlines())]
 
 
 def run(name: str, part: Part, may_skip: bool) -> list[Row]:

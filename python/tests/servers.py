@@ -43,8 +43,7 @@ def needs(tool: str) -> str:
     found = shutil.which(tool, path=os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin")
     if found:
         return found
-    said = subprocess.run([ROOT / "scripts/need", tool], capture_output=True, text=True).stderr.splitlines()
-    reason = "; ".join(line.removeprefix("error: ") for line in said)
+    reason = subprocess.run([ROOT / "scripts/need", "--why", tool], stdout=subprocess.PIPE, text=True).stdout.strip()
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

@@ -127,8 +127,6 @@ class Agent:
         self.config = self.folder / "agent.toml"
         self.config.write_text(self._config(consumers, intervals, ca))
         self.process: subprocess.Popen[bytes] | None = None
-        libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-        self.faketime = libraries[0] if libraries else None
         self.clock = self.folder / "clock"
         self.clock.write_text("+0")
 
@@ -173,10 +171,14 @@ size = 256
     def start(self) -> None:
         """Starts it."""
         command = self.lab.inside(self.site, skip_client(), "agent", "--config", self.config)
-        faked = {"LD_PRELOAD": str(self.faketime), "FAKETIME_TIMESTAMP_FILE": str(self.clock)} if self.faketime else {}
-        self.process = self.lab.start(
-            command, self.log, faked | {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        )
+        (faketime,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+        clock = {
+            "LD_PRELOAD": str(faketime),
+            "FAKETIME_TIMESTAMP_FILE": str(self.clock),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        self.process = self.lab.start(command, self.log, clock)
 
     def stop(self, with_signal: int) -> None:
         """Stops it with a signal."""

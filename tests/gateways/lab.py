@@ -34,8 +34,7 @@ def other(site: str) -> str:
 def missing() -> list[str]:
     """Why the gateways cannot run here."""
     need = Path(__file__).resolve().parents[2] / "scripts/need"
-    said = subprocess.run([need, "gateways"], capture_output=True, text=True).stderr.splitlines()
-    reasons = [line.removeprefix("error: ") for line in said]
+    reasons = subprocess.run([need, "--why", "gateways"], stdout=subprocess.PIPE, text=True).stdout.splitlines()
     if not reasons:
         name = f"skip-probe-{os.getpid()}"
         made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)

@@ -188,10 +188,10 @@ def packaged(language: str, *needs: str) -> list[str]:
 
 def require(*tools: str) -> None:
     """Skips the test where these are missing, except in CI, where the build installs what it can or fails."""
-    missing = subprocess.run([ROOT / "scripts/need", *tools], capture_output=True, text=True, timeout=60)
-    if missing.returncode and not os.environ.get("CI"):
-        what, hint, *_ = missing.stderr.splitlines()
-        pytest.skip(f"{what.partition(': ')[2]}; {hint}")
+    need = [ROOT / "scripts/need", "--why", *tools]
+    reasons = subprocess.run(need, stdout=subprocess.PIPE, text=True, timeout=60).stdout.splitlines()
+    if reasons and not os.environ.get("CI"):
+        pytest.skip(reasons[0])
 
 
 @functools.cache
