@@ -2,9 +2,14 @@
 
 /// This many characters could be a key in hexadecimal or base64.
 const RUN: usize = 16;
+/// As much as this could be one if there are short words between the groups: `(byte) 0xad`, `<td>ad</td>`.
+const WORDY_RUN: usize = 32;
+const WORDY_GROUPS: usize = 8;
+/// The maximum length of such a word.
+const SHORT_WORD: usize = 5;
 /// This many bytes written as `\xad` or `%ad` could be part of a key.
 const ESCAPES: usize = 4;
-/// The maximum distance between groups of one key: `"ad", "22"`.
+/// The maximum distance between groups of one key, in characters other than spaces: `"ad", "22"`.
 const GAP: usize = 4;
 /// The same for escapes, which may have unescaped printable bytes of the key between them.
 const ESCAPE_GAP: usize = 12;
@@ -18,7 +23,7 @@ pub(crate) fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut shown = 0;
     let mut hide = |row: &Row| {
-        if row.weight >= RUN || row.escapes >= ESCAPES {
+        if row.is_like_key || row.weight >= WORDY_RUN || row.groups >= WORDY_GROUPS || row.escapes >= ESCAPES {
             // runs are ASCII, so this is a character boundary; the panic of an index would make up a tenth of the WebAssembly
             out.push_str(text.get(shown..row.start).unwrap_or_default());
             out.push_str(HIDDEN);
@@ -29,19 +34,23 @@ pub(crate) fn redact(text: &str) -> String {
     let mut at = 0;
     while let Some(run) = Run::next(text, at) {
         at = run.end;
+        if run.is_bullet {
+            continue;
+        }
         let gap = if row.escapes > 0 { ESCAPE_GAP } else { GAP };
-        let is_far = run.start - row.end > gap;
-        if run.weight == 0 && (is_far || row.escapes == 0) || run.weight > 0 && is_far {
+        let between = &text.as_bytes()[row.reach..run.start];
+        // lists are often printed with an element and its indentation on each line
+        let is_far = between.iter().filter(|byte| !byte.is_ascii_whitespace()).count() > gap;
+        let is_long_word = run.weight == 0 && row.escapes == 0 && run.end - run.start > SHORT_WORD;
+        if is_far || is_long_word {
             hide(&row);
             row = Row::default();
         }
         if run.weight > 0 {
-            if row.weight == 0 {
-                row.start = run.start;
-            }
-            row.end = run.end;
-            row.weight += run.weight;
-            row.escapes += usize::from(run.is_escape);
+            row.add(&run);
+        } else if row.escapes == 0 {
+            row.reach = run.end;
+            row.unbroken = 0;
         }
     }
     hide(&row);
@@ -53,8 +62,28 @@ pub(crate) fn redact(text: &str) -> String {
 struct Row {
     start: usize,
     end: usize,
+    /// The end of the last run, which may be a word.
+    reach: usize,
+    groups: usize,
     weight: usize,
+    /// The weight since the last word.
+    unbroken: usize,
+    is_like_key: bool,
     escapes: usize,
+}
+
+impl Row {
+    fn add(&mut self, run: &Run) {
+        if self.groups == 0 {
+            self.start = run.start;
+        }
+        (self.end, self.reach) = (run.end, run.end);
+        self.groups += 1;
+        self.weight += run.weight;
+        self.unbroken += run.weight;
+        self.is_like_key |= self.unbroken >= RUN;
+        self.escapes += usize::from(run.is_escape);
+    }
 }
 
 /// A maximal run of characters that could be part of a key.
@@ -64,6 +93,8 @@ struct Run {
     /// How many characters of a key it could be: 0 for a word.
     weight: usize,
     is_escape: bool,
+    /// The hyphen before an element of a list.
+    is_bullet: bool,
 }
 
 impl Run {
@@ -87,6 +118,7 @@ impl Run {
             // a small byte value in a list of decimal numbers has one digit
             weight: if is_data { length.max(2) } else { 0 },
             is_escape,
+            is_bullet: run == b"-",
         })
     }
 }
@@ -222,6 +254,14 @@ mod tests {
             groups(16, "\n"),
             each(u8::to_string, ", "),
             each(u8::to_string, " "),
+            each(u8::to_string, ",\n        "),
+            each(u8::to_string, "\n    - "),
+            each(|b| format!("{b:02x}"), "\r\n"),
+            groups(2, "     "),
+            groups(2, "&nbsp;"),
+            groups(2, "</td>\n<td>"),
+            groups(15, " of "),
+            each(|b| format!("(byte) 0x{b:02x}"), ", "),
             each(|b| format!("0x{b:02X}"), ", "),
             each(|b| format!("\"{b:02x}\""), ", "),
             each(|b| format!("\\x{b:02x}"), ""),

@@ -3,7 +3,7 @@
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroize;
 
@@ -82,8 +82,8 @@ pub struct ConnectionInfo {
 pub struct Control<'a> {
     /// The deadline of the whole call.
     pub deadline: Instant,
-    /// The deadline for name resolution, TCP and TLS.
-    pub connect_deadline: Instant,
+    /// The time that name resolution, TCP and TLS may take together, from when a connection is needed.
+    pub connect_timeout: Duration,
     /// Cancels the call from another thread.
     pub(crate) cancel: Option<&'a CancelToken>,
     /// Cancels every call of the client.
@@ -126,9 +126,9 @@ impl Control<'_> {
         }
     }
 
-    /// The same with the connect deadline as the deadline.
+    /// The same with the deadline of a connection that is opened now.
     pub(crate) fn while_connecting(&self) -> Self {
-        self.until(self.connect_deadline)
+        self.until(Instant::now() + self.connect_timeout)
     }
 
     /// Whether the token was cancelled or the client closed.

@@ -1,11 +1,12 @@
 //! The client over a scripted transport: what is requested, in which order, and what is never retried.
 #![cfg(feature = "https")]
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use skip_client::transport::{Control, Response, Transport, TransportError, WipedBuffer};
+use skip_client::transport::{ConnectionInfo, Control, Response, Transport, TransportError, WipedBuffer};
 use skip_client::{Advice, CancelToken, Client, ClientBuilder, Error, ErrorCode, Headers, Request, SystemId};
 
 const CAPABILITIES: &str =
@@ -52,6 +53,13 @@ fn error_of(code: ErrorCode) -> Error {
 }
 
 impl Transport for Script {
+    fn connection(&self) -> Option<ConnectionInfo> {
+        Some(ConnectionInfo {
+            url: self.name.to_owned(),
+            ..ConnectionInfo::default()
+        })
+    }
+
     fn exchange(&self, request: &Request, control: &Control<'_>) -> Result<Response, TransportError> {
         self.asked
             .lock()
@@ -66,6 +74,8 @@ impl Transport for Script {
             body: WipedBuffer::copy_of(body.as_bytes()),
         };
         assert!(control.deadline > Instant::now());
+        // this transport does not end its call for that
+        let _ = control.check();
         match self
             .plays
             .lock()
@@ -240,6 +250,7 @@ fn an_unreachable_provider_is_asked_last_for_a_while() {
     let stage = stage(&plays, |b| b.check_remote(false));
     for _ in 0..2 {
         stage.client.new_key(&id("Bob")).expect("from the second");
+        assert_eq!(stage.client.connection().expect("the last one").url, "second:");
     }
     assert_eq!(
         stage.asked(),
@@ -290,6 +301,22 @@ fn waiting_for_a_busy_provider_can_be_cancelled() {
     // it is not retried, which would happen at the end of the pause
     assert_eq!((error.code(), stage.asked().len()), (ErrorCode::Busy, 1));
     canceller.join().expect("canceller");
+}
+
+#[test]
+fn an_interrupt_that_is_reported_once_ends_everything_that_the_call_would_do() {
+    let stage = stage(&[&[Play::Busy("1"), Play::Reply(200, ENTROPY)]], |b| {
+        b.check_remote(false).wait_when_busy(Duration::from_secs(2))
+    });
+    let reported = Cell::new(false);
+    let once = || !reported.replace(true);
+    let error = stage
+        .client
+        .call()
+        .interrupted(&once)
+        .entropy(None)
+        .expect_err("interrupted");
+    assert_eq!((error.code(), stage.asked().len()), (ErrorCode::Busy, 1));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 """`python -m skip_client` is the command line, and so is the `skip-client` that comes with the package."""
 
+import os
 import sys
 
 from ._core import cli_main, harden_process
@@ -7,6 +8,10 @@ from ._core import cli_main, harden_process
 
 def main() -> int:
     """Runs the command line with the arguments of this process."""
+    # a stream that was closed before the start would otherwise be the next file or socket that is opened
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(opened)
     harden_process()
     return cli_main(["skip-client", *sys.argv[1:]])
 

@@ -188,8 +188,13 @@ pub fn doctor(
         let interrupted = || {
             // the method itself is not general enough in its lifetime for attach
             #[allow(clippy::redundant_closure_for_method_calls)]
-            let signal = Python::attach(|py| py.check_signals());
-            signal.map_err(|error| *raised.borrow_mut() = Some(error)).is_err()
+            // a signal is reported once, and ends the whole examination
+            if raised.borrow().is_none()
+                && let Err(error) = Python::attach(|py| py.check_signals())
+            {
+                *raised.borrow_mut() = Some(error);
+            }
+            raised.borrow().is_some()
         };
         let mut examination = Examination::new(here);
         examination.peer = there;

@@ -173,6 +173,23 @@ def refused(url: str, **options: object) -> SkipError:
 # Servers that work.
 
 
+def test_the_time_to_connect_counts_for_each_connection(pki: Pki) -> None:
+    """A Key Provider that closes after each reply, and is busy for longer than a connection may take."""
+    replies = [
+        b"HTTP/1.1 503 Busy\r\nRetry-After: 4\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        f'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{{"keyId": "{KEY_ID}", "key": "{KEY}"}}'.encode(),
+    ]
+
+    def talk(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(replies.pop(0))
+        connection.close()
+
+    options = {"check_remote": False, "connect_timeout": 3.0, "wait_when_busy": 10.0, "timeout": 30.0}
+    with raw_server(talk, pki.leaf("IP:127.0.0.1")) as url, Client(url, ca=pki.ca, **options) as kp:
+        assert kp.new_key("Bob").hex() == KEY
+
+
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
 @pytest.mark.parametrize("kind", ["EC", "RSA"])
 def test_nginx_serves_all_requests(pki: Pki, tmp_path: Path, protocol: str, kind: str) -> None:

@@ -174,3 +174,38 @@ def test_memory_is_locked_where_the_system_allows_it() -> None:
     allowed, *status = ran.stdout.splitlines()
     locked = next(int(line.split()[1]) for line in status if "VmLck:" in line)
     assert allowed == str(locked > 0)
+
+
+# run without standard streams; their status is 0 if none has become something else
+CLIENT_WITHOUT_STREAMS = """
+import os, stat, sys
+from skip_client import Client
+
+def is_socket(descriptor):
+    try:
+        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
+
+with Client(sys.argv[1], ca=sys.argv[2]) as kp:
+    kp.new_key("Bob")
+    os._exit(any(is_socket(descriptor) for descriptor in range(3)))
+"""
+COMMAND_WITHOUT_STREAMS = """
+import os, sys
+from skip_client.__main__ import main
+
+main()
+os._exit(any(os.fstat(descriptor).st_rdev != os.stat(os.devnull).st_rdev for descriptor in range(3)))
+"""
+
+
+def test_a_connection_never_takes_the_place_of_a_closed_stream(skip_key_providers: KeyProviderPair) -> None:
+    """What a program writes to stdout would go to the Key Provider, in clear."""
+    pair = skip_key_providers
+    closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c"]
+    for program, arguments in [
+        (CLIENT_WITHOUT_STREAMS, [pair.alice.url, str(pair.ca)]),
+        (COMMAND_WITHOUT_STREAMS, ["capabilities", pair.alice.url, "--ca", str(pair.ca)]),
+    ]:
+        subprocess.run([*closing, program, *arguments], check=True, timeout=60)

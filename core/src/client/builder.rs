@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 #[cfg(feature = "probe")]
@@ -206,6 +207,7 @@ impl ClientBuilder {
             providers,
             options: self.options.without_credentials(),
             closed: CancelToken::new(),
+            last: AtomicUsize::new(0),
         })
     }
 }

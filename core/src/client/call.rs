@@ -1,5 +1,6 @@
 //! One call, to the first Key Provider that can be reached.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -139,15 +140,22 @@ impl<'a> Call<'a> {
         }
         check_seconds("timeout", self.timeout, false)?;
         let deadline = Instant::now() + self.timeout;
+        // a signal is reported once, and ends everything that the call would still do
+        let was_interrupted = Cell::new(false);
+        let interrupted = || {
+            let now = was_interrupted.get() || self.interrupted.is_some_and(|ask| ask());
+            was_interrupted.set(now);
+            now
+        };
         let mut last = None;
         let mut providers = self.client.in_order().into_iter().peekable();
         while let Some(provider) = providers.next() {
             let control = Control {
                 deadline,
-                connect_deadline: Instant::now() + self.client.options.connect_timeout,
+                connect_timeout: self.client.options.connect_timeout,
                 cancel: self.cancel,
                 closed: Some(&self.client.closed),
-                interrupted: self.interrupted,
+                interrupted: self.interrupted.map(|_| &interrupted as &dyn Fn() -> bool),
             };
             match ask(
                 provider,
@@ -158,6 +166,7 @@ impl<'a> Call<'a> {
             ) {
                 Ok(answer) => {
                     provider.rest(false);
+                    self.client.note_reply(provider);
                     return Ok(answer);
                 }
                 Err(failed) if control.is_closed() && failed.error.code().side() == Side::Network => {
@@ -176,7 +185,10 @@ impl<'a> Call<'a> {
                         break;
                     }
                 }
-                Err(failed) => return Err(failed.error),
+                Err(failed) => {
+                    self.client.note_reply(provider);
+                    return Err(failed.error);
+                }
             }
         }
         // a builder creates no client without a provider

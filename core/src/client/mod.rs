@@ -7,6 +7,7 @@ mod call;
 mod provider;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::bits::BitLength;
 use crate::capabilities::Capabilities;
@@ -40,6 +41,8 @@ pub struct Client {
     options: Options,
     /// Cancelled when the client is closed.
     closed: CancelToken,
+    /// The index of the provider that replied last.
+    last: AtomicUsize,
 }
 
 impl Client {
@@ -120,10 +123,18 @@ impl Client {
         Call::new(self)
     }
 
-    /// Information about the last connection; `None` before the first one.
+    /// Information about the last connection, which of several Key Providers is the one that replied last; `None` before the first one.
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionInfo> {
-        self.providers.iter().find_map(|p| p.transport.connection())
+        let last = self.providers.get(self.last.load(Ordering::Relaxed));
+        last.into_iter()
+            .chain(&self.providers)
+            .find_map(|p| p.transport.connection())
+    }
+
+    fn note_reply(&self, from: &Provider) {
+        let at = self.providers.iter().position(|p| std::ptr::eq(p, from));
+        self.last.store(at.unwrap_or_default(), Ordering::Relaxed);
     }
 
     /// The URLs of the Key Providers, in order of preference.

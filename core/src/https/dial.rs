@@ -1,7 +1,9 @@
 //! Connects to a host: name resolution, TCP, proxy.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+#[cfg(unix)]
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -87,9 +89,8 @@ pub(super) fn connect(
 }
 
 fn connect_one(address: SocketAddr, options: &Options, control: &Control<'_>) -> Result<Arc<Socket>, Error> {
-    let failed = |error: std::io::Error| Error::connect_failed(&address.to_string(), Some(error.kind()));
-    let new = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).map_err(failed)?;
-    let socket = Arc::new(Socket::new(TcpStream::from(new)));
+    let failed = |error: io::Error| Error::connect_failed(&address.to_string(), Some(error.kind()));
+    let socket = Arc::new(Socket::new(new_socket(address).map_err(failed)?));
     let _watch = control.watch(&socket);
     let tcp = SockRef::from(&socket.tcp);
     if let Some(source) = options.source_address {
@@ -99,7 +100,7 @@ fn connect_one(address: SocketAddr, options: &Options, control: &Control<'_>) ->
     tcp.set_nonblocking(true).map_err(failed)?;
     if let Err(error) = tcp.connect(&address.into()) {
         let in_progress = rustix::io::Errno::INPROGRESS.raw_os_error();
-        if error.raw_os_error() != Some(in_progress) && error.kind() != std::io::ErrorKind::WouldBlock {
+        if error.raw_os_error() != Some(in_progress) && error.kind() != io::ErrorKind::WouldBlock {
             return Err(failed(error));
         }
         loop {
@@ -125,6 +126,16 @@ fn connect_one(address: SocketAddr, options: &Options, control: &Control<'_>) ->
     // a request is one small write that must not be delayed
     tcp.set_tcp_nodelay(true).map_err(failed)?;
     Ok(socket)
+}
+
+/// A TCP socket that is none of the standard streams, even if the process has closed those: what is written to them would go out in clear.
+fn new_socket(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    #[cfg(unix)]
+    if socket.as_raw_fd() <= 2 {
+        return Ok(rustix::io::fcntl_dupfd_cloexec(&socket, 3)?.into());
+    }
+    Ok(socket.into())
 }
 
 /// Asks a proxy for a tunnel to the Key Provider.

@@ -36,7 +36,7 @@ fn read(bytes: &[u8], piece: usize) -> Outcome {
     let deadline = Instant::now() + Duration::from_mins(1);
     let control = Control {
         deadline,
-        connect_deadline: deadline,
+        connect_timeout: Duration::from_mins(1),
         cancel: None,
         closed: None,
         interrupted: None,

@@ -456,7 +456,7 @@ mod tests {
         let deadline = Instant::now() + time;
         let control = Control {
             deadline,
-            connect_deadline: deadline,
+            connect_timeout: time,
             cancel: None,
             closed: None,
             interrupted: None,

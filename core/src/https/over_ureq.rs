@@ -103,8 +103,7 @@ impl Transport for UreqTransport {
             },
             sent: false,
         })?;
-        let now = Instant::now();
-        let left = |deadline: Instant| Some(deadline.saturating_duration_since(now));
+        let left = control.deadline.saturating_duration_since(Instant::now());
         let mut reply = self
             .agent
             .get(format!("{}{}", self.url.text, request.target()))
@@ -113,8 +112,8 @@ impl Transport for UreqTransport {
             // further bytes on this connection could be taken for the reply to another request
             .header(header::CONNECTION, "close")
             .config()
-            .timeout_global(left(control.deadline))
-            .timeout_connect(left(control.connect_deadline))
+            .timeout_global(Some(left))
+            .timeout_connect(Some(left.min(control.connect_timeout)))
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)

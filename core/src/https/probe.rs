@@ -132,10 +132,9 @@ impl Probe {
     /// The configured deadlines for a request that starts now.
     #[must_use]
     pub fn control<'a>(&self, cancel: &'a CancelToken, interrupted: Option<&'a dyn Fn() -> bool>) -> Control<'a> {
-        let now = Instant::now();
         Control {
-            deadline: now + self.options.timeout,
-            connect_deadline: now + self.options.connect_timeout,
+            deadline: Instant::now() + self.options.timeout,
+            connect_timeout: self.options.connect_timeout,
             cancel: Some(cancel),
             closed: None,
             interrupted,

@@ -24,9 +24,7 @@ pub(crate) fn replace_for_good(path: &Path, content: &[u8], mode: u32) -> io::Re
 /// Replaces a file atomically. After a power failure, it may have its old content again: enough for keys of gateways,
 /// which get fresh ones after a boot.
 pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
+    check_replaceable(path)?;
     // deleted if anything fails, since it may hold a secret
     let mut file = tempfile::Builder::new()
         .prefix(".skip-client-")
@@ -39,14 +37,21 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> 
 
 /// Whether [`replace`] can work: the folder exists and is writable, and the path is not itself a folder.
 pub(crate) fn can_replace(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
+    check_replaceable(path)?;
     let mut file = tempfile::Builder::new()
         .prefix(".skip-client-")
         .tempfile_in(folder_of(path))?;
     // empty files can still be created on a full disk; file systems reserve the space of a write, so it need not be synced
     file.write_all(&[0; 512])
+}
+
+/// A device or a pipe would become a file, which its readers would never see.
+fn check_replaceable(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(found) if !found.is_file() => Err(io::Error::other("it is a device, a pipe or a socket")),
+        _ => Ok(()),
+    }
 }
 
 /// The file that [`replace`] puts in place, however its folder is spelled.
@@ -68,6 +73,7 @@ mod tests {
     use super::{can_replace, replace};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     #[test]
     fn a_file_is_replaced_atomically_and_nothing_else_is_left() {
@@ -84,8 +90,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_its_place_is_refused_and_nothing_is_left() {
+    fn anything_but_a_file_in_its_place_is_refused_and_nothing_is_left() {
         let dir = tempfile::tempdir().expect("a folder");
+        can_replace(Path::new("/dev/null")).expect_err("a device");
+        replace(Path::new("/dev/null"), b"x", 0o600).expect_err("a device");
         can_replace(dir.path()).expect_err("a folder");
         replace(dir.path(), b"x", 0o600).expect_err("a folder");
         can_replace(&dir.path().join("missing/file")).expect_err("no folder");

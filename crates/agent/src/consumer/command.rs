@@ -2,12 +2,14 @@
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal};
 use skip_client::{ExportFormat, Key, KeyId};
 
 use super::{Consumer, ConsumerError, Observation, Rules};
@@ -210,7 +212,9 @@ impl Program {
             .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             // stderr could contain anything, including the key
-            .stderr(Stdio::null());
+            .stderr(Stdio::null())
+            // with what it starts; and Ctrl-C in a terminal is for the agent, which finishes the step
+            .process_group(0);
         let mut child = command.spawn().map_err(|error| {
             let what = format!("cannot run {name}: {error}");
             ConsumerError::new(what, "check the path and its permissions")
@@ -218,7 +222,8 @@ impl Program {
         let until = Instant::now() + self.timeout;
         let outcome = Self::converse(&mut child, input, until);
         let Some((said, status)) = outcome else {
-            let _ = child.kill();
+            // what it has started must not go on either: it could set a key that was given up long ago
+            let _ = rustix::process::kill_process_group(Pid::from_child(&child), Signal::KILL);
             let _ = child.wait();
             let what = format!("{name} did not end within {} s", self.timeout.as_secs());
             return Err(ConsumerError::new(what, "run it by hand with the same arguments"));
@@ -348,6 +353,12 @@ mod tests {
         assert_eq!(error.to_string(), "/bin/sh ended with status 3");
         let error = shell("sleep 600", 1).prepare(&key).expect_err("fails");
         assert!(error.to_string().contains("did not end within 1 s"), "{error}");
+        let dir = tempfile::tempdir().expect("a folder");
+        let late = dir.path().join("late");
+        let script = format!("(sleep 2; echo late > {}) & wait", late.display());
+        shell(&script, 1).activate(&key).expect_err("fails");
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        assert!(!late.exists(), "what it started is ended too");
         let flood = shell("head -c 3000000 /dev/zero", 30).prepare(&key);
         flood.expect("what it says is dropped");
     }

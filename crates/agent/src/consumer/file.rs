@@ -43,6 +43,11 @@ impl Settings {
         let mut rules = Rules::default();
         rules.must(self.path.is_absolute(), "path: must be absolute");
         rules.must(!self.path.is_dir(), "path: is a folder; name a file in it");
+        let is_special = self
+            .path
+            .metadata()
+            .is_ok_and(|found| !found.is_file() && !found.is_dir());
+        rules.must(!is_special, "path: is a device, a pipe or a socket; name a file");
         rules.also(check_format(&self.format, size_bits).map(drop));
         rules.also(self.then.as_ref().map_or(Ok(()), |run| check_program("then", run)));
         rules.done()

@@ -313,16 +313,16 @@ fn finish(session: &mut Session<'_>, id: Id, number: u32, with_keys: bool, broug
 /// Which limit was hit, and which side set it.
 fn limit(session: &Session<'_>, error: &Error, sent: bool) -> String {
     let deadlines = session.deadlines(At::Here);
-    let seconds = |end: Instant| end.saturating_duration_since(Instant::now()).as_secs_f64().ceil();
+    let seconds = |time: Duration| time.as_secs_f64().ceil();
     match (error.code(), sent) {
         (ErrorCode::TimedOut, false) => format!(
             "no connection within {} s, the time that this client allows ({})",
-            seconds(deadlines.connect_deadline),
+            seconds(deadlines.connect_timeout),
             session.option("connect_timeout")
         ),
         (ErrorCode::TimedOut, true) => format!(
             "no reply within {} s, the time that this client allows ({})",
-            seconds(deadlines.deadline),
+            seconds(deadlines.deadline.saturating_duration_since(Instant::now())),
             session.option("timeout")
         ),
         (ErrorCode::ConnectFailed, _) => "the connection was refused".into(),
