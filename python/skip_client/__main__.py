@@ -1,6 +1,7 @@
 """`python -m skip_client` is the command line, and so is the `skip-client` that comes with the package."""
 
 import os
+import signal
 import sys
 
 from ._core import cli_main, harden_process
@@ -12,6 +13,9 @@ def main() -> int:
     while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(opened)
+    # Python would only take note of Ctrl-C, and raise KeyboardInterrupt at the end
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     harden_process()
     return cli_main(["skip-client", *sys.argv[1:]])
 

@@ -407,3 +407,20 @@ with KeyProviderPair(faults=["stall"]) as pair, Client(pair.alice.url, ca=pair.c
         os.kill(process.pid, signal.SIGINT)
         assert process.stdout.readline() == "interrupted\n"
         assert process.wait(timeout=60) == 0
+
+
+def test_ctrl_c_ends_a_command_that_waits_for_its_input() -> None:
+    program = """
+import signal
+from skip_client.__main__ import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+print("waiting", flush=True)
+main()
+"""
+    command = [sys.executable, "-c", program, "validate", "key", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        time.sleep(0.3)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == -signal.SIGINT
