@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """The client for asyncio and trio: see Client for the arguments and exceptions."""
+    """The client for asyncio and trio: see Client for the arguments and exceptions.
+
+    At most 128 calls run at a time. The others are queued, and their timeout starts when they leave the queue.
+    """
 
     _ended = True
 
