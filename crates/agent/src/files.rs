@@ -2,8 +2,10 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::process::{getegid, geteuid};
 
 use zeroize::Zeroizing;
 
@@ -45,6 +47,28 @@ pub(crate) fn can_replace(path: &Path) -> io::Result<()> {
     file.write_all(&[0; 512])
 }
 
+/// Checks that only this user and root can change a file: a program, or what names programs.
+pub(crate) fn check_trusted(path: &Path) -> Result<(), String> {
+    let (me, my_group) = (geteuid().as_raw(), getegid().as_raw());
+    for path in [path, folder_of(path)] {
+        let Ok(meta) = fs::metadata(path) else { continue };
+        let shown = path.display();
+        // in a folder like /tmp nobody can replace another user's file
+        let is_sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
+        if meta.mode() & 0o002 != 0 && !is_sticky {
+            return Err(format!("{shown} can be changed by anybody (chmod o-w)"));
+        }
+        // the group of this user often has no other member, and that of /usr/local/bin may be as good as root
+        if meta.is_file() && meta.mode() & 0o020 != 0 && ![0, my_group].contains(&meta.gid()) {
+            return Err(format!("{shown} can be changed by its group (chmod g-w)"));
+        }
+        if ![0, me].contains(&meta.uid()) {
+            return Err(format!("{shown} belongs to somebody else (user {})", meta.uid()));
+        }
+    }
+    Ok(())
+}
+
 /// A device or a pipe would become a file, which its readers would never see.
 fn check_replaceable(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
@@ -70,9 +94,9 @@ fn folder_of(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
-    use super::{can_replace, replace};
+    use super::{can_replace, check_trusted, replace};
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, chown};
     use std::path::Path;
 
     #[test]
@@ -98,5 +122,32 @@ mod tests {
         replace(dir.path(), b"x", 0o600).expect_err("a folder");
         can_replace(&dir.path().join("missing/file")).expect_err("no folder");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0);
+    }
+
+    #[test]
+    fn what_others_can_change_is_not_trusted() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("program");
+        fs::write(&path, "").expect("written");
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+        check_trusted(Path::new("/bin/sh")).expect("root's");
+        for (folder, file, trusted) in [
+            (0o700, 0o600, true),
+            (0o700, 0o660, true),
+            (0o700, 0o602, false),
+            (0o777, 0o600, false),
+            (0o1777, 0o600, true),
+        ] {
+            set(dir.path(), folder);
+            set(&path, file);
+            assert_eq!(check_trusted(&path).is_ok(), trusted, "{folder:o} {file:o}");
+        }
+        // only root may give a file away
+        set(&path, 0o660);
+        if chown(&path, None, Some(1)).is_ok() {
+            check_trusted(&path).expect_err("another group");
+            chown(&path, Some(1), Some(0)).expect("root");
+            check_trusted(&path).expect_err("another owner");
+        }
     }
 }

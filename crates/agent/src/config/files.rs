@@ -133,25 +133,3 @@ impl Files<'_, '_> {
 fn is_local(ip: IpAddr) -> bool {
     ip.is_loopback()
 }
-
-/// Whether only its owner and root can change the file, which names programs to run.
-pub(super) fn is_trusted(path: &Path) -> Result<(), String> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let me = rustix::process::geteuid().as_raw();
-    for path in [path, folder.unwrap_or_else(|| Path::new("."))] {
-        let Ok(meta) = fs::metadata(path) else { continue };
-        // in a folder like /tmp nobody can replace another user's file
-        let is_sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
-        if meta.mode() & 0o002 != 0 && !is_sticky {
-            return Err(format!("{} can be changed by anybody (chmod o-w)", path.display()));
-        }
-        if meta.is_file() && ![0, me].contains(&meta.uid()) {
-            return Err(format!(
-                "{} belongs to somebody else (user {})",
-                path.display(),
-                meta.uid()
-            ));
-        }
-    }
-    Ok(())
-}

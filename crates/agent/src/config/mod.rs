@@ -20,8 +20,9 @@ use crate::journal::{Level, LogFormat};
 use crate::names::is_name;
 use crate::plan::{Pace, Plan};
 
-use self::files::{Content, Files, is_trusted};
+use self::files::{Content, Files};
 use self::tunnel::{overwritten, shared_targets, tunnel_table};
+use crate::files::check_trusted;
 pub use crate::reader::Mistake;
 use crate::reader::{Found, Mistakes, Table};
 pub(crate) use settings::Settings;
@@ -162,7 +163,7 @@ impl Config {
                 hint: hint.to_owned(),
             }],
         };
-        let trusted = is_trusted(path).map_err(|rule| of_file(rule, "it names programs that the agent runs"));
+        let trusted = check_trusted(path).map_err(|rule| of_file(rule, "it names programs that the agent runs"));
         match (Self::read_text(&file, &text, folder, true), trusted) {
             (outcome, Ok(())) => outcome,
             (Ok(_), Err(error)) => Err(error),

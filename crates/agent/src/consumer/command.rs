@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal};
 use skip_client::{ExportFormat, Key, KeyId};
 
 use super::{Consumer, ConsumerError, Observation, Rules};
+use crate::files::check_trusted;
 use crate::reader::{Mistakes, Table};
 
 /// How much output of a program is kept; the rest is read and dropped.
@@ -193,10 +194,7 @@ impl Program {
         if !meta.is_file() || meta.permissions().mode() & 0o111 == 0 {
             return Err(failed(format!("cannot run {name}: it is no program")));
         }
-        if meta.permissions().mode() & 0o002 != 0 {
-            return Err(failed(format!("{name} is not run: anybody may change it")));
-        }
-        Ok(())
+        check_trusted(Path::new(name)).map_err(|why| failed(format!("{name} is not run: {why}")))
     }
 
     /// Runs it with further arguments and `input` on its stdin. Returns its output; `None` if it does not implement
