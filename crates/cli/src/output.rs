@@ -1,7 +1,7 @@
 //! Output destinations: stdout, or a file that only its owner can read.
 
 use std::fs::File;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use skip_client::{Error, Result};
@@ -58,6 +58,13 @@ impl Destination {
                 return Err(refusal(path, "is not a regular file", "give another name"));
             }
             Ok(_) if !force => return Err(exists(path)),
+            // a name that no file can have
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(cannot_write(path, &error, "check the path; nothing was requested"));
+            }
+            Err(_) if path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+                return Err(refusal(path, "is not the name of a file", "name a file in it"));
+            }
             _ => {}
         }
         let folder = match path.parent() {
@@ -109,7 +116,7 @@ impl Destination {
                 };
                 match kept {
                     Ok(_) => Ok(()),
-                    Err(failed) if failed.error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists(&path)),
+                    Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => Err(exists(&path)),
                     Err(failed) => Err(cannot_write(&path, &failed.error, LOST)),
                 }
             }

@@ -129,10 +129,14 @@ fn a_failed_request_leaves_nothing() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_named_before_a_key_is_spent() {
+fn a_file_that_cannot_be_is_named_before_a_key_is_spent() {
     let (pair, dir) = (pair(), tempfile::tempdir().expect("a folder"));
-    let error = new_key_into(&pair, &dir.path().join("no/such/key"), &[]);
-    assert!(error.error(2).contains("no/such/key"), "{error:?}");
+    let long = "x".repeat(300);
+    for name in ["no/such/key", "no-such-folder/", &long] {
+        let error = new_key_into(&pair, &dir.path().join(name), &[]);
+        assert!(error.error(2).contains(&name[..10]), "{error:?}");
+        assert_eq!(entries(dir.path()), 0);
+    }
     assert_eq!(pair.stats().requests, 0);
 }
 
