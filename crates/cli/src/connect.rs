@@ -101,9 +101,14 @@ fn psk(builder: ClientBuilder, options: &Connection) -> Result<ClientBuilder> {
     ) {
         (None, None, None, None) if identity.is_none() => return Ok(builder),
         (Some(file), None, None, None) => return Ok(builder.psk_file(file, identity)),
-        (None, Some(digits), None, None) => Psk::from_hex(with_identity("--psk-hex")?, digits.as_bytes()),
-        (None, None, Some(text), None) => Psk::from_text(with_identity("--psk-text")?, text),
-        (None, None, None, Some(text)) => Psk::from_base64(with_identity("--psk-base64")?, text.as_bytes()),
+        (None, Some(digits), None, None) => {
+            Psk::from_hex(with_identity("--psk-hex")?, digits.as_bytes()).map_err(|error| error.about("--psk-hex"))
+        }
+        (None, None, Some(text), None) => {
+            Psk::from_text(with_identity("--psk-text")?, text).map_err(|error| error.about("--psk-text"))
+        }
+        (None, None, None, Some(text)) => Psk::from_base64(with_identity("--psk-base64")?, text.as_bytes())
+            .map_err(|error| error.about("--psk-base64")),
         (None, None, None, None) => Err(Error::invalid_argument(
             "--psk-identity",
             "has no key",

@@ -64,3 +64,19 @@ fn each_form_is_taken_as_the_vectors_say() {
         assert!(!ran.stderr.contains("0123456789abcdef"), "{name}");
     }
 }
+
+#[test]
+fn an_error_names_the_option_that_was_given() {
+    for (option, wrong) in [("--psk-hex", "zz"), ("--psk-text", ""), ("--psk-base64", "?")] {
+        let args = [
+            "capabilities",
+            "https://127.0.0.1:1",
+            option,
+            wrong,
+            "--psk-identity",
+            "router",
+        ];
+        let ran = run(&args);
+        assert!(ran.error(2).contains(&format!("error: {option}: ")), "{ran:?}");
+    }
+}
